@@ -1,0 +1,36 @@
+"""What every script's `main` shares: settings given as JSON, and errors that people can read."""
+
+import argparse
+import errno
+import json
+import sys
+
+from semsim.errors import SemsimError
+
+
+def json_object(text):
+    """Parse a JSON object given as a command-line argument (an `argparse` type)."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("expected a JSON object, such as '{\"steps\": 100}'")
+    return value
+
+
+def run(main):
+    """Call `main()`; turn what users can put right into one message and exit status 1.
+
+    Any other exception is a defect of the program and keeps its traceback.
+    """
+    try:
+        main()
+    except SemsimError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        sys.exit(f"error: {error.filename or 'output'}: {error.strerror}. Make room or choose another folder, then run again.")
+    except KeyboardInterrupt:
+        sys.exit("stopped")

@@ -1,0 +1,8 @@
+"""The one exception that speaks to people."""
+
+
+class SemsimError(Exception):
+    """Something the user can put right: the message says what is wrong, where, and what to do.
+
+    Command lines print the message and exit with 1; they never show a traceback for it.
+    """

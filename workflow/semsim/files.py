@@ -1,0 +1,128 @@
+"""Files between stages: tables and tensors, written whole or not at all."""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from semsim.errors import SemsimError
+
+
+@contextmanager
+def written_whole(path):
+    """Give a path to write to, and move it to `path` only when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make. Missing folders are created.
+
+    Yields
+    ------
+    pathlib.Path
+        A name in the same folder, with the same suffix (so that writers that look at suffixes work).
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_table(table, path):
+    """Write a data frame without its index as CSV or Parquet, by the suffix of `path`."""
+    path = Path(path)
+    with written_whole(path) as part:
+        if path.suffix == ".parquet":
+            table.to_parquet(part, index=False)
+        else:
+            table.to_csv(part, index=False, lineterminator="\n")
+
+
+def read_table(path):
+    """Read a data frame written by `write_table`.
+
+    Raises
+    ------
+    SemsimError
+        If the file is missing or is not a readable table.
+    """
+    path = Path(path)
+    reader = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise SemsimError(f"{path}: no such table. Run the stage that writes it first.") from None
+    except (ValueError, OSError) as error:
+        raise SemsimError(f"{path}: not a readable table ({error}). Delete it and run again.") from None
+
+
+def write_arrays(arrays, path, metadata=None):
+    """Write named numpy arrays as one safetensors file.
+
+    Parameters
+    ----------
+    arrays : dict of str to numpy.ndarray
+        C-contiguous copies are made where needed.
+    path : path-like
+        The file to make.
+    metadata : dict, optional
+        Anything JSON can hold; `read_metadata` gives it back.
+    """
+    arrays = {name: array.copy(order="C") for name, array in arrays.items()}
+    with written_whole(path) as part:
+        save_file(arrays, part, metadata=encode_metadata(metadata))
+
+
+def encode_metadata(metadata):
+    """Return `metadata` as the flat dict of strings that a safetensors header takes."""
+    return {"semsim": json.dumps(metadata or {}, sort_keys=True)}
+
+
+@contextmanager
+def open_tensors(path, framework="numpy", device="cpu"):
+    """Open a safetensors file for lazy reading (`safetensors.safe_open`), with errors people can act on.
+
+    Raises
+    ------
+    SemsimError
+        If the file is missing, truncated or not a safetensors file, or lacks a tensor that is asked for.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SemsimError(f"{path}: no such file. Run the stage that writes it first.")
+    try:
+        with safe_open(path, framework=framework, device=str(device)) as tensors:
+            yield tensors
+    except (SafetensorError, OSError) as error:
+        raise SemsimError(
+            f"{path}: damaged or not the expected safetensors file ({error}). Delete it and run again."
+        ) from None
+
+
+def read_arrays(path, *names):
+    """Read arrays written by `write_arrays`: all of them, or those named."""
+    with open_tensors(path) as tensors:
+        return {name: tensors.get_tensor(name) for name in names or tensors.keys()}
+
+
+def read_metadata(path):
+    """Read the metadata of a safetensors file written by this project.
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or was written by something else.
+    """
+    with open_tensors(path) as tensors:
+        text = (tensors.metadata() or {}).get("semsim")
+    if text is None:
+        raise SemsimError(f"{path}: a safetensors file, but not one that semsim wrote (its header has no 'semsim' entry).")
+    return json.loads(text)
