@@ -1,0 +1,60 @@
+"""Attack the originals of one target model: reconstruct each image from the gradient it would share."""
+
+import argparse
+
+import torch
+
+from semsim.attacks.campaign import Campaign
+from semsim.attacks.settings import attack_settings
+from semsim.commandline import json_object, run
+from semsim.data import load_split
+from semsim.files import write_arrays, write_table
+from semsim.targets.augmentation import Augmentation
+from semsim.targets.defences import GradientDefence
+from semsim.targets.device import choose_device
+from semsim.targets.models import load_target
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="the data set, as prepare_data.py writes it")
+    parser.add_argument("--weights", required=True, help="the target model, as train_target.py writes it")
+    parser.add_argument("--dataset", required=True, help="name of the data set")
+    parser.add_argument("--target", required=True, help="name of the target model")
+    parser.add_argument("--attack", required=True, help="name of the attack")
+    parser.add_argument("--target-settings", type=json_object, default={}, help="its augmentation and gradient_defence, JSON")
+    parser.add_argument("--settings", type=json_object, default={}, help="preset and changes of it, JSON")
+    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; results may depend on it")
+    parser.add_argument("--memory-gib", type=float, default=2.0, help="memory for the searches that run at once")
+    parser.add_argument("--state", help="file that keeps an unfinished attack, to go on from")
+    parser.add_argument("--out", required=True, help="images to write, .safetensors")
+    parser.add_argument("--table", required=True, help="table to write, one row an original")
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    settings = attack_settings(**{"preset": arguments.attack} | arguments.settings)
+    images, labels = load_split(arguments.data, "originals")
+    campaign = Campaign(
+        dataset=arguments.dataset,
+        target_name=arguments.target,
+        attack=arguments.attack,
+        target=load_target(arguments.weights, choose_device(arguments.device)),
+        originals=torch.from_numpy(images),
+        labels=torch.from_numpy(labels),
+        settings=settings,
+        augmentation=Augmentation(arguments.target_settings.get("augmentation", "none")),
+        defence=GradientDefence.from_settings(arguments.target_settings.get("gradient_defence")),
+        study_seed=arguments.seed,
+        memory_gib=arguments.memory_gib,
+    )
+    attacked, outcome = campaign.run(arguments.state)
+    arrays = {"original": images, "attacked": attacked.numpy(), "reconstruction": outcome.images.numpy(), "label": labels}
+    names = {"dataset": arguments.dataset, "target": arguments.target, "attack": arguments.attack}
+    write_arrays(arrays, arguments.out, {**names, "settings": arguments.settings})
+    write_table(campaign.table(outcome), arguments.table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,237 @@
+"""An attack campaign: one attack on all originals of one target model, in shares that fit in memory, safe from kills."""
+
+import hashlib
+import sys
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from semsim.attacks.engine import Outcome, Search
+from semsim.attacks.gradients import count_activations, plan_gradients
+from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.optimisers import Status
+from semsim.errors import SemsimError
+from semsim.files import written_whole
+from semsim.progress import progress_bar
+from semsim.seeds import seed_for
+from semsim.targets.models import count_parameters
+
+SAVE_EVERY_SECONDS = 30
+LOOK_EVERY_STEPS = 20  # asking a GPU for a cost makes it wait
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One attack on the originals of one target model.
+
+    Parameters
+    ----------
+    dataset, target_name, attack : str
+        Names within the study; seeds are drawn from them.
+    target : semsim.targets.models.Target
+        In eval mode, on the device to run on.
+    originals : torch.Tensor, shape [N, 3, S, S], uint8
+    labels : torch.Tensor, shape [N], int64
+    settings : semsim.attacks.settings.AttackSettings
+    augmentation : semsim.targets.augmentation.Augmentation
+        What the client does to an image before the model sees it.
+    defence : semsim.targets.defences.GradientDefence
+        What the client does to the gradient before sharing it.
+    study_seed : int
+    memory_gib : float
+        How much memory the searches of one share may take. The shares follow from it, so it belongs to the study: another
+        value gives other, equally good reconstructions.
+    """
+
+    dataset: str
+    target_name: str
+    attack: str
+    target: torch.nn.Module
+    originals: torch.Tensor
+    labels: torch.Tensor
+    settings: object
+    augmentation: object
+    defence: object
+    study_seed: int
+    memory_gib: float
+
+    def attacked(self):
+        """Return the images that enter the target model, uint8 [N, 3, S, S]; the same for every attack."""
+        return augment(self.originals, self.augmentation, self._seeds("augmentation", range(len(self.originals))))
+
+    def run(self, state_path=None):
+        """Run the attack.
+
+        Parameters
+        ----------
+        state_path : path-like, optional
+            Where to keep the state of an unfinished campaign. If a state of this very campaign is there, the work goes on
+            from it and ends as if it had never stopped. The file is removed at the end.
+
+        Returns
+        -------
+        attacked : torch.Tensor, uint8 [N, 3, S, S]
+        outcome : semsim.attacks.engine.Outcome
+
+        Raises
+        ------
+        SemsimError
+            If one original alone does not fit into `memory_gib`, or the machine has less memory than that.
+        """
+        attacked = self.attacked()
+        plan = plan_gradients(self.target, self.target.mean.device)
+        shares = torch.arange(len(attacked)).split(self._originals_per_share(plan))
+        state = _State(state_path, self._fingerprint(attacked, plan))
+        title = f"{self.dataset}/{self.target_name}/{self.attack}"
+        done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
+        with progress_bar(len(shares) * self.settings.steps, title, unit="step", initial=done) as bar:
+            try:
+                for share in shares[len(state.outcomes) :]:
+                    state.finish_share(self._run_share(share, attacked[share], plan, state, bar))
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                raise SemsimError(
+                    f"attack {title}: no space for the batch of {len(shares[0])} originals on "
+                    f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g}) in the study's configuration."
+                ) from None
+        state.remove()
+        joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
+        return attacked, Outcome(**{name: torch.cat(parts) for name, parts in joined.items()})
+
+    def table(self, outcome):
+        """Return one row an original: what the attack knew, did and reached."""
+        diverged = outcome.status == Status.DIVERGED
+        converged = outcome.status == Status.CONVERGED
+        names = {(False, False): "finished", (True, False): "converged", (False, True): "diverged"}
+        return pd.DataFrame(
+            {
+                "dataset": self.dataset,
+                "target": self.target_name,
+                "attack": self.attack,
+                "original": range(len(self.labels)),
+                "label": self.labels.numpy(),
+                "recovered_label": outcome.recovered_labels.numpy(),
+                "status": [names[pair] for pair in zip(converged.tolist(), diverged.tolist(), strict=True)],
+                "diverged_at": pd.array(outcome.diverged_at.tolist(), dtype="Int64"),
+                "restart": outcome.restarts.numpy(),
+                "initial_cost": outcome.initial_costs.numpy(),
+                "cost": outcome.costs.numpy(),
+                "seed": [self._search_seeds(original)[0] for original in range(len(self.labels))],
+            }
+        ).replace({"diverged_at": {-1: pd.NA}})
+
+    def _run_share(self, share, attacked, plan, state, bar):
+        """Attack the originals of one share, from the state if it holds a search."""
+        device = self.target.mean.device
+        labels = self.labels[share].to(device)
+        images = attacked.to(device).float() / 255
+        seeds = self._seeds("defence", share.tolist())
+        observed = shared_gradients(self.target, plan, images, labels, self.defence, seeds)
+        seeds = [seed for original in share.tolist() for seed in self._search_seeds(original)]
+        search = Search(self.target, observed, labels, seeds, self.settings, plan)
+        if state.search:
+            search.load_state_dict(state.search)
+        while not (search.step % LOOK_EVERY_STEPS == 0 and search.is_over()) and search.step < self.settings.steps:
+            search.advance()
+            bar.update()
+            if search.step % LOOK_EVERY_STEPS == 0:
+                bar.set_postfix(mean_cost=f"{search.costs.nanmean():.3g}", refresh=False)
+                state.keep(search)
+        bar.update(self.settings.steps - search.step)
+        return search.outcome()
+
+    def _originals_per_share(self, plan):
+        """Return how many originals fit into the memory budget at once."""
+        settings, spec = self.settings, self.target.spec
+        parameters = count_parameters(self.target)
+        # Observed gradient, candidate's gradient, and their difference or product on the way back.
+        gradients = 4 * parameters
+        variables = 3 * spec["image_size"] ** 2 + spec["classes"]
+        searcher = variables * (2 * settings.history + 8 if settings.optimiser == "lbfgs" else 6)
+        bytes_per_original = 4 * settings.restarts * (gradients + searcher)
+        # A pass keeps the activations for two backward passes.
+        pass_bytes = 4 * 6 * count_activations(self.target) * plan.images_per_pass
+        budget = self.memory_gib * 2**30
+        originals = int((budget - pass_bytes) // bytes_per_original)
+        if originals < 1:
+            raise SemsimError(
+                f"attack {self.dataset}/{self.target_name}/{self.attack}: one original with {settings.restarts} restart(s) "
+                f"takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is {self.memory_gib:g}. Raise "
+                "memory_gib, or choose fewer restarts or a smaller target."
+            )
+        return originals
+
+    def _seeds(self, purpose, originals):
+        """Seeds of what a client does: the same for every attack."""
+        return [seed_for(self.study_seed, purpose, self.dataset, self.target_name, original) for original in originals]
+
+    def _search_seeds(self, original):
+        """Seeds of the restarts on one original."""
+        names = (self.dataset, self.target_name, self.attack, original)
+        return [seed_for(self.study_seed, "search", *names, restart) for restart in range(self.settings.restarts)]
+
+    def _fingerprint(self, attacked, plan):
+        """Return a digest of everything that decides how the campaign runs."""
+        digest = hashlib.blake2b(digest_size=16)
+        names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib)
+        device = self.target.mean.device.type
+        digest.update(repr((names, asdict(self.settings), self.defence, plan, device, torch.__version__)).encode())
+        for tensor in (attacked, self.labels, *self.target.state_dict().values()):
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+class _State:
+    """The unfinished campaign on disk: the outcomes of finished shares, and the search that was under way."""
+
+    def __init__(self, path, fingerprint):
+        self.path = Path(path) if path else None
+        self.fingerprint = fingerprint
+        self.outcomes, self.search = [], None
+        self.saved_at = time.monotonic()
+        if self.path and self.path.exists():
+            self._load()
+
+    def _load(self):
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+        except Exception as error:  # whatever is wrong with it, a state that cannot be read only costs time
+            print(f"{self.path}: cannot be read ({error}); starting again.", file=sys.stderr)
+            return
+        if state.get("fingerprint") != self.fingerprint:
+            print(f"{self.path}: of another campaign; starting again.", file=sys.stderr)
+            return
+        self.outcomes = [Outcome(**outcome) for outcome in state["outcomes"]]
+        self.search = state["search"]
+
+    def keep(self, search):
+        """Save the search if it is time to."""
+        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
+            self._save(search.state_dict())
+
+    def finish_share(self, outcome):
+        """Add a finished share."""
+        self.outcomes.append(outcome)
+        self.search = None
+        self._save(None)
+
+    def _save(self, search):
+        if self.path is None:
+            return
+        outcomes = [vars(outcome) for outcome in self.outcomes]
+        with written_whole(self.path) as part:
+            torch.save({"fingerprint": self.fingerprint, "outcomes": outcomes, "search": search}, part)
+        self.saved_at = time.monotonic()
+
+    def remove(self):
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+
+def _is_out_of_memory(error):
+    """Tell a lack of memory from other errors; the CPU's allocator has no exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,189 @@
+"""The attack engine: many searches as one batch, each with its own cost, optimiser state, seed and end."""
+
+from dataclasses import dataclass
+
+import torch
+
+from semsim.attacks import priors
+from semsim.attacks.gradients import PerImageGradients
+from semsim.attacks.initialisation import INITIALISATIONS
+from semsim.attacks.labels import initial_logits, recover_labels, soft_labels
+from semsim.attacks.objectives import OBJECTIVES
+from semsim.attacks.optimisers import OPTIMISERS, Status
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the attack on N originals came to; all tensors are on the CPU and have N rows.
+
+    Attributes
+    ----------
+    images : torch.Tensor, uint8, [N, 3, S, S]
+        Reconstructions; where a search diverged, the last candidate with a finite cost.
+    recovered_labels : torch.Tensor, int64
+        The class that the attack assumed or found.
+    status : torch.Tensor, int8
+        `Status`; a search that used up its steps is still RUNNING.
+    diverged_at : torch.Tensor, int64
+        The step at which the kept search left the finite numbers, or -1.
+    restarts : torch.Tensor, int64
+        Which restart was kept.
+    initial_costs, costs : torch.Tensor, float32
+        Of the kept search, before its first step and after its last.
+    """
+
+    images: torch.Tensor
+    recovered_labels: torch.Tensor
+    status: torch.Tensor
+    diverged_at: torch.Tensor
+    restarts: torch.Tensor
+    initial_costs: torch.Tensor
+    costs: torch.Tensor
+
+
+class Search:
+    """Searches for the images behind N observed gradients, ``settings.restarts`` for each.
+
+    Parameters
+    ----------
+    target : semsim.targets.models.Target
+        In eval mode; everything runs on its device.
+    observed : list of torch.Tensor, each [N, *shape]
+        What `semsim.attacks.observation.shared_gradients` gives.
+    labels : torch.Tensor, shape [N], int64
+        The true classes, used only if ``settings.label`` is ``known``.
+    seeds : list of int
+        N * restarts; the restarts of one original lie next to each other.
+    settings : semsim.attacks.settings.AttackSettings
+    plan : semsim.attacks.gradients.GradientPlan
+
+    Notes
+    -----
+    Row r of every tensor is restart ``r % restarts`` of original ``r // restarts``. A row holds the pixels, and behind
+    them the label logits of attacks that optimise the label.
+    """
+
+    def __init__(self, target, observed, labels, seeds, settings, plan):
+        self.target = target
+        self.settings = settings
+        self.plan = plan
+        self.step = 0
+        self.per_image_gradients = PerImageGradients(target, plan)
+        self.objective = OBJECTIVES[settings.objective]
+        if settings.restarts > 1:
+            observed = [gradient.repeat_interleave(settings.restarts, 0) for gradient in observed]
+            labels = labels.repeat_interleave(settings.restarts)
+        self.observed = observed
+        self.labels = recover_labels(observed) if settings.label == "analytic" else labels
+
+        start = INITIALISATIONS[settings.initialisation](target, observed, seeds)
+        self.image_shape = start.shape[1:]
+        self.pixels = start[0].numel()
+        lower, upper = (target.normalise(torch.full_like(start[0], value)).flatten() for value in (0.0, 1.0))
+        start = start.flatten(1)
+        if settings.label == "optimised":
+            logits = initial_logits(target.spec["classes"], seeds).to(start)
+            unbounded = torch.full_like(logits[0], torch.inf)
+            start = torch.cat([start, logits], 1)
+            lower, upper = torch.cat([lower, -unbounded]), torch.cat([upper, unbounded])
+        self.optimiser = OPTIMISERS[settings.optimiser](start, settings, lower, upper)
+        self.initial_costs = torch.full((len(start),), torch.nan, device=start.device)
+        self.costs = self.initial_costs.clone()
+        self.diverged_at = torch.full((len(start),), -1, device=start.device)
+
+    def advance(self):
+        """Take one step in every search that still runs."""
+        self.costs, gradients = self.evaluate(self.optimiser.ask())
+        if self.step == 0:
+            self.initial_costs = self.costs
+        before = self.optimiser.status.clone()
+        self.optimiser.tell(self.costs, gradients)
+        newly_diverged = (self.optimiser.status == Status.DIVERGED) & (before == Status.RUNNING)
+        self.diverged_at[newly_diverged] = self.step
+        self.step += 1
+
+    def is_over(self):
+        """Say whether no step is left to take; waits for the device."""
+        return self.step >= self.settings.steps or not (self.optimiser.status == Status.RUNNING).any()
+
+    def evaluate(self, points):
+        """Return the cost [R] of each row of `points` [R, D] and its gradient [R, D]."""
+        costs, gradients = [], []
+        for first in range(0, len(points), self.plan.images_per_pass):
+            rows = slice(first, first + self.plan.images_per_pass)
+            candidates = points[rows].detach().requires_grad_()
+            cost = self._model_cost(candidates, rows)
+            gradients.append(torch.autograd.grad(cost.sum(), candidates)[0])
+            costs.append(cost.detach())
+        costs, gradients = torch.cat(costs), torch.cat(gradients)
+
+        images = points[:, : self.pixels].detach().unflatten(1, self.image_shape).requires_grad_()
+        cost = self._image_cost(images)
+        if cost is not None:
+            costs += cost.detach()
+            gradients[:, : self.pixels] += torch.autograd.grad(cost.sum(), images)[0].flatten(1)
+        return costs, gradients
+
+    def _model_cost(self, candidates, rows):
+        """Return the terms that look at candidates [R, D] through the target model."""
+        images = candidates[:, : self.pixels].unflatten(1, self.image_shape)
+        labels = self.labels[rows]
+        if self.settings.label == "optimised":
+            labels = soft_labels(candidates[:, self.pixels :])
+        gradients, batchnorm_inputs = self.per_image_gradients(images, labels)
+        cost = self.objective(gradients, [observed[rows] for observed in self.observed])
+        if self.settings.batchnorm:
+            cost = cost + self.settings.batchnorm * priors.batchnorm_statistics(batchnorm_inputs)
+        return cost
+
+    def _image_cost(self, images):
+        """Return the priors on the images themselves [R], or None where there are none."""
+        settings = self.settings
+        terms = []
+        if settings.total_variation:
+            terms.append(settings.total_variation * priors.total_variation(images))
+        if settings.l2_norm:
+            terms.append(settings.l2_norm * priors.l2_norm(images))
+        if settings.group_consistency:
+            terms.append(settings.group_consistency * priors.group_consistency(images, settings.restarts))
+        return sum(terms) if terms else None
+
+    def outcome(self):
+        """Return the `Outcome`: of each original's restarts the one that ends with the lowest cost."""
+        points = self.optimiser.points
+        costs, _ = self.evaluate(points)
+        status = self.optimiser.status.clone()
+        status[~costs.isfinite()] = Status.DIVERGED
+        diverged_at = torch.where((status == Status.DIVERGED) & (self.diverged_at < 0), self.step, self.diverged_at)
+        initial_costs = self.initial_costs if self.step else costs
+
+        ranking = torch.where(status == Status.DIVERGED, torch.inf, costs).unflatten(0, (-1, self.settings.restarts))
+        restarts = ranking.argmin(1)
+        kept = torch.arange(len(restarts), device=restarts.device) * self.settings.restarts + restarts
+        images = self.target.denormalise(points[kept, : self.pixels].unflatten(1, self.image_shape))
+        labels = points[:, self.pixels :].argmax(1) if self.settings.label == "optimised" else self.labels
+        return Outcome(
+            images=(images.nan_to_num(0).clamp(0, 1) * 255).round().to("cpu", torch.uint8),
+            recovered_labels=labels[kept].cpu(),
+            status=status[kept].cpu(),
+            diverged_at=diverged_at[kept].cpu(),
+            restarts=restarts.cpu(),
+            initial_costs=initial_costs[kept].cpu(),
+            costs=costs[kept].cpu(),
+        )
+
+    def state_dict(self):
+        """Return all that is needed to go on exactly as if nothing had happened."""
+        return {
+            "step": self.step,
+            "optimiser": self.optimiser.state_dict(),
+            "initial_costs": self.initial_costs,
+            "costs": self.costs,
+            "diverged_at": self.diverged_at,
+        }
+
+    def load_state_dict(self, state):
+        self.step = state["step"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        for name in ("initial_costs", "costs", "diverged_at"):
+            setattr(self, name, state[name].to(self.diverged_at.device))
