@@ -22,7 +22,9 @@ def main():
     parser.add_argument("--dataset", required=True, help="name of the data set")
     parser.add_argument("--target", required=True, help="name of the target model")
     parser.add_argument("--attack", required=True, help="name of the attack")
-    parser.add_argument("--target-settings", type=json_object, default={}, help="its augmentation and gradient_defence, JSON")
+    parser.add_argument(
+        "--target-settings", type=json_object, default={}, help="its augmentation and gradient_defence, JSON"
+    )
     parser.add_argument("--settings", type=json_object, default={}, help="preset and changes of it, JSON")
     parser.add_argument("--seed", type=int, default=1, help="the study's seed")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -50,7 +52,12 @@ def main():
         memory_gib=arguments.memory_gib,
     )
     attacked, outcome = campaign.run(arguments.state)
-    arrays = {"original": images, "attacked": attacked.numpy(), "reconstruction": outcome.images.numpy(), "label": labels}
+    arrays = {
+        "original": images,
+        "attacked": attacked.numpy(),
+        "reconstruction": outcome.images.numpy(),
+        "label": labels,
+    }
     names = {"dataset": arguments.dataset, "target": arguments.target, "attack": arguments.attack}
     write_arrays(arrays, arguments.out, {**names, "settings": arguments.settings})
     write_table(campaign.table(outcome), arguments.table)

@@ -34,11 +34,13 @@ def invert_first_layer(target, observed):
     Phong, Aono, Hayashi, Wang, Moriai: Privacy-Preserving Deep Learning via Additively Homomorphic Encryption. IEEE
     Transactions on Information Forensics and Security, 2018, section 3.
     """
-    first = next(module for module in target.network.modules() if next(module.parameters(recurse=False), None) is not None)
+    first = next(
+        module for module in target.network.modules() if next(module.parameters(recurse=False), None) is not None
+    )
     if not isinstance(first, nn.Linear) or first.bias is None:
         raise SemsimError(
-            f"the analytic attack needs a first layer that is fully connected with bias, but {target.spec['architecture']} "
-            f"begins with {type(first).__name__}. Use it on an mlp."
+            "the analytic attack needs a first layer that is fully connected with bias, but "
+            f"{target.spec['architecture']} begins with {type(first).__name__}. Use it on an mlp."
         )
     weight, bias = observed[0], observed[1]
     inputs = torch.einsum("nk,nki->ni", bias, weight) / bias.square().sum(1, keepdim=True)

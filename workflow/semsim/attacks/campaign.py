@@ -1,4 +1,4 @@
-"""An attack campaign: one attack on all originals of one target model, in shares that fit in memory, safe from kills."""
+"""An attack campaign: one attack on all originals of one target, in shares that fit in memory, safe from kills."""
 
 import hashlib
 import sys
@@ -42,8 +42,8 @@ class Campaign:
         What the client does to the gradient before sharing it.
     study_seed : int
     memory_gib : float
-        How much memory the searches of one share may take. The shares follow from it, so it belongs to the study: another
-        value gives other, equally good reconstructions.
+        How much memory the searches of one share may take. The shares follow from it, so it belongs to the study:
+        another value gives other, equally good reconstructions.
     """
 
     dataset: str
@@ -68,8 +68,8 @@ class Campaign:
         Parameters
         ----------
         state_path : path-like, optional
-            Where to keep the state of an unfinished campaign. If a state of this very campaign is there, the work goes on
-            from it and ends as if it had never stopped. The file is removed at the end.
+            Where to keep the state of an unfinished campaign. If a state of this very campaign is there, the work goes
+            on from it and ends as if it had never stopped. The file is removed at the end.
 
         Returns
         -------
@@ -96,7 +96,7 @@ class Campaign:
                     raise
                 raise SemsimError(
                     f"attack {title}: no space for the batch of {len(shares[0])} originals on "
-                    f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g}) in the study's configuration."
+                    f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g}) in the study's settings."
                 ) from None
         state.remove()
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
@@ -159,8 +159,8 @@ class Campaign:
         originals = int((budget - pass_bytes) // bytes_per_original)
         if originals < 1:
             raise SemsimError(
-                f"attack {self.dataset}/{self.target_name}/{self.attack}: one original with {settings.restarts} restart(s) "
-                f"takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is {self.memory_gib:g}. Raise "
+                f"attack {self.dataset}/{self.target_name}/{self.attack}: one original with {settings.restarts} "
+                f"restart(s) takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is {self.memory_gib:g}. Raise "
                 "memory_gib, or choose fewer restarts or a smaller target."
             )
         return originals

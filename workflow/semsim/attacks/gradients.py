@@ -4,9 +4,9 @@ A target model's gradient for N images is usually one sum. Here it is N gradient
 by its own image. There are two ways:
 
 captured
-    One forward and one backward pass of the whole batch with shared weights, which record what goes into every layer and
-    what comes back to it. Each image's weight gradient is the product of the two. For networks of `Conv2d`, `Linear` and
-    `BatchNorm2d` in eval mode.
+    One forward and one backward pass of the whole batch with shared weights, which record what goes into every layer
+    and what comes back to it. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
+    `Linear` and `BatchNorm2d` in eval mode.
 vectorised
     ``torch.func.vmap`` over ``torch.func.grad``. For everything else (attention), at the price of turning every
     convolution, shared weights or not, into a grouped one.
@@ -22,9 +22,11 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
-# Bytes of layer outputs in one pass. On a CPU a pass that leaves the cache is slower than two that stay in it
-# (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU wants all
-# it can get.
+from semsim.errors import SemsimError
+
+# Bytes of layer outputs and gradients in one pass. On a CPU a pass that leaves the cache is slower than two that stay
+# in it (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU
+# wants all it can get.
 PASS_BYTES = {"cpu": 16 * 2**20, "cuda": 4 * 2**30}
 
 
@@ -47,13 +49,20 @@ class GradientPlan:
 
 
 def plan_gradients(target, device):
-    """Return the fastest known plan for a target model on a device; see `benchmarks/attack_engine.py`."""
+    """Return the fastest known plan for a target model on a device; see `benchmarks/attack_engine.py`.
+
+    Raises
+    ------
+    SemsimError
+        If the network has a layer whose second derivatives PyTorch gets wrong.
+    """
+    _refuse_wrong_derivatives(target.network)
     device_type = torch.device(device).type
-    activation_bytes = 4 * count_activations(target)
+    image_bytes = 4 * (count_activations(target) + sum(parameter.numel() for parameter in target.parameters()))
     return GradientPlan(
         method="captured" if _can_be_captured(target.network) else "vectorised",
         convolution="grouped" if device_type == "cpu" else "unfolded",
-        images_per_pass=max(1, PASS_BYTES[device_type] // activation_bytes),
+        images_per_pass=max(1, PASS_BYTES[device_type] // image_bytes),
     )
 
 
@@ -65,7 +74,7 @@ def count_activations(target):
     side = target.spec["image_size"]
     try:
         with torch.no_grad():
-            target.network(torch.zeros(1, 3, side, side, device=target.mean.device))
+            target.network(torch.zeros(1, 3, side, side).to(target.mean))
     finally:
         for hook in hooks:
             hook.remove()
@@ -197,6 +206,16 @@ def _can_be_captured(network):
     layers = _layers_with_parameters(network)
     attention = any(isinstance(module, nn.MultiheadAttention) for module in network.modules())
     return not attention and all(known(layer) for layer in layers)
+
+
+def _refuse_wrong_derivatives(network):
+    """Raise for layers that would make attacks quietly wrong (see `semsim.targets.torchvision_networks.LayerNorm`)."""
+    for name, module in network.named_modules():
+        if type(module) is nn.LayerNorm or isinstance(module, nn.InstanceNorm2d):
+            raise SemsimError(
+                f"layer {name}: PyTorch's {type(module).__name__} has a wrong second derivative under vmap, so "
+                "attacks on this network would be wrong. Use semsim.targets.torchvision_networks.LayerNorm instead."
+            )
 
 
 def _numel(output):

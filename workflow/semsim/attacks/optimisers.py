@@ -1,9 +1,9 @@
 """Minimisers of many costs at once, each row on its own.
 
-``ask()`` gives the points [N, D] at which costs and gradients are wanted; ``tell(costs, gradients)`` takes them in and moves
-on. ``points`` are the best candidates so far and ``status`` says what became of each search. A row that stopped never moves
-again, and no row's path depends on another's. ``state_dict()`` holds all that a search needs to go on exactly as it would
-have.
+``ask()`` gives the points [N, D] at which costs and gradients are wanted; ``tell(costs, gradients)`` takes them in and
+moves on. ``points`` are the best candidates so far and ``status`` says what became of each search. A row that stopped
+never moves again, and no row's path depends on another's. ``state_dict()`` holds all that a search needs to go on
+exactly as it would have.
 """
 
 from enum import IntEnum
@@ -85,10 +85,10 @@ class Adam:
 class LBFGS:
     """Limited-memory BFGS with a backtracking line search, in lock-step over the rows.
 
-    Every `tell` is one evaluation of every row: a row whose trial point lowers its cost enough accepts it and takes a new
-    direction; another shortens its step and tries again. So each row does what a lone search would do, and none waits.
-    The first step, the scaling of the first Hessian and the curvature condition are those of `torch.optim.LBFGS`, which
-    the published attacks use without any line search, at the price of searches that blow up.
+    Every `tell` is one evaluation of every row: a row whose trial point lowers its cost enough accepts it and takes a
+    new direction; another shortens its step and tries again. So each row does what a lone search would do, and none
+    waits. The first step, the scaling of the first Hessian and the curvature condition are those of
+    `torch.optim.LBFGS`, which the published attacks use without any line search, at the price of searches that blow up.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class LBFGS:
         self.curvatures[place, rows] = curvatures[rows]
 
     def _shorten(self, rows, costs):
-        """Shorten the steps of rejected rows to the minimum of the parabola through what is known, within [0.1, 0.5]."""
+        """Shorten the steps of rejected rows to the least point of a parabola, but to 0.1 to 0.5 of what they were."""
         excess = costs - self.costs - self.step_sizes * self.slopes
         shares = (-0.5 * self.step_sizes * self.slopes / excess).nan_to_num(0.5).clamp(0.1, 0.5)
         self.step_sizes = torch.where(rows, shares * self.step_sizes, self.step_sizes)

@@ -38,8 +38,8 @@ def batchnorm_statistics(batchnorm_inputs):
     Returns
     -------
     torch.Tensor, shape [N], or 0.0
-        Sum over layers of the distances of the means and of the variances (Yin et al. 2021, equation 7), where an image's
-        statistics are taken over its own positions.
+        Sum over layers of the distances of the means and of the variances (Yin et al. 2021, equation 7), where an
+        image's statistics are taken over its own positions.
     """
     total = 0.0
     for layer, activations in batchnorm_inputs:
@@ -64,9 +64,9 @@ def group_consistency(images, restarts):
     Notes
     -----
     Yin et al. (2021, equation 10) register the restarts by optical flow and average them. Here registration is the
-    cyclic shift with the highest cross-correlation with the group's mean, found by Fourier transform for the whole batch
-    at once: it undoes translations, which is what a convolutional network lets restarts differ in, but not deformations.
-    The consensus is held constant while differentiating, as in the paper.
+    cyclic shift with the highest cross-correlation with the group's mean, found by Fourier transform for the whole
+    batch at once: it undoes translations, which is what a convolutional network lets restarts differ in, but not
+    deformations. The consensus is held constant while differentiating, as in the paper.
     """
     groups = images.unflatten(0, (-1, restarts))
     with torch.no_grad():

@@ -71,11 +71,15 @@ class AttackSettings:
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise SemsimError(f"attack setting {name} is '{getattr(self, name)}'. Choose one of {', '.join(known)}.")
+                raise SemsimError(
+                    f"attack setting {name} is '{getattr(self, name)}'. Choose one of {', '.join(known)}."
+                )
         if self.steps < 0 or self.restarts < 1 or self.history < 1:
             raise SemsimError("attack settings: steps must be 0 or more, restarts and history 1 or more.")
         if self.group_consistency and self.restarts == 1:
-            raise SemsimError("attack setting group_consistency compares restarts with each other: set restarts to 2 or more.")
+            raise SemsimError(
+                "attack setting group_consistency compares restarts with each other: set restarts to 2 or more."
+            )
         object.__setattr__(self, "milestones", tuple(self.milestones))
 
 

@@ -1,0 +1,136 @@
+"""Measure the attack engine against a plain loop over images with the same settings: JSON lines.
+
+Both run InvertGrad from the same starts, in turns and warmed up, in one process. ``loop_ms`` and ``batched_ms`` are
+milliseconds for one step of one image, ``ratio`` is the first over the second, and ``cost_gap`` is how far the mean
+final costs of the images that both attacked are apart, as a share of the loop's.
+
+    python benchmarks/attack_engine.py --threads 2
+"""
+
+import argparse
+import json
+import time
+
+import torch
+from torch.nn import functional
+
+from semsim.attacks.engine import Search
+from semsim.attacks.gradients import plan_gradients
+from semsim.attacks.observation import shared_gradients
+from semsim.attacks.settings import attack_settings
+from semsim.progress import progress_bar
+from semsim.targets.defences import GradientDefence
+from semsim.targets.device import choose_device
+from semsim.targets.models import build_target
+
+# Name, architecture, width, batch, images of it that the loop attacks as well, steps, rounds.
+CASES = (
+    ("lenet", "lenet", None, 64, 16, 20, 5),
+    ("convnet width 4", "convnet", 4, 32, 8, 10, 5),
+    ("convnet3 width 8", "convnet3", 8, 64, 16, 20, 5),
+    ("convnet width 64", "convnet", 64, 32, 4, 3, 3),
+    ("resnet20 x4", "resnet20", 4, 32, 4, 3, 3),
+)
+CLASSES, IMAGE_SIZE = 100, 32
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument("--batch", type=int, help="images at once, instead of each case's own number")
+    parser.add_argument("--only", help="run only the cases whose name contains this")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    cases = [case for case in CASES if not arguments.only or arguments.only in case[0]]
+    with progress_bar(sum(2 * case[-1] for case in cases), "attack engine", unit="run") as bar:
+        for name, architecture, width, batch, looped, steps, rounds in cases:
+            bar.set_description(name)
+            case = Case(architecture, width, arguments.batch or batch, looped, steps, device)
+            result = case.measure(rounds, bar)
+            line = {"target": name, "device": str(device), "threads": arguments.threads, **result}
+            print(json.dumps(line), flush=True)
+
+
+class Case:
+    """One target model, and the same attack on it both ways."""
+
+    def __init__(self, architecture, width, batch, looped, steps, device):
+        torch.manual_seed(0)
+        self.target = build_target(architecture, CLASSES, IMAGE_SIZE, width).to(device).eval()
+        self.batch, self.loop_images, self.steps = batch, min(looped, batch), steps
+        self.plan = plan_gradients(self.target, device)
+        self.settings = attack_settings("invertgrad", steps=steps)
+        coarse = torch.rand(batch, 3, 8, 8)
+        self.images = functional.interpolate(coarse, size=IMAGE_SIZE, mode="bilinear").to(device)
+        self.labels = torch.randint(CLASSES, (batch,)).to(device)
+        seeds = list(range(batch))
+        self.observed = shared_gradients(self.target, self.plan, self.images, self.labels, GradientDefence(), seeds)
+
+    def measure(self, rounds, bar):
+        """Run both in turns; return the fastest of each, which other work on the machine has disturbed least."""
+        seconds = {"batched": [], "looped": []}
+        for _ in range(rounds):
+            for way, times in seconds.items():
+                start = time.perf_counter()
+                costs = getattr(self, way)()
+                times.append(time.perf_counter() - start)
+                setattr(self, f"{way}_costs", costs)
+                bar.update()
+        batched_ms = 1e3 * min(seconds["batched"]) / self.steps / self.batch
+        loop_ms = 1e3 * min(seconds["looped"]) / self.steps / self.loop_images
+        mean_loop_cost = self.looped_costs.mean().item()
+        gap = abs(self.batched_costs[: self.loop_images].mean().item() - mean_loop_cost) / mean_loop_cost
+        return {
+            "batch": self.batch,
+            "images_per_pass": self.plan.images_per_pass,
+            "loop_ms": round(loop_ms, 3),
+            "batched_ms": round(batched_ms, 3),
+            "ratio": round(loop_ms / batched_ms, 2),
+            "cost_gap": round(gap, 5),
+        }
+
+    def batched(self):
+        """Attack all images with the engine; return the last costs."""
+        search = self._search()
+        while not search.is_over():
+            search.advance()
+        return search.costs.cpu()
+
+    def looped(self):
+        """Attack some of the images one after the other, as one would write it down; return the last costs."""
+        starts = self._search().optimiser.points.unflatten(1, self.images.shape[1:])
+        return torch.stack([self._attack_one(image, starts[image : image + 1]) for image in range(self.loop_images)])
+
+    def _search(self):
+        seeds = list(range(self.batch))
+        return Search(self.target, self.observed, self.labels, seeds, self.settings, self.plan)
+
+    def _attack_one(self, image, start):
+        parameters = list(self.target.parameters())
+        label = self.labels[image : image + 1]
+        observed = [gradient[image] for gradient in self.observed]
+        candidate = start.clone().requires_grad_()
+        optimiser = torch.optim.Adam([candidate], lr=self.settings.learning_rate)
+        milestones = [round(share * self.steps) for share in self.settings.milestones]
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, self.settings.decay)
+        lower, upper = (self.target.normalise(torch.full_like(start, value)) for value in (0.0, 1.0))
+        for _ in range(self.steps):
+            loss = functional.cross_entropy(self.target.network(candidate), label)
+            gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+            inner = sum((ours * theirs).sum() for ours, theirs in zip(gradients, observed, strict=True))
+            ours = sum(gradient.square().sum() for gradient in gradients)
+            theirs = sum(gradient.square().sum() for gradient in observed)
+            variation = candidate.diff(dim=2).abs().mean() + candidate.diff(dim=3).abs().mean()
+            cost = 1 - inner / (ours * theirs).sqrt() + self.settings.total_variation * variation
+            candidate.grad = torch.autograd.grad(cost, candidate)[0].sign()
+            optimiser.step()
+            schedule.step()
+            with torch.no_grad():
+                candidate.clamp_(lower, upper)
+        return cost.detach().cpu()
+
+
+if __name__ == "__main__":
+    main()

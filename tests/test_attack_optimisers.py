@@ -1,0 +1,138 @@
+"""Batched optimisers: each row is a search of its own."""
+
+import pytest
+import torch
+
+from semsim.attacks.optimisers import LBFGS, Adam, Status
+from semsim.attacks.settings import attack_settings
+
+UNBOUNDED = torch.tensor([-torch.inf]), torch.tensor([torch.inf])
+
+
+def minimise(optimiser, function, steps):
+    """Take `steps` steps; return the costs on the way, [steps, N]."""
+    costs = []
+    for _ in range(steps):
+        points = optimiser.ask().detach().clone().requires_grad_()
+        cost = function(points)
+        optimiser.tell(cost.detach(), torch.autograd.grad(cost.sum(), points)[0])
+        costs.append(cost.detach())
+    return torch.stack(costs)
+
+
+def rosenbrock(points):
+    x, y = points.T
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+def test_lbfgs_follows_torch_where_full_steps_are_accepted():
+    curvature = torch.linspace(0.5, 2, 6, dtype=torch.float64)
+    start = torch.randn(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def quadratic(points):
+        return (curvature * points.square()).sum(-1) / 2
+
+    optimiser = LBFGS(start, attack_settings("dlg", tolerance=0.0))
+    minimise(optimiser, quadratic, 8)
+    for row, point in enumerate(start):
+        parameter = point.clone().requires_grad_()
+        theirs = torch.optim.LBFGS([parameter], lr=1, max_iter=7, tolerance_grad=0, tolerance_change=0)
+
+        def closure(parameter=parameter, theirs=theirs):
+            theirs.zero_grad()
+            cost = quadratic(parameter)
+            cost.backward()
+            return cost
+
+        theirs.step(closure)
+        torch.testing.assert_close(optimiser.points[row], parameter.detach(), rtol=1e-6, atol=1e-9)
+
+
+def test_lbfgs_solves_rosenbrock_from_everywhere_and_never_climbs():
+    start = torch.tensor([[-1.2, 1.0], [2.0, 2.0], [0.0, -1.0], [-3.0, 4.0]], dtype=torch.float64)
+    optimiser = LBFGS(start, attack_settings("dlg", tolerance=1e-12))
+    best = torch.full((4,), torch.inf, dtype=torch.float64)
+    for _ in range(150):
+        minimise(optimiser, rosenbrock, 1)
+        assert (optimiser.costs <= best).all()
+        best = optimiser.costs
+    torch.testing.assert_close(optimiser.points, torch.ones_like(start), atol=1e-5, rtol=0)
+    assert (optimiser.status == Status.CONVERGED).all()
+
+
+@pytest.mark.parametrize("kind", [LBFGS, Adam])
+def test_rows_do_not_touch_each_other(kind):
+    start = torch.tensor([[-1.2, 1.0], [2.0, 2.0], [0.0, -1.0]], dtype=torch.float64)
+    settings = attack_settings("dlg" if kind is LBFGS else "invertgrad", steps=40, tolerance=1e-3)
+    together = kind(start, settings, *UNBOUNDED)
+    minimise(together, rosenbrock, 40)
+    for row in range(3):
+        alone = kind(start[row : row + 1], settings, *UNBOUNDED)
+        minimise(alone, rosenbrock, 40)
+        assert torch.equal(alone.points[0], together.points[row])
+        assert alone.status[0] == together.status[row]
+
+
+@pytest.mark.parametrize("kind", [LBFGS, Adam])
+def test_a_search_goes_on_exactly_from_its_state(kind):
+    start = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    settings = attack_settings("dlg" if kind is LBFGS else "invertgrad", steps=30)
+    undisturbed, stopped, resumed = (kind(start, settings, *UNBOUNDED) for _ in range(3))
+    minimise(undisturbed, rosenbrock, 30)
+    minimise(stopped, rosenbrock, 13)
+    resumed.load_state_dict(stopped.state_dict())
+    minimise(resumed, rosenbrock, 17)
+    assert torch.equal(undisturbed.points, resumed.points)
+
+
+def test_adam_is_torch_adam_with_the_schedule():
+    start = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    settings = attack_settings("invertgrad", steps=20, boxed=False)
+    ours = Adam(start, settings, *UNBOUNDED)
+    minimise(ours, lambda points: points.square().sum(1), 20)
+    parameter = start.clone().requires_grad_()
+    theirs = torch.optim.Adam([parameter], lr=0.1)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(theirs, [8, 12, 18], 0.1)
+    for _ in range(20):
+        parameter.grad = (2 * parameter.detach()).sign()
+        theirs.step()
+        schedule.step()
+    torch.testing.assert_close(ours.points, parameter.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_adam_stays_in_its_box():
+    lower, upper = torch.tensor([-0.2, -1.0]), torch.tensor([0.1, 1.0])
+    optimiser = Adam(torch.zeros(1, 2), attack_settings("invertgrad", steps=50), lower, upper)
+    minimise(optimiser, lambda points: 10 - points.sum(1), 50)
+    torch.testing.assert_close(optimiser.points[0], upper)
+
+
+def test_adam_goes_back_from_where_the_cost_is_not_a_number():
+    def cliff(points):
+        """Fall towards 1, and be undefined beyond 0.5."""
+        return torch.where(points[:, 0] > 0.5, torch.nan, (points[:, 0] - 1).square())
+
+    start = torch.tensor([[0.0], [-9.0]])
+    optimiser = Adam(start, attack_settings("invertgrad", steps=1000, milestones=()), *UNBOUNDED)
+    minimise(optimiser, cliff, 20)
+    assert optimiser.status.tolist() == [Status.DIVERGED, Status.RUNNING]
+    assert optimiser.points.isfinite().all()
+    assert 0.3 < optimiser.points[0, 0] <= 0.5
+    assert optimiser.points[1, 0] == pytest.approx(-7, abs=0.01)  # twenty signed steps of 0.1
+
+
+def test_lbfgs_shortens_steps_that_leave_the_finite_numbers():
+    def barrier(points):
+        return (points - points.log()).sum(1)  # infinite at 0, undefined below, least at 1
+
+    optimiser = LBFGS(torch.tensor([[3.0, 0.05]], dtype=torch.float64), attack_settings("dlg"))
+    minimise(optimiser, barrier, 60)
+    torch.testing.assert_close(optimiser.points, torch.ones(1, 2, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_lbfgs_marks_a_start_without_a_cost():
+    optimiser = LBFGS(torch.tensor([[1.0], [2.0]]), attack_settings("dlg"))
+    minimise(optimiser, lambda points: torch.where(points[:, 0] < 1.5, torch.nan, points[:, 0] ** 2), 5)
+    assert optimiser.status[0] == Status.DIVERGED
+    assert optimiser.points[0, 0] == 1
+    assert 1.5 <= optimiser.points[1, 0] < 2
