@@ -1,0 +1,71 @@
+# make: set up, then the study.   make help: everything else.
+
+CONFIG ?= config/config.yaml
+CORES ?= all
+PYTHON ?= python3
+
+BIN := .venv/bin
+READY := .venv/ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)/workflow
+
+.PHONY: study setup test lint lock help
+
+# One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
+alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
+	flock --nonblock 9 || { echo "Another make is at work in this folder: waiting for it." && flock 9; }; fi
+
+# The marker outlives a run only if that was killed; then the locks that Snakemake finds are its, and nobody's any more.
+study: setup
+	@python -m semsim.study $(CONFIG) > /dev/null
+	@$(alone); \
+	if [ -e .snakemake/make.running ] && [ -n "$$(ls .snakemake/locks 2> /dev/null)" ]; then \
+		echo "The last run was killed: going on where it was."; \
+		snakemake --unlock --configfile $(CONFIG) 2> /dev/null; \
+	fi; \
+	touch .snakemake/make.running; \
+	snakemake --cores $(CORES) --configfile $(CONFIG) --logger rich; status=$$?; \
+	[ $$status -gt 128 ] || rm -f .snakemake/make.running; \
+	exit $$status
+	@python -m semsim.study $(CONFIG)
+
+setup: $(READY)
+	@:
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "semsim needs Python 3.11 or later, and $(PYTHON) is older or missing. Try: make PYTHON=python3.12"; exit 1; }
+	@$(alone); \
+	echo "Setting up .venv: a few minutes the first time." && \
+	$(PYTHON) -m venv .venv && \
+	$(BIN)/pip install -qq -r requirements.txt && \
+	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable . && \
+	touch $@
+
+test: setup
+	@pytest
+
+lint: setup
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+# Brings requirements.txt in line with pyproject.toml. Versions stay as they are; delete a line to have its newest one.
+lock:
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/pip install -qq --constraint requirements.txt --editable '.[study,dev]'
+	{ grep '^#' requirements.txt; .venv-lock/bin/pip list --format=freeze \
+		| sed 's/+.*//' | grep -viE '^(pip|semsim|triton|(nvidia|cuda)-.*)==' | sort -f; } > .venv-lock/lock
+	mv .venv-lock/lock requirements.txt
+	rm -r .venv-lock
+
+help:
+	@echo "make                set up, run the study of config/config.yaml, say where the report is"
+	@echo "make CONFIG='config/config.yaml config/smoke.yaml'    the same with changes on top: another study"
+	@echo "make setup          only make .venv, from requirements.txt"
+	@echo "make test           set up and run the tests"
+	@echo "make lint           check the style of code and workflow"
+	@echo "make lock           make requirements.txt from pyproject.toml"
+	@echo "Options: CORES=2 (all), PYTHON=python3.12 (python3)"
+	@echo "Single stages, with .venv active: snakemake --cores all data|targets|attacks|metrics|figures|notebooks|report"

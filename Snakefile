@@ -1,0 +1,94 @@
+"""The study, from images to the report: `snakemake --cores all`. README.md has the stages, config/README.md the settings."""
+
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.10")
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+
+from semsim.errors import SemsimError
+from semsim.study import Study
+
+if not workflow.overwrite_configfiles:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+try:
+    STUDY = Study(config)
+except SemsimError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/attacks.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/notebooks.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    data,
+    targets,
+    attacks,
+    metrics,
+    figures,
+    notebooks,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.make_report.output,
+
+
+rule data:
+    input:
+        every(rules.prepare_data.output),
+
+
+rule targets:
+    input:
+        every(rules.train_target.output),
+
+
+rule attacks:
+    input:
+        every(rules.attack_target.output),
+
+
+rule metrics:
+    input:
+        rules.collect_tables.output,
+
+
+rule figures:
+    input:
+        every(rules.draw_contact_sheet.output),
+
+
+rule notebooks:
+    input:
+        every(rules.notebook_html.output),
+
+
+rule report:
+    input:
+        rules.make_report.output,
+
+
+onsuccess:
+    print(f"Done: results are in {RESULTS}/, figures in {FIGURES}/.")
+
+
+onerror:
+    print(
+        "Stopped. Finished work is kept: put right what the log above says, and the same command goes on from here."
+    )

@@ -1,0 +1,28 @@
+"""What tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def house():
+    """The root of the repository."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def mirror():
+    """The folder with local copies of real data sets; tests that need it are skipped where there is none."""
+    folder = os.environ.get("SEMSIM_MIRROR")
+    if not folder:
+        pytest.skip("needs real data: set SEMSIM_MIRROR to a folder that holds cifar100.zip and others")
+    return Path(folder).absolute()
+
+
+@pytest.fixture(autouse=True)
+def no_mirror_by_accident(request, monkeypatch):
+    """Keep the mirror of whoever runs the tests out of those that do not ask for it."""
+    if "mirror" not in request.fixturenames:
+        monkeypatch.delenv("SEMSIM_MIRROR", raising=False)

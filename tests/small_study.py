@@ -1,0 +1,144 @@
+"""A study's files in small, in the format that the stages agree on: what tests of later stages read."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semsim.files import write_arrays, write_table
+from semsim.metrics.measure import measure_reconstructions, measure_sets
+from semsim.metrics.reconstructions import read_reconstructions
+from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage
+from semsim.targets.models import build_target, load_target, save_target
+
+DATASETS = ("shapes", "textures")
+TARGETS = {"plain": "none", "cropped": "crop"}
+ATTACKS = {"clear": 0.05, "noisy": 0.4}  # standard deviation of the noise in their reconstructions
+CLASSES = ("square", "disc", "cross")
+SIZE, ORIGINALS = 32, 6
+
+
+@cache
+def small_study(base):
+    """Write the files of all stages up to the tables, as ``results/<study>`` has them, once in a run of the tests.
+
+    The target `cropped` was attacked on shifted images, and one reconstruction of it by `noisy` diverged.
+    """
+    folder = base / "small-study"
+    for dataset in DATASETS:
+        _write_dataset(folder, dataset)
+        for target, augmentation in TARGETS.items():
+            _write_target(folder, dataset, target, augmentation)
+            for attack in ATTACKS:
+                _write_reconstructions(folder, dataset, target, attack)
+            _write_metrics(folder, dataset, target)
+    _write_tables(folder)
+    return folder
+
+
+def smooth_images(count, seed):
+    """Return uint8 images [count, 3, SIZE, SIZE] of coloured blobs."""
+    coarse = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    fine = torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic").clamp(0, 1)
+    return (fine * 255).round().to(torch.uint8).numpy()
+
+
+def write_reconstructions(folder, reconstructions, table):
+    """Write the two files of an attack on a target model; return their paths."""
+    names = {key: str(table[key].iloc[0]) for key in ("dataset", "target", "attack")}
+    place = folder / "reconstructions" / names["dataset"] / names["target"]
+    images, rows = place / f"{names['attack']}.safetensors", place / f"{names['attack']}.csv"
+    write_arrays(reconstructions | {"label": table["label"].to_numpy()}, images, names)
+    write_table(table, rows)
+    return images, rows
+
+
+def attack_table(dataset, target, attack, labels, diverged=()):
+    """Return an attack stage's table; the reconstructions at the places `diverged` did not end well."""
+    count = len(labels)
+    status = np.where(np.isin(np.arange(count), diverged), "diverged", "finished")
+    return pd.DataFrame(
+        {
+            "dataset": dataset,
+            "target": target,
+            "attack": attack,
+            "original": np.arange(count),
+            "label": labels,
+            "recovered_label": labels,
+            "status": status,
+            "diverged_at": np.where(status == "diverged", 7, np.nan),
+            "steps": 50,
+            "restart": 0,
+            "initial_cost": 1.0,
+            "cost": np.linspace(0.01, 0.5, count),
+            "seed": np.arange(count),
+            "seconds": 0.25,
+        }
+    )
+
+
+def _write_dataset(folder, dataset):
+    arrays = {}
+    for split, count in (("train", 12), ("originals", ORIGINALS), ("public", 6)):
+        arrays[f"{split}_images"] = smooth_images(count, seed=count + len(dataset))
+        arrays[f"{split}_labels"] = np.arange(count) % len(CLASSES)
+    about = {"name": dataset, "kind": "folder", "classes": list(CLASSES), "image_size": SIZE}
+    write_arrays(arrays, folder / "data" / f"{dataset}.safetensors", about)
+
+
+def _write_target(folder, dataset, target, augmentation):
+    with torch.random.fork_rng():
+        torch.manual_seed(len(dataset + target))
+        model = build_target("lenet", len(CLASSES), SIZE)
+    about = {
+        "dataset": dataset,
+        "target": target,
+        "architecture": "lenet",
+        "augmentation": augmentation,
+        "gradient_defence": "none",
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "train_accuracy": 0.9,
+        "validation_accuracy": 0.8,
+    }
+    save_target(model, folder / "targets" / dataset / f"{target}.safetensors", about)
+
+
+def _write_reconstructions(folder, dataset, target, attack):
+    originals = smooth_images(ORIGINALS, seed=ORIGINALS + len(dataset))
+    attacked = np.roll(originals, 3, axis=-1) if TARGETS[target] == "crop" else originals
+    noise = np.random.default_rng(len(attack)).normal(0, 255 * ATTACKS[attack], attacked.shape)
+    images = {
+        "original": originals,
+        "attacked": attacked,
+        "reconstruction": (attacked + noise).clip(0, 255).astype(np.uint8),
+    }
+    diverged = [2] if (target, attack) == ("cropped", "noisy") else []
+    labels = np.arange(ORIGINALS) % len(CLASSES)
+    write_reconstructions(folder, images, attack_table(dataset, target, attack, labels, diverged))
+
+
+def _write_metrics(folder, dataset, target):
+    place = folder / "reconstructions" / dataset / target
+    attacks = [read_reconstructions(place / f"{name}.safetensors", place / f"{name}.csv") for name in ATTACKS]
+    model = load_target(folder / "targets" / dataset / f"{target}.safetensors")
+    nowhere = folder / "pretrained"
+    nowhere.mkdir(exist_ok=True)
+    write_table(measure_reconstructions(model, attacks, nowhere), folder / "metrics" / dataset / f"{target}.parquet")
+    write_table(measure_sets(attacks, nowhere), folder / "metrics" / dataset / f"{target}_sets.parquet")
+
+
+def _write_tables(folder):
+    pairs = [(dataset, target) for dataset in DATASETS for target in TARGETS]
+    metrics = concatenated(folder / "metrics" / dataset / f"{target}.parquet" for dataset, target in pairs)
+    sets = concatenated(folder / "metrics" / dataset / f"{target}_sets.parquet" for dataset, target in pairs)
+    attacks = [folder / "reconstructions" / d / t / f"{attack}.csv" for d, t in pairs for attack in ATTACKS]
+    tables = {
+        "metrics": metrics,
+        "leakage": rank_leakage(metrics, sets),
+        "accuracy": describe_targets([folder / "targets" / d / f"{t}.safetensors" for d, t in pairs]),
+        "attacks": concatenated(attacks),
+        "datasets": describe_datasets([folder / "data" / f"{dataset}.safetensors" for dataset in DATASETS]),
+    }
+    for name, table in tables.items():
+        write_table(table, folder / "tables" / f"{name}.csv")

@@ -1,0 +1,127 @@
+"""The environments: conda files, lock and project agree, and every rule finds what it imports."""
+
+import ast
+import importlib.metadata
+import json
+import re
+import sys
+import tomllib
+from functools import cache
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ENVIRONMENTS = ("analysis", "data", "notebook", "torch")
+
+
+def exact_pins(requirements):
+    """The versions by package of lines such as ``numpy==2.4.6``; anything less exact fails."""
+    pins = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in requirements]
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+@pytest.fixture(scope="module")
+def lock(house):
+    lines = (house / "requirements.txt").read_text().splitlines()
+    return exact_pins(line for line in lines if not line.startswith("#"))
+
+
+@cache
+def environment(house, name):
+    return yaml.safe_load((house / "envs" / f"{name}.yaml").read_text())
+
+
+def pins_of(house, name):
+    [packages] = [part["pip"] for part in environment(house, name)["dependencies"] if isinstance(part, dict)]
+    return exact_pins(packages)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_environment_has_the_versions_of_the_lock(house, lock, name):
+    pins = pins_of(house, name)
+    assert pins == {package: lock[package] for package in pins}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_conda_itself_only_gives_python_and_pip(house, name):
+    file = environment(house, name)
+    assert file["channels"] == ["conda-forge", "nodefaults"]
+    assert [part for part in file["dependencies"] if isinstance(part, str)] == ["python =3.11", "pip"]
+
+
+def test_torch_is_in_one_environment(house):
+    assert [name for name in ENVIRONMENTS if "torch" in pins_of(house, name)] == ["torch"]
+
+
+def test_lock_has_what_the_project_asks_for(house, lock):
+    project = tomllib.loads((house / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for requirement in map(Requirement, [*project["dependencies"], *extras["study"], *extras["dev"]]):
+        assert Version(lock[canonicalize_name(requirement.name)]) in requirement.specifier, requirement
+
+
+def test_lock_leaves_the_build_of_torch_to_pip(lock):
+    assert not [package for package in lock if package.startswith(("nvidia", "cuda", "triton"))]
+
+
+def scripts_by_environment(house):
+    """Pairs of an environment and a script that a rule runs in it."""
+    for stage in sorted((house / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", stage.read_text(), flags=re.MULTILINE)[1:]:
+            name = re.search(r'envs/(\w+)\.yaml"', rule).group(1)
+            yield from ((name, script) for script in re.findall(r'script\("(\w+)\.py"\)', rule))
+
+
+def imports(code):
+    """The names of the modules that code imports when it is loaded (not those that its functions import)."""
+    waiting = list(ast.parse(code).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def packages_loaded(house, code):
+    """The distributions that code loads, itself and through the library."""
+    library = house / "workflow" / "semsim"
+    distributions = importlib.metadata.packages_distributions()
+    waiting, seen, packages = list(imports(code)), set(), set()
+    while waiting:
+        top, *rest = waiting.pop().split(".")
+        if top != "semsim":
+            packages |= set() if top in sys.stdlib_module_names else {canonicalize_name(distributions[top][0])}
+            continue
+        parts = [library.joinpath(*rest[:depth]) for depth in range(len(rest) + 1)]
+        for file in [path for part in parts for path in (part / "__init__.py", part.with_suffix(".py"))]:
+            if file not in seen and file.is_file():
+                seen.add(file)
+                waiting += imports(file.read_text())
+    return packages
+
+
+def test_rules_find_what_their_scripts_import(house):
+    scripts = {
+        (script, name): (house / "workflow" / "scripts" / f"{script}.py").read_text()
+        for name, script in scripts_by_environment(house)
+    }
+    missing = {
+        script: lacking
+        for (script, name), code in scripts.items()
+        if (lacking := packages_loaded(house, code) - pins_of(house, name).keys())
+    }
+    assert len(scripts) >= 7 and not missing
+
+
+def test_notebooks_find_what_they_import(house):
+    for path in sorted((house / "notebooks").glob("*.ipynb")):
+        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        packages = packages_loaded(house, "\n".join("".join(cell["source"]) for cell in cells))
+        assert not packages - pins_of(house, "notebook").keys(), path.name

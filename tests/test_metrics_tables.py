@@ -1,0 +1,133 @@
+"""From reconstructions to tables: both references, diverged runs, files that do not fit, ranks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import ORIGINALS, attack_table, small_study, smooth_images, write_reconstructions
+
+from semsim.errors import SemsimError
+from semsim.files import read_table
+from semsim.metrics.measure import measure_reconstructions
+from semsim.metrics.reconstructions import check_originals, read_reconstructions
+from semsim.tables import rank_leakage, summarise_attacks
+from semsim.targets.models import build_target
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """The small study's tables by name."""
+    folder = small_study(tmp_path_factory.getbasetemp()) / "tables"
+    return {path.stem: read_table(path) for path in folder.glob("*.csv")}
+
+
+def attack(folder, **changes):
+    """Return four reconstructions; `changes` replace columns of their table."""
+    images = dict.fromkeys(("original", "attacked", "reconstruction"), smooth_images(4, seed=5))
+    table = attack_table("shapes", "plain", "clear", np.arange(4)).assign(**changes)
+    return write_reconstructions(folder, images, table)
+
+
+def test_each_reconstruction_has_a_row_for_each_reference(tables):
+    metrics = tables["metrics"]
+    keys = ["dataset", "target", "attack", "original", "reference"]
+    assert not metrics.duplicated(keys).any()
+    assert len(metrics) == 2 * len(tables["attacks"])
+    assert list(metrics)[:7] == ["dataset", "target", "attack", "original", "label", "reference", "status"]
+
+
+def test_the_references_differ_only_where_the_target_augments(tables):
+    psnr = tables["metrics"].pivot(
+        index=["target", "attack", "dataset", "original"], columns="reference", values="psnr"
+    )
+    assert (psnr.loc["plain", "attacked"] == psnr.loc["plain", "original"]).all()
+    clear = psnr.loc[("cropped", "clear")]
+    assert (clear["attacked"] > clear["original"]).all()
+
+
+def test_diverged_reconstructions_are_kept_counted_and_not_scored(tables):
+    metrics, leakage = tables["metrics"], tables["leakage"]
+    diverged = metrics["status"] == "diverged"
+    values = metrics.columns[7:]
+    assert diverged.sum() == 4 and metrics.loc[diverged, values].isna().all(axis=None)
+    assert metrics.loc[~diverged, values].notna().all(axis=None)
+    rows = leakage.query("target == 'cropped' and attack == 'noisy' and metric == 'psnr'")
+    assert (rows["diverged"] == 1).all() and (rows["count"] == ORIGINALS - 1).all()
+    assert rows["note"].str.contains(f"1 of {ORIGINALS} diverged").all()
+
+
+@pytest.mark.parametrize("changes", [{"label": [0, 1, 2, 9]}, {"target": "other"}])
+def test_a_table_of_another_attack_is_refused(tmp_path, changes):
+    images, table = attack(tmp_path)
+    pd.DataFrame(read_table(table).assign(**changes)).to_csv(table, index=False)
+    with pytest.raises(SemsimError, match="its rows are not those of"):
+        read_reconstructions(images, table)
+
+
+def test_reconstructions_of_other_originals_are_refused(tmp_path):
+    reconstructions = read_reconstructions(*attack(tmp_path))
+    check_originals(reconstructions, smooth_images(4, seed=5))
+    for others in (smooth_images(4, seed=6), smooth_images(4, seed=5)[:3]):
+        with pytest.raises(SemsimError, match="shapes/plain/clear: reconstructions of other originals"):
+            check_originals(reconstructions, others)
+
+
+def test_another_target_model_is_refused(tmp_path):
+    reconstructions = [read_reconstructions(*attack(tmp_path))]
+    with pytest.raises(SemsimError, match="3 classes of 32x32 pixels.*labels up to 3"):
+        measure_reconstructions(build_target("lenet", 3, 32), reconstructions, tmp_path)
+    with pytest.raises(SemsimError, match="these are of: none"):
+        measure_reconstructions(build_target("lenet", 4, 32), [], tmp_path)
+
+
+def scores(psnr_by_target, mse_by_target):
+    """Return a table of metrics with one reconstruction a target model."""
+    return pd.DataFrame(
+        [
+            {"dataset": "d", "target": target, "attack": "a", "reference": "attacked", "status": "finished"}
+            | {"mse": mse_by_target[target], "psnr": psnr_by_target[target]}
+            for target in psnr_by_target
+        ]
+    )
+
+
+NO_SETS = pd.DataFrame(columns=["dataset", "target", "attack", "reference", "metric", "value", "note"])
+
+
+def test_ranks_follow_each_metrics_direction_and_share_ties():
+    metrics = scores({"x": 20.0, "y": 30.0, "z": 20.0}, {"x": 0.3, "y": 0.2, "z": 0.1})
+    leakage = rank_leakage(metrics, NO_SETS).set_index(["metric", "attack", "target"])["rank"]
+    assert leakage.loc[("psnr", "a")].to_dict() == {"x": 2, "y": 1, "z": 2}
+    assert leakage.loc[("mse", "all")].to_dict() == {"x": 3, "y": 2, "z": 1}
+
+
+def test_a_missing_value_has_no_rank():
+    metrics = scores({"x": np.nan, "y": 30.0}, {"x": np.nan, "y": 0.2})
+    metrics.loc[0, "status"] = "diverged"
+    leakage = rank_leakage(metrics, NO_SETS).set_index(["metric", "attack", "target"])
+    missing = leakage.loc[("psnr", "a", "x")]
+    assert pd.isna(missing["rank"]) and missing["count"] == 0 and missing["diverged"] == 1
+    assert leakage.loc[("psnr", "a", "y"), "rank"] == 1
+
+
+def test_sets_are_ranked_beside_pairs():
+    sets = NO_SETS.copy()
+    for target, value in (("x", 3.0), ("y", 5.0)):
+        sets.loc[len(sets)] = ["d", target, "all", "attacked", "fid", value, "a caveat"]
+    leakage = rank_leakage(scores({"x": 1.0, "y": 2.0}, {"x": 0.1, "y": 0.2}), sets).query("metric == 'fid'")
+    assert leakage["rank"].tolist() == [1, 2] and leakage["count"].tolist() == [1, 1]
+
+
+def test_attacks_are_summarised(tables):
+    summary = summarise_attacks(tables["attacks"]).set_index(["dataset", "attack"])
+    noisy = summary.loc[("shapes", "noisy")]
+    assert noisy["reconstructions"] == 2 * ORIGINALS and noisy["diverged"] == 1 and noisy["true_label"] == 1
+    assert summary.loc[("shapes", "clear"), "cost_left"] == pytest.approx(0.255)
+
+
+def test_target_models_and_data_sets_are_described(tables):
+    assert tables["accuracy"].loc[0, ["dataset", "target", "architecture"]].tolist() == ["shapes", "plain", "lenet"]
+    assert tables["datasets"].set_index("dataset").loc["shapes", ["classes", "image_size", "train"]].tolist() == [
+        3,
+        32,
+        12,
+    ]

@@ -1,0 +1,194 @@
+"""The report, the sentences in it, and the notebook beside it."""
+
+import json
+import runpy
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import CLASSES, DATASETS, small_study
+
+from semsim import findings
+from semsim.errors import SemsimError
+from semsim.figures.contact_sheet import draw_contact_sheet
+from semsim.figures.style import save_figure
+from semsim.files import read_table
+from semsim.report.page import render_report
+from semsim.report.results import Results
+from semsim.report.sections import SECTIONS
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """The small study's results, with contact sheets among its figures."""
+    folder = small_study(tmp_path_factory.getbasetemp())
+    metrics = read_table(folder / "tables" / "metrics.csv")
+    for dataset in DATASETS:
+        files = sorted((folder / "reconstructions" / dataset).glob("*/*.safetensors"))
+        save_figure(
+            draw_contact_sheet(dataset, CLASSES, files, metrics), folder / "figures" / f"contact_sheet_{dataset}"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page(folder):
+    """The report's elements: pairs of a tag and its attributes, and its text."""
+    notebooks = [folder / "notebooks" / "01_reconstructions.html"]
+    html = render_report(Results("small <b>", folder / "tables", folder / "figures", notebooks, folder))
+    return Elements(html)
+
+
+class Elements(HTMLParser):
+    """A page taken apart."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found, self.text = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, *tags):
+        """Return the attributes of all elements of these kinds."""
+        return [attributes for tag, attributes in self.found if tag in tags]
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    assert all(image["src"].startswith("data:image/") for image in page.all("img"))
+    assert not page.all("script", "link", "iframe")
+    assert not any("url(" in text or "@import" in text for text in page.text)
+    for link in page.all("a"):
+        assert not link["href"].startswith(("http", "/", "//"))
+
+
+def test_every_picture_has_a_text_and_every_section_a_heading(page):
+    assert all(image["alt"].strip() for image in page.all("img"))
+    assert len(page.all("h1")) == 1 and len(page.all("h2")) == len(SECTIONS)
+    anchors = {section["id"] for section in page.all("section")}
+    assert len(anchors) == len(SECTIONS)
+    assert {link["href"] for link in page.all("a") if link["href"].startswith("#")} == {
+        f"#{anchor}" for anchor in anchors
+    }
+
+
+def test_links_lead_from_where_the_report_lies(page):
+    links = {link["href"] for link in page.all("a")}
+    assert {"tables/metrics.csv", "tables/leakage.csv", "notebooks/01_reconstructions.html"} <= links
+
+
+def test_names_are_text_and_never_markup(page):
+    assert not page.all("b")
+    assert any("small <b>" in text for text in page.text)
+
+
+def test_the_script_writes_the_page_whole_or_not_at_all(folder, tmp_path, monkeypatch, house):
+    arguments = ["--study", "small", "--tables", str(folder / "tables"), "--out", str(tmp_path / "report.html")]
+    script = house / "workflow" / "scripts" / "make_report.py"
+    monkeypatch.setattr(sys, "argv", [script.name, *arguments, "--figures", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"contact_sheet_shapes.png: no such figure"):
+        runpy.run_path(str(script), run_name="__main__")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(sys, "argv", [script.name, *arguments, "--figures", str(folder / "figures")])
+    runpy.run_path(str(script), run_name="__main__")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(SemsimError, match=r"attacks.csv: no such table"):
+        render_report(Results("small", tmp_path, tmp_path, [], tmp_path))
+
+
+def two_references(gains):
+    """Return metrics of one target model whose PSNR is higher by `gains` against the attacked images."""
+    rows = [
+        {"dataset": "d", "target": "t", "attack": "a", "original": place, "reference": reference, "psnr": value}
+        for place, gain in enumerate(gains)
+        for reference, value in (("original", 10.0), ("attacked", 10.0 + gain))
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("gains", "words"),
+    [
+        ([2, 3, 2, 3], "2.5\u00a0dB higher against what was attacked"),
+        ([-2, -3, -2, -3], "2.5\u00a0dB lower against what was attacked"),
+        ([-3, 3, -2, 2.1], "not distinguishable"),
+        ([2], "not distinguishable"),
+        ([0, 0], "Both references give the same PSNR for d/t."),
+        ([2, np.nan, 3, 2], "3 originals"),
+    ],
+)
+def test_a_difference_is_claimed_only_where_its_interval_excludes_zero(gains, words):
+    (sentence,) = findings.reference_findings(two_references(gains))
+    assert words in sentence
+
+
+def test_metrics_that_disagree_are_said_to_disagree():
+    leakage = pd.DataFrame(
+        {
+            "dataset": "d",
+            "target": ["x", "y"],
+            "attack": "all",
+            "reference": "attacked",
+            "metric": ["psnr", "mse"],
+            "rank": [1, 1],
+        }
+    )
+    assert findings.leakage_findings(leakage) == [
+        "On d the metrics disagree about the target model that leaks most: x by PSNR; y by MSE."
+    ]
+    leakage["target"] = "x"
+    assert findings.leakage_findings(leakage) == ["On d every metric names x as the target model that leaks most."]
+
+
+def test_attacks_that_diverged_are_counted_by_attack():
+    attacks = pd.DataFrame({"attack": ["a", "a", "b"], "status": "finished", "label": 1, "recovered_label": [1, 2, 1]})
+    ended, labels = findings.attack_findings(attacks)
+    assert ended == "None of the 3 reconstructions diverged."
+    assert labels.endswith("50.0\u00a0% (a), 100.0\u00a0% (b).")
+    attacks["status"] = ["diverged", "finished", "diverged"]
+    assert findings.attack_findings(attacks)[0].startswith("2 of 3 reconstructions diverged (1 by a, 1 by b)")
+
+
+def test_the_closest_attack_follows_the_metrics_direction():
+    metrics = pd.DataFrame({"dataset": "d", "attack": ["a", "b"], "reference": "attacked", "psnr": [20.0, 10.0]})
+    metrics["mse"] = [0.3, 0.1]
+    assert "a comes closest" in findings.spread_findings(metrics, "psnr")[1]
+    assert "b comes closest" in findings.spread_findings(metrics, "mse")[1]
+    metrics["psnr"] = np.nan
+    assert findings.spread_findings(metrics, "psnr") == ["No reconstruction has a value of PSNR: all diverged."]
+
+
+@pytest.fixture
+def notebook(house):
+    return json.loads((house / "notebooks" / "01_reconstructions.ipynb").read_text(encoding="utf-8"))
+
+
+def test_the_notebook_is_kept_without_outputs_and_takes_parameters(notebook):
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+    (parameters,) = (cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    assert {line.split(" = ")[0] for line in "".join(parameters["source"]).splitlines()} == {
+        "study",
+        "results",
+        "figures",
+    }
+
+
+def test_the_notebook_runs_and_saves_its_figures(notebook, folder):
+    names = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+        if "parameters" in cell["metadata"].get("tags", []):
+            names |= {"study": "small", "results": str(folder), "figures": str(folder / "figures")}
+    for name in ("accuracy", "attack_status", "psnr", "ssim", "leakage", "references"):
+        assert (folder / "figures" / f"{name}.png").is_file() and (folder / "figures" / f"{name}.pdf").is_file()

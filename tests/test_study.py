@@ -1,0 +1,234 @@
+"""The configuration: defaults, overlays, merged settings, and one clear message for whatever is wrong."""
+
+import copy
+import dataclasses
+
+import jsonschema
+import pytest
+import yaml
+
+from semsim.errors import SemsimError
+from semsim.study import SCHEMA, Study, completed, read_config
+
+SMALL = {
+    "study": "small",
+    "datasets": {"digits": {"kind": "mnist", "train": 100, "originals": 4, "public": 10}},
+    "targets": {"plain": {"architecture": "lenet"}},
+    "attacks": {"dlg": {"steps": 50}},
+}
+
+
+def small(**changes):
+    """A small valid configuration with some sections replaced."""
+    return copy.deepcopy(SMALL) | changes
+
+
+def message(config):
+    """What a person is told about a configuration that is not valid."""
+    with pytest.raises(SemsimError) as error:
+        Study(config)
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def test_schema_is_a_schema(schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def settings_in(schema, path=""):
+    """All rules of single settings in a schema, by their place."""
+    for name, rules in schema.get("properties", {}).items():
+        yield f"{path}.{name}", rules
+        yield from settings_in(rules, f"{path}.{name}")
+    for inner in [schema.get("additionalProperties"), *schema.get("$defs", {}).values()]:
+        if isinstance(inner, dict):
+            yield from settings_in(inner, f"{path}.*")
+
+
+def test_every_setting_is_described_and_nothing_unknown_passes(schema):
+    for place, rules in settings_in(schema):
+        if rules.keys() - {"default"}:
+            assert "description" in rules or "$ref" in rules, place
+        if "properties" in rules and "$ref" not in rules:
+            assert rules["additionalProperties"] is not True, place
+
+
+def test_every_setting_is_in_the_manual(house, schema):
+    manual = (house / "config" / "README.md").read_text()
+    missing = {place for place, _ in settings_in(schema) if f"`{place.rsplit('.', 1)[1]}`" not in manual}
+    assert not missing
+
+
+@pytest.mark.parametrize("overlay", [None, "smoke.yaml", "examples/cifar100.yaml"])
+def test_configurations_of_the_project_are_valid(house, overlay):
+    files = [house / "config" / "config.yaml"] + ([house / "config" / overlay] if overlay else [])
+    names = {Study(read_config(file)).name for file in files[:1]} | {Study(read_config(*files)).name}
+    assert len(names) == len(files), "an overlay writes under a name of its own"
+
+
+def test_schema_knows_what_the_library_knows(schema):
+    from semsim.attacks.settings import PRESETS, AttackSettings
+    from semsim.data import KINDS
+    from semsim.targets.models import ARCHITECTURES
+
+    def choices(rules, name):
+        return set(rules["properties"][name]["enum"])
+
+    attack = schema["$defs"]["attack"]
+    assert attack["properties"].keys() == {"preset"} | {field.name for field in dataclasses.fields(AttackSettings)}
+    assert choices(attack, "preset") == PRESETS.keys()
+    assert choices(schema["properties"]["targets"]["additionalProperties"], "architecture") == ARCHITECTURES.keys()
+    assert choices(schema["properties"]["datasets"]["additionalProperties"], "kind") == KINDS.keys()
+
+
+def test_defaults_are_the_published_recipe():
+    study = Study(small())
+    assert (study.seed, study.device, study.image_size, study.memory_gib, study.mirror) == (1, "auto", 32, 2, None)
+    assert study.training_settings("digits", "plain") == {
+        "epochs": 200,
+        "batch_size": 64,
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "milestones": [0.375, 0.625, 0.875],
+        "decay": 0.1,
+    }
+    assert study.target_settings("plain") == {
+        "architecture": "lenet",
+        "width": None,
+        "augmentation": "none",
+        "gradient_defence": None,
+    }
+
+
+def test_gradient_defence_has_a_scope_by_default():
+    targets = {"noisy": {"architecture": "mlp", "gradient_defence": {"kind": "gaussian", "sigma": 0.001}}}
+    assert Study(small(targets=targets)).target_settings("noisy")["gradient_defence"]["scope"] == "both"
+
+
+def test_training_of_a_target_wins_over_that_of_the_data_set_and_of_the_study():
+    config = small(training={"epochs": 1, "batch_size": 1, "learning_rate": 1})
+    config["datasets"]["digits"]["training"] = {"epochs": 2, "batch_size": 2}
+    config["targets"]["plain"]["training"] = {"epochs": 3}
+    settings = Study(config).training_settings("digits", "plain")
+    assert (settings["epochs"], settings["batch_size"], settings["learning_rate"]) == (3, 2, 1)
+    assert settings["momentum"] == 0.9
+
+
+def test_attack_of_a_data_set_wins_and_has_no_defaults_of_its_own():
+    config = small(attacks={"dlg": {"steps": 50, "restarts": 2}, "mine": {"preset": "invertgrad"}})
+    config["datasets"]["digits"]["attacks"] = {"dlg": {"steps": 9}}
+    study = Study(config)
+    assert study.attack_settings("digits", "dlg") == {"preset": "dlg", "steps": 9, "restarts": 2}
+    assert study.attack_settings("digits", "mine") == {"preset": "invertgrad"}
+
+
+def test_data_depends_on_nothing_but_the_data():
+    config = small()
+    config["datasets"]["digits"] |= {"training": {"epochs": 2}, "attacks": {"dlg": {"steps": 9}}}
+    assert Study(config).data_settings("digits") == Study(small()).data_settings("digits")
+
+
+def test_null_leaves_an_entry_out():
+    config = small(attacks={"dlg": None, "idlg": {}})
+    assert Study(config).attacks == ("idlg",)
+
+
+def test_configuration_given_is_not_changed():
+    config = small(attacks={"dlg": None, "idlg": {"learning_rate": "1e-1"}})
+    before = copy.deepcopy(config)
+    Study(config)
+    assert config == before
+
+
+def test_numbers_without_a_point_are_numbers():
+    attacks = {"idlg": yaml.safe_load("{total_variation: 1e-3, milestones: [5e-1]}")}
+    settings = completed(small(attacks=attacks))["attacks"]["idlg"]
+    assert settings == {"total_variation": 0.001, "milestones": [0.5]}
+
+
+def test_later_files_change_earlier_ones(tmp_path):
+    (tmp_path / "a.yaml").write_text("study: a\nattacks: {dlg: {steps: 1, restarts: 2}, idlg: {}}\n")
+    (tmp_path / "b.yaml").write_text("study: b\nattacks: {dlg: {steps: 3}, idlg: null}\n")
+    merged = read_config(tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert merged == {"study": "b", "attacks": {"dlg": {"steps": 3, "restarts": 2}, "idlg": None}}
+
+
+@pytest.mark.parametrize("content", ["- a list\n", "study: [unclosed\n", ""])
+def test_files_that_are_no_configuration(tmp_path, content):
+    file = tmp_path / "broken.yaml"
+    file.write_text(content)
+    with pytest.raises(SemsimError, match="broken.yaml"):
+        read_config(file)
+    with pytest.raises(SemsimError, match="absent.yaml"):
+        read_config(tmp_path / "absent.yaml")
+
+
+def dataset(**changes):
+    return {"datasets": {"digits": SMALL["datasets"]["digits"] | changes}}
+
+
+def target(**changes):
+    return {"targets": {"plain": {"architecture": "lenet"} | changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sed": 1}, ["top level: unknown setting 'sed'", "Did you mean 'seed'?"]),
+        ({"study": "Two Words"}, ["study: 'Two Words' cannot be used", "hyphens"]),
+        ({"study": "reference"}, ["study: 'reference' cannot be used"]),
+        ({"device": "gpu"}, ["device: 'gpu' is not one of auto, cpu, cuda"]),
+        ({"seed": -1}, ["seed: -1 is less than the minimum of 0"]),
+        ({"attacks": None}, ["attacks: None is not of type 'object'"]),
+        ({"datasets": {"digits": None}}, ["datasets: {} should be non-empty"]),
+        ({"training": {"epoch": 3}}, ["training: unknown setting 'epoch'", "Did you mean 'epochs'?"]),
+        ({"training": {"milestones": [0.5, 3]}}, ["training.milestones.1: 3 is greater"]),
+        (dataset(kind="glyph"), ["datasets.digits.kind: 'glyph' is not one of", "Did you mean 'glyphs'?"]),
+        (dataset(kind="folder"), ["datasets.digits: 'path' is missing"]),
+        (dataset(path="photos"), ["datasets.digits.path: images of kind mnist have no path"]),
+        (dataset(originals=0), ["datasets.digits.originals: 0 is less than the minimum of 1"]),
+        (dataset(attacks={"dgl": {}}), ["datasets.digits.attacks.dgl", "Did you mean 'dlg'?"]),
+        ({"datasets": {"a/b": SMALL["datasets"]["digits"]}}, ["datasets: 'a/b' cannot be used", "file name"]),
+        (target(architecture="lennet"), ["targets.plain.architecture: 'lennet'", "Did you mean 'lenet'?"]),
+        (target(augmentation="crops"), ["targets.plain.augmentation: 'crops' cannot be used", "3-1-7"]),
+        (target(gradient_defence={"kind": "prun"}), ["gradient_defence.kind: 'prun'", "Did you mean 'prune'?"]),
+        (target(gradient_defence={"kind": "prune"}), ["targets.plain.gradient_defence: prune takes 'share'"]),
+        (target(gradient_defence={"kind": "prune", "share": 0.5, "sigma": 1}), ["no other strength"]),
+        ({"targets": {"plain": []}}, ["targets.plain: [] is not of type 'object'"]),
+        ({"attacks": {"all": {"preset": "dlg"}}}, ["attacks: 'all' cannot be used"]),
+        ({"attacks": {"inverting": {}}}, ["attacks.inverting: 'preset' is missing", "invertgrad"]),
+        ({"attacks": {"dlg": {"step": 3}}}, ["attacks.dlg: unknown setting 'step'", "Did you mean 'steps'?"]),
+        ({"attacks": {"dlg": {"objective": "cosin"}}}, ["attacks.dlg.objective: 'cosin'", "Did you mean 'cosine'?"]),
+    ],
+)
+def test_mistake_is_explained(changes, words):
+    text = message(small(**changes))
+    assert len(text.splitlines()) == 2, "one heading, one problem"
+    assert all(word in text for word in words)
+
+
+def test_all_mistakes_are_told_at_once():
+    assert len(message(small(sed=1, device="gpu", training={"epochs": "ten"})).splitlines()) == 4
+
+
+def test_mirror_is_the_setting_or_the_environment_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEMSIM_MIRROR", str(tmp_path))
+    assert Study(small()).mirror == tmp_path
+    assert Study(small(mirror="/elsewhere")).mirror.as_posix() == "/elsewhere"
+
+
+def test_source_is_in_the_mirror_first(monkeypatch, tmp_path):
+    (tmp_path / "here" / "photos").mkdir(parents=True)
+    (tmp_path / "mirror").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    study = Study(small(mirror=str(tmp_path / "mirror"), **dataset(kind="folder", path="photos")))
+    assert study.source("digits").resolve() == tmp_path / "here" / "photos"
+    (tmp_path / "mirror" / "photos").mkdir()
+    assert study.source("digits") == tmp_path / "mirror" / "photos"
+    assert Study(small()).source("digits") is None
+    assert Study(small(**dataset(kind="folder", path="absent"))).source("digits") is None

@@ -1,0 +1,160 @@
+"""Training of target models, in the library and from the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semsim.errors import SemsimError
+from semsim.files import read_metadata, read_table, write_arrays
+from semsim.targets.defences import GradientDefence
+from semsim.targets.models import load_target
+from semsim.targets.training import Recipe, evaluate, train_target
+
+SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "train_target.py"
+
+
+def stripes(count, seed, size=16):
+    """Two classes that a person tells apart at once: stripes that stand or lie, in noise."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count)
+    images = random.integers(60, 120, (count, 3, size, size))
+    lying = np.where(np.arange(size) % 4 < 2, 100, 0)[:, None] + np.zeros(size, int)
+    images += np.where(labels[:, None, None, None] == 0, lying, lying.T)
+    return images.astype(np.uint8), labels.astype(np.int64)
+
+
+def train(count=96, seed=0, recipe=None, **settings):
+    settings = {"architecture": "convnet3", "width": 4, **settings}
+    recipe = recipe or Recipe(epochs=4, batch_size=16, learning_rate=0.02)
+    return train_target(stripes(count, 1), stripes(60, 2), classes=2, recipe=recipe, seed=seed, **settings)
+
+
+def test_training_learns_and_records_its_curves():
+    target, curves = train()
+    assert list(curves["epoch"]) == [1, 2, 3, 4]
+    assert curves["validation_accuracy"].iloc[-1] > 0.95
+    assert curves["train_loss"].iloc[-1] < curves["train_loss"].iloc[0]
+    assert curves["seconds"].is_monotonic_increasing
+    assert not target.training
+    images, labels = (torch.from_numpy(array) for array in stripes(60, 2))
+    loss, accuracy = evaluate(target, images, labels, batch_size=7)
+    assert loss == pytest.approx(curves["validation_loss"].iloc[-1], rel=1e-4)
+    assert accuracy == curves["validation_accuracy"].iloc[-1]
+
+
+def test_the_model_normalises_by_the_training_images():
+    target, _ = train(recipe=Recipe(epochs=1, batch_size=48, learning_rate=0.01))
+    pixels = torch.from_numpy(stripes(96, 1)[0]) / 255
+    torch.testing.assert_close(target.mean.flatten(), pixels.mean((0, 2, 3)))
+    torch.testing.assert_close(target.std.flatten(), pixels.std((0, 2, 3), correction=0))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"augmentation": "3-1-7+43-18-18", "gradient_defence": GradientDefence("gaussian", 1e-3)}],
+)
+def test_same_seed_same_weights(settings):
+    first, second, other = (train(seed=seed, **settings)[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["network.head.weight"], other["network.head.weight"])
+
+
+def test_training_leaves_the_global_random_numbers_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    train(recipe=Recipe(epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_gradient_defences_act_on_training_only_where_they_should():
+    weights = {
+        scope: train(gradient_defence=GradientDefence("prune", 0.9, scope))[0].network.head.weight
+        for scope in ("training", "shared", "both")
+    }
+    undefended = train()[0].network.head.weight
+    assert torch.equal(weights["shared"], undefended)
+    assert torch.equal(weights["training"], weights["both"])
+    assert not torch.equal(weights["training"], undefended)
+
+
+def test_no_batch_is_too_small_for_batchnorm():
+    _, curves = train(count=17, architecture="resnet20", width=1, recipe=Recipe(epochs=1, batch_size=16))
+    assert np.isfinite(curves["train_loss"]).all()
+    _, curves = train(count=3, recipe=Recipe(epochs=1))
+    assert np.isfinite(curves["train_loss"]).all()
+
+
+def test_learning_rate_falls_at_its_milestones():
+    recipe = Recipe(epochs=8)
+    rates = [recipe.learning_rate_at(epoch) for epoch in range(8)]
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001])
+    assert Recipe(epochs=1).learning_rate_at(0) == 0.1
+
+
+def test_divergence_is_explained():
+    with pytest.raises(SemsimError, match="not finite in epoch 1 of 4. Lower the learning rate"):
+        train(architecture="mlp", width=8, recipe=Recipe(epochs=4, batch_size=16, learning_rate=1e30))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epoch": 3}, "'epoch' is not known. The settings are epochs, batch_size"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 1}, "batch_size is 1. .* at least 2"),
+        ({"milestones": [0.5, 1.5]}, r"milestones is \[0.5, 1.5\]"),
+    ],
+)
+def test_bad_recipes_are_explained(settings, message):
+    with pytest.raises(SemsimError, match=message):
+        Recipe.from_settings(settings)
+
+
+def run_script(folder, settings, training):
+    arrays = {}
+    for split, count, seed in (("train", 64, 1), ("originals", 5, 2), ("public", 20, 3)):
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = stripes(count, seed)
+    metadata = {"name": "stripes", "kind": "folder", "classes": ["lying", "standing"], "image_size": 16}
+    write_arrays(arrays, folder / "data.safetensors", metadata)
+    arguments = {
+        "data": folder / "data.safetensors",
+        "dataset": "stripes",
+        "target": "small",
+        "settings": json.dumps(settings),
+        "training": json.dumps(training),
+        "seed": 1,
+        "device": "cpu",
+        "weights": folder / "out" / "small.safetensors",
+        "curves": folder / "out" / "small.csv",
+    }
+    command = [sys.executable, SCRIPT, *(f"--{name}={value}" for name, value in arguments.items())]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_the_script_writes_weights_and_curves(tmp_path):
+    settings = {"architecture": "convnet3", "width": 4, "augmentation": "crop"}
+    settings["gradient_defence"] = {"kind": "prune", "share": 0.5, "scope": "training"}
+    done = run_script(tmp_path, settings, {"epochs": 2, "learning_rate": 0.02})
+    assert done.returncode == 0, done.stderr
+    curves, metadata = read_table(tmp_path / "out" / "small.csv"), read_metadata(tmp_path / "out" / "small.safetensors")
+    target = load_target(tmp_path / "out" / "small.safetensors")
+    assert len(curves) == 2
+    assert target.spec == {"architecture": "convnet3", "classes": 2, "image_size": 16, "width": 4}
+    assert metadata["validation_accuracy"] == pytest.approx(curves["validation_accuracy"].iloc[-1])
+    assert metadata["gradient_defence"] == "prune 0.5 (training)"
+    assert metadata["parameters"] == sum(parameter.numel() for parameter in target.parameters())
+
+
+def test_the_script_says_what_is_wrong_and_writes_nothing(tmp_path):
+    done = run_script(tmp_path, {"architecture": "convnet3", "augmentation": "3-99"}, {"epochs": 1})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: augmentation '3-99'") and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

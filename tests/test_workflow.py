@@ -1,0 +1,104 @@
+"""The workflow as people meet it: what a study would run, what a change runs again, what a mistake says."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import yaml
+
+STUB = """
+import sys
+from pathlib import Path
+
+for path in map(Path, sys.argv[1:]):
+    if path.suffix in (".safetensors", ".csv", ".parquet") and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+"""
+
+
+def snakemake(snakefile, folder, *arguments):
+    """Run Snakemake in a folder of its own, and return the finished process with all output in `stdout`."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", folder, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def planned_jobs(process):
+    """Return how many jobs of each rule a dry run lists."""
+    assert process.returncode == 0, process.stdout
+    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", process.stdout, re.MULTILINE | re.DOTALL)
+    return Counter({rule: int(count) for rule, count in (line.split() for line in table.group(1).splitlines())})
+
+
+def config_files(house, *overlays):
+    return ["--configfile", house / "config" / "config.yaml", *overlays]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "datasets", "targets", "attacks"),
+    [(None, 3, 4, 4), ("examples/cifar100.yaml", 1, 2, 4)],
+)
+def test_jobs_of_a_study(house, tmp_path, overlay, datasets, targets, attacks):
+    overlays = config_files(house, house / "config" / overlay) if overlay else []
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *overlays)
+    jobs = planned_jobs(process)
+    assert jobs["prepare_data"] == datasets
+    assert jobs["train_target"] == jobs["compute_metrics"] == datasets * targets
+    assert jobs["attack_target"] == datasets * targets * attacks
+    assert jobs["draw_contact_sheet"] == datasets
+    assert jobs["run_notebook"] == jobs["notebook_html"] >= 1
+    assert jobs["collect_tables"] == jobs["make_report"] == 1
+    assert "workflow specific profile" in process.stdout, "the default profile was not found"
+
+
+def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("attacks: {dlg: {step: 3}}\ntargets: {lenet: {architecture: lennet}}\n")
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *config_files(house, overlay))
+    assert process.returncode != 0
+    assert "Traceback" not in process.stdout
+    assert "attacks.dlg: unknown setting 'step'. Did you mean 'steps'?" in process.stdout
+    assert "targets.lenet.architecture: 'lennet' is not one of" in process.stdout
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.fixture
+def stub_house(house, tmp_path):
+    """A copy of the workflow whose scripts only make their outputs, and a study of two attacks up to its tables."""
+    copy = tmp_path / "house"
+    for part in ("workflow/rules", "workflow/schemas", "workflow/semsim", "envs", "profiles"):
+        shutil.copytree(house / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(house / "Snakefile", copy)
+    for script in (house / "workflow" / "scripts").glob("*.py"):
+        stub = copy / "workflow" / "scripts" / script.name
+        stub.parent.mkdir(exist_ok=True)
+        stub.write_text(STUB)
+    config = {
+        "study": "stub",
+        "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 2, "public": 2}},
+        "targets": {"lenet": {"architecture": "lenet"}, "mlp": {"architecture": "mlp"}},
+        "attacks": {"dlg": {"steps": 10}, "invertgrad": {"steps": 10}},
+    }
+    return copy, config
+
+
+def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, tmp_path):
+    house, config = stub_house
+
+    def run(*arguments):
+        (house / "study.yaml").write_text(yaml.safe_dump(config))
+        options = ["--configfile", house / "study.yaml", *arguments]
+        return snakemake(house / "Snakefile", tmp_path, "metrics", *options)
+
+    first = run("--cores", "2")
+    assert first.returncode == 0, first.stdout
+    assert "Nothing to be done" in run("--dry-run").stdout
+
+    # Both target models meet the changed attack, and the one that is trained anew meets the other attack as well.
+    config["attacks"]["dlg"]["steps"] = 20
+    config["targets"]["mlp"]["training"] = {"epochs": 3}
+    changed = {"train_target": 1, "attack_target": 3, "compute_metrics": 2, "collect_tables": 1, "metrics": 1}
+    assert planned_jobs(run("--dry-run")) == changed

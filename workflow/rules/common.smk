@@ -1,0 +1,58 @@
+# What all stages share: names, places and limits. `STUDY` holds the checked configuration.
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from snakemake.settings.types import DeploymentMethod
+
+# Relative to the working directory, so that a study goes on after its folder was moved.
+HOUSE = Path(os.path.relpath(workflow.basedir))
+RESULTS = STUDY.results
+FIGURES = STUDY.figures
+NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
+GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
+
+
+wildcard_constraints:
+    dataset="|".join(STUDY.datasets),
+    target="|".join(STUDY.targets),
+    attack="|".join(STUDY.attacks),
+    notebook="|".join(NOTEBOOKS),
+
+
+def script(name):
+    """Return the script of a rule: an input, so that a change of it runs the rule again."""
+    return HOUSE / "workflow" / "scripts" / name
+
+
+def every_attack(pattern):
+    """Fill a pattern with the targets of the study and the attacks on each."""
+    return [
+        path
+        for target in STUDY.targets
+        for attack in STUDY.attacks_on(target)
+        for path in expand(pattern, target=target, attack=attack, allow_missing=True)
+    ]
+
+
+def attacks_on_target(pattern):
+    """Return an input function that fills a pattern with the attacks on the target of a job."""
+    return lambda wildcards: expand(pattern, attack=STUDY.attacks_on(wildcards.target), **wildcards)
+
+
+def every(pattern):
+    """Fill a pattern with the names of the study: data sets, targets and the attacks on each, notebooks."""
+    names = {"dataset": STUDY.datasets, "notebook": NOTEBOOKS}
+    return list(dict.fromkeys(expand(every_attack(pattern), **names)))
+
+
+# Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the
+# one that runs Snakemake, whether or not its environment is activated.
+with_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+shell.prefix(
+    "set -euo pipefail;"
+    f" export PYTHONNOUSERSITE=1 PYTHONPATH='{workflow.basedir}/workflow';"
+    + ("" if with_conda else f" export PATH='{os.path.dirname(sys.executable)}':$PATH; ")
+)

@@ -1,0 +1,25 @@
+rule prepare_data:
+    """Draw or read a data set and divide it: train, originals (attacked), public."""
+    input:
+        script=script("prepare_data.py"),
+        source=lambda wildcards: STUDY.source(wildcards.dataset) or [],
+    output:
+        images=f"{RESULTS}/data/{{dataset}}.safetensors",
+        index=f"{RESULTS}/data/{{dataset}}.csv",
+    log:
+        f"{RESULTS}/logs/data/{{dataset}}.log",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: json.dumps(STUDY.data_settings(wildcards.dataset)),
+        image_size=STUDY.image_size,
+        seed=STUDY.seed,
+        mirror=lambda wildcards, input: ["--mirror", STUDY.mirror] if input.get("source") and STUDY.mirror else [],
+    shell:
+        "python {input.script:q} --dataset {wildcards.dataset} --settings {params.settings:q}"
+        " --image-size {params.image_size} --seed {params.seed} {params.mirror:q}"
+        " --out {output.images:q} --index {output.index:q} &> {log:q}"

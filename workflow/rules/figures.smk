@@ -1,0 +1,21 @@
+rule draw_contact_sheet:
+    """Draw a data set's originals, and below them what each attack made of them."""
+    input:
+        script=script("draw_contact_sheet.py"),
+        data=rules.prepare_data.output.images,
+        reconstructions=every_attack(rules.attack_target.output.images),
+        metrics=rules.collect_tables.output.metrics,
+    output:
+        png=f"{FIGURES}/contact_sheet_{{dataset}}.png",
+        pdf=f"{FIGURES}/contact_sheet_{{dataset}}.pdf",
+    log:
+        f"{RESULTS}/logs/figures/contact_sheet_{{dataset}}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --dataset {wildcards.dataset} --data {input.data:q} --reconstructions {input.reconstructions:q}"
+        " --metrics {input.metrics:q} --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"

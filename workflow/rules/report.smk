@@ -1,0 +1,24 @@
+rule make_report:
+    """Write the report: the study's tables, figures and findings in one page."""
+    input:
+        script=script("make_report.py"),
+        tables=rules.collect_tables.output,
+        figures=every(rules.draw_contact_sheet.output),
+        notebooks=every(rules.notebook_html.output),
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=STUDY.name,
+        tables=lambda wildcards, input: Path(input.tables[0]).parent,
+        figures=lambda wildcards, input: Path(input.figures[0]).parent,
+    shell:
+        "python {input.script:q} --study {params.study:q} --tables {params.tables:q} --figures {params.figures:q}"
+        " --notebooks {input.notebooks:q} --out {output:q} &> {log:q}"

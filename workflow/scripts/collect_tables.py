@@ -1,0 +1,43 @@
+"""Gather the study's tables from the files of its stages."""
+
+import argparse
+
+from semsim.commandline import run
+from semsim.files import write_table
+from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage
+
+
+def main():
+    arguments = parse_arguments()
+    metrics = concatenated(arguments.metrics)
+    write_table(metrics, arguments.out_metrics)
+    write_table(rank_leakage(metrics, concatenated(arguments.sets)), arguments.out_leakage)
+    write_table(describe_targets(arguments.weights), arguments.out_accuracy)
+    write_table(concatenated(arguments.attacks), arguments.out_attacks)
+    write_table(describe_datasets(arguments.data), arguments.out_datasets)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, suffix, help_text in (
+        ("data", "safetensors", "data sets"),
+        ("weights", "safetensors", "target models"),
+        ("attacks", "csv", "tables of attacks, one row an original"),
+        ("metrics", "parquet", "metrics of pairs"),
+        ("sets", "parquet", "metrics of sets"),
+    ):
+        parser.add_argument(f"--{name}", required=True, nargs="+", metavar=f"X.{suffix}", help=help_text)
+    for name, help_text in (
+        ("metrics", "every metric of every reconstruction"),
+        ("leakage", "target models ranked by each metric"),
+        ("accuracy", "target models and their accuracy"),
+        ("attacks", "every reconstruction's attack: status, cost, steps, seconds"),
+        ("datasets", "data sets and their sizes"),
+    ):
+        parser.add_argument(f"--out-{name}", required=True, metavar="X.csv", help=f"to write: {help_text}")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

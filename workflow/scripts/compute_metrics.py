@@ -1,0 +1,55 @@
+"""Score the reconstructions of one target model with every metric, pair by pair and as sets."""
+
+import argparse
+
+import torch
+
+from semsim.commandline import run
+from semsim.data import load_split
+from semsim.files import write_table
+from semsim.metrics.measure import measure_reconstructions, measure_sets
+from semsim.metrics.reconstructions import check_originals, read_reconstructions
+from semsim.targets.device import choose_device
+from semsim.targets.models import load_target
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    attacks = [read_reconstructions(*pair) for pair in zip(arguments.reconstructions, arguments.tables, strict=True)]
+    originals, _ = load_split(arguments.data, "originals")
+    for attack in attacks:
+        check_originals(attack, originals)
+    target = load_target(arguments.weights, device)
+    pairs = measure_reconstructions(target, attacks, arguments.pretrained, arguments.seed, device)
+    sets = measure_sets(attacks, arguments.pretrained, device)
+    write_table(pairs, arguments.out)
+    write_table(sets, arguments.sets)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set that was attacked")
+    parser.add_argument("--weights", required=True, metavar="X.safetensors", help="the target model")
+    parser.add_argument(
+        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="images, one file an attack"
+    )
+    parser.add_argument(
+        "--tables", required=True, nargs="+", metavar="A.csv", help="tables of the attacks, in that order"
+    )
+    parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
+    parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    parser.add_argument("--out", required=True, metavar="X.parquet", help="metrics of each reconstruction, to write")
+    parser.add_argument("--sets", required=True, metavar="X.parquet", help="metrics of sets, FID and KID, to write")
+    arguments = parser.parse_args()
+    if len(arguments.reconstructions) != len(arguments.tables):
+        parser.error("--reconstructions and --tables must name as many files, in the same order")
+    return arguments
+
+
+if __name__ == "__main__":
+    run(main)

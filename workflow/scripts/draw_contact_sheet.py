@@ -1,0 +1,34 @@
+"""Draw the contact sheet of a data set, as PNG and PDF."""
+
+import argparse
+
+from semsim.commandline import run
+from semsim.figures.contact_sheet import draw_contact_sheet
+from semsim.figures.style import write_figure
+from semsim.files import read_metadata, read_table
+
+
+def main():
+    arguments = parse_arguments()
+    classes = read_metadata(arguments.data)["classes"]
+    figure = draw_contact_sheet(arguments.dataset, classes, arguments.reconstructions, read_table(arguments.metrics))
+    write_figure(figure, arguments.out_pdf)
+    write_figure(figure, arguments.out_png)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
+    parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set, for its class names")
+    parser.add_argument(
+        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file a target and attack"
+    )
+    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="the table of metrics")
+    parser.add_argument("--out-png", required=True, metavar="X.png", help="the picture to write")
+    parser.add_argument("--out-pdf", required=True, metavar="X.pdf", help="the same for print")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

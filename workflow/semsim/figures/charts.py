@@ -1,0 +1,224 @@
+"""Charts of the study's tables: each function takes tables and returns a figure."""
+
+import textwrap
+
+import pandas as pd
+import seaborn
+from matplotlib.colors import BoundaryNorm
+
+from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
+from semsim.metrics import METRICS
+
+ROW = 0.26  # inches, of a line in a chart with one line a target model
+
+
+@styled
+def accuracy_chart(accuracy):
+    """Draw how well each target model classifies: accuracy on training and on validation images.
+
+    Parameters
+    ----------
+    accuracy : pandas.DataFrame
+        The table of target models.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    series = {"train_accuracy": "training images", "validation_accuracy": "images not trained on"}
+    figure, axes = _lines_of_targets(accuracy, sharex=True)
+    for panel, (_, rows) in zip(axes, accuracy.groupby("dataset", sort=False), strict=True):
+        for place, (column, name) in enumerate(series.items()):
+            look = {"marker": MARKERS[place], "color": COLOURS[place], "markersize": 5, "linestyle": "none"}
+            panel.plot(100 * rows[column], rows["target"], label=name, **look)
+        panel.set(xlabel="Accuracy (%)", xlim=(0, 103))
+    _legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def status_chart(attacks):
+    """Draw how the attacks ended: the share of reconstructions that converged, used up their steps or diverged.
+
+    Parameters
+    ----------
+    attacks : pandas.DataFrame
+        The table of attacks.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = {"converged": "converged", "finished": "ran all steps", "diverged": "diverged"}
+    colours = {"converged": COLOURS[2], "finished": COLOURS[9], "diverged": COLOURS[1]}
+    shares = (
+        attacks.groupby(["dataset", "attack"], sort=False)["status"].value_counts(normalize=True).unstack(fill_value=0)
+    )
+    datasets = attacks["dataset"].unique()
+    figure, axes = panels(len(datasets), height=0.75 + ROW * attacks["attack"].nunique(), sharey=True)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        rows, left = 100 * shares.loc[dataset], 0
+        for status, name in names.items():
+            widths = rows.get(status, pd.Series(0.0, rows.index))
+            hatch = "////" if status == "diverged" else None
+            panel.barh(rows.index, widths, left=left, label=name, color=colours[status], hatch=hatch, edgecolor="white")
+            left = left + widths
+        panel.set(title=dataset, xlabel="Reconstructions (%)", xlim=(0, 100))
+        panel.grid(False)
+    axes[0].invert_yaxis()
+    _legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def distribution_chart(metrics, name, reference="attacked"):
+    """Draw how a metric is distributed over originals, for each target model and attack.
+
+    Boxes span the quartiles with a line at the median, whiskers reach the 5th and 95th percentile, and dots are the
+    reconstructions beyond. Reconstructions that diverged have no value and are left out.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        The table of metrics.
+    name : str
+        Of the metric.
+    reference : {"attacked", "original"}
+        What reconstructions are compared with.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    scored = metrics[metrics["reference"] == reference]
+    attacks = list(scored["attack"].unique())
+    figure, axes = _lines_of_targets(scored, height=ROW * max(1, 0.6 * len(attacks)), sharex=True)
+    for panel, (_, rows) in zip(axes, scored.groupby("dataset", sort=False), strict=True):
+        seaborn.boxplot(
+            rows,
+            x=name,
+            y="target",
+            hue="attack",
+            hue_order=attacks,
+            palette=COLOURS[: len(attacks)],
+            ax=panel,
+            whis=(5, 95),
+            linewidth=0.7,
+            gap=0.15,
+            flierprops={"marker": ".", "markersize": 2.5, "markeredgecolor": "none", "markerfacecolor": FAINT},
+            saturation=1,
+            legend=panel is axes[0],
+        )
+        panel.set(xlabel=METRICS[name].axis_label, ylabel="")
+    _legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def leakage_chart(leakage, attack="all", reference="attacked"):
+    """Draw the target models' ranks by every metric: dark leaks most; the numbers are the metric's means.
+
+    Parameters
+    ----------
+    leakage : pandas.DataFrame
+        The table of leakage.
+    attack : str
+        An attack, or ``all`` for all together.
+    reference : {"attacked", "original"}
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    chosen = leakage[(leakage["attack"] == attack) & (leakage["reference"] == reference) & leakage["value"].notna()]
+    names = [name for name in METRICS if name in set(chosen["metric"])]
+    targets, datasets = list(chosen["target"].unique()), list(chosen["dataset"].unique())
+    figure, axes = panels(len(datasets), columns=1, height=0.4 + ROW * len(targets), sharex=True)
+    colours = BoundaryNorm([rank + 0.5 for rank in range(len(targets) + 1)], 256)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        rows = chosen[chosen["dataset"] == dataset]
+        ranks, values = (
+            rows.pivot(index="target", columns="metric", values=column)
+            .reindex(index=targets, columns=names)
+            .astype(float)
+            for column in ("rank", "value")
+        )
+        written = values.map(lambda value: "" if pd.isna(value) else f"{value:.3g}")
+        seaborn.heatmap(
+            ranks,
+            annot=written,
+            fmt="",
+            cmap=RANKS,
+            norm=colours,
+            cbar=False,
+            ax=panel,
+            linewidths=1.5,
+            annot_kws={"size": 7},
+        )
+        panel.set(title=dataset, xlabel="", ylabel="")
+        panel.set_xticklabels([textwrap.fill(METRICS[name].axis_label, 16) for name in names])
+        panel.tick_params(length=0, rotation=0)
+    scale = figure.colorbar(axes[0].collections[0], ax=axes, shrink=0.8, aspect=30, pad=0.02)
+    scale.set_ticks(range(1, len(targets) + 1))
+    scale.set_label("Rank (1 = leaks most)")
+    scale.ax.invert_yaxis()
+    return figure
+
+
+@styled
+def reference_chart(metrics, name="psnr"):
+    """Draw each target model's mean of a metric against both references: what was attacked, and the image before that.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        The table of metrics.
+    name : str
+        Of the metric.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = {"attacked": "against what was attacked", "original": "against the original, before augmentation"}
+    means = metrics.groupby(["dataset", "target", "reference"])[name].mean().unstack("reference")
+    targets = metrics["target"].unique()
+    figure, axes = _lines_of_targets(metrics, sharex=True)
+    for panel, dataset in zip(axes, metrics["dataset"].unique(), strict=True):
+        values = means.loc[dataset].reindex(targets)
+        panel.hlines(range(len(targets)), values["attacked"], values["original"], color=FAINT, linewidth=1)
+        for place, (reference, label) in enumerate(names.items()):
+            fill = {"markerfacecolor": "white"} if reference == "original" else {}
+            look = {
+                "marker": MARKERS[place],
+                "color": COLOURS[place],
+                "linestyle": "none",
+                "markersize": 6 - place,
+                **fill,
+            }
+            panel.plot(values[reference], range(len(targets)), label=label, **look)
+        panel.set(xlabel=f"Mean {METRICS[name].axis_label}")
+    _legend_above(figure, axes[0])
+    return figure
+
+
+def _lines_of_targets(table, height=ROW, **axes_settings):
+    """Return a figure with a panel a data set and in each a line a target model, in the order of the table."""
+    datasets, targets = table["dataset"].unique(), table["target"].unique()
+    figure, axes = panels(len(datasets), height=0.95 + height * len(targets), sharey=True, **axes_settings)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        panel.set_title(dataset)
+        panel.set_yticks(range(len(targets)), targets)
+        panel.set_ylim(len(targets) - 0.5, -0.5)
+        panel.grid(True, axis="x")
+        panel.grid(False, axis="y")
+        panel.tick_params(length=0)
+    return figure, axes
+
+
+def _legend_above(figure, panel):
+    """Move the entries of a panel's legend to one line above all panels."""
+    handles, labels = panel.get_legend_handles_labels()
+    if panel.get_legend():
+        panel.get_legend().remove()
+    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), labelcolor=INK)

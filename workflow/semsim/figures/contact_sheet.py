@@ -1,0 +1,162 @@
+"""The contact sheet of a data set: its originals, and below them what each attack made of them."""
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from semsim.errors import SemsimError
+from semsim.figures.style import FAINT, INK, styled
+from semsim.files import read_arrays, read_metadata
+
+# Lengths in inches, text in points.
+CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13
+SMALL, NORMAL = 5.5, 7
+WIDEST = 12  # columns: a page of A4 in print
+CAPTION = (
+    "Under each image: PSNR in dB / SSIM, both against the image that was attacked. That is the original, or the row"
+    " “as attacked” where the target model's augmentation changed it. Hatched: the attack diverged, and its image is"
+    " not scored."
+)
+
+
+@styled
+def draw_contact_sheet(dataset, classes, paths, metrics):
+    """Draw originals in the first row, and one row for each target model and attack.
+
+    PSNR and SSIM stand under each image, against the image that was attacked. Where augmentation changed the images,
+    the target model's rows begin with one of what was attacked.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name.
+    classes : sequence of str
+        Class names by label.
+    paths : list of path-like
+        Reconstructions of this data set (safetensors files), those of one target model next to each other.
+    metrics : pandas.DataFrame
+        The table of metrics, with those rows.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    SemsimError
+        If a file is of another data set, or the table lacks its rows.
+    """
+    rows, labels = _rows(dataset, paths, metrics)
+    shown = np.unique(np.linspace(0, len(labels) - 1, min(WIDEST, len(labels))).round().astype(int))
+    sheet = _Sheet(rows, len(shown))
+    share = f"{len(shown)} of {len(labels)}" if len(shown) < len(labels) else len(labels)
+    sheet.head(f"{dataset}: {share} originals", [classes[labels[i]] for i in shown])
+    for row in rows:
+        sheet.row(row, shown)
+    sheet.foot()
+    return sheet.figure
+
+
+def _rows(dataset, paths, metrics):
+    """Return the sheet's rows and the originals' class labels."""
+    metrics = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == "attacked")]
+    rows, target = [], None
+    for path in paths:
+        about, images = read_metadata(path), read_arrays(path)
+        if about["dataset"] != dataset:
+            raise SemsimError(f"{path}: reconstructions of {about['dataset']}, not of {dataset}. Leave the file out.")
+        scores = metrics[(metrics["target"] == about["target"]) & (metrics["attack"] == about["attack"])]
+        if len(scores) != len(images["label"]):
+            raise SemsimError(
+                f"{path}: {len(images['label'])} reconstructions, but {len(scores)} rows in the table of metrics."
+                " Collect the tables again."
+            )
+        if not rows:
+            rows.append(_Row("original", "", images["original"]))
+        first, target = about["target"] != target, about["target"]
+        if first and not np.array_equal(images["attacked"], images["original"]):
+            rows.append(_Row(target, "as attacked", images["attacked"]))
+            first = False
+        scores = scores.to_dict("records")
+        rows.append(_Row(target if first else "", about["attack"], images["reconstruction"], scores))
+    return rows, images["label"]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Images with labels at their side: the target model's in its first row only. Reconstructions have scores."""
+
+    target: str
+    attack: str
+    images: np.ndarray
+    scores: list[dict] | None = None
+
+    @property
+    def gap_above(self):
+        """Inches that set a target model's first row apart."""
+        return 2 * GAP if self.target else 0
+
+    @property
+    def height(self):
+        """Inches of the images and what stands under them."""
+        return CELL + GAP + (NUMBERS if self.scores else 0)
+
+
+class _Sheet:
+    """A figure whose one axes counts in inches from the top left corner, filled from the top."""
+
+    def __init__(self, rows, columns):
+        labels = LETTER * (max(len(row.target) for row in rows) + max(len(row.attack) for row in rows) + 3)
+        self.width = labels + columns * (CELL + GAP) + 2 * MARGIN
+        letters = int((self.width - 2 * MARGIN) * 72 / (0.53 * NORMAL))
+        self.caption = textwrap.wrap(CAPTION, letters)
+        height = sum(row.gap_above + row.height for row in rows) + 0.75 + LINE * len(self.caption)
+        self.figure = Figure(figsize=(self.width, height))
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.axis("off")
+        self.left, self.top = MARGIN + labels, MARGIN
+        self._limits = {"xlim": (0, self.width), "ylim": (height, 0)}
+
+    def head(self, title, names):
+        """Write the title and the class of each column."""
+        self.axes.text(MARGIN, self.top, title, size=9, weight="bold", va="top")
+        self.top += 0.45
+        for column, name in enumerate(names):
+            wrapped = "\n".join(textwrap.wrap(name.replace("_", " "), 10, max_lines=2, placeholder="…"))
+            centre = self.left + column * (CELL + GAP) + CELL / 2
+            self.axes.text(centre, self.top - 0.06, wrapped, size=SMALL, ha="center", va="baseline", linespacing=1)
+
+    def row(self, row, shown):
+        """Draw the labels, images and numbers of a row."""
+        self.top += row.gap_above
+        if row.target:
+            line = self.top - GAP
+            self.axes.plot([MARGIN, self.width - MARGIN], [line, line], color="#cccccc", linewidth=0.6)
+        middle = self.top + CELL / 2
+        self.axes.text(MARGIN, middle, row.target, size=NORMAL, weight="bold", va="center")
+        self.axes.text(self.left - 0.08, middle, row.attack, size=NORMAL, ha="right", va="center")
+        for column, index in enumerate(shown):
+            self._cell(self.left + column * (CELL + GAP), row.images[index], row.scores and row.scores[index])
+        self.top += row.height
+
+    def foot(self):
+        """Write the caption."""
+        self.axes.text(MARGIN, self.top + 0.1, "\n".join(self.caption), size=NORMAL, va="top")
+        self.axes.set(**self._limits)
+
+    def _cell(self, left, image, score):
+        """Draw an image, with its numbers if it has a score; an empty frame if it diverged."""
+        under = {"x": left + CELL / 2, "y": self.top + CELL + 0.02, "size": SMALL, "ha": "center", "va": "top"}
+        if score and score["status"] == "diverged":
+            frame = {"facecolor": "white", "edgecolor": FAINT, "hatch": "////", "linewidth": 0.4}
+            self.axes.add_patch(Rectangle((left, self.top), CELL, CELL, **frame))
+            self.axes.text(s="diverged", color=INK, **under)
+            return
+        extent = (left, left + CELL, self.top + CELL, self.top)
+        self.axes.imshow(image.transpose(1, 2, 0), extent=extent, interpolation="nearest", aspect="auto")
+        if score:
+            ssim = round(score["ssim"], 2) + 0.0  # no minus before a zero
+            self.axes.text(s=f"{score['psnr']:.1f} / {ssim:.2f}", **under)

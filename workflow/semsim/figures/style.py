@@ -1,0 +1,127 @@
+"""How every figure looks, and how it is written."""
+
+import base64
+import functools
+import io
+from pathlib import Path
+
+import matplotlib
+import seaborn
+from matplotlib.figure import Figure
+
+from semsim.files import written_whole
+
+COLOURS = seaborn.color_palette("colorblind").as_hex()
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+INK, FAINT = "#222222", "#8a8a8a"
+RANKS = "cividis"
+"""Colour map of ranks: told apart in print and by colour-blind people."""
+RESOLUTION = 200  # dots per inch, of PNG files
+
+_STYLE = {
+    **seaborn.axes_style("whitegrid"),
+    **seaborn.plotting_context("paper"),
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.edgecolor": FAINT,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "grid.color": "#e4e4e4",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "path",
+    "svg.hashsalt": "semsim",  # the same figure gives the same file
+}
+
+
+def styled(function):
+    """Decorate a function that makes or writes a figure, so that the style holds within it and nowhere else."""
+
+    @functools.wraps(function)
+    def within_style(*arguments, **named):
+        with matplotlib.rc_context(_STYLE):
+            return function(*arguments, **named)
+
+    return within_style
+
+
+def panels(count, width=7.2, height=2.4, columns=3, **axes_settings):
+    """Return a figure with `count` axes side by side, in rows of `columns` at most.
+
+    Parameters
+    ----------
+    count : int
+    width : float
+        Of the whole figure, in inches: 7.2 fills a page.
+    height : float
+        Of each row, in inches.
+    columns : int
+    **axes_settings
+        For `matplotlib.figure.Figure.subplots`, such as ``sharey=True``.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width, rows * height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **axes_settings).ravel()
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, list(axes[:count])
+
+
+@styled
+def write_figure(figure, path):
+    """Write a figure whole or not at all; the suffix of `path` chooses the format, png or pdf."""
+    no_time_stamp = {"CreationDate": None} if Path(path).suffix == ".pdf" else None  # the same figure, the same file
+    with written_whole(path) as part:
+        figure.savefig(part, dpi=RESOLUTION, metadata=no_time_stamp)
+
+
+@styled
+def svg_of(figure):
+    """Return a figure as the bytes of an SVG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def data_url(media_type, content):
+    """Return bytes as an address for a page that holds its pictures itself."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def save_figure(figure, stem):
+    """Write a figure as PNG and PDF.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    stem : path-like
+        The path without a suffix, which may contain dots.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the PNG file.
+    """
+    stem = Path(stem)
+    for suffix in (".pdf", ".png"):
+        write_figure(figure, path := stem.with_name(stem.name + suffix))
+    return path

@@ -1,0 +1,163 @@
+"""What the tables say, in sentences: true of whichever study's numbers they are given."""
+
+import numpy as np
+from scipy import stats
+
+from semsim.metrics import METRICS
+
+
+def accuracy_findings(accuracy):
+    """Say, for each data set, how well its target models classify images that they were not trained on.
+
+    Parameters
+    ----------
+    accuracy : pandas.DataFrame
+        The table of target models.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in accuracy.groupby("dataset", sort=False):
+        shares = rows.set_index("target")["validation_accuracy"]
+        worst, best = _extremes(shares)
+        lowest, highest = percent(shares[worst]), percent(shares[best])
+        spread = f"from {lowest} ({worst}) to {highest} ({best})" if lowest != highest else f"{lowest} for each target"
+        sentences.append(f"On {dataset} the share of unseen images put into the right class is {spread}.")
+    return sentences
+
+
+def attack_findings(attacks):
+    """Say how many reconstructions diverged, and how often each attack had the right label.
+
+    Parameters
+    ----------
+    attacks : pandas.DataFrame
+        The table of attacks.
+
+    Returns
+    -------
+    list of str
+    """
+    diverged = attacks.loc[attacks["status"] == "diverged", "attack"].value_counts()
+    ended = f"None of the {len(attacks)} reconstructions diverged."
+    if len(diverged):
+        by_attack = ", ".join(f"{count} by {attack}" for attack, count in diverged.items())
+        ended = f"{diverged.sum()} of {len(attacks)} reconstructions diverged ({by_attack}); they are not scored."
+    right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).mean()
+    shares = ", ".join(f"{percent(share)} ({attack})" for attack, share in right.items())
+    return [ended, f"Each attack worked with the true label for this share of the originals: {shares}."]
+
+
+def spread_findings(metrics, name="psnr"):
+    """Say how far a metric spreads over all reconstructions, and which attacks come closest and stay furthest.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        The table of metrics.
+    name : str
+        Of the metric.
+
+    Returns
+    -------
+    list of str
+    """
+    metric = METRICS[name]
+    attacked = metrics[metrics["reference"] == "attacked"].dropna(subset=name)
+    if attacked.empty:
+        return [f"No reconstruction has a value of {metric.label}: all diverged."]
+    low, high = attacked[name].quantile([0.05, 0.95])
+    sentences = [f"Nine out of ten values of {metric.label} lie between {low:.3g} and {_with_unit(high, metric)}."]
+    for dataset, rows in attacked.groupby("dataset", sort=False):
+        medians = rows.groupby("attack", sort=False)[name].median()
+        furthest, closest = _extremes(medians if metric.higher_is_better else -medians)
+        if closest == furthest:
+            continue
+        near, far = (_with_unit(medians[attack], metric) for attack in (closest, furthest))
+        sentences.append(
+            f"On {dataset}, {closest} comes closest to the attacked images (median {metric.label} {near});"
+            f" {furthest} stays furthest away ({far})."
+        )
+    return sentences
+
+
+def leakage_findings(leakage):
+    """Say, for each data set, which target model leaks most by each metric, and whether the metrics agree.
+
+    Parameters
+    ----------
+    leakage : pandas.DataFrame
+        The table of leakage.
+
+    Returns
+    -------
+    list of str
+    """
+    first = leakage[(leakage["attack"] == "all") & (leakage["reference"] == "attacked") & (leakage["rank"] == 1)]
+    sentences = []
+    for dataset, rows in first.groupby("dataset", sort=False):
+        models = rows.groupby("target", sort=False)["metric"].agg(list)
+        labels = {model: ", ".join(METRICS[name].label for name in names) for model, names in models.items()}
+        if len(models) == 1:
+            sentences.append(f"On {dataset} every metric names {models.index[0]} as the target model that leaks most.")
+        else:
+            named = "; ".join(f"{model} by {names}" for model, names in labels.items())
+            sentences.append(f"On {dataset} the metrics disagree about the target model that leaks most: {named}.")
+    return sentences
+
+
+def reference_findings(metrics, name="psnr"):
+    """Say how much a metric changes with the reference: the attacked image, or the original before augmentation.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        The table of metrics.
+    name : str
+        Of the metric.
+
+    Returns
+    -------
+    list of str
+        With 95 % intervals over originals (t distribution of the means of each original's attacks).
+    """
+    keys = ["dataset", "target", "attack", "original"]
+    values = metrics.pivot(index=keys, columns="reference", values=name)
+    gains = (values["attacked"] - values["original"]).groupby(["dataset", "target", "original"], sort=False).mean()
+    sentences, unchanged = [], []
+    for (dataset, target), gain in gains.groupby(["dataset", "target"], sort=False):
+        if (gain.dropna() == 0).all():
+            unchanged.append(f"{dataset}/{target}")
+            continue
+        sentences.append(f"{dataset}/{target}: {_difference(gain.dropna(), METRICS[name])}")
+    if unchanged:
+        sentences.append(f"Both references give the same {METRICS[name].label} for {', '.join(unchanged)}.")
+    return sentences
+
+
+def _difference(gain, metric):
+    """Describe the mean of paired differences, attacked minus original."""
+    mean = gain.mean()
+    margin = stats.t.ppf(0.975, len(gain) - 1) * gain.sem() if len(gain) > 1 else np.inf
+    interval = f"95\u00a0% interval {mean - margin:+.2f} to {mean + margin:+.2f}, {len(gain)} originals"
+    if not abs(mean) > margin:
+        return f"{metric.label} against the two references is not distinguishable ({mean:+.2f}; {interval})."
+    amount = f"{_with_unit(abs(mean), metric)} {'higher' if mean > 0 else 'lower'}"
+    return f"{metric.label} is {amount} against what was attacked than against the original ({interval})."
+
+
+def _with_unit(value, metric):
+    """Write a value of a metric with three digits and its unit."""
+    return f"{value:.3g}\u00a0{metric.unit}".rstrip()
+
+
+def percent(share):
+    """Write a share of 1 in percent; the number and its sign stay on one line."""
+    return f"{100 * share:.1f}\u00a0%"
+
+
+def _extremes(values):
+    """Return the index of the smallest and of the largest value."""
+    return values.idxmin(), values.idxmax()

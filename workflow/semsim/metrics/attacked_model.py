@@ -1,0 +1,53 @@
+"""Metrics that ask the attacked target model itself."""
+
+from semsim.metrics.registry import metric
+
+
+@metric(
+    label="Feature distance",
+    bounds=(0, float("inf")),
+    higher_is_better=False,
+    caveat="each target model measures with its own features, whose scales differ",
+)
+def feature_distance(reference, reconstruction, target):
+    """Euclidean distance of the two images' activations in the target model's penultimate layer.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+    target : semsim.targets.models.Target
+        In eval mode.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N]. In the units of the layer, so comparable between attacks on one target model, hardly between models.
+    """
+    return (target.features(reference) - target.features(reconstruction)).norm(dim=1)
+
+
+@metric(
+    label="Target's top-1",
+    bounds=(0, 1),
+    higher_is_better=True,
+    caveat="each target model judges the reconstructions made from it",
+)
+def top1(reconstruction, label, target):
+    """Whether the target model itself puts the reconstruction into the original's class.
+
+    Parameters
+    ----------
+    reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+    label : torch.Tensor
+        Class of each original, int64 [N].
+    target : semsim.targets.models.Target
+        In eval mode.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N], 0 or 1.
+    """
+    return (target(reconstruction).argmax(dim=1) == label).float()

@@ -1,0 +1,229 @@
+"""Every metric of every reconstruction of one target model."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semsim.errors import SemsimError
+from semsim.metrics import metrics_at_hand, metrics_of
+from semsim.metrics.pretrained import (
+    ALEXNET,
+    INCEPTION,
+    LPIPS_SMALLEST_IMAGE,
+    find_weights,
+    load_inception,
+    load_lpips,
+    random_lpips,
+)
+from semsim.metrics.reconstructions import KEYS, REFERENCES
+from semsim.progress import progress_bar
+from semsim.seeds import seed_for
+
+BATCH = 256
+INCEPTION_BATCH = 32  # images of 299x299 pixels, whatever their size was
+
+
+def gather_networks(image_size, pretrained=None, seed=0, device="cpu"):
+    """Load the networks that metrics of pairs need, as far as they are at hand.
+
+    Parameters
+    ----------
+    image_size : int
+        Shorter side of the images that will be compared.
+    pretrained : path-like, optional
+        Folder of public weights; by default torch hub's.
+    seed : int
+        The study's seed; draws the random trunk where LPIPS has no pretrained one.
+    device : torch.device or str
+
+    Returns
+    -------
+    dict of str to torch.nn.Module
+        ``lpips_network`` or ``random_trunk_network``; nothing for images too small for either.
+    """
+    if image_size < LPIPS_SMALLEST_IMAGE:
+        return {}
+    path = find_weights(ALEXNET, pretrained)
+    if path is None:
+        return {"random_trunk_network": random_lpips(seed_for(seed, "random_trunk_network") % 2**32).to(device)}
+    return {"lpips_network": load_lpips(path).to(device)}
+
+
+def measure_pairs(references, reconstructions, labels=None, device="cpu", description="metrics", **resources):
+    """Compute every metric whose needs are met, in batches.
+
+    Parameters
+    ----------
+    references, reconstructions : numpy.ndarray
+        uint8 [N, 3, H, W].
+    labels : numpy.ndarray, optional
+        int64 [N], for metrics that need the class.
+    device : torch.device or str
+        Where the resources are.
+    description : str
+        Of the progress bar.
+    **resources
+        What metrics ask for by parameter name, such as ``target`` or ``lpips_network``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        N rows, one float column a metric.
+
+    Examples
+    --------
+    >>> black = np.zeros((2, 3, 8, 8), dtype=np.uint8)
+    >>> measure_pairs(black, black)
+       mse   psnr  ssim
+    0  0.0  100.0   1.0
+    1  0.0  100.0   1.0
+    """
+    per_pair = {"reference": references, "reconstruction": reconstructions}
+    if labels is not None:
+        per_pair["label"] = labels
+    metrics = metrics_at_hand("pair", {*per_pair, *resources})
+    values = {metric.name: np.empty(len(references)) for metric in metrics}
+    with torch.inference_mode(), progress_bar(len(references), description, unit="pair") as bar:
+        for start in range(0, len(references), BATCH):
+            part = slice(start, start + BATCH)
+            batch = {name: _as_tensor(array[part], device) for name, array in per_pair.items()}
+            for metric in metrics:
+                values[metric.name][part] = metric(batch | resources).cpu()
+            bar.update(len(batch["reference"]))
+    return pd.DataFrame(values)
+
+
+def _as_tensor(array, device):
+    """Return images (uint8) as floats in [0, 1], labels as they are."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
+
+
+def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cpu"):
+    """Compute every metric of pairs for all attacks on one target model.
+
+    Parameters
+    ----------
+    target : semsim.targets.models.Target
+        The attacked model, in eval mode, on `device`.
+    attacks : list of Reconstructions
+        Of this target model.
+    pretrained, seed, device
+        As for `gather_networks`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a reconstruction and reference: `KEYS`, reference, status, and a column a metric, NaN where the
+        reconstruction diverged.
+
+    Raises
+    ------
+    SemsimError
+        If the reconstructions are not all of one target model, or not of this one's classes and image size.
+    """
+    table, images = _pooled(attacks)
+    _check_fits(target, table, images["reconstruction"])
+    scored = (table["status"] != "diverged").to_numpy()
+    networks = gather_networks(min(images["reconstruction"].shape[-2:]), pretrained, seed, device)
+    parts = []
+    for reference in REFERENCES:
+        values = measure_pairs(
+            images[reference][scored],
+            images["reconstruction"][scored],
+            table["label"].to_numpy()[scored],
+            device,
+            f"{attacks[0].dataset}/{attacks[0].target} against {reference}",
+            target=target,
+            **networks,
+        )
+        part = table[KEYS].assign(reference=reference, status=table["status"])
+        parts.append(part.join(values.set_axis(table.index[scored])))
+    return pd.concat(parts, ignore_index=True)
+
+
+def measure_sets(attacks, pretrained=None, device="cpu"):
+    """Compute the metrics of sets, FID and KID, for each attack on one target model and for all of them together.
+
+    The reference set holds each attacked image once. Reconstructions that diverged are left out of the other set.
+
+    Parameters
+    ----------
+    attacks : list of Reconstructions
+        Of one target model.
+    pretrained : path-like, optional
+        Folder of public weights; by default torch hub's.
+    device : torch.device or str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns dataset, target, attack (``all`` for all together), reference, metric, value and note: why the value is
+        missing, or how far to trust it.
+
+    Raises
+    ------
+    SemsimError
+        If the reconstructions are not all of one target model.
+    """
+    table, images = _pooled(attacks)
+    scored = (table["status"] != "diverged").to_numpy()
+    path = find_weights(INCEPTION, pretrained)
+    features = _inception_features(images, path, device) if path else None
+    rows = []
+    for reference, attack in itertools.product(REFERENCES, [*table["attack"].unique(), "all"]):
+        names = {"dataset": attacks[0].dataset, "target": attacks[0].target, "attack": attack, "reference": reference}
+        members = (table["attack"] == attack).to_numpy() | (attack == "all")
+        at_hand = {}
+        if features:
+            at_hand["reference_features"] = features[reference][members].unique(dim=0)
+            at_hand["reconstruction_features"] = features["reconstruction"][members & scored]
+        for metric in metrics_of("set"):
+            value, note = _compare_sets(metric, at_hand)
+            rows.append({**names, "metric": metric.name, "value": value, "note": note})
+    return pd.DataFrame(rows)
+
+
+def _compare_sets(metric, features):
+    """Return a metric of two sets and its caveat, or NaN and the reason why there is none."""
+    if not features:
+        return math.nan, f"{INCEPTION} is not at hand"
+    if min(map(len, features.values())) < 2:
+        return math.nan, "fewer than 2 images to compare"
+    return metric(features).item(), metric.caveat
+
+
+def _inception_features(images, path, device):
+    """Return features [N, 2048] for each array of `images`; an image that occurs twice passes the network once."""
+    distinct, places = np.unique(np.concatenate(list(images.values())), axis=0, return_inverse=True)
+    network = load_inception(path).to(device)
+    batches = []
+    with torch.inference_mode(), progress_bar(len(distinct), "Inception features", unit="image") as bar:
+        for batch in torch.from_numpy(distinct).split(INCEPTION_BATCH):
+            batches.append(network(batch.to(device))[0].cpu())
+            bar.update(len(batch))
+    features = torch.cat(batches)[torch.from_numpy(places)]
+    return dict(zip(images, features.chunk(len(images)), strict=True))
+
+
+def _pooled(attacks):
+    """Return the tables and the images of all attacks on one target model as one table and one set of arrays."""
+    if len({(attack.dataset, attack.target) for attack in attacks}) != 1:
+        found = ", ".join(f"{attack.dataset}/{attack.target}" for attack in attacks) or "none"
+        raise SemsimError(f"reconstructions of one target model are needed; these are of: {found}. Give those of one.")
+    table = pd.concat([attack.table[[*KEYS, "status"]] for attack in attacks], ignore_index=True)
+    return table, {name: np.concatenate([attack.images[name] for attack in attacks]) for name in attacks[0].images}
+
+
+def _check_fits(target, table, images):
+    """Refuse a target model that cannot have been the attacked one."""
+    size, classes = target.spec["image_size"], target.spec["classes"]
+    if images.shape[-1] != size or table["label"].max() >= classes:
+        raise SemsimError(
+            f"the target model takes {classes} classes of {size}x{size} pixels; its reconstructions have"
+            f" {images.shape[-1]}x{images.shape[-2]} pixels and labels up to {table['label'].max()}."
+            " Give the weights of the model that was attacked."
+        )

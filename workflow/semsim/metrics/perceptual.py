@@ -1,0 +1,51 @@
+"""Learned perceptual distances."""
+
+from semsim.metrics.registry import metric
+
+
+@metric(label="LPIPS (AlexNet)", bounds=(0, float("inf")), higher_is_better=False)
+def lpips(reference, reconstruction, lpips_network):
+    """Learned perceptual image patch similarity: weighted distances of an ImageNet network's activations.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1]. The network wants [-1, 1] and is told to convert them.
+    lpips_network : lpips.LPIPS
+        With pretrained weights in its trunk, as from `semsim.metrics.pretrained.load_lpips`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N].
+
+    References
+    ----------
+    Zhang, Isola, Efros, Shechtman, Wang: "The unreasonable effectiveness of deep features as a perceptual metric",
+    CVPR 2018.
+    """
+    return lpips_network(reference, reconstruction, normalize=True).flatten()
+
+
+@metric(
+    label="Random-trunk distance",
+    bounds=(0, float("inf")),
+    higher_is_better=False,
+    caveat="the weights of the LPIPS trunk are not at hand: random ones, whose values are not LPIPS",
+)
+def lpips_random_trunk(reference, reconstruction, random_trunk_network):
+    """The LPIPS computation on a network with random weights, where the pretrained ones are not at hand.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+    random_trunk_network : lpips.LPIPS
+        With a random trunk, as from `semsim.metrics.pretrained.random_lpips`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N]. Not comparable with LPIPS, nor with another seed's values.
+    """
+    return random_trunk_network(reference, reconstruction, normalize=True).flatten()

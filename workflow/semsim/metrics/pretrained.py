@@ -1,0 +1,140 @@
+"""Public networks that some metrics need: looked up on disk, never downloaded."""
+
+import pickle
+import warnings
+from pathlib import Path
+
+from semsim.errors import SemsimError
+
+ALEXNET = "alexnet-owt-7be5be79.pth"
+"""Trunk of LPIPS: the file that torchvision downloads (its heads come with the package lpips)."""
+INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
+"""Features of FID and KID: the file that torch-fidelity and torchmetrics download."""
+LPIPS_SMALLEST_IMAGE = 31
+"""Pixels that AlexNet's layers need on each side."""
+
+
+def find_weights(name, folder=None):
+    """Return the path of a weights file, or None if it is not there.
+
+    Parameters
+    ----------
+    name : str
+        `ALEXNET` or `INCEPTION`.
+    folder : path-like, optional
+        Where to look; by default the folder that torch hub downloads checkpoints to.
+
+    Raises
+    ------
+    SemsimError
+        If a folder is given that does not exist.
+    """
+    import torch
+
+    if folder is not None and not Path(folder).is_dir():
+        raise SemsimError(
+            f"{folder}: no such folder of pretrained weights. Correct the setting 'weights', or leave it out."
+        )
+    path = Path(folder or Path(torch.hub.get_dir()) / "checkpoints") / name
+    return path if path.is_file() else None
+
+
+def load_lpips(path):
+    """Return LPIPS with the pretrained AlexNet trunk of a file.
+
+    Parameters
+    ----------
+    path : path-like
+        torchvision's AlexNet weights, `ALEXNET`.
+
+    Returns
+    -------
+    lpips.LPIPS
+        On the CPU, in eval mode; takes images in [0, 1] with ``normalize=True``.
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or holds something else.
+    """
+    network = random_lpips(seed=0)
+    weights = _read_state(path)
+    # lpips cuts AlexNet's `features` into slices that keep the layers' numbers: slice2.3.weight is features.3.weight.
+    names = {own: f"features.{own.partition('.')[2]}" for own in network.net.state_dict()}
+    try:
+        network.net.load_state_dict({own: weights[theirs] for own, theirs in names.items()})
+    except (KeyError, RuntimeError) as error:
+        raise _unsuitable(path, "torchvision's AlexNet", error) from None
+    return network
+
+
+def random_lpips(seed):
+    """Return the LPIPS network with a random trunk: what is left of it without pretrained weights.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the trunk; PyTorch's global random numbers are left as they were.
+    """
+    import torch
+
+    from semsim.targets.vision import import_torchvision
+
+    import_torchvision()
+    import lpips
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", category=UserWarning, module="torchvision"
+        )  # lpips' way of asking for no weights
+        torch.manual_seed(seed)
+        return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+
+
+def load_inception(path):
+    """Return the Inception network of FID and KID.
+
+    Parameters
+    ----------
+    path : path-like
+        torch-fidelity's weights, `INCEPTION`.
+
+    Returns
+    -------
+    callable
+        A module on the CPU, in eval mode, from uint8 images [N, 3, H, W] to a tuple of one tensor, features [N, 2048].
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or holds something else.
+    """
+    from semsim.targets.vision import import_torchvision
+
+    import_torchvision()
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    _read_state(path)  # torch-fidelity unpickles whatever the file says; this refuses all but tensors
+    try:
+        return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+    except (RuntimeError, TypeError) as error:
+        raise _unsuitable(path, "torch-fidelity's Inception network", error) from None
+
+
+def _read_state(path):
+    """Return the tensors of a PyTorch weights file."""
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise _unsuitable(path, "a PyTorch checkpoint", error) from None
+    if not isinstance(state, dict):
+        raise _unsuitable(path, "a PyTorch checkpoint", f"it holds a {type(state).__name__}")
+    return state
+
+
+def _unsuitable(path, expected, reason):
+    """Say that a weights file is not what its name promises."""
+    first_line = str(reason).strip().partition("\n")[0]
+    return SemsimError(f"{path}: damaged or not the weights of {expected} ({first_line}). Delete it, or get it again.")

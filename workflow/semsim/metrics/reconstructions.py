@@ -1,0 +1,104 @@
+"""The reconstructions of one attack on one target model, read back from their two files."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from semsim.errors import SemsimError
+from semsim.files import read_arrays, read_metadata, read_table
+
+REFERENCES = ("attacked", "original")
+"""What a reconstruction is compared with: exactly what went into the model, or the image before augmentation."""
+KEYS = ["dataset", "target", "attack", "original", "label"]
+"""The columns that say which reconstruction a row is about."""
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """One attack on one target model, a row an original.
+
+    Attributes
+    ----------
+    dataset, target, attack : str
+    table : pandas.DataFrame
+        One row an original: `KEYS`, status (finished, converged or diverged), steps, cost and more.
+    images : dict of str to numpy.ndarray
+        ``original``, ``attacked`` and ``reconstruction``, uint8 [N, 3, S, S] in the order of the table.
+    """
+
+    dataset: str
+    target: str
+    attack: str
+    table: pd.DataFrame
+    images: dict[str, np.ndarray]
+
+    @property
+    def diverged(self):
+        """Which reconstructions are not to be scored: bool [N]."""
+        return (self.table["status"] == "diverged").to_numpy()
+
+    @property
+    def augmented(self):
+        """Whether the attacked images differ from the originals."""
+        return not np.array_equal(self.images["attacked"], self.images["original"])
+
+
+def read_reconstructions(path, table_path):
+    """Read what the attack stage wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The images, a safetensors file.
+    table_path : path-like
+        The table, one row an original.
+
+    Returns
+    -------
+    Reconstructions
+
+    Raises
+    ------
+    SemsimError
+        If a file is missing or damaged, or the two do not belong together.
+    """
+    metadata = read_metadata(path)
+    arrays = read_arrays(path, *REFERENCES, "reconstruction", "label")
+    table = read_table(table_path)
+    missing = [column for column in [*KEYS, "status"] if column not in table.columns]
+    if missing:
+        raise SemsimError(
+            f"{table_path}: not a table of reconstructions, it lacks {', '.join(missing)}. Run the attack again."
+        )
+    names = {key: metadata[key] for key in ("dataset", "target", "attack")}
+    same_names = all((table[key].astype(str) == name).all() for key, name in names.items())
+    if not same_names or not np.array_equal(table["label"], arrays.pop("label")):
+        raise SemsimError(
+            f"{table_path}: its rows are not those of {path}. Give the table of the same attack, or run it again."
+        )
+    return Reconstructions(**names, table=table, images=arrays)
+
+
+def check_originals(reconstructions, originals):
+    """Refuse reconstructions that were made of other originals than these.
+
+    Parameters
+    ----------
+    reconstructions : Reconstructions
+    originals : numpy.ndarray
+        uint8 [N, 3, S, S], the split ``originals`` of the data set.
+
+    Raises
+    ------
+    SemsimError
+        If an image differs, or is not there.
+    """
+    places = reconstructions.table["original"].to_numpy()
+    if places.max(initial=-1) >= len(originals) or not np.array_equal(
+        reconstructions.images["original"], originals[places]
+    ):
+        raise SemsimError(
+            f"{reconstructions.dataset}/{reconstructions.target}/{reconstructions.attack}: reconstructions of other"
+            " originals than the data set has. Run the attack again, or give the data set that was attacked."
+        )

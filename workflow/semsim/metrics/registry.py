@@ -1,0 +1,166 @@
+"""What a metric is, and all of them by name.
+
+Nothing here, nor at the top of the modules that define metrics, imports PyTorch: tables, figures and notebooks read the
+names, labels and directions where there is none.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from semsim.errors import SemsimError
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function that says how close reconstructions come to their references, and how to read its values.
+
+    Attributes
+    ----------
+    function : callable
+        Takes what it needs by name and returns a tensor: shape [N] for N pairs of images, [] for two sets of features.
+    of : {"pair", "set"}
+        What one value belongs to.
+    label : str
+        The name for people.
+    bounds : tuple of float
+        The smallest and the largest value possible.
+    higher_is_better : bool
+        Whether a higher value is a better reconstruction, that is: leaks more.
+    unit : str
+        Of the values; empty if they have none.
+    caveat : str
+        What to keep in mind when target models are ranked by it; empty if nothing.
+    """
+
+    function: Callable
+    of: str
+    label: str
+    bounds: tuple[float, float]
+    higher_is_better: bool
+    unit: str = ""
+    caveat: str = ""
+
+    @property
+    def name(self):
+        """The name of the function, and of the column in tables."""
+        return self.function.__name__
+
+    @property
+    def needs(self):
+        """The names of the function's parameters."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    @property
+    def summary(self):
+        """The first line of the function's docstring."""
+        return inspect.getdoc(self.function).partition("\n")[0]
+
+    @property
+    def arrow(self):
+        """The direction in which a reconstruction gets better."""
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def axis_label(self):
+        """The label of an axis: name, unit and the direction in which a reconstruction gets better."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{self.label}{unit}\u00a0{self.arrow}"
+
+    def __call__(self, available):
+        """Evaluate the function on what it needs of `available`, a dict by parameter name."""
+        return self.function(**{need: available[need] for need in self.needs})
+
+
+METRICS: dict[str, Metric] = {}
+"""All metrics by name, in the order in which tables and figures show them."""
+
+
+def metric(*, label, bounds=(-math.inf, math.inf), higher_is_better, of="pair", unit="", caveat=""):
+    """Register the decorated function as a metric; the arguments are attributes of `Metric`.
+
+    The function asks for what it needs by parameter name. A metric of a pair may ask for `reference` and
+    `reconstruction` (images), `label` (class indices) and any resource, such as `target` or `lpips_network`; one of a
+    set asks for `reference_features` and `reconstruction_features`. It is computed wherever all that it asks for is at
+    hand. Images are checked before the function sees them, whoever calls it.
+
+    Examples
+    --------
+    A new metric is its function, in any module of this package:
+
+    >>> @metric(label="Largest error", bounds=(0, 1), higher_is_better=False)
+    ... def largest_error(reference, reconstruction):
+    ...     "Largest absolute difference of a value."
+    ...     return (reference - reconstruction).abs().amax(dim=(1, 2, 3))
+    >>> METRICS.pop("largest_error").arrow
+    '↓'
+    """
+
+    def register(function):
+        checked = _checking_images(function)
+        METRICS[function.__name__] = Metric(checked, of, label, bounds, higher_is_better, unit, caveat)
+        return checked
+
+    return register
+
+
+def metrics_of(kind):
+    """Return the metrics of a ``pair`` or of a ``set``, in order."""
+    return [metric for metric in METRICS.values() if metric.of == kind]
+
+
+def metrics_at_hand(kind, available):
+    """Return the metrics of a kind that need nothing but what is `available` (names), in order."""
+    return [metric for metric in metrics_of(kind) if set(metric.needs) <= set(available)]
+
+
+def metric_columns(table):
+    """Return the metrics that a table has a column of, in order."""
+    return [metric for name, metric in METRICS.items() if name in table.columns]
+
+
+def _checking_images(function):
+    """Wrap a function so that its arguments `reference` and `reconstruction` are checked first."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*arguments, **named):
+        given = signature.bind(*arguments, **named).arguments
+        images = {name: given[name] for name in ("reference", "reconstruction") if name in given}
+        for name, batch in images.items():
+            _check_images(f"{function.__name__}: {name}", batch)
+        if len(images) == 2:
+            _check_alike(function.__name__, **images)
+        return function(*arguments, **named)
+
+    return checked
+
+
+def _check_images(what, images):
+    """Refuse anything but a float tensor [N, 3, H, W] in [0, 1]."""
+    import torch
+
+    if not isinstance(images, torch.Tensor):
+        raise SemsimError(
+            f"{what} is a {type(images).__name__}. Give a torch.Tensor, for instance torch.from_numpy(images)."
+        )
+    if not images.is_floating_point():
+        raise SemsimError(f"{what} has dtype {images.dtype}. Give floats in [0, 1]: 8-bit images divided by 255.")
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise SemsimError(f"{what} has shape {list(images.shape)}. Give a batch of RGB images, [N, 3, height, width].")
+    if not ((images >= 0) & (images <= 1)).all():
+        low, high = images.min().item(), images.max().item()
+        raise SemsimError(f"{what} has values from {low:g} to {high:g}. Give finite values in [0, 1].")
+
+
+def _check_alike(name, reference, reconstruction):
+    """Refuse two batches that differ in shape, dtype or device."""
+    for attribute in ("shape", "dtype", "device"):
+        first, second = getattr(reference, attribute), getattr(reconstruction, attribute)
+        if first != second:
+            first, second = (list(first), list(second)) if attribute == "shape" else (first, second)
+            raise SemsimError(
+                f"{name}: reference and reconstruction differ in {attribute}, {first} and {second}. Make them equal."
+            )

@@ -1,0 +1,87 @@
+"""Metrics that compare two sets of images by the features of an Inception network."""
+
+from semsim.errors import SemsimError
+from semsim.metrics.registry import metric
+
+
+@metric(
+    label="FID",
+    bounds=(0, float("inf")),
+    higher_is_better=False,
+    of="set",
+    caveat="rank-deficient and biased upwards with fewer than 2048 images",
+)
+def fid(reference_features, reconstruction_features):
+    """Fréchet inception distance: between Gaussians fitted to the Inception features of the two sets.
+
+    The trace of the root of the covariances' product is the sum of the singular values of ``A @ B.T``, where ``A`` and
+    ``B`` are the centred features (or the triangular factors of their QR decompositions). So a set of n images costs a
+    decomposition of an n x n matrix, not of a 2048 x 2048 one of rank n.
+
+    Parameters
+    ----------
+    reference_features, reconstruction_features : torch.Tensor
+        Float [N, D] and [M, D]; N and M at least 2. With fewer images than features the covariances are rank-deficient
+        and the value is biased upwards.
+
+    Returns
+    -------
+    torch.Tensor
+        A float64 scalar.
+
+    References
+    ----------
+    Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter: "GANs trained by a two time-scale update rule converge to a
+    local Nash equilibrium", NeurIPS 2017.
+    """
+    import torch
+
+    def mean_and_root(features):
+        features = _checked("fid", features)
+        mean = features.mean(dim=0)
+        return mean, torch.linalg.qr((features - mean) / (len(features) - 1) ** 0.5, mode="r").R
+
+    (mean_a, root_a), (mean_b, root_b) = mean_and_root(reference_features), mean_and_root(reconstruction_features)
+    traces = root_a.square().sum() + root_b.square().sum()
+    common = torch.linalg.svdvals(root_a @ root_b.T).sum()
+    return ((mean_a - mean_b).square().sum() + traces - 2 * common).clamp(min=0)
+
+
+@metric(label="KID", higher_is_better=False, of="set")
+def kid(reference_features, reconstruction_features):
+    """Kernel inception distance: the unbiased squared maximum mean discrepancy of the Inception features.
+
+    All pairs of images enter, so there are no random subsets to choose, however small the sets are.
+
+    Parameters
+    ----------
+    reference_features, reconstruction_features : torch.Tensor
+        Float [N, D] and [M, D]; N and M at least 2.
+
+    Returns
+    -------
+    torch.Tensor
+        A float64 scalar; around 0, and so sometimes below it, for two samples of the same distribution.
+
+    References
+    ----------
+    Bińkowski, Sutherland, Arbel, Gretton: "Demystifying MMD GANs", ICLR 2018.
+    """
+
+    def kernel(a, b):
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    def mean_off_diagonal(values):
+        return (values.sum() - values.trace()) / (len(values) * (len(values) - 1))
+
+    a, b = _checked("kid", reference_features), _checked("kid", reconstruction_features)
+    return mean_off_diagonal(kernel(a, a)) + mean_off_diagonal(kernel(b, b)) - 2 * kernel(a, b).mean()
+
+
+def _checked(name, features):
+    """Return finite features [N, D], N at least 2, in double precision."""
+    if features.ndim != 2 or len(features) < 2:
+        raise SemsimError(f"{name}: features have shape {list(features.shape)}. Give [N, D] of at least 2 images.")
+    if not features.isfinite().all():
+        raise SemsimError(f"{name}: features are not finite. Leave out diverged reconstructions.")
+    return features.double()

@@ -1,0 +1,35 @@
+"""The report as one HTML page that needs nothing but itself."""
+
+import re
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from semsim import __version__
+from semsim.report.sections import SECTIONS
+
+
+def render_report(results):
+    """Return the report of a study.
+
+    Parameters
+    ----------
+    results : semsim.report.results.Results
+
+    Returns
+    -------
+    str
+        An HTML document; pictures are inside it, so no request leaves it.
+
+    Raises
+    ------
+    SemsimError
+        If a table or figure that a section needs is missing.
+    """
+    templates = Environment(
+        loader=PackageLoader("semsim.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    sections = [
+        {"title": title, "anchor": re.sub(r"\W+", "-", title.lower()), "blocks": list(function(results))}
+        for title, function in SECTIONS
+    ]
+    return templates.get_template("page.html.j2").render(study=results.study, sections=sections, version=__version__)

@@ -1,0 +1,255 @@
+"""The sections of the report, in the order in which they are read.
+
+A section is a function that yields blocks. To add one, write it here, at its place: nothing else needs to know.
+"""
+
+import pandas as pd
+from markupsafe import Markup
+
+from semsim import findings
+from semsim.figures import charts
+from semsim.metrics import METRICS
+from semsim.report.blocks import Paragraph, Points, Table, chart, picture_of_file
+from semsim.tables import GROUP, summarise_attacks
+
+SECTIONS = []
+"""Pairs of a title and the function that yields the section's blocks from `Results`."""
+
+
+def section(title):
+    """Register the decorated function as the next section of the report."""
+
+    def register(function):
+        SECTIONS.append((title, function))
+        return function
+
+    return register
+
+
+@section("Question")
+def question(results):
+    """What the study asks, and of how much."""
+    attacks = results.table("attacks")
+    models = attacks[["dataset", "target"]].drop_duplicates()
+    yield Paragraph(
+        "Whoever trains a model together with others shares gradients, and from a shared gradient an attacker can"
+        " reconstruct the image it was computed from. How much such a reconstruction gives away is commonly measured by"
+        " numbers such as PSNR, SSIM or LPIPS. Do these numbers say what a person would say, namely"
+        " “I can tell what this is”?"
+    )
+    yield Paragraph(
+        f"Here {attacks['attack'].nunique()} attacks reconstruct {len(attacks)} images from {len(models)} target models"
+        f" on {attacks['dataset'].nunique()} data sets. Each reconstruction is compared with what was attacked by every"
+        " metric, and the target models are ranked by what they leak."
+    )
+
+
+@section("Data")
+def data(results):
+    """The data sets and their sizes."""
+    datasets = results.table("datasets")
+    names = {
+        "dataset": "Data set",
+        "kind": "Kind",
+        "classes": "Classes",
+        "image_size": "Side (pixels)",
+        "train": "Training",
+        "originals": "Attacked",
+        "public": "Public",
+    }
+    yield Table(
+        datasets.rename(columns=names)[list(names.values())].astype(str),
+        "Images of each data set. Target models learn from the training images; the attacked originals and the public"
+        " images are different ones, of the same classes.",
+        numbers=tuple(names.values())[2:],
+    )
+
+
+@section("Target models")
+def target_models(results):
+    """What the target models are, and how well they classify."""
+    accuracy = results.table("accuracy")
+    yield Points(findings.accuracy_findings(accuracy))
+    yield chart(
+        charts.accuracy_chart(accuracy),
+        "Accuracy of each target model on training images and on images not trained on; the numbers are in the table.",
+        "Accuracy of the target models after training.",
+    )
+    for column in ("train_accuracy", "validation_accuracy"):
+        accuracy[column] = accuracy[column].map(findings.percent)
+    accuracy["parameters"] = accuracy["parameters"].map("{:,}".format)
+    names = {
+        "dataset": "Data set",
+        "target": "Target",
+        "architecture": "Architecture",
+        "augmentation": "Augmentation",
+        "gradient_defence": "Gradient defence",
+        "parameters": "Parameters",
+        "train_accuracy": "Accuracy, training",
+        "validation_accuracy": "Accuracy, unseen",
+    }
+    yield Table(
+        accuracy.rename(columns=names)[list(names.values())],
+        "The target models. A gradient defence acts on the gradients of training, on the gradient that is shared and"
+        " attacked, or on both.",
+        numbers=tuple(names.values())[5:],
+    )
+
+
+@section("Attacks")
+def attacks(results):
+    """How the attacks ended."""
+    table = results.table("attacks")
+    yield Points(findings.attack_findings(table))
+    yield chart(
+        charts.status_chart(table),
+        "Share of reconstructions that converged, ran all steps or diverged, for each data set and attack.",
+        "How the attacks ended. Converged: the cost fell below the attack's tolerance before its steps were used up."
+        " Diverged: the reconstruction was no longer finite.",
+    )
+    summary = summarise_attacks(table)
+    summary["true_label"] = summary["true_label"].map(findings.percent)
+    for column in ("initial_cost", "cost", "cost_left"):
+        summary[column] = summary[column].map("{:.3g}".format)
+    names = {
+        "dataset": "Data set",
+        "attack": "Attack",
+        "reconstructions": "Reconstructions",
+        "converged": "Converged",
+        "diverged": "Diverged",
+        "true_label": "True label known",
+        "initial_cost": "Cost, start",
+        "cost": "Cost, end",
+        "cost_left": "Cost left",
+    }
+    yield Table(
+        summary.rename(columns=names)[list(names.values())],
+        "What became of the attacks. The costs that they minimise are medians over target models and originals; attacks"
+        " minimise different costs, so only the share that is left can be compared between them.",
+        numbers=tuple(names.values())[2:],
+    )
+
+
+@section("What the reconstructions look like")
+def reconstructions(results):
+    """The contact sheets."""
+    yield Points(findings.spread_findings(results.table("metrics")))
+    for dataset in results.table("datasets")["dataset"]:
+        yield picture_of_file(
+            results.figure(f"contact_sheet_{dataset}"),
+            f"Contact sheet of {dataset}: originals in the first row, and a row of reconstructions for each target"
+            " and attack, with PSNR and SSIM under each.",
+            f"{dataset}: originals, and what each attack made of them.",
+        )
+
+
+@section("Metrics")
+def metrics(results):
+    """What is measured, and how it is distributed."""
+    table, leakage = results.table("metrics"), results.table("leakage")
+    computed = set(leakage.loc[leakage["value"].notna(), "metric"])
+    rows = [
+        {
+            "Metric": metric.label,
+            "What it is": metric.summary,
+            "Range": " to ".join(_bound(bound) for bound in metric.bounds) + f" {metric.unit}".rstrip(),
+            "Leaks more": "when higher" if metric.higher_is_better else "when lower",
+            "Keep in mind": metric.caveat,
+        }
+        for metric in METRICS.values()
+        if metric.name in computed
+    ]
+    yield Table(pd.DataFrame(rows), "The metrics of this study.")
+    for name in ("psnr", "ssim", "lpips", "lpips_random_trunk"):
+        if name in table.columns:
+            label = METRICS[name].label
+            yield chart(
+                charts.distribution_chart(table, name),
+                f"Box plots of {label} for each data set, target model and attack.",
+                f"{label} against the attacked image: median, quartiles, and whiskers at the 5th and 95th percentile.",
+            )
+    yield from _missing_sets(leakage)
+
+
+def _bound(value):
+    """Write a bound of a metric."""
+    return f"{value:g}".replace("inf", "∞").replace("-", "−")
+
+
+def _missing_sets(leakage):
+    """Say which metrics of sets could not be computed, and why."""
+    of_sets = leakage[leakage["metric"].map(lambda name: METRICS[name].of == "set")]
+    for note, rows in of_sets[of_sets["value"].isna()].groupby("note", sort=False):
+        labels = " and ".join(METRICS[name].label for name in rows["metric"].unique())
+        missing, all_sets = (len(table[GROUP].drop_duplicates()) for table in (rows, of_sets))
+        share = "" if missing == all_sets else f" for {missing} of {all_sets} sets of images"
+        yield Paragraph(f"{labels} could not be computed{share}: {note}.")
+
+
+@section("Which target models leak most")
+def leakage(results):
+    """The ranking by each metric."""
+    table = results.table("leakage")
+    yield Points(findings.leakage_findings(table))
+    yield chart(
+        charts.leakage_chart(table),
+        "Heat map of the target models' ranks by each metric, a panel a data set.",
+        "Target models ranked by each metric, all attacks together, against the attacked images. Dark is rank 1 and"
+        " leaks most; the numbers are means over the reconstructions that did not diverge. Arrows point to where a"
+        " reconstruction is closer.",
+    )
+
+
+@section("What a reconstruction is compared with")
+def references(results):
+    """The two references, and what they change."""
+    table = results.table("metrics")
+    yield Paragraph(
+        "Augmentation changes an image before the target model sees it, so a faithful reconstruction shows the changed"
+        " image. Compared with the original it is misaligned, and every metric of pixels punishes it for that. Where"
+        " this report says nothing else, reconstructions are compared with what was attacked."
+    )
+    if (results.table("accuracy")["augmentation"] != "none").any():
+        yield chart(
+            charts.reference_chart(table),
+            "Mean PSNR of each target model against the attacked image and against the original before augmentation.",
+            "Mean PSNR against both references, all attacks together. They differ only where a target model augments.",
+        )
+    yield Points(findings.reference_findings(table))
+
+
+@section("Limits")
+def limits(results):
+    """What the numbers cannot say."""
+    counts = results.table("attacks").groupby("dataset", sort=False)["original"].nunique()
+    smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
+    sentences = [
+        "Metrics are not people: a rank here is the rank that a formula gives.",
+        f"{smallest} attacked originals. Close ranks can turn with other originals; the ranking has no intervals.",
+        "Reconstructions that diverged have no value. A target model on which poor reconstructions diverge instead of"
+        " ending badly looks leakier than it is; the table of leakage counts them beside each mean.",
+        "Attacks run for as many steps as the study's configuration says: little leakage can also mean that an attack"
+        " was stopped early.",
+    ]
+    if "lpips_random_trunk" in results.table("metrics").columns:
+        sentences.append(
+            "The pretrained weights of LPIPS were not at hand. The random-trunk distance takes its place in the tables"
+            " and is not LPIPS."
+        )
+    yield Points(sentences)
+
+
+@section("Tables and notebooks")
+def files(results):
+    """Where the numbers are."""
+    yield Paragraph(
+        _with_links("Every number of this page comes from these tables", results, results.tables.glob("*.csv"))
+    )
+    if results.notebooks:
+        yield Paragraph(_with_links("The notebooks show more", results, results.notebooks))
+
+
+def _with_links(text, results, paths):
+    """Return a sentence that ends with links to files."""
+    links = [Markup('<a href="{}">{}</a>').format(results.address(path), path.name) for path in sorted(paths)]
+    return Markup("{}: {}.").format(text, Markup(", ").join(links))

@@ -1,0 +1,259 @@
+"""A study's configuration: read, checked, completed with defaults, and asked for the settings of all that it makes.
+
+Knows nothing of Snakemake. ``python -m semsim.study CONFIG [OVERLAY ...]`` checks a configuration and says what the
+study will make, and where.
+"""
+
+import argparse
+import copy
+import difflib
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from semsim.commandline import run
+from semsim.errors import SemsimError
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+
+
+class Study:
+    """One checked configuration.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML: the sections and settings of ``workflow/schemas/config.schema.yaml``. It is not changed.
+
+    Attributes
+    ----------
+    name, seed, device, image_size, memory_gib, weights
+        The settings of the same names (`name` is the setting ``study``).
+    mirror : pathlib.Path or None
+        Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
+    datasets, targets, attacks : tuple of str
+        Names, in the order of the configuration.
+    results, figures : str
+        Folders that the study writes to, relative to the working directory.
+
+    Raises
+    ------
+    SemsimError
+        If the configuration breaks a rule; the message names each place and what is allowed there.
+
+    Examples
+    --------
+    >>> study = Study({
+    ...     "study": "tiny",
+    ...     "datasets": {"mnist": {"kind": "mnist", "train": 100, "originals": 4, "public": 10}},
+    ...     "targets": {"lenet": {"architecture": "lenet", "training": {"epochs": 2}}},
+    ...     "attacks": {"dlg": {"steps": 50}},
+    ... })
+    >>> study.training_settings("mnist", "lenet")["epochs"], study.training_settings("mnist", "lenet")["momentum"]
+    (2, 0.9)
+    >>> study.attack_settings("mnist", "dlg")
+    {'preset': 'dlg', 'steps': 50}
+    """
+
+    def __init__(self, config):
+        self._config = completed(config)
+        self.name = self._config["study"]
+        for setting in ("seed", "device", "image_size", "memory_gib", "weights"):
+            setattr(self, setting, self._config[setting])
+        mirror = self._config["mirror"] or os.environ.get("SEMSIM_MIRROR")
+        self.mirror = Path(mirror).expanduser().absolute() if mirror else None
+        self.datasets = tuple(self._config["datasets"])
+        self.targets = tuple(self._config["targets"])
+        self.attacks = tuple(self._config["attacks"])
+        self.results = f"results/{self.name}"
+        self.figures = f"figures/{self.name}"
+
+    def data_settings(self, dataset):
+        """Return what the images of a data set depend on: its kind, path, classes and counts."""
+        settings = self._config["datasets"][dataset]
+        return {name: value for name, value in settings.items() if name not in ("training", "attacks")}
+
+    def target_settings(self, target):
+        """Return what a target model is: architecture, width, augmentation and gradient defence."""
+        settings = self._config["targets"][target]
+        return {name: value for name, value in settings.items() if name != "training"}
+
+    def training_settings(self, dataset, target):
+        """Return how a target model is trained: the study's recipe, changed by the data set, then by the target."""
+        dataset, target = self._config["datasets"][dataset], self._config["targets"][target]
+        return self._config["training"] | dataset["training"] | target["training"]
+
+    def attack_settings(self, dataset, attack):
+        """Return an attack's preset and what differs from it, the data set's own settings last."""
+        overrides = self._config["datasets"][dataset]["attacks"].get(attack, {})
+        return {"preset": attack} | self._config["attacks"][attack] | overrides
+
+    def attacks_on(self, target):
+        """Return the attacks that suit a target: all, but the closed form only where the first layer is fully connected."""
+        if self._config["targets"][target]["architecture"] == "mlp":
+            return self.attacks
+        return tuple(name for name in self.attacks if not self._starts_in_closed_form(name))
+
+    def _starts_in_closed_form(self, attack):
+        settings = {"preset": attack} | self._config["attacks"][attack]
+        return settings.get("initialisation", settings["preset"]) == "analytic"
+
+    def source(self, dataset):
+        """Return what a data set of kind ``folder`` is read from: in the mirror, else below the working directory.
+
+        None for any other kind, and if there is nothing at either place; `semsim.data` then says where it looked.
+        """
+        if path := self._config["datasets"][dataset].get("path"):
+            places = [folder / Path(path).expanduser() for folder in (self.mirror, Path()) if folder]
+            return next((place for place in places if place.exists()), None)
+        return None
+
+    def __str__(self):
+        counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
+        return "\n".join(
+            [
+                f"Study {self.name}: {counts}",
+                f"  report   {self.results}/report.html",
+                f"  figures  {self.figures}/",
+                f"  tables   {self.results}/tables/",
+            ]
+        )
+
+
+def read_config(*paths):
+    """Read YAML files and merge them, later ones over earlier ones, as Snakemake's ``--configfile`` does.
+
+    Raises
+    ------
+    SemsimError
+        If a file is missing or is not a YAML mapping.
+    """
+    config = {}
+    for path in paths:
+        try:
+            settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SemsimError(f"{path}: cannot read this configuration ({error.strerror}).") from None
+        except yaml.YAMLError as error:
+            raise SemsimError(f"{path}: not valid YAML: {error}") from None
+        if not isinstance(settings, dict):
+            raise SemsimError(f"{path}: expected settings such as 'study: demo' at the top level.")
+        _merge(config, settings)
+    return config
+
+
+def completed(config):
+    """Return a copy of a configuration with entries set to null left out, checked, and with all defaults filled in."""
+    config = _with_numbers(config)
+    for section in ("datasets", "targets", "attacks"):
+        if isinstance(config.get(section), dict):
+            config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
+    _check(config)
+    _fill_defaults(config, _schema())
+    return config
+
+
+def _merge(settings, changes):
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(name), dict):
+            _merge(settings[name], value)
+        else:
+            settings[name] = value
+
+
+def _with_numbers(value):
+    """Copy plain data, reading text such as "1e-3" as a number: YAML 1.1 wants 1.0e-3, and few people know."""
+    if isinstance(value, dict):
+        return {name: _with_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
+
+
+@cache
+def _schema():
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _fill_defaults(settings, schema):
+    """Fill in the defaults of `schema` itself, not of what it refers to: so overrides stay as short as they are."""
+    for name, rules in schema.get("properties", {}).items():
+        if "default" in rules:
+            settings.setdefault(name, copy.deepcopy(rules["default"]))
+        if isinstance(settings.get(name), dict):
+            _fill_defaults(settings[name], rules)
+    if isinstance(schema.get("additionalProperties"), dict):
+        for entry in settings.values():
+            _fill_defaults(entry, schema["additionalProperties"])
+
+
+def _check(config):
+    """Raise one error that lists everything wrong with a configuration."""
+    errors = jsonschema.Draft202012Validator(_schema()).iter_errors(config)
+    problems = [problem for error in errors for problem in _explained(error)] or list(_contradictions(config))
+    if problems:
+        raise SemsimError("\n  ".join(["The configuration is not valid:", *dict.fromkeys(problems)]))
+
+
+def _explained(error):
+    """Yield what one schema error means: where, what is wrong, what is allowed."""
+    where = ".".join(str(part) for part in error.absolute_path) or "top level"
+    value, allowed, known = error.instance, error.validator_value, error.schema.get("properties", {})
+    about = f" ({error.schema['description']})" if "description" in error.schema else ""
+    if error.validator == "additionalProperties":
+        for name in (name for name in value if name not in known):
+            yield f"{where}: unknown setting {name!r}.{_suggestion(name, known)} Known here: {', '.join(known)}."
+    elif error.validator == "required":
+        for name in (name for name in allowed if name not in value):
+            yield f"{where}: {name!r} is missing ({known[name]['description']})."
+    elif error.validator == "enum":
+        yield f"{where}: {value!r} is not one of {', '.join(allowed)}.{_suggestion(value, allowed)}{about}"
+    elif error.validator in ("pattern", "not"):
+        yield f"{where}: {value!r} cannot be used{about}."
+    else:
+        yield f"{where}: {error.message}{about}."
+
+
+def _contradictions(config):
+    """Yield what a configuration gets wrong between its settings, in the same form."""
+    presets = _schema()["$defs"]["attack"]["properties"]["preset"]["enum"]
+    attacks = config["attacks"]
+    for name, attack in attacks.items():
+        if "preset" not in attack and name not in presets:
+            yield f"attacks.{name}: 'preset' is missing: one of {', '.join(presets)}.{_suggestion(name, presets)}"
+    for name, dataset in config["datasets"].items():
+        if dataset["kind"] == "folder" and "path" not in dataset:
+            yield f"datasets.{name}: 'path' is missing: the folder or .zip file that holds the images."
+        if dataset["kind"] != "folder" and "path" in dataset:
+            yield f"datasets.{name}.path: images of kind {dataset['kind']} have no path; own images are of kind folder."
+        for attack in (attack for attack in dataset.get("attacks", {}) if attack not in attacks):
+            yield f"datasets.{name}.attacks.{attack}: the study has no such attack.{_suggestion(attack, attacks)}"
+    strengths = {"prune": "share", "gaussian": "sigma"}
+    for name, target in config["targets"].items():
+        if defence := target.get("gradient_defence"):
+            strength = strengths[defence["kind"]]
+            if defence.keys() & set(strengths.values()) != {strength}:
+                yield f"targets.{name}.gradient_defence: {defence['kind']} takes {strength!r}, and no other strength."
+
+
+def _suggestion(word, known):
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="semsim.study", description="Check a configuration; say what the study makes, and where."
+    )
+    parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files; later ones change earlier ones")
+    print(Study(read_config(*parser.parse_args().configs)))
+
+
+if __name__ == "__main__":
+    run(main)

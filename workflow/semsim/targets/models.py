@@ -1,0 +1,205 @@
+"""Target models: classifiers that normalise their own input, and their weights files."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from semsim.errors import SemsimError
+from semsim.files import encode_metadata, open_tensors, read_metadata, written_whole
+from semsim.targets import networks
+
+
+class Target(nn.Module):
+    """A classifier of RGB images in [0, 1].
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        ``body`` and ``head``; takes normalised images.
+    mean, std : torch.Tensor
+        Of each channel of the training images, in [0, 1]; shape [3, 1, 1].
+    spec : dict
+        The arguments of `build_target` (without mean and std) that build this model again.
+
+    Attributes
+    ----------
+    network, mean, std, spec
+        As above; `mean` and `std` are buffers.
+    """
+
+    def __init__(self, network, mean, std, spec):
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, images):
+        """Return the logits [N, classes] of images [N, 3, S, S] in [0, 1]."""
+        return self.network(self.normalise(images))
+
+    def features(self, images):
+        """Return the penultimate activations [N, D], the input of the last linear layer, of images in [0, 1]."""
+        return self.network.body(self.normalise(images))
+
+    def normalise(self, images):
+        """Return what the network sees of images in [0, 1]."""
+        return (images - self.mean) / self.std
+
+    def denormalise(self, inputs):
+        """Return the images that the network sees as `inputs`: the inverse of `normalise`."""
+        return inputs * self.std + self.mean
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How to build a network, and its width where that can be chosen (None where it cannot)."""
+
+    build: Callable[..., nn.Sequential]
+    default_width: int | None = None
+
+
+def _with_torchvision(name):
+    """Return the builder of that name in `torchvision_networks`, which is slow to import, without importing it yet."""
+
+    def build(*arguments, **settings):
+        from semsim.targets import torchvision_networks
+
+        return getattr(torchvision_networks, name)(*arguments, **settings)
+
+    return build
+
+
+ARCHITECTURES = {
+    "lenet": Architecture(networks.lenet),
+    "convnet": Architecture(networks.convnet, default_width=64),
+    "convnet3": Architecture(networks.convnet3, default_width=32),
+    "resnet20": Architecture(_with_torchvision("resnet20"), default_width=4),
+    "resnet18": Architecture(_with_torchvision("resnet18")),
+    "vit": Architecture(_with_torchvision("vit")),
+    "mlp": Architecture(networks.mlp, default_width=1024),
+}
+
+
+def build_target(architecture, classes, image_size, width=None, mean=None, std=None):
+    """Build an untrained target model; its weights come from PyTorch's global random numbers.
+
+    Parameters
+    ----------
+    architecture : str
+        A key of `ARCHITECTURES`.
+    classes : int
+        How many classes it tells apart.
+    image_size : int
+        The side of its square images, in pixels.
+    width : int, optional
+        convnet, convnet3: channels of the first layer (by default 64, as in the paper, and 32); resnet20: multiple of
+        16 channels (4, as in the paper); mlp: hidden units (1024). The other architectures have none.
+    mean, std : sequence of 3 floats, optional
+        Of each channel of the training images, which are in [0, 1]. Left out, images are not normalised.
+
+    Returns
+    -------
+    Target
+        On the CPU, in training mode.
+
+    Raises
+    ------
+    SemsimError
+        If the architecture is unknown, has no width to choose or does not suit the image size.
+    """
+    if architecture not in ARCHITECTURES:
+        raise SemsimError(f"architecture '{architecture}' is not known. Choose one of {', '.join(ARCHITECTURES)}.")
+    chosen = ARCHITECTURES[architecture]
+    width_setting = {}
+    if chosen.default_width is not None:
+        width_setting["width"] = chosen.default_width if width is None else width
+        if width_setting["width"] < 1:
+            raise SemsimError(f"width of {architecture} is {width}. It must be a whole number of at least 1.")
+    elif width is not None:
+        with_width = ", ".join(name for name, other in ARCHITECTURES.items() if other.default_width is not None)
+        raise SemsimError(f"{architecture} has no width to set (only {with_width} have). Remove 'width: {width}'.")
+    spec = {"architecture": architecture, "classes": classes, "image_size": image_size, **width_setting}
+    return Target(
+        chosen.build(image_size, classes, **width_setting),
+        mean=_per_channel((0, 0, 0) if mean is None else mean),
+        std=_per_channel((1, 1, 1) if std is None else std),
+        spec=spec,
+    )
+
+
+def _per_channel(values):
+    """Return three numbers as a float tensor [3, 1, 1]."""
+    return torch.as_tensor(values, dtype=torch.float32).reshape(3, 1, 1)
+
+
+def count_parameters(target):
+    """Return the number of trained numbers in a model."""
+    return sum(parameter.numel() for parameter in target.parameters())
+
+
+def save_target(target, path, extra_metadata=None):
+    """Write a target model's weights as one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    target : Target
+    path : path-like
+    extra_metadata : dict, optional
+        Anything JSON can hold, kept beside the model's `spec`; `semsim.files.read_metadata` gives it back.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in target.state_dict().items()}
+    metadata = {**(extra_metadata or {}), "spec": target.spec, "digest": _digest(state)}
+    with written_whole(path) as part:
+        save_file(state, part, metadata=encode_metadata(metadata))
+
+
+def load_target(path, device="cpu"):
+    """Read a target model written by `save_target`.
+
+    Parameters
+    ----------
+    path : path-like
+    device : torch.device or str
+
+    Returns
+    -------
+    Target
+        In eval mode, with its parameters on `device`.
+
+    Raises
+    ------
+    SemsimError
+        If the file is missing, damaged, or holds something other than a target model.
+    """
+    spec, digest = (read_metadata(path).get(key) for key in ("spec", "digest"))
+    if spec is None:
+        raise SemsimError(
+            f"{path}: not the weights of a target model (no 'spec' in its header). Train the target again."
+        )
+    with open_tensors(path, framework="pt") as tensors:
+        state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
+    if _digest(state) != digest:
+        raise SemsimError(f"{path}: these are not the weights that were saved. Delete it and train the target again.")
+    target = build_target(**spec)
+    try:
+        target.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise SemsimError(
+            f"{path}: not the weights of a {spec['architecture']} ({reason}). Delete it and train the target again."
+        ) from None
+    return target.to(device).eval()
+
+
+def _digest(state):
+    """Return a fingerprint of weights: safetensors files carry none, and flipped bits would pass for weights."""
+    fingerprint = hashlib.blake2b(digest_size=16)
+    for name in sorted(state):
+        fingerprint.update(name.encode())
+        fingerprint.update(state[name].numpy().tobytes())
+    return fingerprint.hexdigest()

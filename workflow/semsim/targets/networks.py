@@ -1,0 +1,111 @@
+"""Networks of plain layers: LeNet, two ConvNets and a multi-layer perceptron.
+
+Every network is a body, which turns normalised images [N, 3, S, S] into features [N, D], and a head, the last linear
+layer. No layer works in place, since attacks read activations, and in eval mode each output depends on its own image
+only.
+"""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from semsim.errors import SemsimError
+
+
+def assemble(body, features, classes):
+    """Return a network from its body and a new linear head of `features` inputs and `classes` outputs."""
+    return nn.Sequential(OrderedDict(body=body, head=nn.Linear(features, classes)))
+
+
+def lenet(image_size, classes):
+    """Return the network of the DLG attack: three 5x5 convolutions of 12 channels with sigmoids.
+
+    The convolutions start as Glorot and Bengio advise for sigmoids, with a gain of 4. That is close to the uniform
+    [-0.5, 0.5] of the DLG code, but suits all image sizes. PyTorch's default is four to seven times narrower: three
+    such layers with sigmoids pass next to no gradient, and the network neither learns nor leaks.
+
+    References
+    ----------
+    Zhu, Liu, Han: Deep Leakage from Gradients. NeurIPS 2019.
+    Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks. AISTATS 2010.
+    """
+    layers, channels = [], 3
+    for stride in (2, 2, 1):
+        layers += [nn.Conv2d(channels, 12, kernel_size=5, padding=2, stride=stride), nn.Sigmoid()]
+        channels = 12
+    side = -(-image_size // 4)  # each stride of 2 halves, rounded up
+    network = assemble(nn.Sequential(*layers, nn.Flatten()), 12 * side**2, classes)
+    for layer in (*network.body, network.head):
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(layer.weight, gain=4 if isinstance(layer, nn.Conv2d) else 1)
+            nn.init.zeros_(layer.bias)
+    return network
+
+
+def convnet(image_size, classes, width):
+    """Return the ConvNet of the gradient-inversion literature: eight 3x3 convolutions with BatchNorm, two max-pools.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first convolution; the later ones have two and four times as many.
+
+    References
+    ----------
+    Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients. NeurIPS 2020.
+    """
+    side = image_size // 3 // 3
+    if side == 0:
+        raise SemsimError(f"convnet needs images of at least 9 pixels, but image_size is {image_size}.")
+    plan = (1, 2, 2, 4, 4, 4, nn.MaxPool2d(3), 4, 4, nn.MaxPool2d(3))
+    return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
+
+
+def convnet3(image_size, classes, width):
+    """Return a ConvNet of a fortieth of the work: three 3x3 convolutions with BatchNorm, each before a mean-pool.
+
+    For studies that must be over in minutes: `convnet` keeps six of its eight convolutions at full resolution, and a
+    CPU needs minutes for each of its epochs. It is the ConvNet of dataset condensation, with BatchNorm. Means let more
+    of an image through than maxima would, so that some reconstructions are clear, even from so small a network.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first convolution; the second has twice and the third four times as many.
+
+    References
+    ----------
+    Zhao, Mopuri, Bilen: Dataset Condensation with Gradient Matching. ICLR 2021.
+    """
+    side = image_size // 2 // 2 // 2
+    if side == 0:
+        raise SemsimError(f"convnet3 needs images of at least 8 pixels, but image_size is {image_size}.")
+    plan = (1, nn.AvgPool2d(2), 2, nn.AvgPool2d(2), 4, nn.AvgPool2d(2))
+    return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
+
+
+def _convolutions(plan, width):
+    """Return a body by its plan: pooling layers, and multiples of `width` as channels of convolutions."""
+    layers, channels = [], 3
+    for step in plan:
+        if isinstance(step, nn.Module):
+            layers.append(step)
+        else:
+            layers += [nn.Conv2d(channels, step * width, 3, padding=1), nn.BatchNorm2d(step * width), nn.ReLU()]
+            channels = step * width
+    return nn.Sequential(*layers, nn.Flatten())
+
+
+def mlp(image_size, classes, width):
+    """Return a perceptron with two hidden layers of `width` units.
+
+    Its first layer is fully connected and has a bias, so that its gradient gives the input away in closed form.
+    """
+    body = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(3 * image_size**2, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+    )
+    return assemble(body, width, classes)

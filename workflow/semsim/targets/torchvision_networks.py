@@ -1,0 +1,112 @@
+"""Networks made of torchvision's blocks. Importing this module imports torchvision."""
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from semsim.errors import SemsimError
+from semsim.targets.networks import assemble
+from semsim.targets.vision import import_torchvision
+
+models = import_torchvision().models
+
+
+class BasicBlock(models.resnet.BasicBlock):
+    """torchvision's residual block, adding and activating out of place."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        residual = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return self.relu(residual + shortcut)
+
+
+def resnet20(image_size, classes, width):
+    """Return ResNet20 with 16 x `width` base channels: three stages of three blocks.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, section 4.2. CVPR 2016.
+    """
+    return _small_image_resnet(blocks=(3, 3, 3), channels=16 * width, classes=classes)
+
+
+def resnet18(image_size, classes):
+    """Return ResNet18 (four stages of two blocks, 64 base channels) with a stem for small images."""
+    return _small_image_resnet(blocks=(2, 2, 2, 2), channels=64, classes=classes)
+
+
+def _small_image_resnet(blocks, channels, classes):
+    """Stages of `blocks` residual blocks, each after the first with twice the channels and half the side.
+
+    The stem is a 3x3 convolution of stride 1 without pooling, so that 32x32 images keep their detail.
+    """
+    layers = [nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+    inputs = channels
+    for stage, count in enumerate(blocks):
+        outputs, stride = channels * 2**stage, 1 if stage == 0 else 2
+        layers.append(nn.Sequential(*_stage(inputs, outputs, stride, count)))
+        inputs = outputs
+    body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return assemble(body, inputs, classes)
+
+
+def _stage(inputs, outputs, stride, count):
+    """Yield the blocks of one stage; the first changes channels and side, where they change."""
+    shortcut = None
+    if stride != 1:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    yield BasicBlock(inputs, outputs, stride, shortcut)
+    for _ in range(count - 1):
+        yield BasicBlock(outputs, outputs)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation in plain arithmetic.
+
+    PyTorch's own, under `torch.func.vmap`, gives a wrong second derivative by its input (seen with 2.13: the gradient
+    of its weight counts the mean and the variance as constants), and attacks need just that.
+    """
+
+    def forward(self, x):
+        variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
+        return (x - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+
+class _VisionTransformer(models.VisionTransformer):
+    """torchvision's transformer with the attention kernel that can be differentiated twice, as attacks need."""
+
+    def forward(self, x):
+        with sdpa_kernel(SDPBackend.MATH):
+            return super().forward(x)
+
+
+def vit(image_size, classes):
+    """Return a small vision transformer: 8 x 8 patches (of 4 pixels at 32), 6 layers of 192 channels, no dropout.
+
+    References
+    ----------
+    Dosovitskiy et al.: An Image is Worth 16x16 Words. ICLR 2021.
+    """
+    patches, channels = 8, 192
+    if image_size % patches:
+        raise SemsimError(f"vit needs an image_size that is a multiple of {patches}, but it is {image_size}.")
+    body = _VisionTransformer(
+        image_size=image_size,
+        patch_size=image_size // patches,
+        num_layers=6,
+        num_heads=3,
+        hidden_dim=channels,
+        mlp_dim=4 * channels,
+        norm_layer=partial(LayerNorm, eps=1e-6),
+    )
+    body.heads = nn.Identity()
+    return assemble(body, channels, classes)
