@@ -10,7 +10,7 @@ from skimage import metrics as skimage_metrics
 
 from semsim.errors import SemsimError
 from semsim.metrics import METRICS, metric
-from semsim.metrics.measure import BATCH, gather_networks, measure_pairs
+from semsim.metrics.measure import BATCH_PIXELS, gather_networks, measure_pairs
 from semsim.metrics.pixels import mse, psnr, ssim
 from semsim.targets.models import build_target
 
@@ -109,13 +109,19 @@ def test_feature_distance_and_top1_ask_the_target():
 
 
 def test_measuring_in_batches_is_measuring_one_by_one():
+    batch = BATCH_PIXELS // 64**2
     generator = np.random.default_rng(0)
-    references, reconstructions = generator.integers(0, 256, (2, BATCH + 3, 3, 8, 8), dtype=np.uint8)
+    references, reconstructions = generator.integers(0, 256, (2, batch + 3, 3, 64, 64), dtype=np.uint8)
     together = measure_pairs(references, reconstructions)
-    assert list(together) == ["mse", "psnr", "ssim"] and len(together) == BATCH + 3
-    for place in (0, BATCH - 1, BATCH, BATCH + 2):
+    assert list(together) == ["mse", "psnr", "ssim"] and len(together) == batch + 3
+    for place in (0, batch - 1, batch, batch + 2):
         alone = measure_pairs(references[place : place + 1], reconstructions[place : place + 1])
         np.testing.assert_allclose(together.iloc[place], alone.iloc[0], rtol=1e-5)
+
+
+def test_pairs_must_pair_up():
+    with pytest.raises(SemsimError, match=r"differ in shape, \[2, 3, 8, 8\] and \[3, 3, 8, 8\]"):
+        measure_pairs(np.zeros((2, 3, 8, 8), dtype=np.uint8), np.zeros((3, 3, 8, 8), dtype=np.uint8))
 
 
 def test_measuring_nothing_gives_an_empty_table():

@@ -127,6 +127,14 @@ def test_attack_of_a_data_set_wins_and_has_no_defaults_of_its_own():
     assert study.attack_settings("digits", "mine") == {"preset": "invertgrad"}
 
 
+def test_closed_form_attacks_only_where_it_can():
+    targets = {"plain": {"architecture": "lenet"}, "flat": {"architecture": "mlp"}}
+    attacks = {"dlg": {}, "analytic": {}, "mine": {"preset": "analytic", "label": "known"}}
+    study = Study(small(targets=targets, attacks=attacks))
+    assert study.attacks_on("plain") == ("dlg",)
+    assert study.attacks_on("flat") == ("dlg", "analytic", "mine")
+
+
 def test_data_depends_on_nothing_but_the_data():
     config = small()
     config["datasets"]["digits"] |= {"training": {"epochs": 2}, "attacks": {"dlg": {"steps": 9}}}

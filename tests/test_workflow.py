@@ -9,6 +9,8 @@ from collections import Counter
 import pytest
 import yaml
 
+from semsim.study import Study, read_config
+
 STUB = """
 import sys
 from pathlib import Path
@@ -33,22 +35,15 @@ def planned_jobs(process):
     return Counter({rule: int(count) for rule, count in (line.split() for line in table.group(1).splitlines())})
 
 
-def config_files(house, *overlays):
-    return ["--configfile", house / "config" / "config.yaml", *overlays]
-
-
-@pytest.mark.parametrize(
-    ("overlay", "datasets", "targets", "attacks"),
-    [(None, 3, 4, 4), ("examples/cifar100.yaml", 1, 2, 4)],
-)
-def test_jobs_of_a_study(house, tmp_path, overlay, datasets, targets, attacks):
-    overlays = config_files(house, house / "config" / overlay) if overlay else []
-    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *overlays)
+@pytest.mark.parametrize("overlay", [None, "examples/cifar100.yaml"])
+def test_jobs_of_a_study(house, tmp_path, overlay):
+    files = [house / "config" / name for name in ("config.yaml", overlay) if name]
+    study = Study(read_config(*files))
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *(["--configfile", *files] if overlay else []))
     jobs = planned_jobs(process)
-    assert jobs["prepare_data"] == datasets
-    assert jobs["train_target"] == jobs["compute_metrics"] == datasets * targets
-    assert jobs["attack_target"] == datasets * targets * attacks
-    assert jobs["draw_contact_sheet"] == datasets
+    assert jobs["prepare_data"] == jobs["draw_contact_sheet"] == len(study.datasets)
+    assert jobs["train_target"] == jobs["compute_metrics"] == len(study.datasets) * len(study.targets)
+    assert jobs["attack_target"] == len(study.datasets) * sum(len(study.attacks_on(name)) for name in study.targets)
     assert jobs["run_notebook"] == jobs["notebook_html"] >= 1
     assert jobs["collect_tables"] == jobs["make_report"] == 1
     assert "workflow specific profile" in process.stdout, "the default profile was not found"
@@ -57,7 +52,9 @@ def test_jobs_of_a_study(house, tmp_path, overlay, datasets, targets, attacks):
 def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("attacks: {dlg: {step: 3}}\ntargets: {lenet: {architecture: lennet}}\n")
-    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *config_files(house, overlay))
+    process = snakemake(
+        house / "Snakefile", tmp_path, "--dry-run", "--configfile", house / "config" / "config.yaml", overlay
+    )
     assert process.returncode != 0
     assert "Traceback" not in process.stdout
     assert "attacks.dlg: unknown setting 'step'. Did you mean 'steps'?" in process.stdout

@@ -23,8 +23,12 @@ def accuracy_findings(accuracy):
         shares = rows.set_index("target")["validation_accuracy"]
         worst, best = _extremes(shares)
         lowest, highest = percent(shares[worst]), percent(shares[best])
-        spread = f"from {lowest} ({worst}) to {highest} ({best})" if lowest != highest else f"{lowest} for each target"
-        sentences.append(f"On {dataset} the share of unseen images put into the right class is {spread}.")
+        spread = (
+            f"ranges from {lowest} ({worst}) to {highest} ({best})"
+            if lowest != highest
+            else f"is {lowest} for each target"
+        )
+        sentences.append(f"On {dataset} the share of unseen images put into the right class {spread}.")
     return sentences
 
 

@@ -93,7 +93,7 @@ class Study:
         return {"preset": attack} | self._config["attacks"][attack] | overrides
 
     def attacks_on(self, target):
-        """Return the attacks that suit a target: all, but the closed form only where the first layer is fully connected."""
+        """Return the attacks that suit a target: the closed form needs a first layer that is fully connected."""
         if self._config["targets"][target]["architecture"] == "mlp":
             return self.attacks
         return tuple(name for name in self.attacks if not self._starts_in_closed_form(name))

@@ -22,7 +22,7 @@ from semsim.metrics.reconstructions import KEYS, REFERENCES
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 
-BATCH = 256
+BATCH_PIXELS = 2**18  # of each image set at once: 256 images of 32x32 pixels
 INCEPTION_BATCH = 32  # images of 299x299 pixels, whatever their size was
 
 
@@ -73,6 +73,11 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
     pandas.DataFrame
         N rows, one float column a metric.
 
+    Raises
+    ------
+    SemsimError
+        If the two do not pair up, or a metric refuses them.
+
     Examples
     --------
     >>> black = np.zeros((2, 3, 8, 8), dtype=np.uint8)
@@ -81,14 +86,20 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
     0  0.0  100.0   1.0
     1  0.0  100.0   1.0
     """
+    if references.shape != reconstructions.shape:
+        raise SemsimError(
+            f"references and reconstructions differ in shape, {list(references.shape)} and"
+            f" {list(reconstructions.shape)}. Give as many of each, of the same size, in the same order."
+        )
     per_pair = {"reference": references, "reconstruction": reconstructions}
     if labels is not None:
         per_pair["label"] = labels
     metrics = metrics_at_hand("pair", {*per_pair, *resources})
     values = {metric.name: np.empty(len(references)) for metric in metrics}
+    batch_size = max(1, BATCH_PIXELS // (references.shape[-2] * references.shape[-1]))
     with torch.inference_mode(), progress_bar(len(references), description, unit="pair") as bar:
-        for start in range(0, len(references), BATCH):
-            part = slice(start, start + BATCH)
+        for start in range(0, len(references), batch_size):
+            part = slice(start, start + batch_size)
             batch = {name: _as_tensor(array[part], device) for name, array in per_pair.items()}
             for metric in metrics:
                 values[metric.name][part] = metric(batch | resources).cpu()

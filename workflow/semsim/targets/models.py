@@ -1,6 +1,7 @@
 """Target models: classifiers that normalise their own input, and their weights files."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -153,7 +154,7 @@ def save_target(target, path, extra_metadata=None):
         Anything JSON can hold, kept beside the model's `spec`; `semsim.files.read_metadata` gives it back.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in target.state_dict().items()}
-    metadata = {**(extra_metadata or {}), "spec": target.spec, "digest": _digest(state)}
+    metadata = {**(extra_metadata or {}), "spec": target.spec, "digest": _digest(target.spec, state)}
     with written_whole(path) as part:
         save_file(state, part, metadata=encode_metadata(metadata))
 
@@ -183,8 +184,8 @@ def load_target(path, device="cpu"):
         )
     with open_tensors(path, framework="pt") as tensors:
         state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
-    if _digest(state) != digest:
-        raise SemsimError(f"{path}: these are not the weights that were saved. Delete it and train the target again.")
+    if _digest(spec, state) != digest:
+        raise SemsimError(f"{path}: this is not the model that was saved here. Delete it and train the target again.")
     target = build_target(**spec)
     try:
         target.load_state_dict(state)
@@ -196,9 +197,9 @@ def load_target(path, device="cpu"):
     return target.to(device).eval()
 
 
-def _digest(state):
-    """Return a fingerprint of weights: safetensors files carry none, and flipped bits would pass for weights."""
-    fingerprint = hashlib.blake2b(digest_size=16)
+def _digest(spec, state):
+    """Return a fingerprint of a model: safetensors files carry none, and flipped bits would pass for weights."""
+    fingerprint = hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=16)
     for name in sorted(state):
         fingerprint.update(name.encode())
         fingerprint.update(state[name].numpy().tobytes())

@@ -195,7 +195,7 @@ def _initial_target(architecture, classes, width, images, seed):
     """Return an untrained model that normalises by these images; PyTorch's global random numbers stay untouched."""
     mean, std = _channel_statistics(images)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return build_target(architecture, classes, images.shape[-1], width, mean, std)
 
 
