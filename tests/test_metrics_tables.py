@@ -109,6 +109,15 @@ def test_a_missing_value_has_no_rank():
     assert leakage.loc[("psnr", "a", "y"), "rank"] == 1
 
 
+def test_target_models_are_compared_on_the_attacks_that_all_of_them_faced():
+    metrics = scores({"x": 20.0, "y": 30.0}, {"x": 0.3, "y": 0.2})
+    extra = metrics.query("target == 'x'").assign(attack="easy", psnr=90.0)
+    leakage = rank_leakage(pd.concat([metrics, extra], ignore_index=True), NO_SETS)
+    together = leakage.query("metric == 'psnr' and attack == 'all'").set_index("target")
+    assert together["value"].to_dict() == {"x": 20, "y": 30} and together["count"].tolist() == [1, 1]
+    assert leakage.query("metric == 'psnr' and attack == 'easy'")["rank"].tolist() == [1]
+
+
 def test_sets_are_ranked_beside_pairs():
     sets = NO_SETS.copy()
     for target, value in (("x", 3.0), ("y", 5.0)):

@@ -132,5 +132,10 @@ def read_metadata(path):
     with open_tensors(path) as tensors:
         text = (tensors.metadata() or {}).get("semsim")
     if text is None:
-        raise SemsimError(f"{path}: a safetensors file, but not one that semsim wrote (its header has no 'semsim' entry).")
-    return json.loads(text)
+        raise SemsimError(
+            f"{path}: a safetensors file, but not one that semsim wrote (its header has no 'semsim' entry)."
+        )
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise SemsimError(f"{path}: its header is damaged. Delete it and run again.") from None

@@ -73,7 +73,8 @@ def summarise_attacks(attacks):
         converged=attacks["status"] == "converged",
         diverged=attacks["status"] == "diverged",
         true_label=attacks["recovered_label"] == attacks["label"],
-        cost_left=attacks["cost"] / attacks["initial_cost"],
+        # A closed form begins where it ends, at a cost of rounding errors: there is nothing to have a share of.
+        cost_left=attacks["cost"] / attacks["initial_cost"].where(attacks["initial_cost"] > 1e-6),
     )
     groups = each.groupby(keys, sort=False)
     counts = groups.agg(
@@ -99,25 +100,39 @@ def rank_leakage(metrics, sets):
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, target, attack (``all`` for all together), reference, metric, value (the mean over the
-        reconstructions that did not diverge), count (of these), diverged (number of the others), rank and note. Ranks
+        Columns dataset, target, attack, reference, metric, value (the mean over the reconstructions that did not
+        diverge), count (of these), diverged (number of the others), rank and note. The attack ``all`` stands for those
+        together that every target model of the data set faced, so that models are compared on the same attacks (FID and
+        KID have pooled all attacks on their target model). Ranks
         compare the target models of a data set under the same attack, reference and metric: 1 leaks most, equal values
         share the better rank, a missing value has none.
     """
-    every = pd.concat([metrics, metrics.assign(attack="all")], ignore_index=True)
-    every["diverged"] = every["status"] == "diverged"
-    groups = every.groupby(GROUP, sort=False)
-    counts = groups["diverged"].agg(total="size", diverged="sum").reset_index()
+    shared = metrics[_faced_by_every_target(metrics)].assign(attack="all")
     names = [metric.name for metric in metric_columns(metrics)]
-    means = groups[names].mean().melt(var_name="metric", ignore_index=False).reset_index()
+    pairs = pd.concat([metrics, shared])
+    means = pairs.groupby(GROUP, sort=False)[names].mean().melt(var_name="metric", ignore_index=False).reset_index()
     means["note"] = means["metric"].map(lambda name: METRICS[name].caveat)
-    table = pd.concat([means, sets], ignore_index=True).merge(counts, on=GROUP, validate="many_to_one")
-    table["count"] = table["total"] - table["diverged"]
+    of_sets = pd.concat([metrics, metrics.assign(attack="all")])
+    table = pd.concat([_with_counts(means, pairs), _with_counts(sets, of_sets)], ignore_index=True)
     table["rank"] = _ranks(table)
     incomplete = table["value"].notna() & (table["diverged"] > 0)
     left_out = table["diverged"].astype(str) + " of " + table["total"].astype(str) + " diverged and are left out"
     table["note"] = (table["note"] + "; " + left_out).str.removeprefix("; ").where(incomplete, table["note"])
     return table[[*GROUP, "metric", "value", "count", "diverged", "rank", "note"]]
+
+
+def _faced_by_every_target(metrics):
+    """Return which rows are of an attack that was made on all target models of its data set."""
+    targets = metrics.groupby("dataset")["target"].transform("nunique")
+    return metrics.groupby(["dataset", "attack"])["target"].transform("nunique") == targets
+
+
+def _with_counts(values, metrics):
+    """Add to values of groups how many reconstructions they have, and how many of these diverged or did not."""
+    diverged = (metrics["status"] == "diverged").groupby([metrics[key] for key in GROUP], sort=False)
+    counts = diverged.agg(total="size", diverged="sum").reset_index()
+    counts["count"] = counts["total"] - counts["diverged"]
+    return values.merge(counts, on=GROUP, validate="many_to_one")
 
 
 def _ranks(table):

@@ -20,7 +20,10 @@ class Status(IntEnum):
 
 
 class Adam:
-    """`torch.optim.Adam` with a step-wise schedule, optionally on gradient signs, optionally within a box.
+    """Adam with a step-wise schedule, optionally on gradient signs, optionally within a box.
+
+    The update is that of `torch.optim.Adam` with its default betas. That class itself is not used because making one
+    imports PyTorch's compiler, which takes longer than many an attack.
 
     Parameters
     ----------
@@ -28,16 +31,25 @@ class Adam:
     settings : semsim.attacks.settings.AttackSettings
     lower, upper : torch.Tensor, shape [D]
         The box; used if ``settings.boxed``.
+
+    References
+    ----------
+    Kingma, Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, algorithm 1.
     """
+
+    BETAS = (0.9, 0.999)
+    EPSILON = 1e-8
+    _STATE = ("points", "previous", "status", "means", "squares")
 
     def __init__(self, start, settings, lower, upper):
         self.points = start.clone()
         self.previous = start.clone()
         self.status = torch.full((len(start),), Status.RUNNING, dtype=torch.int8, device=start.device)
+        self.means = torch.zeros_like(start)
+        self.squares = torch.zeros_like(start)
         self.settings = settings
         self.lower, self.upper = lower, upper
         self.step = 0
-        self.optimiser = torch.optim.Adam([self.points], lr=settings.learning_rate)
 
     def ask(self):
         return self.points
@@ -47,39 +59,35 @@ class Adam:
         finite = costs.isfinite() & gradients.isfinite().all(1)
         # A search that left the finite numbers goes back to where it last had a cost.
         diverged = (running & ~finite)[:, None]
-        self.points.copy_(torch.where(diverged, self.previous, self.points))
+        self.points = torch.where(diverged, self.previous, self.points)
         self.status[running & ~finite] = Status.DIVERGED
         self.status[running & finite & (costs <= self.settings.tolerance)] = Status.CONVERGED
 
-        self.previous.copy_(self.points)
-        gradients = gradients.nan_to_num(0, 0, 0)
-        self.points.grad = gradients.sign() if self.settings.signed else gradients
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
-        self.optimiser.step()
-        self.step += 1
+        self.previous = self.points
+        moved = self._moved(gradients.sign() if self.settings.signed else gradients)
         if self.settings.boxed:
-            torch.clamp(self.points, self.lower, self.upper, out=self.points)
-        moving = (self.status == Status.RUNNING)[:, None]
-        self.points.copy_(torch.where(moving, self.points, self.previous))
+            moved = torch.clamp(moved, self.lower, self.upper)
+        self.points = torch.where((self.status == Status.RUNNING)[:, None], moved, self.points)
 
-    def _learning_rate(self):
-        """Return the learning rate of the current step."""
+    def _moved(self, gradients):
+        """Return the points after one step down the gradients, and remember those."""
         passed = sum(self.step >= round(share * self.settings.steps) for share in self.settings.milestones)
-        return self.settings.learning_rate * self.settings.decay**passed
+        learning_rate = self.settings.learning_rate * self.settings.decay**passed
+        self.step += 1
+        first, second = self.BETAS
+        self.means = self.means.lerp(gradients, 1 - first)
+        self.squares = second * self.squares + (1 - second) * gradients.square()
+        means = self.means / (1 - first**self.step)
+        squares = self.squares / (1 - second**self.step)
+        return self.points - learning_rate * means / (squares.sqrt() + self.EPSILON)
 
     def state_dict(self):
-        return {
-            "step": self.step,
-            "tensors": {name: getattr(self, name) for name in ("points", "previous", "status")},
-            "optimiser": self.optimiser.state_dict(),
-        }
+        return {"step": self.step} | {name: getattr(self, name) for name in self._STATE}
 
     def load_state_dict(self, state):
         self.step = state["step"]
-        for name, tensor in state["tensors"].items():
-            getattr(self, name).copy_(tensor)
-        self.optimiser.load_state_dict(state["optimiser"])
+        for name in self._STATE:
+            setattr(self, name, state[name].to(self.points.device))
 
 
 class LBFGS:

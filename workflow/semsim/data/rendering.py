@@ -10,7 +10,6 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from semsim.data.dataset import SPLITS, Split
@@ -154,6 +153,8 @@ def font_cuts(character):
 @cache
 def _character_maps():
     """The code points that each DejaVu cut can draw."""
+    from matplotlib.ft2font import FT2Font  # slow to import, and stages that only read images pass here too
+
     fonts = sorted(files("matplotlib").joinpath("mpl-data/fonts/ttf").glob("DejaVu*.ttf"))
     return {font.stem: frozenset(FT2Font(str(font)).get_charmap()) for font in fonts}
 

@@ -50,7 +50,7 @@ def status_chart(attacks):
     matplotlib.figure.Figure
     """
     names = {"converged": "converged", "finished": "ran all steps", "diverged": "diverged"}
-    colours = {"converged": COLOURS[2], "finished": COLOURS[9], "diverged": COLOURS[1]}
+    colours = {"converged": COLOURS[2], "finished": COLOURS[4], "diverged": COLOURS[1]}
     shares = (
         attacks.groupby(["dataset", "attack"], sort=False)["status"].value_counts(normalize=True).unstack(fill_value=0)
     )
@@ -123,7 +123,7 @@ def leakage_chart(leakage, attack="all", reference="attacked"):
     leakage : pandas.DataFrame
         The table of leakage.
     attack : str
-        An attack, or ``all`` for all together.
+        An attack, or ``all`` for those together that every target model faced.
     reference : {"attacked", "original"}
 
     Returns
@@ -159,8 +159,8 @@ def leakage_chart(leakage, attack="all", reference="attacked"):
         panel.set_xticklabels([textwrap.fill(METRICS[name].axis_label, 16) for name in names])
         panel.tick_params(length=0, rotation=0)
     scale = figure.colorbar(axes[0].collections[0], ax=axes, shrink=0.8, aspect=30, pad=0.02)
-    scale.set_ticks(range(1, len(targets) + 1))
-    scale.set_label("Rank (1 = leaks most)")
+    ranks = range(1, len(targets) + 1)
+    scale.set_ticks(ranks, labels=["1: leaks most", *map(str, ranks[1:])])
     scale.ax.invert_yaxis()
     return figure
 

@@ -157,7 +157,7 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
 
 
 def measure_sets(attacks, pretrained=None, device="cpu"):
-    """Compute the metrics of sets, FID and KID, for each attack on one target model and for all of them together.
+    """Compute the metrics of sets, FID and KID, for each attack on one target model and for all together.
 
     The reference set holds each attacked image once. Reconstructions that diverged are left out of the other set.
 

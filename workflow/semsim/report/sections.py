@@ -110,7 +110,7 @@ def attacks(results):
     summary = summarise_attacks(table)
     summary["true_label"] = summary["true_label"].map(findings.percent)
     for column in ("initial_cost", "cost", "cost_left"):
-        summary[column] = summary[column].map("{:.3g}".format)
+        summary[column] = summary[column].map("{:.3g}".format, na_action="ignore").fillna("–")
     names = {
         "dataset": "Data set",
         "attack": "Attack",
@@ -194,9 +194,9 @@ def leakage(results):
     yield chart(
         charts.leakage_chart(table),
         "Heat map of the target models' ranks by each metric, a panel a data set.",
-        "Target models ranked by each metric, all attacks together, against the attacked images. Dark is rank 1 and"
-        " leaks most; the numbers are means over the reconstructions that did not diverge. Arrows point to where a"
-        " reconstruction is closer.",
+        "Target models ranked by each metric against the attacked images, over the attacks that all of them faced. Dark"
+        " is rank 1 and leaks most; the numbers are means over the reconstructions that did not diverge. Arrows point"
+        " to where a reconstruction is closer.",
     )
 
 
