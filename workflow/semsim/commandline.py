@@ -31,8 +31,6 @@ def run(main):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
-        sys.exit(
-            f"error: {error.filename or 'output'}: {error.strerror}. Make room or choose another folder, then run again."
-        )
+        sys.exit(f"error: {error.filename or 'output'}: {error.strerror}. Make room or take another folder.")
     except KeyboardInterrupt:
         sys.exit("stopped")

@@ -132,9 +132,7 @@ def read_metadata(path):
     with open_tensors(path) as tensors:
         text = (tensors.metadata() or {}).get("semsim")
     if text is None:
-        raise SemsimError(
-            f"{path}: a safetensors file, but not one that semsim wrote (its header has no 'semsim' entry)."
-        )
+        raise SemsimError(f"{path}: a safetensors file, but not one that semsim wrote (no 'semsim' in its header).")
     try:
         return json.loads(text)
     except json.JSONDecodeError:

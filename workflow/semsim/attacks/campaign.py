@@ -160,8 +160,8 @@ class Campaign:
         if originals < 1:
             raise SemsimError(
                 f"attack {self.dataset}/{self.target_name}/{self.attack}: one original with {settings.restarts} "
-                f"restart(s) takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is {self.memory_gib:g}. Raise "
-                "memory_gib, or choose fewer restarts or a smaller target."
+                f"restart(s) takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is "
+                f"{self.memory_gib:g}. Raise memory_gib, or choose fewer restarts or a smaller target."
             )
         return originals
 
