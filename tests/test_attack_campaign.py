@@ -197,7 +197,7 @@ def test_a_killed_campaign_goes_on_where_it_was(targets, images, tmp_path, monke
 
 def test_a_state_of_another_campaign_or_a_damaged_one_is_not_used(targets, images, tmp_path, monkeypatch, capsys):
     state = tmp_path / "state.pt"
-    monkeypatch.setattr(campaign_module._State, "remove", lambda self: None)
+    monkeypatch.setattr(campaign_module._State, "remove", lambda self: self.path and self.lock.close())
     make(targets["lenet"], images[:1], steps=4).run(state)
     expected = make(targets["lenet"], images[:1], steps=5).run()[1]
     outcome = make(targets["lenet"], images[:1], steps=5).run(state)[1]
@@ -206,6 +206,16 @@ def test_a_state_of_another_campaign_or_a_damaged_one_is_not_used(targets, image
     state.write_bytes(state.read_bytes()[:100])
     assert torch.equal(make(targets["lenet"], images[:1], steps=5).run(state)[1].images, expected.images)
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_share_an_attack(targets, images, tmp_path):
+    state = tmp_path / "state.pt"
+    other = campaign_module._State(state, "fingerprint")
+    with pytest.raises(SemsimError, match="another process is at work on this attack"):
+        make(targets["lenet"], images[:1], steps=4).run(state)
+    other.remove()
+    make(targets["lenet"], images[:1], steps=4).run(state)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_little_memory_is_said_before_it_is_too_late(targets, images):

@@ -54,5 +54,7 @@ with_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_m
 shell.prefix(
     "set -euo pipefail;"
     f" export PYTHONNOUSERSITE=1 PYTHONPATH='{workflow.basedir}/workflow';"
+    # Else glibc gives the memory of every large tensor back and asks for it again: up to a third of an attack's time.
+    " export MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_MAX_=0;"
     + ("" if with_conda else f" export PATH='{os.path.dirname(sys.executable)}':$PATH; ")
 )

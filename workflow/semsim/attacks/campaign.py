@@ -1,5 +1,6 @@
 """An attack campaign: one attack on all originals of one target, in shares that fit in memory, safe from kills."""
 
+import fcntl
 import hashlib
 import sys
 import time
@@ -193,12 +194,27 @@ class _State:
         self.fingerprint = fingerprint
         self.outcomes, self.search = [], None
         self.saved_at = time.monotonic()
+        if self.path:
+            self._lock()
         if self.path and self.path.exists():
             self._load()
 
+    def _lock(self):
+        """Refuse to work beside another process: a killed workflow can leave its attacks running."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = self.path.with_suffix(".lock").open("w")  # noqa: SIM115 (held while at work)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process ends
+        except BlockingIOError:
+            raise SemsimError(
+                f"{self.path}: another process is at work on this attack, perhaps left over from a run that was killed. "
+                "Wait for it or stop it, then run again."
+            ) from None
+
     def _load(self):
         try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            with self.path.open("rb") as file:
+                state = torch.load(file, weights_only=True, map_location="cpu")
         except Exception as error:  # whatever is wrong with it, a state that cannot be read only costs time
             print(f"{self.path}: cannot be read ({error}); starting again.", file=sys.stderr)
             return
@@ -230,6 +246,8 @@ class _State:
     def remove(self):
         if self.path:
             self.path.unlink(missing_ok=True)
+            self.lock.close()
+            self.path.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _is_out_of_memory(error):
