@@ -207,7 +207,7 @@ class _State:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process ends
         except BlockingIOError:
             raise SemsimError(
-                f"{self.path}: another process is at work on this attack, perhaps left over from a run that was killed. "
+                f"{self.path}: another process is at work on this attack, perhaps left by a run that was killed. "
                 "Wait for it or stop it, then run again."
             ) from None
 
