@@ -27,7 +27,7 @@ from semsim.errors import SemsimError
 # Bytes of layer outputs and gradients in one pass. On a CPU a pass that leaves the cache is slower than two that stay
 # in it (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU
 # wants all it can get.
-PASS_BYTES = {"cpu": 16 * 2**20, "cuda": 4 * 2**30}
+PASS_BYTES = {"cpu": 32 * 2**20, "cuda": 4 * 2**30}
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ class PerImageGradients:
             yield layer.weight, output_gradient[:, :, None] * layer_input[:, None, :]
             bias_gradient = output_gradient
         elif isinstance(layer, nn.BatchNorm2d):
-            scale = torch.rsqrt(layer.running_var + layer.eps)[:, None, None]
-            normalised = (layer_input - layer.running_mean[:, None, None]) * scale
-            yield layer.weight, (output_gradient * normalised).sum((2, 3))
+            # The sum over positions of the normalised input times what comes back, without making the former.
             bias_gradient = output_gradient.sum((2, 3))
+            product = (output_gradient * layer_input).sum((2, 3)) - layer.running_mean * bias_gradient
+            yield layer.weight, product * torch.rsqrt(layer.running_var + layer.eps)
         else:
             product = _grouped if self.plan.convolution == "grouped" else _unfolded
             yield layer.weight, product(layer, layer_input, output_gradient)

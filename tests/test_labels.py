@@ -1,0 +1,97 @@
+"""Tables of labels: what is refused, and recognition rates."""
+
+import pandas as pd
+import pytest
+
+from semsim.errors import SemsimError
+from semsim.files import write_table
+from semsim.labels import check_labels, name_images, read_labels, recognition_rates, with_truth
+
+
+@pytest.fixture
+def images():
+    """Four images: two originals, from two target models."""
+    keys = [(target, original, label) for target in ("mlp", "lenet") for original, label in ((4, 0), (7, 2))]
+    table = pd.DataFrame(keys, columns=["target", "original", "label"]).assign(dataset="shapes", attack="dlg")
+    return table.assign(image=name_images(table))
+
+
+@pytest.fixture
+def labels(images):
+    """Two annotators: one right about everything, the other never sure."""
+    right = images[["image", "label"]].assign(
+        annotator="ann", kind="human", seconds=1.5, given_at="2026-01-31T12:00:00Z"
+    )
+    unsure = right.assign(annotator="bob", label=-1, seconds=None, given_at=None)
+    table = pd.concat([right.astype({"seconds": object}), unsure], ignore_index=True)
+    return table.astype({"seconds": float, "given_at": "str"})[
+        ["image", "annotator", "kind", "label", "seconds", "given_at"]
+    ]
+
+
+def test_a_valid_table_comes_back_from_its_file(tmp_path, labels, images):
+    write_table(labels, tmp_path / "labels.csv")
+    read = read_labels(tmp_path / "labels.csv", images, classes=3)
+    pd.testing.assert_frame_equal(read, labels, check_dtype=False)
+
+
+def test_times_may_be_unknown_throughout(tmp_path, labels, images):
+    write_table(labels.assign(seconds=None, given_at=None), tmp_path / "labels.csv")
+    assert read_labels(tmp_path / "labels.csv", images, classes=3)[["seconds", "given_at"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label", 3, r"label: unknown class; classes are 0 to 2, or -1. See line 4 \(3\)"),
+        ("label", -2, r"label: not the number of the class.*See line 4 \(-2\)"),
+        ("image", "shapes/mlp/dlg/5", r"image: not in images.csv. See line 4 \('shapes/mlp/dlg/5'\)"),
+        ("image", None, r"image: not the name of the image.*See line 4"),
+        ("kind", "robot", r"kind: not what the annotator is. See line 4 \('robot'\)"),
+        ("annotator", "", r"annotator: not a pseudonym.*See line 4 \(''\)"),
+        ("seconds", -1.0, r"seconds: not time from.*See line 4 \(-1.0\)"),
+        ("given_at", "yesterday", r"given_at: not when.*See line 4 \('yesterday'\)"),
+        ("annotator", "bob", r"image: labelled twice by one annotator. See line 8 \('shapes/lenet/dlg/4'\)"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(labels, images, column, value, message):
+    labels.loc[2, column] = value
+    with pytest.raises(SemsimError, match=message):
+        check_labels(labels, images, classes=3)
+
+
+def test_a_label_must_be_given(labels, images):
+    labels = labels.astype({"label": float})
+    labels.loc[2, "label"] = None
+    with pytest.raises(SemsimError, match=r"label: not the number of the class.*See line 4 \(empty\)"):
+        check_labels(labels, images, classes=3)
+
+
+def test_all_problems_are_told_at_once_and_long_lists_are_cut(labels, images):
+    labels["label"] = 5
+    labels.loc[0, "image"] = "elsewhere"
+    with pytest.raises(SemsimError, match=r"line 2 \(5\).*line|and 3 more") as caught:
+        check_labels(labels, images, classes=3)
+    assert "and 3 more" in str(caught.value) and "'elsewhere'" in str(caught.value)
+
+
+def test_other_columns_are_refused(labels, images):
+    with pytest.raises(SemsimError, match="columns seconds are missing or unknown"):
+        check_labels(labels.drop(columns="seconds"), images, classes=3)
+
+
+def test_an_annotator_with_one_label_is_pointed_out(labels, images):
+    labels.loc[7, "annotator"] = "once"
+    with pytest.warns(UserWarning, match="one label only by once"):
+        check_labels(labels, images, classes=3)
+
+
+def test_recognition_rates_count_the_right_class_only(labels, images):
+    labels.loc[4, "label"] = 2  # bob is wrong about an original of class 0 ...
+    labels.loc[5, "label"] = 2  # ... and right about one of class 2
+    answers = with_truth(labels, images)
+    rates = recognition_rates(answers)
+    assert rates["recognition_rate"].tolist() == [0.5, 1.0, 0.5, 0.5]
+    assert rates[["target", "original"]].to_numpy().tolist() == [["mlp", 4], ["mlp", 7], ["lenet", 4], ["lenet", 7]]
+    by_target = recognition_rates(answers, by=["dataset", "target"])
+    assert by_target["recognition_rate"].tolist() == [0.75, 0.5] and by_target["labels"].tolist() == [4, 4]

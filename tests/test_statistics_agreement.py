@@ -1,0 +1,134 @@
+"""Agreement of annotators, against published examples, the definition, and the published human study."""
+
+import krippendorff
+import numpy as np
+import pandas as pd
+import pytest
+
+from semsim.labels import with_truth
+from semsim.labels.human_study import find_labels, read_human_study
+from semsim.statistics.agreement import (
+    count_answers,
+    describe_agreement,
+    fleiss_kappa,
+    krippendorff_alpha,
+    resampled_alpha,
+)
+
+# The example of Wikipedia's article "Fleiss' kappa": 10 subjects, 14 raters, 5 categories.
+FLEISS = np.array(
+    [
+        [0, 0, 0, 0, 14],
+        [0, 2, 6, 4, 2],
+        [0, 0, 3, 5, 6],
+        [0, 3, 9, 2, 0],
+        [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0],
+        [3, 2, 6, 3, 0],
+        [2, 5, 3, 2, 2],
+        [6, 5, 2, 1, 0],
+        [0, 2, 2, 3, 7],
+    ]
+)
+
+
+def answers_of(named, truth, originals=None):
+    """Return a table of answers; `named` is [images, annotators], None where there is no label."""
+    images = range(len(named))
+    originals = images if originals is None else originals
+    rows = [
+        ("shapes", original, f"image {image}", f"annotator {place}", label, given, given == label)
+        for image, label, original in zip(images, truth, originals, strict=True)
+        for place, given in enumerate(named[image])
+        if given is not None
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "original", "image", "annotator", "label", "named", "recognised"])
+
+
+def pick(table, **keys):
+    """Return the one row with these keys."""
+    rows = table[np.logical_and.reduce([table[name] == value for name, value in keys.items()])]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+@pytest.fixture(scope="module")
+def published(mirror, tmp_path_factory):
+    study = read_human_study(find_labels(tmp_path_factory.mktemp("download"), mirror))
+    return with_truth(study.labels, study.images)
+
+
+def test_fleiss_kappa_of_the_textbook_example():
+    assert fleiss_kappa(FLEISS) == pytest.approx(0.20993, abs=5e-6)
+
+
+def test_krippendorff_alpha_of_the_textbook_example():
+    # Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011: nominal data, any number of observers, gaps.
+    observers = [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+        [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+    ]
+    counts = count_answers(answers_of([*zip(*observers, strict=True)], truth=[0] * 12), "named")
+    assert krippendorff_alpha(counts) == pytest.approx(0.743, abs=5e-4)
+
+
+def test_alpha_of_a_resample_is_that_of_the_repeated_rows():
+    generator = np.random.default_rng(1)
+    counts = generator.multinomial(4, [0.5, 0.3, 0.2], size=40).astype(float)
+    counts[:5, 0] += 1  # some images have more labels ...
+    counts[5] = [1, 0, 0]  # ... and one has too few
+    originals = np.repeat(np.arange(10), 4)
+    weights = generator.multinomial(10, np.full(10, 0.1), size=20)
+    repeated = [np.repeat(counts, drawn[originals], axis=0) for drawn in weights]
+    expected = [krippendorff.alpha(value_counts=rows, level_of_measurement="nominal") for rows in repeated]
+    assert resampled_alpha(counts, originals, weights) == pytest.approx(expected, abs=1e-12)
+
+
+def test_undefined_agreement_is_nan_with_a_reason():
+    table = describe_agreement(answers_of([[1, 1], [1, 1]], truth=[1, 1]), 20, np.random.default_rng(1))
+    alpha = pick(table, statistic="krippendorff_alpha", answer="recognised")
+    assert np.isnan(alpha["value"]) and alpha["note"] == "all answers are equal, or no image has two labels"
+    table = describe_agreement(answers_of([[1, 2], [1, None]], truth=[1, 1]), 20, np.random.default_rng(1))
+    kappa = pick(table, statistic="fleiss_kappa", answer="named")
+    assert np.isnan(kappa["value"]) and kappa["note"] == "images have different numbers of labels"
+    table = describe_agreement(answers_of([[1, None], [None, 1]], truth=[1, 1]), 20, np.random.default_rng(1))
+    pair = pick(table, statistic="pairwise_agreement", answer="named")
+    assert np.isnan(pair["value"]) and pair["note"] == "no image labelled by both"
+    bias = pick(table, statistic="bias", annotator="annotator 0")
+    assert np.isnan(bias["value"]) and bias["note"] == "nobody else labelled the same images"
+
+
+def test_rates_and_biases_of_annotators():
+    table = describe_agreement(answers_of([[1, -1, 2], [2, -1, 2]], truth=[1, 2]), 50, np.random.default_rng(1))
+    rates = [pick(table, statistic="recognition_rate", annotator=f"annotator {i}")["value"] for i in range(3)]
+    assert rates == [1, 0, 0.5]
+    assert pick(table, statistic="cannot_tell_rate", annotator="annotator 1")["value"] == 1
+    biases = [pick(table, statistic="bias", annotator=f"annotator {i}")["value"] for i in range(3)]
+    assert biases == [0.75, -0.75, 0]
+    pair = pick(table, statistic="pairwise_agreement", answer="named", annotator="annotator 0", other="annotator 2")
+    assert pair["value"] == 0.5 and (pair["low"], pair["high"]) == (0, 1) and pair["count"] == 2
+
+
+def test_images_of_one_original_are_drawn_together():
+    named = [[1, 1]] * 40 + [[1, 2]] * 40
+    apart = describe_agreement(answers_of(named, [1] * 80), 500, np.random.default_rng(1))
+    together = describe_agreement(answers_of(named, [1] * 80, np.arange(80) // 8), 500, np.random.default_rng(1))
+    keys = {"statistic": "pairwise_agreement", "answer": "named"}
+    widths = [pick(table, **keys)["high"] - pick(table, **keys)["low"] for table in (apart, together)]
+    assert widths[1] > 2 * widths[0]
+
+
+def test_the_published_agreement(published):
+    table = describe_agreement(published, 300, np.random.default_rng(1))
+    for statistic, answer, value in (
+        ("krippendorff_alpha", "recognised", 0.374),
+        ("krippendorff_alpha", "named", 0.579),
+        ("fleiss_kappa", "recognised", 0.374),
+    ):
+        row = pick(table, statistic=statistic, answer=answer)
+        assert row["value"] == pytest.approx(value, abs=1e-3)
+        assert row["low"] < row["value"] < row["high"] < row["low"] + 0.1
+    biases = table.loc[table["statistic"] == "bias", "value"]
+    assert len(biases) == 5 and abs(biases.sum()) < 1e-9

@@ -1,0 +1,73 @@
+"""Contradictions between metrics, and with annotators."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semsim.labels import recognition_rates, with_truth
+from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
+from semsim.statistics.contradictions import ANNOTATORS, _share, count_contradictions
+
+
+def compare(rates, higher_is_better, resamples=100, **metrics):
+    """Return the table of contradictions by pair; metrics and rates are [target models, originals]."""
+    target, original = np.indices(np.shape(rates)).reshape(2, -1)
+    keys = pd.DataFrame({"dataset": "shapes", "target": target, "attack": "dlg", "original": original})
+    values = {name: np.ravel(value) for name, value in metrics.items()}
+    tables = keys.assign(reference="attacked", **values), keys.assign(recognition_rate=np.ravel(rates))
+    table = count_contradictions(*tables, higher_is_better, resamples, np.random.default_rng(1))
+    return table.set_index(["metric", "other"])
+
+
+def test_pairs_of_one_original_are_counted_by_hand():
+    # Original 0 has rates 0, 0.6 and 1: two clear pairs and one that is 0.4 apart. Original 1 has no clear pair.
+    rates = [[0.0, 0.4], [0.6, 0.4], [1.0, 0.8]]
+    up = [[1.0, 5.0], [3.0, 6.0], [2.0, 7.0]]
+    distance = [[9.0, 1.0], [8.0, 2.0], [7.0, 2.0]]
+    table = compare(rates, {"up": True, "distance": False}, up=up, distance=distance)
+    between = table.loc[("up", "distance")]
+    # In original 0 they differ about models 1 and 2; in original 1 about 0-1 and 0-2, and distance ties 1-2.
+    assert between["pairs"] == 5 and between["tied"] == 1 and between["value"] == pytest.approx(3 / 5)
+    assert table.loc[("up", ANNOTATORS)][["pairs", "tied", "value"]].tolist() == [2, 4, 0]
+    assert table.loc[("distance", ANNOTATORS)][["pairs", "tied", "value"]].tolist() == [2, 4, 0]
+
+
+def test_a_metric_and_its_mirror_image_never_contradict_each_other():
+    x = np.random.default_rng(1).normal(size=(5, 8))
+    table = compare(np.full((5, 8), 0.5), {"up": True, "down": False, "wrong": True}, up=x, down=-x, wrong=-x)
+    assert table.loc[("up", "down")][["value", "low", "high"]].tolist() == [0, 0, 0]
+    assert table.loc[("up", "wrong")][["value", "low", "high"]].tolist() == [1, 1, 1]
+    alone = table.loc[("up", ANNOTATORS)]
+    assert np.isnan(alone["value"]) and alone["note"] == "no pair that both put in an order"
+
+
+def test_a_reconstruction_without_a_value_is_in_no_pair():
+    x = np.arange(12.0).reshape(4, 3)
+    gap = x.copy()
+    gap[0, 0] = np.nan
+    row = compare(x / 12, {"one": True, "other": True}, one=x, other=gap).loc[("one", "other")]
+    assert row["pairs"] == 18 - 3 and row["tied"] == 0 and row["value"] == 0
+
+
+def test_a_resample_counts_the_pairs_of_the_repeated_rows():
+    generator = np.random.default_rng(2)
+    columns, originals = generator.integers(0, 3, size=(20, 4)), generator.integers(0, 3, size=(20, 6))
+    whole = generator.random((6, 6)) < 0.7
+    part = whole & (generator.random((6, 6)) < 0.5)
+    first, second = np.triu_indices(4, 1)
+    found = _share(part, whole, 1.0 * columns[:, first] * columns[:, second], 1.0 * originals)
+    for share, column, original in zip(found, columns, originals, strict=True):
+        repeats = column[first] * column[second]
+        repeated = [np.repeat(np.repeat(table, repeats, axis=0), original, axis=1) for table in (part, whole)]
+        expected = repeated[0].sum() / repeated[1].sum() if repeated[1].any() else np.nan
+        assert share == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_published_study_has_contradictions(mirror, tmp_path):
+    study = read_human_study(find_labels(tmp_path, mirror))
+    rates = recognition_rates(with_truth(study.labels, study.images))
+    table = count_contradictions(study.metrics, rates, HIGHER_IS_BETTER, 100, np.random.default_rng(1))
+    by_pair = table.set_index(["metric", "other"])
+    assert by_pair.loc[("mse", "psnr"), "value"] == 0
+    others = table[(table["metric"] != "mse") | (table["other"] != "psnr")]
+    assert others["value"].between(0.1, 0.5).all() and (others["low"] < others["high"]).all()

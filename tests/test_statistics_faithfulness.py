@@ -1,0 +1,236 @@
+"""Faithfulness: against scipy, a simulation with a known answer, undefined cases, and the published human study."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from semsim.errors import SemsimError
+from semsim.labels import recognition_rates, with_truth
+from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
+from semsim.statistics.association import LEVELS, PooledReconstructions, evaluate_levels
+from semsim.statistics.ceiling import EVERYONE, human_ceiling
+from semsim.statistics.faithfulness import measure_faithfulness
+from semsim.statistics.permutation import p_of_no_association, permutation_null
+from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
+
+SCIPY = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}
+
+
+def made_up(columns, originals, seed, ties=False):
+    """Return a metric and recognition rates of five annotators, [columns, originals], that have something in common."""
+    generator = np.random.default_rng(seed)
+    rates = generator.binomial(5, generator.uniform(0.2, 0.8, size=(columns, 1)), size=(columns, originals)) / 5
+    metric = rates + generator.normal(size=rates.shape)
+    return (np.round(metric, 1) if ties else metric), rates
+
+
+def tables_of(rates, attacks=("dlg",), **metrics):
+    """Return the tables of metrics and recognition rates of columns (target, attack), in this order."""
+    size = np.shape(rates)
+    column, original = np.indices(size).reshape(2, -1)
+    table = pd.DataFrame({"dataset": "shapes", "target": column // len(attacks), "original": original})
+    table["target"] = "target " + table["target"].astype(str)
+    table["attack"] = np.array(attacks)[column % len(attacks)]
+    values = {name: np.broadcast_to(value, size).ravel() for name, value in metrics.items()}
+    return table.assign(reference="attacked", **values), table.assign(recognition_rate=np.ravel(rates))
+
+
+def measure(rates, resamples=50, permutations=20, **metrics):
+    """Return the tables of faithfulness and of differences; metrics are higher for better reconstructions."""
+    higher_is_better = dict.fromkeys(metrics, True)
+    tables = tables_of(rates, **metrics)
+    return measure_faithfulness(*tables, higher_is_better, resamples, np.random.default_rng(1), permutations)
+
+
+def by_scipy(x, y, statistic):
+    """Return SciPy's value, NaN where it is undefined."""
+    return SCIPY[statistic](x, y)[0] if np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan
+
+
+def repeated_by_scipy(x, y, columns, originals):
+    """Return every statistic of every level of one resample, from rows that are really repeated."""
+    x, y = (np.repeat(np.repeat(table, columns, axis=0), originals, axis=1) for table in (x, y))
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(known, x, np.nan), np.where(known, y, np.nan)
+    expected = {}
+    for statistic in SCIPY:
+        means = [np.round(np.nanmean(table[known.any(axis=1)], axis=1), 12) for table in (x, y)]
+        expected["models", statistic] = by_scipy(*means, statistic)
+        expected["reconstructions", statistic] = by_scipy(x[known], y[known], statistic)
+        each = [by_scipy(x[k, o], y[k, o], statistic) for o, k in enumerate(known.T) if k.any()]
+        expected["originals", statistic] = np.nanmean(each)
+    expected["reconstructions", "auc"] = roc_auc_score(y[known] > 0.5, x[known])
+    return expected
+
+
+@pytest.fixture(scope="module")
+def published(mirror, tmp_path_factory):
+    study = read_human_study(find_labels(tmp_path_factory.mktemp("download"), mirror))
+    return study.metrics, with_truth(study.labels, study.images)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
+def test_a_resample_is_what_scipy_makes_of_the_repeated_rows(ties, gaps, dtype, tolerance):
+    x, y = made_up(7, 12, seed=3, ties=ties)
+    if gaps:
+        x[2, :9] = y[5, 3] = x[1:, 4] = np.nan
+    generator = np.random.default_rng(4)
+    columns, originals = (draw_counts(size, 40, generator).astype(dtype) for size in x.shape)
+    columns[0], originals[0] = 1, 1
+    found = evaluate_levels(x, y, columns, originals)
+    for resample, (column, original) in enumerate(zip(columns.astype(int), originals.astype(int), strict=True)):
+        expected = repeated_by_scipy(x, y, column, original)
+        assert {key: found[key][resample] for key in expected} == pytest.approx(expected, abs=tolerance, nan_ok=True)
+    assert set(found) == set(expected)
+
+
+def test_the_interval_covers_the_known_answer_as_often_as_it_says():
+    # A metric and the readiness to recognise correlate by r in what models, originals and the rest contribute. The area
+    # under the curve of recognised against not is then a probability of three normal variables, with this closed form.
+    r, columns, originals, studies = 0.6, 30, 40, 500
+    truth = 0.5 + 2 * np.arcsin(r / np.sqrt(2)) / np.pi
+    generator = np.random.default_rng(6)
+    root = np.linalg.cholesky([[1, r], [r, 1]])
+    covered = 0
+    for _ in range(studies):
+        x, y = sum(
+            np.sqrt(share) * np.tensordot(root, generator.normal(size=(2, *size)), axes=1)
+            for share, size in ((0.35, (columns, 1)), (0.35, (1, originals)), (0.3, (columns, originals)))
+        )
+        weights = (draw_counts(size, 160, generator) for size in x.shape)
+        low, high = percentile_interval(PooledReconstructions(x, (y > 0).astype(float)).evaluate(*weights)["auc"])
+        covered += low <= truth <= high
+    assert 0.93 <= covered / studies <= 0.97
+
+
+def test_models_are_drawn_with_all_their_attacks():
+    x, rates = made_up(8, 10, seed=2)
+    one, _ = measure_faithfulness(*tables_of(rates, metric=x), {"metric": True}, 300, np.random.default_rng(1), 20)
+    tables = tables_of(rates, attacks=("dlg", "idlg"), metric=x)
+    two, _ = measure_faithfulness(*tables, {"metric": True}, 300, np.random.default_rng(1), 20)
+    np.testing.assert_allclose(one["value"], two["value"])
+    assert (one["low"] != two["low"]).all()
+
+
+def test_values_are_turned_so_that_one_is_best():
+    x, rates = made_up(6, 20, seed=1)
+    tables = tables_of(rates, similarity=x, distance=-x)
+    result, differences = measure_faithfulness(
+        *tables, {"similarity": True, "distance": False}, 200, np.random.default_rng(1), 20
+    )
+    up, down = (result[result["metric"] == name].reset_index() for name in ("similarity", "distance"))
+    np.testing.assert_allclose(up["faithfulness"], down["faithfulness"])
+    correlation = up["statistic"] != "auc"
+    np.testing.assert_allclose(up["value"], np.where(correlation, -down["value"], 1 - down["value"]))
+    np.testing.assert_allclose(up["low"][correlation], -down["high"][correlation], atol=1e-6)
+    assert (differences["difference"].abs() < 1e-12).all() and (differences["p"] == 1).all()
+
+
+def test_a_better_metric_is_found_to_be_better():
+    x, rates = made_up(12, 60, seed=5)
+    _, differences = measure(rates, resamples=200, good=rates + 0.1 * x, bad=np.random.default_rng(1).permuted(x))
+    pooled = differences[(differences["level"] == "reconstructions") & (differences["statistic"] == "spearman")].iloc[0]
+    assert pooled["metric"] == "good" and pooled["difference"] > 0.5
+    assert pooled["low"] > 0.3 and pooled["p_holm"] == pooled["p"] == pytest.approx(2 / 201)
+
+
+@pytest.mark.parametrize(
+    ("rates", "metric", "level", "statistic", "note"),
+    [
+        ([[0.2, 0.4], [0.6, 0.8], [0, 1]], 0.3, "reconstructions", "spearman", "the metric has one value throughout"),
+        (
+            [[0.4, 0.4]] * 3,
+            [[1, 2], [3, 4], [5, 7]],
+            "models",
+            "kendall",
+            "the recognition rate is the same throughout",
+        ),
+        ([[0.2, 0.4], [0.6, 0.8]], [[1, 2], [3, 4]], "models", "pearson", "fewer than 3 target models"),
+        ([[0.2, 0.4], [0.6, 0.8]], [[1, 2], [3, 4]], "originals", "spearman", "fewer than 3 target models"),
+        ([[0.2, 0.4]] * 3, [[1, 2], [3, 4], [5, 7]], "reconstructions", "auc", "the majority recognised all, or none"),
+        ([[0.2, 0.4]] * 3, [[1, 2], [3, 4], [5, 7]], "originals", "spearman", "nothing varies at this level"),
+        ([[0.2, 0.4]] * 3, np.nan, "originals", "pearson", "no reconstruction has both a value and labels"),
+    ],
+)
+def test_an_undefined_value_is_nan_with_a_reason(rates, metric, level, statistic, note):
+    result, differences = measure(np.array(rates), metric=metric, other=np.array(rates) + np.eye(len(rates), 2))
+    row = result[(result[["level", "statistic", "metric"]] == [level, statistic, "metric"]).all(axis=1)].iloc[0]
+    assert row[["value", "low", "high", "faithfulness", "p"]].isna().all() and row["note"] == note
+    undefined = differences[(differences["level"] == level) & (differences["statistic"] == statistic)].iloc[0]
+    assert undefined[["difference", "low", "high", "p", "p_holm"]].isna().all()
+
+
+def test_tables_that_do_not_belong_together_are_refused():
+    x, rates = made_up(3, 4, seed=1)
+    metrics, rates = tables_of(rates, metric=x)
+    with pytest.raises(SemsimError, match="No reconstruction has both metrics and labels"):
+        measure_faithfulness(metrics, rates.assign(dataset="other"), {"metric": True}, 10, np.random.default_rng(1))
+
+
+def test_gaps_are_counted_and_two_models_are_pointed_out():
+    x, rates = made_up(5, 8, seed=1)
+    x[0, :3] = np.nan
+    row = measure(rates, metric=x)[0].iloc[0]
+    assert row["count"] == 37 and row["note"] == "3 reconstructions have labels but no value, and are left out"
+    x, rates = made_up(2, 8, seed=1)
+    pooled = measure(rates, metric=x)[0].query("level == 'reconstructions'")
+    assert pooled["value"].notna().all()
+    assert (pooled["note"] == "fewer than 3 target models: the interval says nothing about others").all()
+
+
+def test_the_null_is_centred_and_its_p_value_is_honest():
+    p_values = {level: [] for level in LEVELS}
+    for seed in range(60):
+        x, rates = made_up(8, 10, seed)
+        observed, null = permutation_null(
+            np.random.default_rng(seed).permuted(x), rates, 99, np.random.default_rng(seed)
+        )
+        for level in LEVELS:
+            assert abs(null[level].mean()) < 0.2
+            p_values[level].append(p_of_no_association(observed[level], null[level]))
+    for level in LEVELS:
+        assert stats.kstest(p_values[level], "uniform").pvalue > 0.01
+
+
+def test_the_null_starts_from_the_observed_coefficients():
+    x, rates = made_up(8, 10, seed=3, ties=True)
+    observed, null = permutation_null(x, rates, 5, np.random.default_rng(1))
+    expected = evaluate_levels(x, rates, np.ones((1, 8)), np.ones((1, 10)))
+    assert observed == pytest.approx({level: expected[level, "spearman"][0] for level in LEVELS})
+    assert p_of_no_association(1.0, np.full(99, 0.5)) == 0.01
+
+
+def test_p_values_and_their_correction():
+    assert p_of_no_difference(np.arange(1, 200.0)) == pytest.approx(2 / 200)
+    assert p_of_no_difference(np.zeros(10)) == 1 and np.isnan(p_of_no_difference(np.full(3, np.nan)))
+    # R: p.adjust(c(0.01, 0.02, 0.03, 0.005), "holm")
+    assert holm([0.01, 0.02, np.nan, 0.03, 0.005]) == pytest.approx([0.03, 0.04, np.nan, 0.04, 0.02], nan_ok=True)
+
+
+def test_the_ceiling_of_annotators_who_always_agree_is_one():
+    _, rates = made_up(6, 20, seed=1)
+    keys = tables_of(rates)[1].assign(recognised=np.ravel(rates) > 0.5)
+    answers = pd.concat([keys.assign(annotator=name) for name in "abc"])
+    ceiling = human_ceiling(answers, 20, np.random.default_rng(1))
+    everyone = ceiling[ceiling["annotator"] == EVERYONE]
+    assert everyone["value"].tolist() == pytest.approx([1] * 10) and (everyone["count"] == 360).all()
+    alone = human_ceiling(answers[answers["annotator"] == "a"], 20, np.random.default_rng(1))
+    assert alone["value"].isna().all() and alone["note"].str.contains("no reconstruction has both").all()
+
+
+def test_the_published_faithfulness(published):
+    metrics, answers = published
+    result, _ = measure_faithfulness(
+        metrics, recognition_rates(answers), HIGHER_IS_BETTER, 64, np.random.default_rng(1), permutations=50
+    )
+    values = result.set_index(["level", "statistic", "metric"])["value"]
+    spearman = {"psnr": 0.723, "mse": -0.688, "ssim": 0.468, "lpips": -0.789, "dreamsim": -0.371}
+    kendall = {"psnr": 0.516, "mse": -0.473, "ssim": 0.341, "lpips": -0.604, "dreamsim": -0.275}
+    for statistic, published_values in (("spearman", spearman), ("kendall", kendall)):
+        for metric, value in published_values.items():
+            assert values["models", statistic, metric] == pytest.approx(value, abs=1e-3)
+    assert (result["count"] == 8_400).all() and (result["low"] <= result["high"]).all()

@@ -1,0 +1,229 @@
+"""The published human labels of CIFAR-100 reconstructions, turned into this project's tables.
+
+Five people named what they saw in 8,400 reconstructions: those of the same 600 originals from 14 target models.
+
+References
+----------
+Sun, Gazagnadou, Sharma, Lyu, Li, Zheng: "Privacy Assessment on Reconstructed Images: Are Existing Evaluation Metrics
+Faithful to Human Perception?", NeurIPS 2023.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from semsim.errors import SemsimError
+from semsim.labels.restricted_pickle import load_builtins
+from semsim.labels.table import COLUMNS, KEYS, name_images
+
+FILE = "label_dict_complete.pkl"
+URL = f"https://raw.githubusercontent.com/gparrella12/SemSim/c6e4e07f5d7e3af91e9e2ad90f233ba69cea1e72/{FILE}"
+SHA256 = "2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95820"
+
+DATASET, ATTACK, CLASSES = "cifar100", "invertgrad", 100
+
+HIGHER_IS_BETTER = {
+    "mse": False,
+    "psnr": True,
+    "ssim": True,
+    "lpips": False,
+    "dreamsim": False,
+    "retrained_semsim": False,
+}
+"""The metrics of the file, and whether a higher value is a better reconstruction.
+
+`retrained_semsim` is the file's ``semsim``: by a model that whoever published the file trained, not by the paper's.
+"""
+
+MODEL = re.compile(
+    r"(?P<architecture>ConvNet|ResNet20)(-4)?_200_inversed_(?P<crop>aug|crop)_auglist_(?P<policy>[-+\d]*)_rlabel_False"
+    r"(_defense_(?P<defence>gaussian|prune)_(?P<strength>1e-3|70))?"
+)
+ENTRY = re.compile(r"(?P<number>\d+)_(?P<label>\d+)_gt\.txt")
+
+
+class HumanStudy(NamedTuple):
+    """The tables of the study, tidy: `labels` and `metrics` in the project's form, and the keys that join them."""
+
+    labels: pd.DataFrame
+    metrics: pd.DataFrame
+    images: pd.DataFrame
+    targets: pd.DataFrame
+
+
+def find_labels(folder, mirror=None):
+    """Return the path of the label file: the mirror's where there is a mirror, else a download kept in `folder`.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where a download is kept; a complete one is not repeated.
+    mirror : path-like, optional
+        A folder that has the file in ``annotations/``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    SemsimError
+        If the mirror lacks the file, the download fails, or the file is not the pinned one (SHA-256).
+    """
+    if mirror is not None:
+        path = Path(mirror) / "annotations" / FILE
+        if not path.is_file():
+            raise SemsimError(f"{path}: no such file. Put it there ({URL}), or set no mirror to download it.")
+    else:
+        path = _download(folder)
+    return _verified(path)
+
+
+def _download(folder):
+    """Fetch the file unless it is there; pooch moves it to its name only when it is complete."""
+    import pooch
+
+    try:
+        return Path(pooch.retrieve(URL, known_hash=None, fname=FILE, path=folder))
+    except OSError as error:  # the base of what requests raises
+        raise SemsimError(
+            f"{URL}: cannot be downloaded ({error}). Check the network,"
+            f" or set SEMSIM_MIRROR to a folder with annotations/{FILE}."
+        ) from None
+
+
+def _verified(path):
+    """Return `path` if its content is the pinned one."""
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256:
+        raise SemsimError(
+            f"{path}: not the published file: its SHA-256 is {found}, not {SHA256}."
+            f" Delete it and get it again from {URL}."
+        )
+    return path
+
+
+def read_human_study(path):
+    """Read the published file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that `find_labels` returns.
+
+    Returns
+    -------
+    HumanStudy
+        As `tables_of` describes it: 42,000 labels of 8,400 reconstructions.
+
+    Raises
+    ------
+    SemsimError
+        If the file is not the pinned one, or names anything but builtin values.
+    """
+    return tables_of(load_builtins(_verified(path)))
+
+
+def tables_of(published):
+    """Turn the content of the file into tables.
+
+    Parameters
+    ----------
+    published : dict
+        ``{model: {"<k>_<class>_gt.txt": {"labels": [5 ints], "metrics": {name: value}, ...}}}``; image <k> is the k-th
+        of CIFAR-100's test images, counted from 1.
+
+    Returns
+    -------
+    HumanStudy
+        labels : image, annotator, kind, label, seconds, given_at. The annotators are the places in the published lists,
+        ``annotator-1`` to ``annotator-5``: that a place is one person throughout is not documented, but the
+        differences between places are the same for nearly every target model. The file has no times.
+        metrics : dataset, target, attack, original, label (the true class), reference, and a column a metric.
+        `original` counts CIFAR-100's test images from 0. The reference is always ``original``: the published values
+        compare with the image before augmentation. `mse` is brought to values in [0, 1] by dividing by 255 squared.
+        images : image, dataset, target, attack, original, label.
+        targets : target, architecture, augmentation, gradient_defence, published_name.
+
+    Raises
+    ------
+    SemsimError
+        If a name of a model or an image is not formed as the published ones are.
+    """
+    targets = pd.DataFrame([describe_model(name) for name in published])
+    shown, entries = [], []
+    for target, (_, by_image) in zip(targets["target"], published.items(), strict=True):
+        for name, entry in by_image.items():
+            found = _match(ENTRY, name, "an image")
+            shown.append({"target": target, "original": int(found["number"]) - 1, "label": int(found["label"])})
+            entries.append(entry)
+    images = pd.DataFrame(shown).assign(dataset=DATASET, attack=ATTACK)[[*KEYS, "label"]]
+    images.insert(0, "image", name_images(images))
+    return HumanStudy(_labels(images, entries), _metrics(images, entries), images, targets)
+
+
+def _labels(images, entries):
+    """Return the table of labels: a row for each place in the list of each image."""
+    labels = images[["image"]].assign(label=[entry["labels"] for entry in entries]).explode("label", ignore_index=True)
+    place = labels.groupby("image").cumcount() + 1
+    labels["annotator"] = "annotator-" + place.astype(str)
+    return labels.astype({"label": int}).assign(kind="human", seconds=None, given_at=None)[COLUMNS]
+
+
+def _metrics(images, entries):
+    """Return the table of metrics, under the names and in the units of this project."""
+    values = pd.DataFrame([entry["metrics"] for entry in entries]).rename(columns={"semsim": "retrained_semsim"})
+    values["mse"] /= 255**2
+    keys = images.drop(columns="image").assign(reference="original")
+    return pd.concat([keys, values[[*HIGHER_IS_BETTER]]], axis=1)
+
+
+def describe_model(published_name):
+    """Say what a target model is, from its published name.
+
+    Parameters
+    ----------
+    published_name : str
+        For instance ``ConvNet_200_inversed_crop_auglist__rlabel_False_defense_prune_70``.
+
+    Returns
+    -------
+    dict
+        target (the short name used here), architecture, augmentation, gradient_defence (kind and strength, or "none"),
+        published_name.
+
+    Raises
+    ------
+    SemsimError
+        If the name is formed in another way.
+
+    Examples
+    --------
+    >>> describe_model("ConvNet_200_inversed_crop_auglist__rlabel_False_defense_prune_70")["target"]
+    'convnet-crop-prune'
+    >>> describe_model("ResNet20-4_200_inversed_aug_auglist_3-1-7_rlabel_False")["target"]
+    'resnet20-3-1-7'
+    """
+    found = _match(MODEL, published_name, "a target model")
+    architecture = found["architecture"].lower()
+    augmentation = found["policy"] or ("crop" if found["crop"] == "crop" else "none")
+    defence = found["defence"]
+    return {
+        "target": "-".join([architecture, augmentation.replace("none", "plain"), *([defence] if defence else [])]),
+        "architecture": architecture,
+        "augmentation": augmentation,
+        "gradient_defence": f"{defence} {found['strength']}" if defence else "none",
+        "published_name": published_name,
+    }
+
+
+def _match(pattern, name, what):
+    """Match a whole name, or say that it is not one of those published."""
+    found = pattern.fullmatch(name)
+    if found is None:
+        raise SemsimError(f"{name!r} is not a published name of {what}, which has the form {pattern.pattern}.")
+    return found

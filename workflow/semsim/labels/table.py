@@ -1,0 +1,134 @@
+"""The table of labels: its columns, how it joins the other tables, and everything that can be wrong with it."""
+
+import functools
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from semsim.errors import SemsimError
+from semsim.files import read_table
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "labels.schema.yaml"
+KEYS = ["dataset", "target", "attack", "original"]
+COLUMNS = ["image", "annotator", "kind", "label", "seconds", "given_at"]
+CANNOT_TELL = -1
+SHOWN = 5
+"""How many lines a message lists."""
+
+
+def name_images(table):
+    """Return the name of each row's image: its keys, as in ``cifar100/convnet-crop/invertgrad/780``."""
+    return table[KEYS].astype(str).agg("/".join, axis=1)
+
+
+def read_labels(path, images, classes):
+    """Read and check a table of labels.
+
+    Parameters
+    ----------
+    path : path-like
+        ``labels.csv`` of a campaign.
+    images : pandas.DataFrame
+        ``images.csv`` of the campaign: image, dataset, target, attack, original, label (the true class).
+    classes : int
+        How many classes an annotator could name.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    SemsimError
+        If there is no such table, or as `check_labels` does.
+    """
+    labels = read_table(path)
+    check_labels(labels, images, classes, where=path)
+    return labels
+
+
+def check_labels(labels, images, classes, where="labels"):
+    """Refuse a table of labels in which anything is wrong, and list all of it.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame
+        Columns `COLUMNS`.
+    images : pandas.DataFrame
+        A row for each image that may be labelled; its name is in column image.
+    classes : int
+        Labels are -1 to `classes` - 1.
+    where : path-like
+        The table's place, for messages.
+
+    Raises
+    ------
+    SemsimError
+        If a column is missing or unknown, a value breaks the schema (an unknown kind, for instance), a class or an
+        image is unknown, or an annotator labelled an image twice. The header is line 1.
+
+    Warns
+    -----
+    UserWarning
+        If an annotator gave one label only: agreement says nothing about them.
+    """
+    wrong_columns = set(labels) ^ set(COLUMNS)
+    if wrong_columns:
+        raise SemsimError(
+            f"{where}: columns {', '.join(sorted(wrong_columns))} are missing or unknown. Write {', '.join(COLUMNS)}."
+        )
+    problems = [*_schema_problems(labels)]
+    if not problems:
+        problems = [
+            *_problem(
+                labels, labels["label"] >= classes, "label", f"unknown class; classes are 0 to {classes - 1}, or -1"
+            ),
+            *_problem(labels, ~labels["image"].isin(images["image"]), "image", "not in images.csv"),
+            *_problem(labels, labels.duplicated(["image", "annotator"]), "image", "labelled twice by one annotator"),
+        ]
+    if problems:
+        raise SemsimError("\n  ".join([f"{where}: not a valid table of labels:", *problems]))
+    counts = labels["annotator"].value_counts()
+    once = ", ".join(sorted(counts.index[counts == 1]))
+    if once:
+        warnings.warn(f"{where}: one label only by {once}. Agreement says nothing about them.", stacklevel=2)
+
+
+def _schema_problems(labels):
+    """Yield what breaks the schema, checking each distinct value of a column once."""
+    import jsonschema  # slow to import, and only checking needs it
+
+    for name, rules in _schema()["properties"].items():
+        valid = jsonschema.Draft202012Validator(rules).is_valid
+        refused = [value for value in labels[name].unique() if not valid(_plain(value))]
+        missing = labels[name].isna() & any(pd.isna(value) for value in refused)
+        yield from _problem(labels, labels[name].isin(refused) | missing, name, f"not {rules['description']}")
+
+
+@functools.cache
+def _schema():
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _plain(value):
+    """Return a value of a column as JSON has it."""
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _problem(labels, wrong, column, what):
+    """Yield one sentence about the rows that are wrong, if there are any."""
+    rows = labels.index[wrong]
+    if len(rows):
+        lines = [f"{labels.index.get_loc(row) + 2} ({_shown(labels.at[row, column])})" for row in rows[:SHOWN]]
+        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+        yield f"{column}: {what}. See line {', '.join(lines)}{more}."
+
+
+def _shown(value):
+    """Write a value as it stands in the file."""
+    value = _plain(value)
+    return "empty" if value is None else repr(value)

@@ -1,0 +1,226 @@
+"""How well annotators agree: beyond chance, pair by pair, and one by one; with intervals over originals.
+
+`answers` is the table of `semsim.labels.with_truth`. Two kinds of answer are compared: `recognised` (named the true
+class or not) and `named` (which class; "can't tell" is one of its own).
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from semsim.labels.table import CANNOT_TELL
+from semsim.statistics.resampling import draw_counts, percentile_interval
+
+ANSWERS = ("recognised", "named")
+COLUMNS = ["statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
+
+
+def count_answers(answers, column):
+    """Count how many annotators gave each answer about each image.
+
+    Parameters
+    ----------
+    answers : pandas.DataFrame
+        A row a label.
+    column : {"recognised", "named"}
+
+    Returns
+    -------
+    numpy.ndarray
+        [images, different answers]; images in the order of their first label.
+    """
+    (images, names), (values, kinds) = (pd.factorize(answers[name]) for name in ("image", column))
+    counts = np.zeros((len(names), len(kinds)))
+    np.add.at(counts, (images, values), 1)
+    return counts
+
+
+def krippendorff_alpha(counts):
+    """Return Krippendorff's alpha of unordered answers; NaN where all answers are equal or nobody shares an image.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        [images, different answers]. Images with fewer than two labels do not count.
+
+    Returns
+    -------
+    float
+        1 for full agreement, 0 for what chance gives.
+
+    References
+    ----------
+    Krippendorff: "Content Analysis", 2004, chapter 11.
+    """
+    return float(resampled_alpha(counts, np.zeros(len(counts), dtype=int), np.ones((1, 1)))[0])
+
+
+def fleiss_kappa(counts):
+    """Return Fleiss' kappa; NaN where all answers are equal, or images have different numbers of labels.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        [images, different answers].
+
+    Returns
+    -------
+    float
+        1 for full agreement, 0 for what chance gives.
+
+    References
+    ----------
+    Fleiss: "Measuring nominal scale agreement among many raters", Psychological Bulletin 76, 1971.
+    """
+    labels = counts.sum(axis=1)
+    if not len(labels) or labels[0] < 2 or (labels != labels[0]).any():
+        return np.nan
+    agreement = ((counts**2).sum(axis=1) - labels) / (labels * (labels - 1))
+    by_chance = ((counts.sum(axis=0) / counts.sum()) ** 2).sum()
+    return float((agreement.mean() - by_chance) / (1 - by_chance)) if by_chance < 1 else np.nan
+
+
+def resampled_alpha(counts, originals, weights):
+    """Return Krippendorff's alpha of each resample.
+
+    Alpha depends on two sums over images, so a resample only weighs the originals' shares of them. (The package
+    `krippendorff`, with which the tests compare, needs memory for every pair of classes of every image.)
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        [images, different answers].
+    originals : numpy.ndarray
+        [images], the number of each image's original.
+    weights : numpy.ndarray
+        [resamples, originals], how often each original was drawn.
+
+    Returns
+    -------
+    numpy.ndarray
+        [resamples]; NaN where all answers are equal.
+    """
+    labels = counts.sum(axis=1, keepdims=True)
+    paired = labels[:, 0] > 1
+    counts, labels, originals = counts[paired], labels[paired], originals[paired]
+    disagreement = (labels**2 - (counts**2).sum(axis=1, keepdims=True)) / (labels - 1)
+    sums = _sums_by(originals, np.hstack([disagreement, counts]), weights.shape[1])
+    observed, answers = np.split(weights @ sums, [1], axis=1)
+    total = answers.sum(axis=1)
+    expected = (total**2 - (answers**2).sum(axis=1)) / (total - 1)
+    return 1 - _divided(observed[:, 0], expected)
+
+
+def describe_agreement(answers, resamples, generator):
+    """Describe how well annotators agree.
+
+    Parameters
+    ----------
+    answers : pandas.DataFrame
+        From `semsim.labels.with_truth`; annotators of one kind, or they are mixed.
+    resamples : int
+        How often the originals are drawn anew for the intervals.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns statistic, answer, annotator, other, value, low, high (95 % interval), count (of images, or of labels
+        for one annotator) and note (why a value is undefined). The statistics:
+
+        - krippendorff_alpha and fleiss_kappa, of either answer;
+        - pairwise_agreement, the share of images about which two annotators say the same, of either answer;
+        - of each annotator recognition_rate, cannot_tell_rate, and bias: the annotator's recognition rate less that of
+          the others on the same images.
+    """
+    originals, names = pd.factorize(pd.MultiIndex.from_frame(answers[["dataset", "original"]]))
+    answers = answers.assign(cluster=originals)
+    weights = draw_counts(len(names), resamples, generator).astype(float)
+    rows = [
+        *_chance_corrected(answers, weights),
+        *_pairwise(answers, weights),
+        *_annotators(answers, weights),
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _chance_corrected(answers, weights):
+    """Yield the rows of alpha and kappa."""
+    clusters = answers.drop_duplicates("image")["cluster"].to_numpy()
+    for column in ANSWERS:
+        counts = count_answers(answers, column)
+        alpha, kappa = krippendorff_alpha(counts), fleiss_kappa(counts)
+        resampled = resampled_alpha(counts, clusters, weights)
+        about = {"answer": column, "count": len(counts)}
+        same = "all answers are equal, or no image has two labels"
+        yield about | _estimate("krippendorff_alpha", alpha, resampled, same)
+        # With m labels an image, 1 - kappa is 1 - alpha times n m / (n m - 1).
+        labels = counts.sum()
+        unequal = "images have different numbers of labels" if np.ptp(counts.sum(axis=1)) else same
+        yield about | _estimate("fleiss_kappa", kappa, 1 - (1 - resampled) * labels / (labels - 1), unequal)
+
+
+def _pairwise(answers, weights):
+    """Yield the rows of pairs of annotators."""
+    clusters = answers.groupby("image")["cluster"].first()
+    for column in ANSWERS:
+        given = answers.pivot(index="image", columns="annotator", values=column).astype(float)
+        for one, other in combinations(given.columns, 2):
+            both = given[[one, other]].dropna()
+            equal = (both[one] == both[other]).to_numpy()
+            resampled = _resampled_mean(equal, clusters[both.index].to_numpy(), weights)
+            yield {"answer": column, "annotator": one, "other": other, "count": len(both)} | _estimate(
+                "pairwise_agreement", equal.mean() if len(equal) else np.nan, resampled, "no image labelled by both"
+            )
+
+
+def _annotators(answers, weights):
+    """Yield the rows of single annotators."""
+    of_image = answers.groupby("image")["recognised"].agg(["sum", "size"])
+    sums = of_image.loc[answers["image"]].reset_index(drop=True)
+    own = answers["recognised"].reset_index(drop=True).astype(float)
+    others = (sums["sum"] - own) / (sums["size"] - 1).where(sums["size"] > 1)
+    values = pd.DataFrame(
+        {
+            "recognition_rate": own,
+            "cannot_tell_rate": (answers["named"] == CANNOT_TELL).to_numpy(dtype=float),
+            "bias": own - others,
+        }
+    )
+    clusters = answers["cluster"].to_numpy()
+    for annotator, places in sorted(values.groupby(answers["annotator"].to_numpy()).indices.items()):
+        for statistic in values:
+            each = values[statistic].iloc[places].dropna()
+            resampled = _resampled_mean(each, clusters[each.index], weights)
+            value = each.mean() if len(each) else np.nan
+            yield {"annotator": annotator, "count": len(each)} | _estimate(
+                statistic, value, resampled, "nobody else labelled the same images"
+            )
+
+
+def _estimate(statistic, value, resampled, why_undefined):
+    """Return the columns of a value, its interval and, where it is NaN, the reason."""
+    if not np.isfinite(value):
+        return {"statistic": statistic, "value": np.nan, "low": np.nan, "high": np.nan, "note": why_undefined}
+    low, high = percentile_interval(resampled)
+    return {"statistic": statistic, "value": value, "low": low, "high": high, "note": ""}
+
+
+def _resampled_mean(values, clusters, weights):
+    """Return the mean of values in each resample of their clusters."""
+    columns = np.column_stack([values, np.ones(len(values))])
+    total, count = (weights @ _sums_by(clusters, columns, weights.shape[1])).T
+    return _divided(total, count)
+
+
+def _sums_by(clusters, columns, count):
+    """Return the sums of columns over each of `count` clusters."""
+    sums = np.zeros((count, columns.shape[1]))
+    np.add.at(sums, clusters, columns)
+    return sums
+
+
+def _divided(numerator, denominator):
+    """Divide, giving NaN for a zero denominator."""
+    return np.divide(numerator, denominator, out=np.full(denominator.shape, np.nan), where=denominator > 0)

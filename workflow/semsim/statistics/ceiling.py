@@ -1,0 +1,69 @@
+"""The human ceiling: how faithful one annotator is to the others, measured as a metric is.
+
+A metric that reaches it predicts what people say as well as one more person would. It is not a bound: a metric gives a
+number where an annotator says yes or no, and is compared with all annotators, not with one fewer.
+"""
+
+import numpy as np
+import pandas as pd
+
+from semsim.statistics.association import evaluate_levels
+from semsim.statistics.faithfulness import Crossing, describe_metrics, draw
+from semsim.statistics.resampling import percentile_interval
+
+EVERYONE = "mean"
+
+
+def human_ceiling(answers, resamples, generator):
+    """Correlate what each annotator recognised with the recognition rate of the others.
+
+    Parameters
+    ----------
+    answers : pandas.DataFrame
+        From `semsim.labels.with_truth`; annotators of one kind, or they are mixed.
+    resamples : int
+        How often target models and originals are drawn anew for the intervals.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns dataset, level, statistic, annotator, value, low, high, count and note, as in the table of faithfulness.
+        Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the ceiling.
+    """
+    tables = []
+    for dataset, rows in answers.groupby("dataset", sort=False):
+        crossings = list(_crossings(rows))
+        draws = draw(crossings[0], resamples, generator)
+        described, resampled = [], []
+        for crossing in crossings:
+            ((annotator, x),) = crossing.metrics.items()
+            resampled.append(evaluate_levels(x, crossing.rates, *draws))
+            described.append(describe_metrics(crossing, {annotator: resampled[-1]}))
+        table = pd.concat(described, ignore_index=True).rename(columns={"metric": "annotator"})
+        tables += [each.assign(dataset=dataset) for each in (table, _mean_over_annotators(table, resampled))]
+    return pd.concat(tables, ignore_index=True).set_index("dataset").reset_index()
+
+
+def _crossings(answers):
+    """Yield for each annotator what they recognised, beside the recognition rate of the others."""
+    keys = ["target", "attack", "original"]
+    own = answers.pivot(index=keys, columns="annotator", values="recognised").astype(float)
+    others = (-own).add(own.sum(axis=1), axis=0).div(own.count(axis=1) - 1, axis=0)
+    for annotator in own:
+        x, y = (table[annotator].unstack("original") for table in (own, others))
+        models, _ = pd.factorize(x.index.get_level_values("target"))
+        yield Crossing({annotator: x.to_numpy()}, y.where(np.isfinite(y)).to_numpy(), models)
+
+
+def _mean_over_annotators(table, resampled):
+    """Return the rows of the mean; its interval is that of the means of each resample."""
+    rows = []
+    for (level, statistic), group in table.groupby(["level", "statistic"], sort=False):
+        defined = group["value"].notna().to_numpy()
+        row = {"level": level, "statistic": statistic, "annotator": EVERYONE, "value": group["value"].mean()}
+        values = [each[level, statistic] for each, known in zip(resampled, defined, strict=True) if known]
+        row["low"], row["high"] = percentile_interval(np.mean(values, axis=0)) if values else (np.nan, np.nan)
+        note = "" if values else group["note"].iloc[0]
+        rows.append(row | {"count": int(group["count"].sum()), "note": note})
+    return pd.DataFrame(rows)

@@ -1,0 +1,239 @@
+"""Faithfulness: does a metric say what annotators say? For target models, reconstructions, and within one original.
+
+What a study draws at random are originals and target models, so intervals come from a bootstrap that draws both anew,
+not single reconstructions: those of one original, or of one target model, have much in common.
+
+References
+----------
+Owen: "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007.
+"""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from semsim.errors import SemsimError
+from semsim.labels.table import KEYS
+from semsim.statistics.association import MAJORITY, evaluate_levels
+from semsim.statistics.permutation import p_of_no_association, permutation_null
+from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
+
+GROUP = ["dataset", "reference"]
+VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high", "faithfulness"]
+VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
+DIFFERENCE_COLUMNS = ["level", "statistic", "metric", "other", "difference", "low", "high", "p", "p_holm"]
+FEWEST_MODELS = 3
+"""With fewer there is no correlation over target models to speak of."""
+
+
+class Crossing(NamedTuple):
+    """One data set's metrics and recognition rates, as tables of target models by originals.
+
+    Attributes
+    ----------
+    metrics : dict of str to numpy.ndarray
+        [columns, originals]; a column is a target model under one attack. NaN where there is no value.
+    rates : numpy.ndarray
+        [columns, originals], the recognition rates.
+    models : numpy.ndarray
+        [columns], the number of each column's target model.
+    """
+
+    metrics: dict[str, np.ndarray]
+    rates: np.ndarray
+    models: np.ndarray
+
+    @property
+    def model_count(self):
+        """How many target models there are."""
+        return int(self.models.max()) + 1 if len(self.models) else 0
+
+
+class Draws(NamedTuple):
+    """Resamples: how often each column, [resamples, columns], and each original, [resamples, originals], was drawn."""
+
+    columns: np.ndarray
+    originals: np.ndarray
+
+
+def cross(table, metrics):
+    """Arrange a table of reconstructions by target model and original.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        target, attack, original, recognition_rate and the metrics: one data set, one reference.
+    metrics : iterable of str
+
+    Returns
+    -------
+    Crossing
+        Rows without a recognition rate are left out.
+    """
+    wide = table.dropna(subset="recognition_rate").pivot(
+        index=["target", "attack"], columns="original", values=["recognition_rate", *metrics]
+    )
+    models, _ = pd.factorize(wide.index.get_level_values("target"))
+    values = {name: wide[name].to_numpy(dtype=float) for name in metrics}
+    return Crossing(values, wide["recognition_rate"].to_numpy(dtype=float), models)
+
+
+def draw(crossing, resamples, generator):
+    """Draw target models and originals anew, `resamples` times."""
+    models = draw_counts(crossing.model_count, resamples, generator)
+    originals = draw_counts(crossing.rates.shape[1], resamples, generator)
+    return Draws(models[:, crossing.models], originals)
+
+
+def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator, permutations=2000):
+    """Measure how faithful each metric is to recognition, and whether metrics differ in that.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        dataset, target, attack, original, reference and a column a metric.
+    rates : pandas.DataFrame
+        dataset, target, attack, original, recognition_rate.
+    higher_is_better : dict of str to bool
+        The metrics, and whether a higher value is a better reconstruction.
+    resamples : int
+        For the intervals.
+    generator : numpy.random.Generator
+    permutations : int
+        For the null distribution.
+
+    Returns
+    -------
+    faithfulness : pandas.DataFrame
+        dataset, reference, level (`LEVELS`), statistic (spearman, kendall, pearson; auc for ``reconstructions``),
+        metric, value, low, high (95 % interval), faithfulness (the value turned so that 1 is best: of a metric whose
+        lower values are better, -value, or 1 - value for auc), count (of reconstructions that have both numbers),
+        null_low, null_high (95 % of the values where metric and recognition have nothing to do with each other) and p
+        (of that), for spearman only, and note (why a value is undefined, or what to keep in mind).
+    differences : pandas.DataFrame
+        dataset, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
+        p_holm, which is corrected over the pairs of metrics of one level and statistic.
+
+    Raises
+    ------
+    SemsimError
+        If no reconstruction has both metrics and labels.
+    """
+    table = metrics.merge(rates[[*KEYS, "recognition_rate"]], on=KEYS, validate="many_to_one")
+    if table.empty:
+        raise SemsimError(
+            f"No reconstruction has both metrics and labels. Give tables with the same {', '.join(KEYS)}."
+        )
+    found, compared = [], []
+    for keys, rows in table.groupby(GROUP, sort=False):
+        crossing = cross(rows, higher_is_better)
+        resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
+        null = describe_null(crossing, permutations, generator)
+        values = describe_metrics(crossing, resampled).merge(null, how="left")
+        values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
+        values["faithfulness"] = turned(values["value"], values["statistic"], values["metric"].map(higher_is_better))
+        about = dict(zip(GROUP, keys, strict=True))
+        found.append(values.assign(**about))
+        compared.append(compare_metrics(resampled, values, higher_is_better).assign(**about))
+    return tuple(
+        pd.concat(tables, ignore_index=True)[[*GROUP, *columns]]
+        for tables, columns in ((found, VALUE_COLUMNS), (compared, DIFFERENCE_COLUMNS))
+    )
+
+
+def turned(values, statistic, higher_is_better):
+    """Turn values of a statistic so that 1 is best, also of metrics whose lower values are better."""
+    return np.where(higher_is_better, values, np.where(np.equal(statistic, "auc"), 1 - values, -values))
+
+
+def resample_metrics(crossing, draws):
+    """Evaluate every metric in the same resamples.
+
+    Returns
+    -------
+    dict
+        By metric, what `evaluate_levels` returns.
+    """
+    return {name: evaluate_levels(x, crossing.rates, *draws) for name, x in crossing.metrics.items()}
+
+
+def describe_metrics(crossing, resampled):
+    """Return a row for each level, statistic and metric: value, interval, count and note."""
+    rows = []
+    for metric, x in crossing.metrics.items():
+        known = np.isfinite(x) & np.isfinite(crossing.rates)
+        once = (np.ones((1, size)) for size in x.shape)
+        for (level, statistic), (value,) in evaluate_levels(x, crossing.rates, *once).items():
+            row = {"level": level, "statistic": statistic, "metric": metric, "value": float(value)}
+            reason = _why_undefined(crossing, x[known], crossing.rates[known], level, statistic)
+            if not reason and np.isnan(value):
+                reason = "nothing varies at this level"
+            if reason:
+                row["value"] = row["low"] = row["high"] = np.nan
+            else:
+                row["low"], row["high"] = percentile_interval(resampled[metric][level, statistic])
+            rows.append(row | {"count": int(known.sum()), "note": reason or _caveat(crossing, known)})
+    return pd.DataFrame(rows)
+
+
+def describe_null(crossing, permutations, generator):
+    """Return a row for each level and metric: what Spearman's coefficient is where there is no association, and p."""
+    rows = []
+    for metric, x in crossing.metrics.items():
+        observed, null = permutation_null(x, crossing.rates, permutations, generator)
+        for level, coefficients in null.items():
+            row = {"level": level, "statistic": "spearman", "metric": metric}
+            row["null_low"], row["null_high"] = percentile_interval(coefficients)
+            rows.append(row | {"p": p_of_no_association(observed[level], coefficients)})
+    return pd.DataFrame(rows)
+
+
+def compare_metrics(resampled, values, higher_is_better):
+    """Return a row for each level, statistic and pair of metrics; NaN where either is undefined."""
+    rows = []
+    for (level, statistic), group in values.groupby(["level", "statistic"], sort=False):
+        faithfulness = group.set_index("metric")["faithfulness"]
+        family = []
+        for metric, other in combinations(faithfulness.index, 2):
+            row = {"level": level, "statistic": statistic, "metric": metric, "other": other}
+            row["difference"] = faithfulness[metric] - faithfulness[other]
+            if np.isfinite(row["difference"]):
+                one, two = (
+                    turned(resampled[name][level, statistic], statistic, higher_is_better[name])
+                    for name in (metric, other)
+                )
+                differences = np.round(one - two, 6)  # beyond that is single precision, not a difference
+                row["low"], row["high"] = percentile_interval(differences)
+                row["p"] = p_of_no_difference(differences)
+            family.append(row)
+        family = pd.DataFrame(family, columns=DIFFERENCE_COLUMNS)
+        rows.append(family.assign(p_holm=holm(family["p"])))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _why_undefined(crossing, x, y, level, statistic):
+    """Say why a statistic is undefined, or nothing."""
+    if not len(x):
+        return "no reconstruction has both a value and labels"
+    if level != "reconstructions" and crossing.model_count < FEWEST_MODELS:
+        return f"fewer than {FEWEST_MODELS} target models"
+    if np.ptp(x) == 0:
+        return "the metric has one value throughout"
+    if np.ptp(y) == 0:
+        return "the recognition rate is the same throughout"
+    if statistic == "auc" and len(np.unique(y > MAJORITY)) == 1:
+        return "the majority recognised all, or none"
+    return ""
+
+
+def _caveat(crossing, known):
+    """Say what to keep in mind about a defined value, or nothing."""
+    caveats = []
+    missing = int(np.isfinite(crossing.rates).sum() - known.sum())
+    if missing:
+        caveats.append(f"{missing} reconstructions have labels but no value, and are left out")
+    if crossing.model_count < FEWEST_MODELS:
+        caveats.append(f"fewer than {FEWEST_MODELS} target models: the interval says nothing about others")
+    return "; ".join(caveats)

@@ -1,0 +1,75 @@
+"""What Spearman's coefficient would be if a metric and recognition had nothing to do with each other."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def permutation_null(x, y, permutations, generator):
+    """Shuffle whole target models and whole originals of a metric, and correlate it with the recognition rate again.
+
+    What reconstructions of one target model or of one original have in common stays in common.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        A metric and the recognition rate, [columns, originals]. A missing number (NaN) counts as the mean.
+    permutations : int
+        How often to shuffle.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    observed : dict of str to float
+        By level, Spearman's coefficient before shuffling; NaN where it is undefined.
+    null : dict of str to numpy.ndarray
+        By level, the coefficients after it, [permutations].
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    x_scores, y_scores = (_scores(np.where(known, values, np.nan)) for values in (x, y))
+    observed = {level: _coefficient(x_scores[level], y_scores[level], level) for level in x_scores}
+    null = {level: np.full(permutations, np.nan) for level in x_scores}
+    for shuffle in range(permutations):
+        places = np.ix_(*(generator.permutation(size) for size in known.shape))
+        for level in null:
+            null[level][shuffle] = _coefficient(x_scores[level][places], y_scores[level], level)
+    return observed, null
+
+
+def p_of_no_association(value, null):
+    """Return the two-sided p value: the share of coefficients as far from zero, counting the observed one."""
+    if np.isnan(value):
+        return np.nan
+    defined = null[np.isfinite(null)]
+    return float((1 + (np.abs(defined) >= abs(value) - 1e-12).sum()) / (1 + len(defined)))
+
+
+def _scores(values):
+    """Return tables [columns, originals] by level: ranks less their mean, brought to length 1: products correlate."""
+    known = np.isfinite(values)
+    means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    means = np.where(known.any(axis=1, keepdims=True), np.round(means, 12), np.nan)
+    return {
+        "models": _standardised(np.broadcast_to(_ranks(means, 0), values.shape), None),
+        "reconstructions": _standardised(_ranks(values.reshape(-1, 1), 0).reshape(values.shape), None),
+        "originals": _standardised(_ranks(values, 0), 0),
+    }
+
+
+def _ranks(values, axis):
+    """Return midranks of what is not NaN."""
+    return rankdata(values, axis=axis, nan_policy="omit")
+
+
+def _standardised(ranks, axis):
+    """Return ranks less their mean, brought to length 1; 0 where one is missing or all are equal."""
+    known = np.isfinite(ranks)
+    means = np.nansum(ranks, axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1)
+    centred = np.where(known, ranks - means, 0.0)
+    length = np.sqrt((centred**2).sum(axis=axis, keepdims=True))
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+
+
+def _coefficient(x, y, level):
+    """Return the sum of products; within originals, its mean over those in which both vary."""
+    groups = (x.any(axis=0) & y.any(axis=0)).sum() if level == "originals" else x.any() and y.any()
+    return np.vdot(x, y) / groups if groups else np.nan

@@ -1,0 +1,86 @@
+"""Resamples of what a study drew at random, and what is read off them."""
+
+import numpy as np
+
+LEVEL = 0.95
+"""Of all intervals."""
+
+
+def draw_counts(units, resamples, generator):
+    """Draw `units` units with replacement, again and again, and return how often each was drawn.
+
+    Parameters
+    ----------
+    units : int
+        How many there are: originals, or target models.
+    resamples : int
+        How often to draw.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray
+        Whole numbers as float32 [resamples, units]; each row sums to `units`.
+    """
+    return generator.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float32)
+
+
+def percentile_interval(values):
+    """Return the limits between which 95 % of the resampled values lie; NaN where none is defined.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        [resamples]; NaN where the statistic was undefined in a resample, which is left out.
+
+    Returns
+    -------
+    low, high : float
+    """
+    defined = values[np.isfinite(values)]
+    if not len(defined):
+        return np.nan, np.nan
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def p_of_no_difference(differences):
+    """Return the two-sided p value of resampled differences: twice the share on the rarer side of zero.
+
+    A difference of zero counts on both sides, and one more resample is counted as exactly that, so p is never zero.
+    """
+    defined = differences[np.isfinite(differences)]
+    if not len(defined):
+        return np.nan
+    rarer = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (rarer + 1) / (len(defined) + 1)))
+
+
+def holm(p_values):
+    """Correct p values of one family by Holm's method.
+
+    Parameters
+    ----------
+    p_values : array-like
+        Shape [n]; a NaN stays NaN and does not count as a test.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape [n], at least as large.
+
+    References
+    ----------
+    Holm: "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]
+    corrected = np.full(p_values.shape, np.nan)
+    steps = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * steps))
+    return corrected
