@@ -23,6 +23,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from semsim.errors import SemsimError
+from semsim.targets.models import count_parameters
 
 # Bytes of layer outputs and gradients in one pass. On a CPU a pass that leaves the cache is slower than two that stay
 # in it (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU
@@ -58,7 +59,7 @@ def plan_gradients(target, device):
     """
     _refuse_wrong_derivatives(target.network)
     device_type = torch.device(device).type
-    image_bytes = 4 * (count_activations(target) + sum(parameter.numel() for parameter in target.parameters()))
+    image_bytes = 4 * (count_activations(target) + count_parameters(target))
     return GradientPlan(
         method="captured" if _can_be_captured(target.network) else "vectorised",
         convolution="grouped" if device_type == "cpu" else "unfolded",
