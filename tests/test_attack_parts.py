@@ -29,15 +29,15 @@ def gradients():
 def test_objectives_equal_their_formulas(gradients):
     (ours, theirs), (a, b) = gradients
     cosine = 1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    np.testing.assert_allclose(objectives.cosine(ours, theirs), cosine, rtol=1e-5)
-    np.testing.assert_allclose(objectives.squared(ours, theirs), ((a - b) ** 2).sum(1), rtol=1e-5)
-    np.testing.assert_allclose(objectives.l1(ours, theirs), np.abs(a - b).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(objectives.Cosine(theirs)(ours), cosine, rtol=1e-5)
+    np.testing.assert_allclose(objectives.Squared(theirs)(ours), ((a - b) ** 2).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(objectives.L1(theirs)(ours), np.abs(a - b).sum(1), rtol=1e-5)
 
 
 def test_cosine_of_a_zero_gradient_is_one_and_differentiable(gradients):
     (ours, _), _ = gradients
     ours = [part.clone().requires_grad_() for part in ours]
-    cost = objectives.cosine(ours, [torch.zeros_like(part) for part in ours])
+    cost = objectives.Cosine([torch.zeros_like(part) for part in ours])(ours)
     assert cost.tolist() == [1, 1, 1]
     assert all(part.isfinite().all() for part in torch.autograd.grad(cost.sum(), ours))
 

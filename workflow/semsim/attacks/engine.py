@@ -69,11 +69,10 @@ class Search:
         self.plan = plan
         self.step = 0
         self.per_image_gradients = PerImageGradients(target, plan)
-        self.objective = OBJECTIVES[settings.objective]
         if settings.restarts > 1:
             observed = [gradient.repeat_interleave(settings.restarts, 0) for gradient in observed]
             labels = labels.repeat_interleave(settings.restarts)
-        self.observed = observed
+        self.objective = OBJECTIVES[settings.objective](observed)
         self.labels = recover_labels(observed) if settings.label == "analytic" else labels
 
         start = INITIALISATIONS[settings.initialisation](target, observed, seeds)
@@ -131,7 +130,7 @@ class Search:
         if self.settings.label == "optimised":
             labels = soft_labels(candidates[:, self.pixels :])
         gradients, batchnorm_inputs = self.per_image_gradients(images, labels)
-        cost = self.objective(gradients, [observed[rows] for observed in self.observed])
+        cost = self.objective(gradients, rows)
         if self.settings.batchnorm:
             cost = cost + self.settings.batchnorm * priors.batchnorm_statistics(batchnorm_inputs)
         return cost

@@ -82,6 +82,41 @@ def count_activations(target):
     return sum(sizes)
 
 
+@dataclass(frozen=True)
+class OuterProduct:
+    """The weight gradients [N, out, in] of a linear layer, as their factors: what an inner product with them needs.
+
+    A classifier's head can hold most of its parameters, and written out, its gradients are most of an attack's work.
+
+    Attributes
+    ----------
+    outputs : torch.Tensor, shape [N, out]
+        What comes back to the layer.
+    inputs : torch.Tensor, shape [N, in]
+        What goes into it.
+    """
+
+    outputs: torch.Tensor
+    inputs: torch.Tensor
+
+    def dense(self):
+        """Return the gradients written out, [N, out, in]."""
+        return self.outputs[:, :, None] * self.inputs[:, None, :]
+
+    def inner(self, other):
+        """Return the inner product [N] of each gradient with one that is written out, [N, out, in]."""
+        return (self.outputs * torch.bmm(other, self.inputs[:, :, None])[:, :, 0]).sum(1)
+
+    def squared_length(self):
+        """Return the squared Euclidean norm [N] of each gradient."""
+        return self.outputs.square().sum(1) * self.inputs.square().sum(1)
+
+
+def written_out(gradient):
+    """Return a gradient as a tensor [N, *shape], whichever form it has."""
+    return gradient.dense() if isinstance(gradient, OuterProduct) else gradient
+
+
 class PerImageGradients:
     """The gradient of the cross-entropy by every parameter, for each image of a batch.
 
@@ -107,8 +142,8 @@ class PerImageGradients:
 
         Returns
         -------
-        gradients : list of torch.Tensor, each [N, *shape]
-            In the order of ``target.network.parameters()``.
+        gradients : list of torch.Tensor, each [N, *shape], or OuterProduct
+            In the order of ``target.network.parameters()``; captured weights of linear layers stay factored.
         batchnorm_inputs : list of (torch.nn.BatchNorm2d, torch.Tensor [N, C, H, W])
         """
         if self.plan.method == "captured":
@@ -137,7 +172,7 @@ class PerImageGradients:
     def _layer_gradients(self, layer, layer_input, output_gradient):
         """Yield (parameter, its gradient for each image) of one layer."""
         if isinstance(layer, nn.Linear):
-            yield layer.weight, output_gradient[:, :, None] * layer_input[:, None, :]
+            yield layer.weight, OuterProduct(output_gradient, layer_input)
             bias_gradient = output_gradient
         elif isinstance(layer, nn.BatchNorm2d):
             # The sum over positions of the normalised input times what comes back, without making the former.

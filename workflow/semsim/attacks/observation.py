@@ -2,7 +2,7 @@
 
 import torch
 
-from semsim.attacks.gradients import PerImageGradients
+from semsim.attacks.gradients import PerImageGradients, written_out
 
 
 def augment(images, augmentation, seeds):
@@ -47,7 +47,7 @@ def shared_gradients(target, plan, images, labels, defence, seeds):
     passes = []
     for rows in torch.arange(len(images)).split(plan.images_per_pass):
         gradients, _ = per_image_gradients(target.normalise(images[rows]), labels[rows])
-        passes.append([gradient.detach() for gradient in gradients])
+        passes.append([written_out(gradient).detach() for gradient in gradients])
     gradients = [torch.cat(parts) for parts in zip(*passes, strict=True)]
     if defence.acts_on("shared"):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
