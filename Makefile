@@ -9,25 +9,33 @@ READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: study setup test lint lock help
+.PHONY: study human-study setup test lint lock help
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
 	flock --nonblock 9 || { echo "Another make is at work in this folder: waiting for it." && flock 9; }; fi
 
 # The marker outlives a run only if that was killed; then the locks that Snakemake finds are its, and nobody's any more.
-study: setup
-	@python -m semsim.study $(CONFIG) > /dev/null
-	@$(alone); \
+# $(1): the target of the Snakefile, or nothing for the whole study.
+workflow = $(alone); \
 	if [ -e .snakemake/make.running ] && [ -n "$$(ls .snakemake/locks 2> /dev/null)" ]; then \
 		echo "The last run was killed: going on where it was."; \
 		snakemake --unlock --configfile $(CONFIG) 2> /dev/null; \
 	fi; \
 	touch .snakemake/make.running; \
-	snakemake --cores $(CORES) --configfile $(CONFIG) --logger rich; status=$$?; \
+	snakemake $(1) --cores $(CORES) --configfile $(CONFIG) --logger rich; status=$$?; \
 	[ $$status -gt 128 ] || rm -f .snakemake/make.running; \
 	exit $$status
+
+study: setup
+	@python -m semsim.study $(CONFIG) > /dev/null
+	@$(call workflow)
 	@python -m semsim.study $(CONFIG)
+
+# The published labels of people: their tables, and the notebooks on them.
+human-study: setup
+	@$(call workflow,human_study)
+	@echo "Notebooks are in results/human-study/notebooks/, tables in results/human-study/tables/."
 
 setup: $(READY)
 	@:
@@ -63,9 +71,10 @@ lock:
 help:
 	@echo "make                set up, run the study of config/config.yaml, say where the report is"
 	@echo "make CONFIG='config/config.yaml config/smoke.yaml'    the same with changes on top: another study"
+	@echo "make human-study    the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
 	@echo "make setup          only make .venv, from requirements.txt"
 	@echo "make test           set up and run the tests"
 	@echo "make lint           check the style of code and workflow"
 	@echo "make lock           make requirements.txt from pyproject.toml"
 	@echo "Options: CORES=2 (all), PYTHON=python3.12 (python3)"
-	@echo "Single stages, with .venv active: snakemake --cores all data|targets|attacks|metrics|figures|notebooks|report"
+	@echo "Single stages, with .venv active: snakemake --cores all data|targets|attacks|metrics|labels|faithfulness|..."

@@ -27,6 +27,10 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/attacks.smk"
 include: "workflow/rules/metrics.smk"
+include: "workflow/rules/observers.smk"
+include: "workflow/rules/labels.smk"
+include: "workflow/rules/human_study.smk"
+include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/report.smk"
@@ -38,9 +42,12 @@ localrules:
     targets,
     attacks,
     metrics,
+    labels,
+    faithfulness,
     figures,
     notebooks,
     report,
+    human_study,
 
 
 rule all:
@@ -69,6 +76,18 @@ rule metrics:
         rules.collect_tables.output,
 
 
+rule labels:
+    input:
+        rules.collect_labels.output,
+
+
+rule faithfulness:
+    input:
+        every(rules.measure_agreement.output),
+        every(rules.measure_faithfulness.output),
+        every(rules.count_contradictions.output),
+
+
 rule figures:
     input:
         every(rules.draw_contact_sheet.output),
@@ -82,6 +101,11 @@ rule notebooks:
 rule report:
     input:
         rules.make_report.output,
+
+
+rule human_study:
+    input:
+        expand(rules.notebook_html.output, study=HUMAN_STUDY, notebook=NOTEBOOKS[1:]),
 
 
 onsuccess:

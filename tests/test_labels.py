@@ -31,19 +31,23 @@ def labels(images):
 
 def test_a_valid_table_comes_back_from_its_file(tmp_path, labels, images):
     write_table(labels, tmp_path / "labels.csv")
-    read = read_labels(tmp_path / "labels.csv", images, classes=3)
+    read = read_labels(tmp_path / "labels.csv", images, classes={"shapes": 3})
     pd.testing.assert_frame_equal(read, labels, check_dtype=False)
 
 
 def test_times_may_be_unknown_throughout(tmp_path, labels, images):
     write_table(labels.assign(seconds=None, given_at=None), tmp_path / "labels.csv")
-    assert read_labels(tmp_path / "labels.csv", images, classes=3)[["seconds", "given_at"]].isna().all(axis=None)
+    assert (
+        read_labels(tmp_path / "labels.csv", images, classes={"shapes": 3})[["seconds", "given_at"]]
+        .isna()
+        .all(axis=None)
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("label", 3, r"label: unknown class; classes are 0 to 2, or -1. See line 4 \(3\)"),
+        ("label", 3, r"label: unknown class; classes are 0 to 2 of shapes, or -1. See line 4 \(3\)"),
         ("label", -2, r"label: not the number of the class.*See line 4 \(-2\)"),
         ("image", "shapes/mlp/dlg/5", r"image: not in images.csv. See line 4 \('shapes/mlp/dlg/5'\)"),
         ("image", None, r"image: not the name of the image.*See line 4"),
@@ -57,33 +61,33 @@ def test_times_may_be_unknown_throughout(tmp_path, labels, images):
 def test_what_is_wrong_is_named_with_its_line(labels, images, column, value, message):
     labels.loc[2, column] = value
     with pytest.raises(SemsimError, match=message):
-        check_labels(labels, images, classes=3)
+        check_labels(labels, images, classes={"shapes": 3})
 
 
 def test_a_label_must_be_given(labels, images):
     labels = labels.astype({"label": float})
     labels.loc[2, "label"] = None
     with pytest.raises(SemsimError, match=r"label: not the number of the class.*See line 4 \(empty\)"):
-        check_labels(labels, images, classes=3)
+        check_labels(labels, images, classes={"shapes": 3})
 
 
 def test_all_problems_are_told_at_once_and_long_lists_are_cut(labels, images):
     labels["label"] = 5
     labels.loc[0, "image"] = "elsewhere"
     with pytest.raises(SemsimError, match=r"line 2 \(5\).*line|and 3 more") as caught:
-        check_labels(labels, images, classes=3)
+        check_labels(labels, images, classes={"shapes": 3})
     assert "and 3 more" in str(caught.value) and "'elsewhere'" in str(caught.value)
 
 
 def test_other_columns_are_refused(labels, images):
     with pytest.raises(SemsimError, match="columns seconds are missing or unknown"):
-        check_labels(labels.drop(columns="seconds"), images, classes=3)
+        check_labels(labels.drop(columns="seconds"), images, classes={"shapes": 3})
 
 
 def test_an_annotator_with_one_label_is_pointed_out(labels, images):
     labels.loc[7, "annotator"] = "once"
     with pytest.warns(UserWarning, match="one label only by once"):
-        check_labels(labels, images, classes=3)
+        check_labels(labels, images, classes={"shapes": 3})
 
 
 def test_recognition_rates_count_the_right_class_only(labels, images):

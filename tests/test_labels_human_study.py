@@ -11,6 +11,7 @@ from semsim.errors import SemsimError
 from semsim.labels import check_labels, recognition_rates, with_truth
 from semsim.labels.human_study import (
     CLASSES,
+    DATASET,
     HIGHER_IS_BETTER,
     describe_model,
     find_labels,
@@ -96,7 +97,7 @@ def test_other_names_are_refused():
 
 
 def test_the_published_study_is_complete_and_valid(study):
-    check_labels(study.labels, study.images, CLASSES)
+    check_labels(study.labels, study.images, {DATASET: CLASSES})
     assert len(study.labels) == 42_000 and len(study.metrics) == len(study.images) == 8_400
     assert study.targets["target"].is_unique and len(study.targets) == 14
     assert (study.labels.groupby("annotator").size() == 8_400).all() and study.labels["annotator"].nunique() == 5

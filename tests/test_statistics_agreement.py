@@ -42,7 +42,8 @@ def answers_of(named, truth, originals=None):
         for place, given in enumerate(named[image])
         if given is not None
     ]
-    return pd.DataFrame(rows, columns=["dataset", "original", "image", "annotator", "label", "named", "recognised"])
+    columns = ["dataset", "original", "image", "annotator", "label", "named", "recognised"]
+    return pd.DataFrame(rows, columns=columns).assign(kind="human")
 
 
 def pick(table, **keys):

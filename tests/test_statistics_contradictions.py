@@ -14,7 +14,7 @@ def compare(rates, higher_is_better, resamples=100, **metrics):
     target, original = np.indices(np.shape(rates)).reshape(2, -1)
     keys = pd.DataFrame({"dataset": "shapes", "target": target, "attack": "dlg", "original": original})
     values = {name: np.ravel(value) for name, value in metrics.items()}
-    tables = keys.assign(reference="attacked", **values), keys.assign(recognition_rate=np.ravel(rates))
+    tables = keys.assign(reference="attacked", **values), keys.assign(kind="human", recognition_rate=np.ravel(rates))
     table = count_contradictions(*tables, higher_is_better, resamples, np.random.default_rng(1))
     return table.set_index(["metric", "other"])
 

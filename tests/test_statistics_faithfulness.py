@@ -34,7 +34,7 @@ def tables_of(rates, attacks=("dlg",), **metrics):
     table["target"] = "target " + table["target"].astype(str)
     table["attack"] = np.array(attacks)[column % len(attacks)]
     values = {name: np.broadcast_to(value, size).ravel() for name, value in metrics.items()}
-    return table.assign(reference="attacked", **values), table.assign(recognition_rate=np.ravel(rates))
+    return table.assign(reference="attacked", **values), table.assign(kind="human", recognition_rate=np.ravel(rates))
 
 
 def measure(rates, resamples=50, permutations=20, **metrics):

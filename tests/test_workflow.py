@@ -41,12 +41,33 @@ def test_jobs_of_a_study(house, tmp_path, overlay):
     study = Study(read_config(*files))
     process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *(["--configfile", *files] if overlay else []))
     jobs = planned_jobs(process)
-    assert jobs["prepare_data"] == jobs["draw_contact_sheet"] == len(study.datasets)
+    assert jobs["prepare_data"] == jobs["draw_contact_sheet"] == jobs["ask_observers"] == len(study.datasets)
+    assert jobs["train_observer"] == len(study.datasets) * len(study.observers)
     assert jobs["train_target"] == jobs["compute_metrics"] == len(study.datasets) * len(study.targets)
     assert jobs["attack_target"] == len(study.datasets) * sum(len(study.attacks_on(name)) for name in study.targets)
     assert jobs["run_notebook"] == jobs["notebook_html"] >= 1
     assert jobs["collect_tables"] == jobs["make_report"] == 1
     assert "workflow specific profile" in process.stdout, "the default profile was not found"
+
+
+def test_a_campaign_takes_the_place_of_the_observers(house, tmp_path):
+    campaign = tmp_path / "annotations" / "people"
+    campaign.mkdir(parents=True)
+    for name in ("images.csv", "labels.csv"):
+        (campaign / name).touch()
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("study: asked\nlabels: annotations/people\n")
+    process = snakemake(
+        house / "Snakefile", tmp_path, "--dry-run", "--configfile", house / "config" / "config.yaml", overlay
+    )
+    jobs = planned_jobs(process)
+    assert jobs["collect_labels"] == 1 and not {"train_observer", "ask_observers"} & jobs.keys()
+
+
+def test_the_human_study_needs_no_other_stage(house, tmp_path):
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
+    statistics = {"measure_agreement": 1, "measure_faithfulness": 1, "count_contradictions": 1}
+    assert jobs == statistics | {"fetch_human_study": 1, "run_notebook": 3, "notebook_html": 3, "human_study": 1}
 
 
 def test_mistakes_stop_the_study_with_one_message(house, tmp_path):

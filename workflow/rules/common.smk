@@ -11,14 +11,17 @@ from snakemake.settings.types import DeploymentMethod
 HOUSE = Path(os.path.relpath(workflow.basedir))
 RESULTS = STUDY.results
 FIGURES = STUDY.figures
+HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
 NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
 
 
 wildcard_constraints:
+    study=f"{STUDY.name}|{HUMAN_STUDY}",
     dataset="|".join(STUDY.datasets),
     target="|".join(STUDY.targets),
     attack="|".join(STUDY.attacks),
+    observer="|".join(STUDY.observers),
     notebook="|".join(NOTEBOOKS),
 
 
@@ -43,9 +46,17 @@ def attacks_on_target(pattern):
 
 
 def every(pattern):
-    """Fill a pattern with the names of the study: data sets, targets and the attacks on each, notebooks."""
-    names = {"dataset": STUDY.datasets, "notebook": NOTEBOOKS}
+    """Fill a pattern with the names of the study: its own, data sets, targets and the attacks on each, notebooks."""
+    names = {"study": STUDY.name, "dataset": STUDY.datasets, "notebook": NOTEBOOKS}
     return list(dict.fromkeys(expand(every_attack(pattern), **names)))
+
+
+def notebook_inputs(wildcards):
+    """Return the tables and figures that a notebook reads; the human study has no pixels, and so no figures of them."""
+    if wildcards.notebook == "01_reconstructions":
+        return [*rules.collect_tables.output, *every(rules.draw_contact_sheet.output)]
+    tables = expand(STATISTICS, study=wildcards.study)
+    return tables if wildcards.study == HUMAN_STUDY else tables + every(rules.draw_contradictions.output)
 
 
 # Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the

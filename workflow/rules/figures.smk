@@ -19,3 +19,28 @@ rule draw_contact_sheet:
     shell:
         "python {input.script:q} --dataset {wildcards.dataset} --data {input.data:q} --reconstructions {input.reconstructions:q}"
         " --metrics {input.metrics:q} --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"
+
+
+rule draw_contradictions:
+    """Draw the pairs of reconstructions about which a metric and the annotators disagree most."""
+    input:
+        script=script("draw_contradictions.py"),
+        reconstructions=every_attack(rules.attack_target.output.images),
+        metrics=rules.collect_tables.output.metrics,
+        scales=rules.collect_tables.output.scales,
+        recognition=rules.collect_labels.output.recognition,
+    output:
+        png=f"{FIGURES}/contradictions_{{dataset}}.png",
+        pdf=f"{FIGURES}/contradictions_{{dataset}}.pdf",
+    log:
+        f"{RESULTS}/logs/figures/contradictions_{{dataset}}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
+        " --metrics {input.metrics:q} --scales {input.scales:q} --recognition {input.recognition:q}"
+        " --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"

@@ -32,7 +32,7 @@ rule compute_metrics:
 
 
 rule collect_tables:
-    """Gather the study's tables: data sets, accuracy, attacks, metrics, leakage (targets ranked by each metric)."""
+    """Gather the study's tables: data sets, accuracy, attacks, metrics, scales (how to read these), leakage (targets ranked)."""
     input:
         script=script("collect_tables.py"),
         data=every(rules.prepare_data.output.images),
@@ -45,6 +45,7 @@ rule collect_tables:
         accuracy=f"{RESULTS}/tables/accuracy.csv",
         attacks=f"{RESULTS}/tables/attacks.csv",
         metrics=f"{RESULTS}/tables/metrics.csv",
+        scales=f"{RESULTS}/tables/scales.csv",
         leakage=f"{RESULTS}/tables/leakage.csv",
     log:
         f"{RESULTS}/logs/tables.log",
@@ -58,4 +59,4 @@ rule collect_tables:
         "python {input.script:q} --data {input.data:q} --weights {input.weights:q} --attacks {input.attacks:q}"
         " --metrics {input.metrics:q} --sets {input.sets:q}"
         " --out-datasets {output.datasets:q} --out-accuracy {output.accuracy:q} --out-attacks {output.attacks:q}"
-        " --out-metrics {output.metrics:q} --out-leakage {output.leakage:q} &> {log:q}"
+        " --out-metrics {output.metrics:q} --out-scales {output.scales:q} --out-leakage {output.leakage:q} &> {log:q}"

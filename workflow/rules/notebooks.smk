@@ -1,15 +1,14 @@
 rule run_notebook:
-    """Execute a notebook on the study's tables and figures."""
+    """Execute a notebook on a study's tables and figures."""
     input:
         notebook=HOUSE / "notebooks" / "{notebook}.ipynb",
-        tables=rules.collect_tables.output,
-        figures=every(rules.draw_contact_sheet.output),
+        read=notebook_inputs,
     output:
-        f"{RESULTS}/notebooks/{{notebook}}.ipynb",
+        "results/{study}/notebooks/{notebook}.ipynb",
     log:
         # Papermill writes here first: a failed notebook stays readable, where a failed output would be deleted.
-        notebook=f"{RESULTS}/logs/notebooks/{{notebook}}.ipynb",
-        text=f"{RESULTS}/logs/notebooks/{{notebook}}.log",
+        notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
+        text="results/{study}/logs/notebooks/{notebook}.log",
     conda:
         "../../envs/notebook.yaml"
     threads: 1
@@ -17,12 +16,10 @@ rule run_notebook:
         mem_mb=2000,
         runtime=60,
     params:
-        study=STUDY.name,
         results=subpath(output[0], ancestor=2),
-        figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
         "papermill {input.notebook:q} {log.notebook:q} --kernel python3 --no-progress-bar"
-        " -r study {params.study:q} -r results {params.results:q} -r figures {params.figures:q} &> {log.text:q}"
+        " -r study {wildcards.study} -r results {params.results:q} -r figures figures/{wildcards.study} &> {log.text:q}"
         " && cp {log.notebook:q} {output:q}"
 
 
@@ -31,9 +28,9 @@ rule notebook_html:
     input:
         rules.run_notebook.output,
     output:
-        f"{RESULTS}/notebooks/{{notebook}}.html",
+        "results/{study}/notebooks/{notebook}.html",
     log:
-        f"{RESULTS}/logs/notebooks/{{notebook}}_html.log",
+        "results/{study}/logs/notebooks/{notebook}_html.log",
     conda:
         "../../envs/notebook.yaml"
     threads: 1

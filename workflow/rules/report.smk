@@ -2,8 +2,8 @@ rule make_report:
     """Write the report: the study's tables, figures and findings in one page."""
     input:
         script=script("make_report.py"),
-        tables=rules.collect_tables.output,
-        figures=every(rules.draw_contact_sheet.output),
+        tables=[*rules.collect_tables.output, *rules.collect_labels.output, *every(STATISTICS)],
+        figures=every([*rules.draw_contact_sheet.output, *rules.draw_contradictions.output]),
         notebooks=every(rules.notebook_html.output),
     output:
         f"{RESULTS}/report.html",

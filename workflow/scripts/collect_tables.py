@@ -4,6 +4,7 @@ import argparse
 
 from semsim.commandline import run
 from semsim.files import write_table
+from semsim.metrics import describe_scales
 from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage
 
 
@@ -11,6 +12,7 @@ def main():
     arguments = parse_arguments()
     metrics = concatenated(arguments.metrics)
     write_table(metrics, arguments.out_metrics)
+    write_table(describe_scales(metrics), arguments.out_scales)
     write_table(rank_leakage(metrics, concatenated(arguments.sets)), arguments.out_leakage)
     write_table(describe_targets(arguments.weights), arguments.out_accuracy)
     write_table(concatenated(arguments.attacks), arguments.out_attacks)
@@ -30,6 +32,7 @@ def parse_arguments():
         parser.add_argument(f"--{name}", required=True, nargs="+", metavar=f"X.{suffix}", help=help_text)
     for name, help_text in (
         ("metrics", "every metric of every reconstruction"),
+        ("scales", "how to read each metric"),
         ("leakage", "target models ranked by each metric"),
         ("accuracy", "target models and their accuracy"),
         ("attacks", "every reconstruction's attack: status, cost, steps, seconds"),

@@ -10,6 +10,7 @@ from semsim.data import load_classes, load_split
 from semsim.errors import SemsimError
 from semsim.files import write_table
 from semsim.seeds import seed_for
+from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
 from semsim.targets.device import choose_device
 from semsim.targets.models import count_parameters, save_target
@@ -28,7 +29,7 @@ def main():
         )
     if "architecture" not in settings:
         raise SemsimError(f"target {arguments.target}: it has no architecture. Set one, for instance convnet.")
-    augmentation = settings.get("augmentation", "none")
+    augmentation = Augmentation(settings.get("augmentation", "none"))
     defence = GradientDefence.from_settings(settings.get("gradient_defence"))
 
     target, curves = train_target(
@@ -49,7 +50,7 @@ def main():
         "dataset": arguments.dataset,
         "target": arguments.target,
         "architecture": settings["architecture"],
-        "augmentation": augmentation,
+        "augmentation": augmentation.name,
         "gradient_defence": str(defence),
         "parameters": count_parameters(target),
         "train_accuracy": last["train_accuracy"],

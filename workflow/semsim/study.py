@@ -31,12 +31,14 @@ class Study:
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, weights
+    name, seed, device, image_size, memory_gib, weights, resamples, labels
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
-    datasets, targets, attacks : tuple of str
+    datasets, targets, attacks, observers : tuple of str
         Names, in the order of the configuration.
+    observer_training : dict
+        How observers are trained.
     results, figures : str
         Folders that the study writes to, relative to the working directory.
 
@@ -62,13 +64,15 @@ class Study:
     def __init__(self, config):
         self._config = completed(config)
         self.name = self._config["study"]
-        for setting in ("seed", "device", "image_size", "memory_gib", "weights"):
+        for setting in ("seed", "device", "image_size", "memory_gib", "weights", "resamples", "labels"):
             setattr(self, setting, self._config[setting])
         mirror = self._config["mirror"] or os.environ.get("SEMSIM_MIRROR")
         self.mirror = Path(mirror).expanduser().absolute() if mirror else None
         self.datasets = tuple(self._config["datasets"])
         self.targets = tuple(self._config["targets"])
         self.attacks = tuple(self._config["attacks"])
+        self.observers = tuple(self._config["observers"])
+        self.observer_training = self._config["observer_training"]
         self.results = f"results/{self.name}"
         self.figures = f"figures/{self.name}"
 
@@ -101,6 +105,10 @@ class Study:
     def _starts_in_closed_form(self, attack):
         settings = {"preset": attack} | self._config["attacks"][attack]
         return settings.get("initialisation", settings["preset"]) == "analytic"
+
+    def observer_settings(self, observer):
+        """Return what an observer is: architecture, width and caution."""
+        return self._config["observers"][observer]
 
     def source(self, dataset):
         """Return what a data set of kind ``folder`` is read from: in the mirror, else below the working directory.
@@ -149,7 +157,7 @@ def read_config(*paths):
 def completed(config):
     """Return a copy of a configuration with entries set to null left out, checked, and with all defaults filled in."""
     config = _with_numbers(config)
-    for section in ("datasets", "targets", "attacks"):
+    for section in ("datasets", "targets", "attacks", "observers"):
         if isinstance(config.get(section), dict):
             config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
     _check(config)

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
@@ -25,18 +26,23 @@ SHA256 = "2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95820"
 
 DATASET, ATTACK, CLASSES = "cifar100", "invertgrad", 100
 
-HIGHER_IS_BETTER = {
-    "mse": False,
-    "psnr": True,
-    "ssim": True,
-    "lpips": False,
-    "dreamsim": False,
-    "retrained_semsim": False,
-}
-"""The metrics of the file, and whether a higher value is a better reconstruction.
+NOT_OURS = "published value; its settings are not documented"
+SCALES = pd.DataFrame(
+    [
+        ("mse", "MSE", "", 0, 1, False, ""),
+        ("psnr", "PSNR", "dB", 0, np.inf, True, ""),
+        ("ssim", "SSIM", "", -1, 1, True, NOT_OURS),
+        ("lpips", "LPIPS", "", 0, np.inf, False, NOT_OURS),
+        ("dreamsim", "DreamSim", "", 0, np.inf, False, NOT_OURS),
+        ("retrained_semsim", "SemSim, retrained", "", 0, np.inf, False, "by a model that was trained after the paper"),
+    ],
+    columns=["metric", "label", "unit", "low", "high", "higher_is_better", "caveat"],
+)
+"""How to read the metrics of the file, as `semsim.metrics.describe_scales` does for those of this project.
 
 `retrained_semsim` is the file's ``semsim``: by a model that whoever published the file trained, not by the paper's.
 """
+HIGHER_IS_BETTER = SCALES.set_index("metric")["higher_is_better"].to_dict()
 
 MODEL = re.compile(
     r"(?P<architecture>ConvNet|ResNet20)(-4)?_200_inversed_(?P<crop>aug|crop)_auglist_(?P<policy>[-+\d]*)_rlabel_False"

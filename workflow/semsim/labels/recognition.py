@@ -25,15 +25,15 @@ def with_truth(labels, images):
     return joined[[*KEYS, "image", "annotator", "kind", "label", "named", "recognised"]]
 
 
-def recognition_rates(answers, by=(*KEYS, "label")):
-    """Return the share of recognised labels, by image or by anything coarser.
+def recognition_rates(answers, by=(*KEYS, "label", "kind")):
+    """Return the share of recognised labels, by image and kind of annotators or by anything coarser.
 
     Parameters
     ----------
     answers : pandas.DataFrame
         From `with_truth`.
     by : sequence of str
-        What a row of the result is about: the keys of an image, or ``["dataset", "target"]`` for a target model.
+        What a row of the result is about: ``["dataset", "target"]``, for instance, for a target model.
 
     Returns
     -------

@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from semsim.errors import SemsimError
 from semsim.files import read_table
@@ -32,8 +31,8 @@ def read_labels(path, images, classes):
         ``labels.csv`` of a campaign.
     images : pandas.DataFrame
         ``images.csv`` of the campaign: image, dataset, target, attack, original, label (the true class).
-    classes : int
-        How many classes an annotator could name.
+    classes : dict of str to int
+        How many classes an annotator could name, by data set.
 
     Returns
     -------
@@ -57,9 +56,9 @@ def check_labels(labels, images, classes, where="labels"):
     labels : pandas.DataFrame
         Columns `COLUMNS`.
     images : pandas.DataFrame
-        A row for each image that may be labelled; its name is in column image.
-    classes : int
-        Labels are -1 to `classes` - 1.
+        A row for each image that may be labelled, with its name in column image and its data set in column dataset.
+    classes : dict of str to int
+        By data set: labels are -1 to this number less 1.
     where : path-like
         The table's place, for messages.
 
@@ -81,10 +80,10 @@ def check_labels(labels, images, classes, where="labels"):
         )
     problems = [*_schema_problems(labels)]
     if not problems:
+        counts = labels["image"].map(images.set_index("image")["dataset"]).map(classes).fillna(max(classes.values()))
+        allowed = ", ".join(f"0 to {count - 1} of {dataset}" for dataset, count in classes.items())
         problems = [
-            *_problem(
-                labels, labels["label"] >= classes, "label", f"unknown class; classes are 0 to {classes - 1}, or -1"
-            ),
+            *_problem(labels, labels["label"] >= counts, "label", f"unknown class; classes are {allowed}, or -1"),
             *_problem(labels, ~labels["image"].isin(images["image"]), "image", "not in images.csv"),
             *_problem(labels, labels.duplicated(["image", "annotator"]), "image", "labelled twice by one annotator"),
         ]
@@ -98,7 +97,7 @@ def check_labels(labels, images, classes, where="labels"):
 
 def _schema_problems(labels):
     """Yield what breaks the schema, checking each distinct value of a column once."""
-    import jsonschema  # slow to import, and only checking needs it
+    import jsonschema  # slow to import, and only checking needs it and the schema
 
     for name, rules in _schema()["properties"].items():
         valid = jsonschema.Draft202012Validator(rules).is_valid
@@ -109,6 +108,8 @@ def _schema_problems(labels):
 
 @functools.cache
 def _schema():
+    import yaml
+
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
+
 from semsim.errors import SemsimError
 
 
@@ -119,6 +121,29 @@ def metrics_at_hand(kind, available):
 def metric_columns(table):
     """Return the metrics that a table has a column of, in order."""
     return [metric for name, metric in METRICS.items() if name in table.columns]
+
+
+def describe_scales(table):
+    """Say how to read each metric that a table has a column of.
+
+    Returns
+    -------
+    pandas.DataFrame
+        metric (the column), label, unit, low and high (bounds), higher_is_better, caveat; in the order of `METRICS`.
+    """
+    rows = [
+        {
+            "metric": metric.name,
+            "label": metric.label,
+            "unit": metric.unit,
+            "low": metric.bounds[0],
+            "high": metric.bounds[1],
+            "higher_is_better": metric.higher_is_better,
+            "caveat": metric.caveat,
+        }
+        for metric in metric_columns(table)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _checking_images(function):

@@ -13,7 +13,7 @@ from semsim.labels.table import CANNOT_TELL
 from semsim.statistics.resampling import draw_counts, percentile_interval
 
 ANSWERS = ("recognised", "named")
-COLUMNS = ["statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
+COLUMNS = ["dataset", "kind", "statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
 
 
 def count_answers(answers, column):
@@ -118,7 +118,7 @@ def describe_agreement(answers, resamples, generator):
     Parameters
     ----------
     answers : pandas.DataFrame
-        From `semsim.labels.with_truth`; annotators of one kind, or they are mixed.
+        From `semsim.labels.with_truth`.
     resamples : int
         How often the originals are drawn anew for the intervals.
     generator : numpy.random.Generator
@@ -126,22 +126,22 @@ def describe_agreement(answers, resamples, generator):
     Returns
     -------
     pandas.DataFrame
-        Columns statistic, answer, annotator, other, value, low, high (95 % interval), count (of images, or of labels
-        for one annotator) and note (why a value is undefined). The statistics:
+        For each data set and kind of annotators: columns dataset, kind, statistic, answer, annotator, other, value,
+        low, high (95 % interval), count (of images, or of labels for one annotator) and note (why a value is
+        undefined). The statistics:
 
         - krippendorff_alpha and fleiss_kappa, of either answer;
         - pairwise_agreement, the share of images about which two annotators say the same, of either answer;
         - of each annotator recognition_rate, cannot_tell_rate, and bias: the annotator's recognition rate less that of
           the others on the same images.
     """
-    originals, names = pd.factorize(pd.MultiIndex.from_frame(answers[["dataset", "original"]]))
-    answers = answers.assign(cluster=originals)
-    weights = draw_counts(len(names), resamples, generator).astype(float)
-    rows = [
-        *_chance_corrected(answers, weights),
-        *_pairwise(answers, weights),
-        *_annotators(answers, weights),
-    ]
+    rows = []
+    for (dataset, kind), group in answers.groupby(["dataset", "kind"], sort=False):
+        clusters, originals = pd.factorize(group["original"])
+        group = group.assign(cluster=clusters)
+        weights = draw_counts(len(originals), resamples, generator).astype(float)
+        described = (*_chance_corrected(group, weights), *_pairwise(group, weights), *_annotators(group, weights))
+        rows += [{"dataset": dataset, "kind": kind} | row for row in described]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -20,7 +20,7 @@ def human_ceiling(answers, resamples, generator):
     Parameters
     ----------
     answers : pandas.DataFrame
-        From `semsim.labels.with_truth`; annotators of one kind, or they are mixed.
+        From `semsim.labels.with_truth`.
     resamples : int
         How often target models and originals are drawn anew for the intervals.
     generator : numpy.random.Generator
@@ -28,11 +28,11 @@ def human_ceiling(answers, resamples, generator):
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, level, statistic, annotator, value, low, high, count and note, as in the table of faithfulness.
-        Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the ceiling.
+        Columns dataset, kind, level, statistic, annotator, value, low, high, count and note, as in the table of
+        faithfulness. Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the ceiling.
     """
     tables = []
-    for dataset, rows in answers.groupby("dataset", sort=False):
+    for (dataset, kind), rows in answers.groupby(["dataset", "kind"], sort=False):
         crossings = list(_crossings(rows))
         draws = draw(crossings[0], resamples, generator)
         described, resampled = [], []
@@ -41,8 +41,8 @@ def human_ceiling(answers, resamples, generator):
             resampled.append(evaluate_levels(x, crossing.rates, *draws))
             described.append(describe_metrics(crossing, {annotator: resampled[-1]}))
         table = pd.concat(described, ignore_index=True).rename(columns={"metric": "annotator"})
-        tables += [each.assign(dataset=dataset) for each in (table, _mean_over_annotators(table, resampled))]
-    return pd.concat(tables, ignore_index=True).set_index("dataset").reset_index()
+        tables += [each.assign(dataset=dataset, kind=kind) for each in (table, _mean_over_annotators(table, resampled))]
+    return pd.concat(tables, ignore_index=True).set_index(["dataset", "kind"]).reset_index()
 
 
 def _crossings(answers):

@@ -8,8 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from semsim.labels.table import KEYS
-from semsim.statistics.faithfulness import GROUP, cross, draw
+from semsim.statistics.faithfulness import GROUP, cross, draw, with_rates
 from semsim.statistics.resampling import percentile_interval
 
 ANNOTATORS = "annotators"
@@ -26,7 +25,7 @@ def count_contradictions(metrics, rates, higher_is_better, resamples, generator,
     metrics : pandas.DataFrame
         dataset, target, attack, original, reference and a column a metric.
     rates : pandas.DataFrame
-        dataset, target, attack, original, recognition_rate.
+        dataset, target, attack, original, kind (of the annotators), recognition_rate.
     higher_is_better : dict of str to bool
         The metrics, and whether a higher value is a better reconstruction.
     resamples : int
@@ -38,13 +37,13 @@ def count_contradictions(metrics, rates, higher_is_better, resamples, generator,
     Returns
     -------
     pandas.DataFrame
-        dataset, reference, metric, other (a metric, or `ANNOTATORS`), value (the share of pairs in opposite order),
-        low, high (95 % interval), pairs (how many both put in an order), tied (how many at least one did not, and which
-        are left out; annotators tie all that they do not clearly separate) and note (why a value is undefined).
+        dataset, kind, reference, metric, other (a metric, or `ANNOTATORS`), value (the share of pairs in opposite
+        order), low, high (95 % interval), pairs (how many both put in an order), tied (how many at least one did not,
+        and which are left out; annotators tie all that they do not clearly separate) and note (why a value is
+        undefined).
     """
-    table = metrics.merge(rates[[*KEYS, "recognition_rate"]], on=KEYS, validate="many_to_one")
     rows = []
-    for keys, group in table.groupby(GROUP, sort=False):
+    for keys, group in with_rates(metrics, rates).groupby(GROUP, sort=False):
         crossing = cross(group, higher_is_better)
         draws = draw(crossing, resamples, generator)
         first, second = np.triu_indices(len(crossing.models), 1)

@@ -20,7 +20,7 @@ from semsim.statistics.association import MAJORITY, evaluate_levels
 from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
 
-GROUP = ["dataset", "reference"]
+GROUP = ["dataset", "kind", "reference"]
 VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high", "faithfulness"]
 VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
 DIFFERENCE_COLUMNS = ["level", "statistic", "metric", "other", "difference", "low", "high", "p", "p_holm"]
@@ -58,13 +58,29 @@ class Draws(NamedTuple):
     originals: np.ndarray
 
 
+def with_rates(metrics, rates):
+    """Join metrics with recognition rates: one row a reconstruction, reference and kind of annotators.
+
+    Raises
+    ------
+    SemsimError
+        If no reconstruction has both.
+    """
+    table = metrics.merge(rates[[*KEYS, "kind", "recognition_rate"]], on=KEYS)
+    if table.empty:
+        raise SemsimError(
+            f"No reconstruction has both metrics and labels. Give tables with the same {', '.join(KEYS)}."
+        )
+    return table
+
+
 def cross(table, metrics):
     """Arrange a table of reconstructions by target model and original.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        target, attack, original, recognition_rate and the metrics: one data set, one reference.
+        target, attack, original, recognition_rate and the metrics: one data set, kind and reference.
     metrics : iterable of str
 
     Returns
@@ -95,7 +111,7 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
     metrics : pandas.DataFrame
         dataset, target, attack, original, reference and a column a metric.
     rates : pandas.DataFrame
-        dataset, target, attack, original, recognition_rate.
+        dataset, target, attack, original, kind (of the annotators), recognition_rate.
     higher_is_better : dict of str to bool
         The metrics, and whether a higher value is a better reconstruction.
     resamples : int
@@ -107,13 +123,13 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
     Returns
     -------
     faithfulness : pandas.DataFrame
-        dataset, reference, level (`LEVELS`), statistic (spearman, kendall, pearson; auc for ``reconstructions``),
+        dataset, kind, reference, level (`LEVELS`), statistic (spearman, kendall, pearson; auc for ``reconstructions``),
         metric, value, low, high (95 % interval), faithfulness (the value turned so that 1 is best: of a metric whose
         lower values are better, -value, or 1 - value for auc), count (of reconstructions that have both numbers),
         null_low, null_high (95 % of the values where metric and recognition have nothing to do with each other) and p
         (of that), for spearman only, and note (why a value is undefined, or what to keep in mind).
     differences : pandas.DataFrame
-        dataset, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
+        dataset, kind, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
         p_holm, which is corrected over the pairs of metrics of one level and statistic.
 
     Raises
@@ -121,11 +137,7 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
     SemsimError
         If no reconstruction has both metrics and labels.
     """
-    table = metrics.merge(rates[[*KEYS, "recognition_rate"]], on=KEYS, validate="many_to_one")
-    if table.empty:
-        raise SemsimError(
-            f"No reconstruction has both metrics and labels. Give tables with the same {', '.join(KEYS)}."
-        )
+    table = with_rates(metrics, rates)
     found, compared = [], []
     for keys, rows in table.groupby(GROUP, sort=False):
         crossing = cross(rows, higher_is_better)

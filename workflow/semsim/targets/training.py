@@ -89,7 +89,7 @@ def train_target(
     classes,
     architecture,
     width=None,
-    augmentation="none",
+    augmentation=None,
     gradient_defence=None,
     recipe=None,
     seed=0,
@@ -106,8 +106,8 @@ def train_target(
         How many classes there are.
     architecture, width
         As in `semsim.targets.models.build_target`.
-    augmentation : str
-        As in `semsim.targets.augmentation.Augmentation`; of the training images only.
+    augmentation : callable, optional
+        Changes the training images of each batch, as `semsim.targets.augmentation.Augmentation` does.
     gradient_defence : GradientDefence, optional
         Changes the gradient of each batch, if its scope includes training.
     recipe : Recipe, optional
@@ -133,7 +133,7 @@ def train_target(
         If there are fewer than two training images, or the training diverges.
     """
     recipe, defence = recipe or Recipe(), gradient_defence or GradientDefence()
-    augment = Augmentation(augmentation)
+    augment = augmentation or Augmentation()
     if len(train[0]) < 2:
         raise SemsimError(f"{description}: {len(train[0])} training image(s). Training needs at least 2.")
     target = _initial_target(architecture, classes, width, train[0], seed_for(seed, "weights"))

@@ -1,0 +1,25 @@
+rule fetch_human_study:
+    """Fetch the published human labels of CIFAR-100 reconstructions, and turn them into the project's tables."""
+    input:
+        script=script("fetch_human_study.py"),
+    output:
+        labels=f"results/{HUMAN_STUDY}/tables/labels.csv",
+        images=f"results/{HUMAN_STUDY}/tables/images.csv",
+        recognition=f"results/{HUMAN_STUDY}/tables/recognition.csv",
+        metrics=f"results/{HUMAN_STUDY}/tables/metrics.csv",
+        scales=f"results/{HUMAN_STUDY}/tables/scales.csv",
+        targets=f"results/{HUMAN_STUDY}/tables/targets.csv",
+    log:
+        f"results/{HUMAN_STUDY}/logs/fetch.log",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        mirror=["--mirror", STUDY.mirror] if STUDY.mirror else [],
+        download=f"results/{HUMAN_STUDY}/download",
+        tables=subpath(output.labels, parent=True),
+    shell:
+        "python {input.script:q} {params.mirror:q} --download {params.download:q} --out {params.tables:q} &> {log:q}"

@@ -1,0 +1,28 @@
+rule collect_labels:
+    """Gather what annotators saw in the reconstructions, and how often they recognised each."""
+    input:
+        script=script("collect_labels.py"),
+        attacks=rules.collect_tables.output.attacks,
+        datasets=rules.collect_tables.output.datasets,
+        given=(
+            [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")]
+            if STUDY.labels
+            else every(rules.ask_observers.output)
+        ),
+    output:
+        labels=f"{RESULTS}/tables/labels.csv",
+        images=f"{RESULTS}/tables/images.csv",
+        recognition=f"{RESULTS}/tables/recognition.csv",
+    log:
+        f"{RESULTS}/logs/labels.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        source=lambda wildcards, input: ["--campaign", STUDY.labels] if STUDY.labels else ["--labels", *input.given],
+    shell:
+        "python {input.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"
+        " --out-labels {output.labels:q} --out-images {output.images:q} --out-recognition {output.recognition:q} &> {log:q}"

@@ -1,0 +1,59 @@
+rule train_observer:
+    """Train a simulated observer on degraded public images of a data set."""
+    input:
+        script=script("train_observer.py"),
+        data=rules.prepare_data.output.images,
+    output:
+        weights=f"{RESULTS}/observers/{{dataset}}/{{observer}}.safetensors",
+        curves=f"{RESULTS}/observers/{{dataset}}/{{observer}}.csv",
+    log:
+        f"{RESULTS}/logs/observers/{{dataset}}/{{observer}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/observers/{{dataset}}/{{observer}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        architecture=lambda wildcards: STUDY.observer_settings(wildcards.observer)["architecture"],
+        width=lambda wildcards: [
+            f"--width={width}" for width in [STUDY.observer_settings(wildcards.observer)["width"]] if width
+        ],
+        training=json.dumps(STUDY.observer_training),
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --data {input.data:q} --dataset {wildcards.dataset} --observer {wildcards.observer}"
+        " --architecture {params.architecture} {params.width} --training {params.training:q}"
+        " --seed {params.seed} --device {params.device} --threads {threads}"
+        " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
+
+
+rule ask_observers:
+    """Ask all simulated observers what they see in the reconstructions of a data set."""
+    input:
+        script=script("ask_observers.py"),
+        observers=expand(rules.train_observer.output.weights, observer=STUDY.observers, allow_missing=True),
+        reconstructions=every_attack(rules.attack_target.output.images),
+        tables=every_attack(rules.attack_target.output.table),
+    output:
+        f"{RESULTS}/labels/{{dataset}}.csv",
+    log:
+        f"{RESULTS}/logs/labels/{{dataset}}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        cautions=json.dumps({name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}),
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --observers {input.observers:q} --cautions {params.cautions:q}"
+        " --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
+        " --device {params.device} --threads {threads} --out {output:q} &> {log:q}"

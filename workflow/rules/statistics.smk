@@ -1,0 +1,88 @@
+# What annotators and metrics have in common, from the tables of the study or from those of the published human study.
+
+
+rule measure_agreement:
+    """Measure how well annotators agree, and how well one of them predicts the others: the ceiling."""
+    input:
+        script=script("measure_agreement.py"),
+        labels="results/{study}/tables/labels.csv",
+        images="results/{study}/tables/images.csv",
+    output:
+        agreement="results/{study}/tables/agreement.csv",
+        ceiling="results/{study}/tables/ceiling.csv",
+    log:
+        "results/{study}/logs/agreement.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --labels {input.labels:q} --images {input.images:q}"
+        " --resamples {params.resamples} --seed {params.seed}"
+        " --out {output.agreement:q} --out-ceiling {output.ceiling:q} &> {log:q}"
+
+
+rule measure_faithfulness:
+    """Measure how faithful each metric is to what annotators recognised, and whether metrics differ in that."""
+    input:
+        script=script("measure_faithfulness.py"),
+        metrics="results/{study}/tables/metrics.csv",
+        recognition="results/{study}/tables/recognition.csv",
+        scales="results/{study}/tables/scales.csv",
+    output:
+        values="results/{study}/tables/faithfulness.csv",
+        differences="results/{study}/tables/faithfulness_differences.csv",
+    log:
+        "results/{study}/logs/faithfulness.log",
+    benchmark:
+        "results/{study}/benchmarks/faithfulness.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        " --resamples {params.resamples} --seed {params.seed}"
+        " --out {output.values:q} --out-differences {output.differences:q} &> {log:q}"
+
+
+rule count_contradictions:
+    """Count how often two metrics, or a metric and the annotators, order two reconstructions differently."""
+    input:
+        script=script("count_contradictions.py"),
+        metrics="results/{study}/tables/metrics.csv",
+        recognition="results/{study}/tables/recognition.csv",
+        scales="results/{study}/tables/scales.csv",
+    output:
+        "results/{study}/tables/contradictions.csv",
+    log:
+        "results/{study}/logs/contradictions.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        " --resamples {params.resamples} --seed {params.seed} --out {output:q} &> {log:q}"
+
+
+STATISTICS = [
+    *rules.measure_agreement.output,
+    *rules.measure_faithfulness.output,
+    *rules.count_contradictions.output,
+]

@@ -1,0 +1,37 @@
+"""Draw the pairs of reconstructions about which a metric and the annotators disagree most, as PNG and PDF."""
+
+import argparse
+
+from semsim.commandline import run
+from semsim.figures.contradiction_pairs import draw_contradictions
+from semsim.figures.style import write_figure
+from semsim.files import read_table
+from semsim.scales import scales_of
+
+
+def main():
+    arguments = parse_arguments()
+    tables = (read_table(path) for path in (arguments.metrics, arguments.recognition))
+    scales = scales_of(read_table(arguments.scales))
+    figure = draw_contradictions(arguments.dataset, arguments.reconstructions, *tables, scales)
+    write_figure(figure, arguments.out_pdf)
+    write_figure(figure, arguments.out_png)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
+    parser.add_argument(
+        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file a target and attack"
+    )
+    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="the table of metrics")
+    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="the recognition rates")
+    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    parser.add_argument("--out-png", required=True, metavar="X.png", help="the picture to write")
+    parser.add_argument("--out-pdf", required=True, metavar="X.pdf", help="the same for print")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

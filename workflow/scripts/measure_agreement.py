@@ -1,0 +1,40 @@
+"""Measure how well annotators agree, and how well one of them predicts the others."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from semsim.commandline import run
+from semsim.files import read_table, write_table
+from semsim.labels import with_truth
+from semsim.seeds import seed_for
+from semsim.statistics.agreement import describe_agreement
+from semsim.statistics.ceiling import human_ceiling
+from semsim.statistics.dawid_skene import estimate_reliability
+
+
+def main():
+    arguments = parse_arguments()
+    answers = with_truth(read_table(arguments.labels), read_table(arguments.images))
+    generator = np.random.default_rng(seed_for(arguments.seed, "agreement"))
+    described = describe_agreement(answers, arguments.resamples, generator)
+    ceiling = human_ceiling(answers, arguments.resamples, generator)
+    write_table(pd.concat([described, estimate_reliability(answers)], ignore_index=True), arguments.out)
+    write_table(ceiling, arguments.out_ceiling)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", required=True, metavar="labels.csv", help="a row a label")
+    parser.add_argument("--images", required=True, metavar="images.csv", help="a row an image, with its true class")
+    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
+    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    parser.add_argument("--out", required=True, metavar="agreement.csv", help="table of agreement to write")
+    parser.add_argument("--out-ceiling", required=True, metavar="ceiling.csv", help="table of the ceiling to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+"""Measure how faithful each metric is to what annotators recognised."""
+
+import argparse
+
+import numpy as np
+
+from semsim.commandline import run
+from semsim.files import read_table, write_table
+from semsim.seeds import seed_for
+from semsim.statistics.faithfulness import measure_faithfulness
+
+
+def main():
+    arguments = parse_arguments()
+    scales = read_table(arguments.scales).set_index("metric")
+    values, differences = measure_faithfulness(
+        read_table(arguments.metrics),
+        read_table(arguments.recognition),
+        scales["higher_is_better"].to_dict(),
+        arguments.resamples,
+        np.random.default_rng(seed_for(arguments.seed, "faithfulness")),
+    )
+    write_table(values, arguments.out)
+    write_table(differences, arguments.out_differences)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
+    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
+    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    parser.add_argument("--out", required=True, metavar="faithfulness.csv", help="table of the metrics to write")
+    parser.add_argument("--out-differences", required=True, metavar="X.csv", help="table of pairs of metrics to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""Train one simulated observer on degraded public images: write its weights and its curves."""
+
+import argparse
+
+import torch
+
+from semsim.commandline import json_object, run
+from semsim.data import load_classes, load_split
+from semsim.files import write_table
+from semsim.observers.degradations import Degradation
+from semsim.seeds import seed_for
+from semsim.targets.device import choose_device
+from semsim.targets.models import save_target
+from semsim.targets.training import Recipe, train_target
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    observer, curves = train_target(
+        train=load_split(arguments.data, "public"),
+        # Never seen by an observer, and attacked: how well it would do if nothing were lost.
+        validation=load_split(arguments.data, "originals"),
+        classes=len(load_classes(arguments.data)),
+        architecture=arguments.architecture,
+        width=arguments.width,
+        augmentation=Degradation(),
+        recipe=Recipe.from_settings(arguments.training),
+        seed=seed_for(arguments.seed, "observer", arguments.dataset, arguments.observer),
+        device=choose_device(arguments.device),
+        description=f"{arguments.dataset}/{arguments.observer}",
+    )
+    accuracy = curves["validation_accuracy"].iloc[-1]
+    save_target(observer, arguments.weights, {"observer": arguments.observer, "validation_accuracy": accuracy})
+    write_table(curves, arguments.curves)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
+    parser.add_argument("--observer", required=True, metavar="NAME", help="the name of the observer")
+    parser.add_argument("--architecture", required=True, metavar="NAME", help="its network, one of the target models'")
+    parser.add_argument("--width", type=int, metavar="N", help="the network's width")
+    parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
+    parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    parser.add_argument("--weights", required=True, metavar="OUT.safetensors", help="the weights to write")
+    parser.add_argument("--curves", required=True, metavar="OUT.csv", help="the losses and accuracies to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,69 @@
+"""Which reconstructions of a study annotators are shown, and the labels that a campaign gave them."""
+
+from pathlib import Path
+
+from semsim.errors import SemsimError
+from semsim.files import read_table
+from semsim.labels.table import KEYS, SHOWN, name_images, read_labels
+
+IMAGE_COLUMNS = ["image", *KEYS, "label"]
+
+
+def shown_images(attacks):
+    """Return the images that annotators may be shown: every reconstruction that did not diverge.
+
+    Parameters
+    ----------
+    attacks : pandas.DataFrame
+        A row a reconstruction, as the attack stage writes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        image (its name), dataset, target, attack, original, label (the true class).
+    """
+    shown = attacks[attacks["status"] != "diverged"].reset_index(drop=True)
+    return shown.assign(image=name_images(shown))[IMAGE_COLUMNS]
+
+
+def read_campaign(folder, images, classes):
+    """Read the labels that a campaign gave to reconstructions of a study.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the campaign: ``images.csv`` and ``labels.csv``, as in annotations/README.md. Its images may have any names.
+    images : pandas.DataFrame
+        The study's images, from `shown_images`.
+    classes : dict of str to int
+        How many classes an annotator could name, by data set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table of labels, with the study's names of the images.
+
+    Raises
+    ------
+    SemsimError
+        If a file is missing or not valid, or the campaign is not about this study: an image that the study does not
+        have, or one of another class.
+    """
+    folder = Path(folder)
+    own = read_table(folder / "images.csv")
+    if missing := set(IMAGE_COLUMNS) - set(own):
+        raise SemsimError(
+            f"{folder / 'images.csv'}: columns {', '.join(sorted(missing))} are missing."
+            f" Write {', '.join(IMAGE_COLUMNS)}."
+        )
+    labels = read_labels(folder / "labels.csv", own, classes)
+    studys_name = name_images(own)
+    known = images.set_index("image")["label"]
+    foreign = studys_name[studys_name.map(known) != own["label"]]
+    if len(foreign):
+        more = f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else ""
+        raise SemsimError(
+            f"{folder / 'images.csv'}: not reconstructions of this study, or with another true class, or diverged here:"
+            f" {', '.join(foreign[:SHOWN])}{more}. Give the study that the campaign was made from."
+        )
+    return labels.assign(image=labels["image"].map(dict(zip(own["image"], studys_name, strict=True))))
