@@ -7,8 +7,16 @@ import pandas as pd
 import torch
 
 from semsim.files import write_arrays, write_table
+from semsim.labels import recognition_rates, shown_images, with_truth
+from semsim.labels.table import COLUMNS
+from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
+from semsim.statistics.agreement import describe_agreement
+from semsim.statistics.ceiling import human_ceiling
+from semsim.statistics.contradictions import count_contradictions
+from semsim.statistics.dawid_skene import estimate_reliability
+from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage
 from semsim.targets.models import build_target, load_target, save_target
 
@@ -42,6 +50,37 @@ def smooth_images(count, seed):
     coarse = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
     fine = torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic").clamp(0, 1)
     return (fine * 255).round().to(torch.uint8).numpy()
+
+
+def label_tables(metrics, attacks):
+    """Return the tables of labels and of the statistics on them, with three simulated observers who see what is clear.
+
+    The third observer can't tell anything about a third of the images.
+    """
+    images = shown_images(attacks)
+    noise = images["attack"].map(ATTACKS) + 0.1 * (images["original"] % 2)
+    given = []
+    for place, patience in enumerate((0.2, 0.45, 0.6)):
+        unsure = (noise > patience) | ((place == 2) & (images["original"] % 3 == 0))
+        given.append(images.assign(annotator=f"observer-{place + 1}", label=images["label"].mask(unsure, -1)))
+    labels = pd.concat(given, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)[COLUMNS]
+    answers = with_truth(labels, images)
+    rates, scales = recognition_rates(answers), describe_scales(metrics)
+    directions = scales.set_index("metric")["higher_is_better"].to_dict()
+    draws = np.random.default_rng(1)
+    values, differences = measure_faithfulness(metrics, rates, directions, 50, draws, permutations=50)
+    agreement = [describe_agreement(answers, 50, draws), estimate_reliability(answers)]
+    return {
+        "labels": labels,
+        "images": images,
+        "recognition": rates,
+        "scales": scales,
+        "agreement": pd.concat(agreement, ignore_index=True),
+        "ceiling": human_ceiling(answers, 50, draws),
+        "faithfulness": values,
+        "faithfulness_differences": differences,
+        "contradictions": count_contradictions(metrics, rates, directions, 50, draws),
+    }
 
 
 def write_reconstructions(folder, reconstructions, table):
@@ -140,5 +179,6 @@ def _write_tables(folder):
         "attacks": concatenated(attacks),
         "datasets": describe_datasets([folder / "data" / f"{dataset}.safetensors" for dataset in DATASETS]),
     }
+    tables |= label_tables(metrics, tables["attacks"])
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")

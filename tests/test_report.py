@@ -13,23 +13,31 @@ from small_study import CLASSES, DATASETS, small_study
 from semsim import findings
 from semsim.errors import SemsimError
 from semsim.figures.contact_sheet import draw_contact_sheet
+from semsim.figures.contradiction_pairs import draw_contradictions
 from semsim.figures.style import save_figure
 from semsim.files import read_table
 from semsim.report.page import render_report
 from semsim.report.results import Results
 from semsim.report.sections import SECTIONS
+from semsim.scales import scales_of
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """The small study's results, with contact sheets among its figures."""
     folder = small_study(tmp_path_factory.getbasetemp())
-    metrics = read_table(folder / "tables" / "metrics.csv")
+    metrics, recognition, scales = (
+        read_table(folder / "tables" / f"{name}.csv") for name in ("metrics", "recognition", "scales")
+    )
+    scales = scales_of(scales)
     for dataset in DATASETS:
         files = sorted((folder / "reconstructions" / dataset).glob("*/*.safetensors"))
-        save_figure(
-            draw_contact_sheet(dataset, CLASSES, files, metrics), folder / "figures" / f"contact_sheet_{dataset}"
-        )
+        figures = {
+            "contact_sheet": draw_contact_sheet(dataset, CLASSES, files, metrics),
+            "contradictions": draw_contradictions(dataset, files, metrics, recognition, scales),
+        }
+        for name, figure in figures.items():
+            save_figure(figure, folder / "figures" / f"{name}_{dataset}")
     return folder
 
 
@@ -167,13 +175,26 @@ def test_the_closest_attack_follows_the_metrics_direction():
     assert findings.spread_findings(metrics, "psnr") == ["No reconstruction has a value of PSNR: all diverged."]
 
 
-@pytest.fixture
-def notebook(house):
-    return json.loads((house / "notebooks" / "01_reconstructions.ipynb").read_text(encoding="utf-8"))
+NOTEBOOKS = {
+    "01_reconstructions": ("accuracy", "attack_status", "psnr", "ssim", "leakage", "references"),
+    "02_annotators": ("recognition_simulated", "agreement_simulated", "pairwise_simulated", "ceiling_simulated"),
+    "03_faithfulness": ("faithfulness_spearman_shapes_simulated", "faithfulness_auc_textures_simulated"),
+    "04_contradictions": ("contradictions", "against_annotators_simulated"),
+}
 
 
-def test_the_notebook_is_kept_without_outputs_and_takes_parameters(notebook):
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+@pytest.fixture(params=NOTEBOOKS)
+def notebook(house, request):
+    path = house / "notebooks" / f"{request.param}.ipynb"
+    return request.param, json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_notebook_is_tested(house):
+    assert {path.stem for path in (house / "notebooks").glob("*.ipynb")} == set(NOTEBOOKS)
+
+
+def test_notebooks_are_kept_without_outputs_and_take_parameters(notebook):
+    cells = [cell for cell in notebook[1]["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
     (parameters,) = (cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
     assert {line.split(" = ")[0] for line in "".join(parameters["source"]).splitlines()} == {
@@ -183,12 +204,13 @@ def test_the_notebook_is_kept_without_outputs_and_takes_parameters(notebook):
     }
 
 
-def test_the_notebook_runs_and_saves_its_figures(notebook, folder):
+def test_notebooks_run_and_save_their_figures(notebook, folder):
+    name, content = notebook
     names = {}
-    for cell in notebook["cells"]:
+    for cell in content["cells"]:
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
         if "parameters" in cell["metadata"].get("tags", []):
             names |= {"study": "small", "results": str(folder), "figures": str(folder / "figures")}
-    for name in ("accuracy", "attack_status", "psnr", "ssim", "leakage", "references"):
-        assert (folder / "figures" / f"{name}.png").is_file() and (folder / "figures" / f"{name}.pdf").is_file()
+    for figure in NOTEBOOKS[name]:
+        assert (folder / "figures" / f"{figure}.png").is_file() and (folder / "figures" / f"{figure}.pdf").is_file()

@@ -6,10 +6,9 @@ import pandas as pd
 import seaborn
 from matplotlib.colors import BoundaryNorm
 
-from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
+from semsim.figures.layout import ROW, legend_above, lines_of_targets
+from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.metrics import METRICS
-
-ROW = 0.26  # inches, of a line in a chart with one line a target model
 
 
 @styled
@@ -26,13 +25,13 @@ def accuracy_chart(accuracy):
     matplotlib.figure.Figure
     """
     series = {"train_accuracy": "training images", "validation_accuracy": "images not trained on"}
-    figure, axes = _lines_of_targets(accuracy, sharex=True)
+    figure, axes = lines_of_targets(accuracy, sharex=True)
     for panel, (_, rows) in zip(axes, accuracy.groupby("dataset", sort=False), strict=True):
         for place, (column, name) in enumerate(series.items()):
             look = {"marker": MARKERS[place], "color": COLOURS[place], "markersize": 5, "linestyle": "none"}
             panel.plot(100 * rows[column], rows["target"], label=name, **look)
         panel.set(xlabel="Accuracy (%)", xlim=(0, 103))
-    _legend_above(figure, axes[0])
+    legend_above(figure, axes[0])
     return figure
 
 
@@ -66,7 +65,7 @@ def status_chart(attacks):
         panel.set(title=dataset, xlabel="Reconstructions (%)", xlim=(0, 100))
         panel.grid(False)
     axes[0].invert_yaxis()
-    _legend_above(figure, axes[0])
+    legend_above(figure, axes[0])
     return figure
 
 
@@ -92,7 +91,7 @@ def distribution_chart(metrics, name, reference="attacked"):
     """
     scored = metrics[metrics["reference"] == reference]
     attacks = list(scored["attack"].unique())
-    figure, axes = _lines_of_targets(scored, height=ROW * max(1, 0.6 * len(attacks)), sharex=True)
+    figure, axes = lines_of_targets(scored, height=ROW * max(1, 0.6 * len(attacks)), sharex=True)
     for panel, (_, rows) in zip(axes, scored.groupby("dataset", sort=False), strict=True):
         seaborn.boxplot(
             rows,
@@ -110,7 +109,7 @@ def distribution_chart(metrics, name, reference="attacked"):
             legend=panel is axes[0],
         )
         panel.set(xlabel=METRICS[name].axis_label, ylabel="")
-    _legend_above(figure, axes[0])
+    legend_above(figure, axes[0])
     return figure
 
 
@@ -183,7 +182,7 @@ def reference_chart(metrics, name="psnr"):
     names = {"attacked": "against what was attacked", "original": "against the original, before augmentation"}
     means = metrics.groupby(["dataset", "target", "reference"])[name].mean().unstack("reference")
     targets = metrics["target"].unique()
-    figure, axes = _lines_of_targets(metrics, sharex=True)
+    figure, axes = lines_of_targets(metrics, sharex=True)
     for panel, dataset in zip(axes, metrics["dataset"].unique(), strict=True):
         values = means.loc[dataset].reindex(targets)
         panel.hlines(range(len(targets)), values["attacked"], values["original"], color=FAINT, linewidth=1)
@@ -198,27 +197,5 @@ def reference_chart(metrics, name="psnr"):
             }
             panel.plot(values[reference], range(len(targets)), label=label, **look)
         panel.set(xlabel=f"Mean {METRICS[name].axis_label}")
-    _legend_above(figure, axes[0])
+    legend_above(figure, axes[0])
     return figure
-
-
-def _lines_of_targets(table, height=ROW, **axes_settings):
-    """Return a figure with a panel a data set and in each a line a target model, in the order of the table."""
-    datasets, targets = table["dataset"].unique(), table["target"].unique()
-    figure, axes = panels(len(datasets), height=0.95 + height * len(targets), sharey=True, **axes_settings)
-    for panel, dataset in zip(axes, datasets, strict=True):
-        panel.set_title(dataset)
-        panel.set_yticks(range(len(targets)), targets)
-        panel.set_ylim(len(targets) - 0.5, -0.5)
-        panel.grid(True, axis="x")
-        panel.grid(False, axis="y")
-        panel.tick_params(length=0)
-    return figure, axes
-
-
-def _legend_above(figure, panel):
-    """Move the entries of a panel's legend to one line above all panels."""
-    handles, labels = panel.get_legend_handles_labels()
-    if panel.get_legend():
-        panel.get_legend().remove()
-    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), labelcolor=INK)

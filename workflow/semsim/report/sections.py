@@ -7,10 +7,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from semsim import findings
-from semsim.figures import charts
+from semsim.figures import agreement_charts, charts, contradiction_charts, faithfulness_charts
 from semsim.metrics import METRICS
 from semsim.report.blocks import Paragraph, Points, Table, chart, picture_of_file
+from semsim.scales import scales_of
 from semsim.tables import GROUP, summarise_attacks
+from semsim.wording import KINDS, STATISTICS, listed, percent
 
 SECTIONS = []
 """Pairs of a title and the function that yields the section's blocks from `Results`."""
@@ -40,8 +42,14 @@ def question(results):
     yield Paragraph(
         f"Here {attacks['attack'].nunique()} attacks reconstruct {len(attacks)} images from {len(models)} target models"
         f" on {attacks['dataset'].nunique()} data sets. Each reconstruction is compared with what was attacked by every"
-        " metric, and the target models are ranked by what they leak."
+        f" metric, and the target models are ranked by what they leak. {_who(results)} say which class each"
+        " reconstruction shows, or that they can't tell, and each metric is held against that."
     )
+
+
+def _who(results):
+    """Return what the annotators of the study are called, as the beginning of a sentence."""
+    return listed([KINDS[kind] for kind in results.table("labels")["kind"].unique()]).capitalize()
 
 
 @section("Data")
@@ -76,7 +84,7 @@ def target_models(results):
         "Accuracy of the target models after training.",
     )
     for column in ("train_accuracy", "validation_accuracy"):
-        accuracy[column] = accuracy[column].map(findings.percent)
+        accuracy[column] = accuracy[column].map(percent)
     accuracy["parameters"] = accuracy["parameters"].map("{:,}".format)
     names = {
         "dataset": "Data set",
@@ -108,7 +116,7 @@ def attacks(results):
         " Diverged: the reconstruction was no longer finite.",
     )
     summary = summarise_attacks(table)
-    summary["true_label"] = summary["true_label"].map(findings.percent)
+    summary["true_label"] = summary["true_label"].map(percent)
     for column in ("initial_cost", "cost", "cost_left"):
         summary[column] = summary[column].map("{:.3g}".format, na_action="ignore").fillna("–")
     names = {
@@ -218,19 +226,106 @@ def references(results):
     yield Points(findings.reference_findings(table))
 
 
+@section("What annotators recognise")
+def annotators(results):
+    """Who labelled, what they recognised and how well they agree."""
+    agreement, recognition, labels = (results.table(name) for name in ("agreement", "recognition", "labels"))
+    yield Paragraph(
+        "Each annotator was shown reconstructions without their originals. A label is recognised if it names the true"
+        " class."
+    )
+    for kind in labels["kind"].unique():
+        if kind == "simulated":
+            yield Paragraph(
+                "Simulated annotators are classifiers that stand in for people. They learnt from degraded images of the"
+                " same classes, never from reconstructions. What follows says how faithful metrics are to them, not to"
+                " people."
+            )
+        recognised, agreed = (table[table["kind"] == kind] for table in (recognition, agreement))
+        yield Points(
+            findings.label_findings(labels[labels["kind"] == kind], recognised) + findings.agreement_findings(agreed)
+        )
+        yield chart(
+            agreement_charts.recognition_chart(recognised),
+            "Recognition rate of each target model and attack, a panel a data set.",
+            f"Share of labels by {KINDS[kind]} that name the true class.",
+        )
+        yield chart(
+            agreement_charts.agreement_chart(agreed),
+            "Krippendorff's alpha and Fleiss' kappa of each data set, with intervals.",
+            f"Agreement of {KINDS[kind]} beyond chance, with 95 % intervals over originals.",
+        )
+
+
+@section("Which metrics say the same")
+def faithfulness(results):
+    """How faithful each metric is to the annotators."""
+    names = ("faithfulness", "faithfulness_differences", "ceiling", "scales")
+    values, differences, ceiling, scales = (results.table(name) for name in names)
+    scales, reference = scales_of(scales), values["reference"].iloc[0]
+    for kind in values["kind"].unique():
+        of_kind, compared, limit = (table[table["kind"] == kind] for table in (values, differences, ceiling))
+        for statistic in ("spearman", "auc"):
+            yield Points(
+                findings.faithfulness_findings(of_kind, compared, limit, scales, statistic, reference),
+            )
+            for dataset in of_kind["dataset"].unique():
+                yield chart(
+                    faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, statistic),
+                    f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
+                    f"{dataset}: faithfulness of each metric to {KINDS[kind]} ({STATISTICS[statistic]}), turned so that"
+                    " 1 is best. Intervals: 95 %, over originals and target models. Dashed: one annotator in place of a"
+                    " metric.",
+                )
+        yield Points(findings.reference_change_findings(of_kind, scales))
+
+
+@section("Where metrics contradict each other, and annotators")
+def contradictions(results):
+    """How often two metrics, or a metric and the annotators, order two reconstructions of one original differently."""
+    table, scales = results.table("contradictions"), scales_of(results.table("scales"))
+    reference = table["reference"].iloc[0]
+    first = table[table["kind"] == table["kind"].iloc[0]]
+    yield Points(findings.contradiction_findings(first, scales, reference))
+    yield chart(
+        contradiction_charts.contradictions_chart(first, scales, reference),
+        "Share of pairs of reconstructions of one original that two metrics put in opposite order.",
+        "Pairs of reconstructions of one original that two metrics put in opposite order.",
+    )
+    for kind in table["kind"].unique():
+        of_kind = table[table["kind"] == kind]
+        yield Points(findings.against_annotators_findings(of_kind, scales, reference))
+        yield chart(
+            contradiction_charts.against_annotators_chart(of_kind, scales),
+            "Share of pairs that each metric orders against the annotators, with intervals.",
+            f"Pairs that {KINDS[kind]} clearly separate and a metric puts in the opposite order.",
+        )
+    for dataset in results.table("datasets")["dataset"]:
+        yield picture_of_file(
+            results.figure(f"contradictions_{dataset}"),
+            f"For each metric the pair of reconstructions of {dataset} about which it contradicts annotators most.",
+            f"{dataset}: for each metric, the pair about which it contradicts annotators most.",
+        )
+
+
 @section("Limits")
 def limits(results):
     """What the numbers cannot say."""
     counts = results.table("attacks").groupby("dataset", sort=False)["original"].nunique()
     smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
     sentences = [
-        "Metrics are not people: a rank here is the rank that a formula gives.",
         f"{smallest} attacked originals. Close ranks can turn with other originals; the ranking has no intervals.",
         "Reconstructions that diverged have no value. A target model on which poor reconstructions diverge instead of"
         " ending badly looks leakier than it is; the table of leakage counts them beside each mean.",
         "Attacks run for as many steps as the study's configuration says: little leakage can also mean that an attack"
         " was stopped early.",
     ]
+    if (results.table("labels")["kind"] == "simulated").any():
+        sentences.insert(
+            0,
+            "Simulated annotators are not people. They fail where small classifiers fail, and may share with a metric"
+            " what people do not: faithfulness to them is a test of the method, not evidence about people.",
+        )
     if "lpips_random_trunk" in results.table("metrics").columns:
         sentences.append(
             "The pretrained weights of LPIPS were not at hand. The random-trunk distance takes its place in the tables"

@@ -1,9 +1,10 @@
-"""What the tables say, in sentences: true of whichever study's numbers they are given."""
+"""What the tables of reconstructions say: accuracy, attacks, metrics, leakage, references."""
 
 import numpy as np
 from scipy import stats
 
 from semsim.metrics import METRICS
+from semsim.wording import percent
 
 
 def accuracy_findings(accuracy):
@@ -155,11 +156,6 @@ def _difference(gain, metric):
 def _with_unit(value, metric):
     """Write a value of a metric with three digits and its unit."""
     return f"{value:.3g}\u00a0{metric.unit}".rstrip()
-
-
-def percent(share):
-    """Write a share of 1 in percent; the number and its sign stay on one line."""
-    return f"{100 * share:.1f}\u00a0%"
 
 
 def _extremes(values):

@@ -1,0 +1,194 @@
+"""Sentences about labels, faithfulness and contradictions, and the charts beside them: true of the tables' numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semsim import findings
+from semsim.figures import agreement_charts, contradiction_charts, faithfulness_charts
+from semsim.figures.contradiction_pairs import most_telling_pair
+from semsim.scales import scales_of
+from semsim.wording import NO_BREAK
+
+SCALES = scales_of(
+    pd.DataFrame(
+        [("psnr", "PSNR", "dB", 0, np.inf, True, ""), ("lpips", "LPIPS", None, 0, 1, False, None)],
+        columns=["metric", "label", "unit", "low", "high", "higher_is_better", "caveat"],
+    )
+)
+GROUP = {"dataset": "shapes", "kind": "human", "reference": "original"}
+
+
+def plain(sentences):
+    """Return sentences with ordinary spaces."""
+    return [sentence.replace(NO_BREAK, " ") for sentence in sentences]
+
+
+def faithfulness_of(*rows, statistic="spearman", level="models"):
+    """Return a table of faithfulness of rows (metric, value, low, high)."""
+    table = pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+    table = table.assign(**GROUP, level=level, statistic=statistic, null_low=-0.3, null_high=0.3, note="")
+    down = table["metric"] == "lpips"
+    top = 1 if statistic == "auc" else 0
+    return table.assign(faithfulness=table["value"].where(~down, top - table["value"]))
+
+
+def differences_of(p_holm, statistic="spearman", level="models"):
+    row = {"level": level, "statistic": statistic, "metric": "psnr", "other": "lpips", "difference": -0.2}
+    return pd.DataFrame([GROUP | row | {"low": -0.5, "high": 0.1, "p": p_holm, "p_holm": p_holm}])
+
+
+def ceiling_of(value, statistic="spearman", level="models"):
+    row = {"level": level, "statistic": statistic, "annotator": "mean", "value": value, "low": value, "high": value}
+    return pd.DataFrame([{"dataset": "shapes", "kind": "human", "count": 1, "note": ""} | row])
+
+
+@pytest.mark.parametrize(
+    ("rows", "p_holm", "limit", "sentence"),
+    [
+        (
+            [("psnr", 0.5, -0.1, 0.8), ("lpips", -0.7, -0.9, -0.2)],
+            0.2,
+            0.95,
+            "On shapes, over target models, LPIPS is most faithful to human annotators (Spearman's ρ 0.70, 95 %"
+            " interval 0.20 to 0.90). It is not distinguishable from PSNR, the second (p = 0.2 after Holm). That is"
+            " below what one annotator reaches (0.95). Not distinguishable from no association: PSNR.",
+        ),
+        (
+            [("psnr", 0.9, 0.8, 0.95), ("lpips", 0.4, 0.2, 0.6)],
+            0.001,
+            0.7,
+            "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 % interval"
+            " 0.80 to 0.95). It is distinguishably better than LPIPS, the second (p = 0.001 after Holm). That is above"
+            " what one annotator reaches (0.70). Against the annotators: LPIPS.",
+        ),
+        (
+            [("psnr", 0.1, -0.3, 0.4)],
+            1,
+            0.2,
+            "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 % interval"
+            " −0.30 to 0.40), which is not distinguishable from no association. That is not distinguishable from what"
+            " one annotator reaches (0.20).",
+        ),
+    ],
+)
+def test_the_best_metric_is_named_with_all_that_can_be_told(rows, p_holm, limit, sentence):
+    tables = faithfulness_of(*rows), differences_of(p_holm), ceiling_of(limit)
+    assert plain(findings.faithfulness_findings(*tables, SCALES, "spearman", "original")) == [sentence]
+
+
+def test_the_area_under_the_curve_is_turned_about_one_half():
+    rows = faithfulness_of(("lpips", 0.3, 0.2, 0.55), statistic="auc", level="reconstructions")
+    tables = rows, differences_of(1, "auc", "reconstructions"), ceiling_of(np.nan, "auc", "reconstructions")
+    (sentence,) = plain(findings.faithfulness_findings(*tables, SCALES, "auc", "original"))
+    assert "curve 0.70, 95 % interval 0.45 to 0.80), which is not distinguishable from no association." in sentence
+    assert "one annotator" not in sentence
+
+
+def test_undefined_faithfulness_is_told_with_its_reason():
+    rows = faithfulness_of(("psnr", np.nan, np.nan, np.nan)).assign(note="fewer than 3 target models")
+    tables = rows, differences_of(np.nan), ceiling_of(np.nan)
+    assert findings.faithfulness_findings(*tables, SCALES, "spearman", "original") == [
+        "On shapes, over target models, faithfulness is undefined (fewer than 3 target models)."
+    ]
+    assert faithfulness_charts.faithfulness_chart(rows, ceiling_of(np.nan), SCALES, "shapes", "spearman").axes
+
+
+def test_references_are_compared_where_there_are_two():
+    one = faithfulness_of(("psnr", 0.5, 0.1, 0.8), ("lpips", -0.7, -0.9, -0.2))
+    assert findings.reference_change_findings(one, SCALES) == []
+    other = faithfulness_of(("psnr", 0.9, 0.1, 1), ("lpips", -0.4, -0.9, -0.2)).assign(reference="attacked")
+    (sentence,) = findings.reference_change_findings(pd.concat([one, other]), SCALES)
+    assert sentence.endswith("by: PSNR +0.40, LPIPS −0.30.")
+
+
+def contradictions_of(*rows):
+    columns = ["metric", "other", "value", "low", "high", "pairs"]
+    return pd.DataFrame(rows, columns=columns).assign(**GROUP, tied=0, note="")
+
+
+def test_contradictions_name_the_metrics_and_the_coin():
+    table = contradictions_of(
+        ("psnr", "lpips", 0.25, 0.2, 0.3, 40),
+        ("psnr", "annotators", 0.45, 0.35, 0.55, 1200),
+        ("lpips", "annotators", 0.1, 0.05, 0.2, 1100),
+    )
+    (between,) = plain(findings.contradiction_findings(table, SCALES, "original"))
+    assert (
+        between == "On shapes, PSNR and LPIPS order 25.0 % (95 % interval 20.0 % to 30.0 %) of the pairs differently."
+    )
+    (against,) = plain(findings.against_annotators_findings(table, SCALES, "original"))
+    assert "clearly separate up to 1,200 pairs" in against
+    assert "LPIPS orders 10.0 % (95 % interval 5.0 % to 20.0 %) of them the other way round, the fewest" in against
+    assert against.endswith("Not distinguishable from tossing a coin: PSNR.")
+    for chart in (
+        contradiction_charts.contradictions_chart(table, SCALES, "original"),
+        contradiction_charts.against_annotators_chart(table, SCALES),
+    ):
+        assert chart.axes[0].get_title(loc="left") == "shapes"
+    none = contradictions_of(("psnr", "annotators", np.nan, np.nan, np.nan, 0))
+    assert findings.against_annotators_findings(none, SCALES, "original") == [
+        "On shapes, human annotators clearly separate no pair of reconstructions."
+    ]
+
+
+def test_labels_and_recognition_are_counted():
+    labels = pd.DataFrame(
+        {"image": list("aabb"), "annotator": list("xyxy"), "kind": "simulated", "label": [1, -1, 2, 2]}
+    )
+    rates = pd.DataFrame({"dataset": "shapes", "target": ["m", "n"], "labels": 2, "recognition_rate": [0.5, 1.0]})
+    counted, by_target = plain(findings.label_findings(labels, rates))
+    assert counted.startswith("2 simulated annotators gave 4 labels to 2 reconstructions; 25.0 % of the labels")
+    assert "from 50.0 % (m) to 100.0 % (n)" in by_target
+    alone, same = plain(findings.label_findings(labels[labels["annotator"] == "x"], rates.assign(recognition_rate=0)))
+    assert alone.startswith("1 simulated annotator gave 2 labels") and "0.0 % of each target model" in same
+
+
+def agreement_of(annotators, dataset="shapes"):
+    """Return a table of agreement in which the second annotator is biased."""
+    rows = [("krippendorff_alpha", answer, None, None, 0.5, 0.4, 0.6) for answer in ("recognised", "named")]
+    rows += [("fleiss_kappa", answer, None, None, np.nan, np.nan, np.nan) for answer in ("recognised", "named")]
+    names = [f"annotator-{place}" for place in range(1, annotators + 1)]
+    for place, name in enumerate(names):
+        rows += [("recognition_rate", None, name, None, 0.5 + 0.01 * place, 0.4, 0.6)]
+        rows += [("bias", None, name, None, 0.1 * (place == 1), 0.05 * (place == 1) - 0.01, 0.2)]
+        rows += [
+            ("pairwise_agreement", a, name, b, 0.7, 0.6, 0.8)
+            for a in ("recognised", "named")
+            for b in names[place + 1 :]
+        ]
+    columns = ["statistic", "answer", "annotator", "other", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).assign(dataset=dataset, kind="human", count=9, note="")
+
+
+def test_biased_annotators_are_named():
+    (sentence,) = plain(findings.annotator_findings(agreement_of(3)))
+    assert sentence == (
+        "On shapes, single annotators recognise 50.0 % (annotator-1) to 52.0 % (annotator-3); recognise distinguishably"
+        " more or less than the others: annotator-2."
+    )
+    (sentence,) = plain(findings.annotator_findings(agreement_of(1)))
+    assert sentence.endswith("nobody's recognition rate is distinguishable from that of the others.")
+
+
+@pytest.mark.parametrize("annotators", [2, 50])
+def test_charts_of_annotators_draw_few_and_many(annotators):
+    table = pd.concat([agreement_of(annotators), agreement_of(annotators, "textures")])
+    assert len(agreement_charts.annotators_chart(table).axes) == 2
+    labels = [text.get_text() for text in agreement_charts.agreement_chart(table).axes[0].get_yticklabels()]
+    assert labels[0] == "Krippendorff's α, recognised or not" and len(labels) == 4
+    figure = agreement_charts.pairwise_chart(table)
+    assert "shapes: class named" in [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def test_the_most_telling_pair_is_the_one_whose_ranks_are_furthest_apart():
+    keys = {"target": list("abab"), "attack": "dlg", "original": [0, 0, 1, 1]}
+    table = pd.DataFrame(keys | {"recognition_rate": [1.0, 0.2, 1.0, 0.0], "psnr": [20.0, 22, 9, 30]})
+    recognised, preferred = most_telling_pair(table, "psnr", SCALES["psnr"])
+    assert (recognised["target"], recognised["original"]) == ("a", 1) and preferred["psnr"] == 30
+    down = table.rename(columns={"psnr": "lpips"}).assign(lpips=-table["psnr"])
+    assert most_telling_pair(down, "lpips", SCALES["lpips"])[1]["lpips"] == -30
+    agreeing = table.assign(psnr=table["recognition_rate"])
+    assert most_telling_pair(agreeing, "psnr", SCALES["psnr"]) is None
+    unclear = table.assign(recognition_rate=[0.6, 0.2, 0.6, 0.2])
+    assert most_telling_pair(unclear, "psnr", SCALES["psnr"]) is None

@@ -1,0 +1,203 @@
+"""Charts of annotators of one kind: what they recognise, and how well they agree."""
+
+import re
+
+from semsim.figures.layout import draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
+from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
+from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
+from semsim.statistics.agreement import ANSWERS
+from semsim.statistics.ceiling import EVERYONE
+from semsim.wording import LEVELS, STATISTICS, kind_of
+
+ANSWER_NAMES = {"recognised": "recognised or not", "named": "class named"}
+CHANCE_CORRECTED = {"krippendorff_alpha": "Krippendorff's α", "fleiss_kappa": "Fleiss' κ"}
+OF_ANNOTATOR = {
+    "recognition_rate": "Recognised (%)",
+    "cannot_tell_rate": "“Can't tell” (%)",
+    "bias": "Bias (percentage points)",
+    "dawid_skene_accuracy": "Dawid-Skene accuracy (%)",
+}
+
+
+@styled
+def recognition_chart(recognition):
+    """Draw what share of the labels of each target model's reconstructions names the true class, attack by attack.
+
+    Parameters
+    ----------
+    recognition : pandas.DataFrame
+        The table of recognition rates, of annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    targets, attacks = (list(recognition[name].unique()) for name in ("target", "attack"))
+    recognised = recognition.assign(recognised=recognition["recognition_rate"] * recognition["labels"])
+    sums = recognised.groupby(["dataset", "target", "attack"])[["recognised", "labels"]].sum()
+    rates = (100 * sums["recognised"] / sums["labels"]).unstack("attack")
+    figure, axes = lines_of_targets(recognition, sharex=True)
+    for panel, dataset in zip(axes, recognition["dataset"].unique(), strict=True):
+        for place, attack in enumerate(attacks):
+            values = rates.loc[dataset].reindex(targets)[attack]
+            panel.plot(values, range(len(targets)), linestyle="none", label=attack, **_look(place))
+        panel.set(xlim=(-3, 103))
+    figure.supxlabel(f"Labels by {kind_of(recognition)} that name the true class (%)", size=8)
+    if len(attacks) > 1:
+        legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def agreement_chart(agreement):
+    """Draw agreement beyond chance, Krippendorff's alpha and Fleiss' kappa, with 95 % intervals.
+
+    Parameters
+    ----------
+    agreement : pandas.DataFrame
+        The table of agreement, of annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    lines = {
+        (statistic, answer): f"{label}, {ANSWER_NAMES[answer]}"
+        for answer in ANSWERS
+        for statistic, label in CHANCE_CORRECTED.items()
+    }
+    rows = agreement[agreement["statistic"].isin(CHANCE_CORRECTED)]
+    figure, (panel,) = panels(1, height=1 + 0.3 * len(lines))
+    name_lines(panel, list(lines.values()))
+    _draw_datasets(panel, rows, {line: place for place, line in enumerate(lines)}, ["statistic", "answer"])
+    panel.axvline(0, color=FAINT, linewidth=0.8)
+    low = min(0, rows[["low", "value"]].min(axis=None))
+    panel.set(xlim=(1.05 * low - 0.03, 1.03))
+    panel.set_xlabel(f"Agreement of {kind_of(agreement)} (0: what chance gives, 1: full)")
+    _legend_of_datasets(figure, panel, rows)
+    return figure
+
+
+@styled
+def pairwise_chart(agreement):
+    """Draw how often each pair of annotators gives the same answer about the same reconstruction.
+
+    Parameters
+    ----------
+    agreement : pandas.DataFrame
+        The table of agreement, of annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = agreement[agreement["statistic"] == "pairwise_agreement"]
+    datasets, names = list(rows["dataset"].unique()), _in_order([*rows["annotator"], *rows["other"]])
+    figure, axes = triangles(len(datasets) * len(ANSWERS), names, columns=len(ANSWERS))
+    for panel, (dataset, answer) in zip(axes, [(d, a) for d in datasets for a in ANSWERS], strict=True):
+        pairs = rows[(rows["dataset"] == dataset) & (rows["answer"] == answer)]
+        shares = 100 * matrix_of_pairs(pairs, names, "value", ("other", "annotator"))
+        mesh = draw_triangle(panel, shares, names, "{:.0f}".format, RANKS, (0, 100))
+        panel.set_title(f"{dataset}: {ANSWER_NAMES[answer]}")
+    scale = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=30, pad=0.02)
+    scale.set_label(f"Same answer by two\n{kind_of(agreement)} (%)")
+    scale.outline.set_visible(False)
+    return figure
+
+
+@styled
+def annotators_chart(agreement):
+    """Draw each annotator's recognition rate, rate of “can't tell”, bias and accuracy by Dawid and Skene's model.
+
+    Parameters
+    ----------
+    agreement : pandas.DataFrame
+        The table of agreement, of annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = agreement[agreement["statistic"].isin(OF_ANNOTATOR)]
+    rows = rows.assign(**{column: 100 * rows[column] for column in ("value", "low", "high")})
+    shown = [statistic for statistic in OF_ANNOTATOR if statistic in set(rows["statistic"])]
+    names, datasets = _in_order(rows["annotator"]), rows["dataset"].nunique()
+    height = row_height(len(names)) * (1 + 0.3 * (datasets - 1))
+    figure, axes = panels(len(shown), height=1.1 + height * len(names), columns=len(shown), sharey=True)
+    for panel, statistic in zip(axes, shown, strict=True):
+        name_lines(panel, names)
+        of_statistic = rows[rows["statistic"] == statistic]
+        _draw_datasets(panel, of_statistic, {(name,): place for place, name in enumerate(names)}, ["annotator"])
+        panel.set_xlabel(OF_ANNOTATOR[statistic])
+        if statistic == "bias":
+            panel.axvline(0, color=FAINT, linewidth=0.8)
+        else:
+            panel.set_xlim(-3, 103)
+    figure.supylabel(kind_of(agreement).capitalize(), size=8)
+    _legend_of_datasets(figure, axes[0], rows)
+    return figure
+
+
+@styled
+def ceiling_chart(ceiling):
+    """Draw how well one annotator predicts the others, at each level: the mean, and each annotator as a faint mark.
+
+    Parameters
+    ----------
+    ceiling : pandas.DataFrame
+        The table of the ceiling, of annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    statistics = [name for name in STATISTICS if name in set(ceiling["statistic"])]
+    datasets = list(ceiling["dataset"].unique())
+    height = 0.3 + 0.14 * len(datasets)
+    figure, axes = panels(len(statistics), height=1.1 + height * len(LEVELS), columns=2, sharey=True)
+    for panel, statistic in zip(axes, statistics, strict=True):
+        rows = ceiling[ceiling["statistic"] == statistic]
+        lines = {(level,): place for place, level in enumerate(LEVELS)}
+        name_lines(panel, [label.capitalize() for label in LEVELS.values()])
+        singles = rows[rows["annotator"] != EVERYONE]
+        for dataset, shift in zip(datasets, offsets(len(datasets)), strict=True):
+            of_dataset = singles[singles["dataset"] == dataset]
+            places = [lines[(level,)] + shift for level in of_dataset["level"]]
+            panel.plot(of_dataset["value"], places, "|", color=FAINT, markersize=7, markeredgewidth=0.8, zorder=1)
+        _draw_datasets(panel, rows[rows["annotator"] == EVERYONE], lines, ["level"], datasets)
+        nothing = 0.5 if statistic == "auc" else 0
+        panel.axvline(nothing, color=FAINT, linewidth=0.8)
+        panel.set(xlim=(min(nothing, rows[["low", "value"]].min(axis=None)) - 0.04, 1.03))
+        panel.set_xlabel(f"{STATISTICS[statistic][0].upper()}{STATISTICS[statistic][1:]}")
+    figure.supxlabel(f"How well one annotator predicts the recognition rate by the others ({kind_of(ceiling)})", size=8)
+    _legend_of_datasets(figure, axes[0], ceiling)
+    return figure
+
+
+def _draw_datasets(panel, rows, lines, keys, datasets=None):
+    """Draw estimates on the lines that their keys name, a data set beside the other."""
+    datasets = list(rows["dataset"].unique()) if datasets is None else datasets
+    for number, (dataset, shift) in enumerate(zip(datasets, offsets(len(datasets)), strict=True)):
+        of_dataset = rows[rows["dataset"] == dataset]
+        places = [lines[tuple(key)] + shift for key in of_dataset[keys].to_numpy()]
+        estimates = (of_dataset[column] for column in ("value", "low", "high"))
+        draw_estimates(panel, *estimates, places, label=dataset, **_look(number))
+
+
+def _legend_of_datasets(figure, panel, rows):
+    """Name the data sets: in a legend, or as the title where there is one."""
+    if rows["dataset"].nunique() > 1:
+        legend_above(figure, panel)
+    else:
+        panel.set_title(rows["dataset"].iloc[0])
+
+
+def _look(number):
+    """Return how the marks of the data set or attack of a number look."""
+    place = number % len(COLOURS)
+    return {"marker": MARKERS[place], "color": COLOURS[place], "markersize": 4.5}
+
+
+def _in_order(names):
+    """Sort distinct names, observer-2 before observer-10."""
+    return sorted(set(names), key=lambda name: [part.zfill(9) for part in re.split(r"(\d+)", name)])

@@ -1,0 +1,71 @@
+"""Charts of contradictions: how often two metrics, or a metric and the annotators, order a pair differently."""
+
+from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
+from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
+from semsim.statistics.contradictions import ANNOTATORS
+from semsim.wording import REFERENCES, kind_of
+
+
+@styled
+def contradictions_chart(contradictions, scales, reference):
+    """Draw in what share of the pairs of reconstructions two metrics contradict each other, a panel a data set.
+
+    Parameters
+    ----------
+    contradictions : pandas.DataFrame
+        The table of contradictions, of annotators of one kind.
+    scales : semsim.scales.Scales
+    reference : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] != ANNOTATORS)]
+    names = scales.among([*rows["metric"], *rows["other"]])
+    labels, datasets = [scales[name].label for name in names], list(rows["dataset"].unique())
+    figure, axes = triangles(len(datasets), labels)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        shares = matrix_of_pairs(rows[rows["dataset"] == dataset], names, "value", ("other", "metric"))
+        mesh = draw_triangle(panel, 100 * shares, labels, "{:.0f}".format, RANKS, (0, 50))
+        panel.set_title(dataset)
+    scale = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=30, pad=0.02, extend="max")
+    scale.set_label("Pairs in opposite order (%)")
+    scale.outline.set_visible(False)
+    return figure
+
+
+@styled
+def against_annotators_chart(contradictions, scales):
+    """Draw in what share of the pairs that annotators clearly separate each metric puts them in the opposite order.
+
+    Parameters
+    ----------
+    contradictions : pandas.DataFrame
+        The table of contradictions, of annotators of one kind.
+    scales : semsim.scales.Scales
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = contradictions[contradictions["other"] == ANNOTATORS]
+    names, datasets = scales.among(rows["metric"]), list(rows["dataset"].unique())
+    references = [name for name in REFERENCES if name in set(rows["reference"])]
+    height = row_height(len(names)) * (1 + 0.35 * (len(references) - 1))
+    figure, axes = panels(len(datasets), height=1.2 + height * len(names), sharey=True, sharex=True)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        name_lines(panel, [scales[name].label for name in names])
+        panel.set_title(dataset)
+        panel.axvline(50, color=FAINT, linewidth=0.8)
+        for number, (reference, shift) in enumerate(zip(references, offsets(len(references), 0.4), strict=True)):
+            chosen = rows[(rows["dataset"] == dataset) & (rows["reference"] == reference)]
+            places = [names.index(name) + shift for name in chosen["metric"]]
+            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
+            estimates = (100 * chosen[column] for column in ("value", "low", "high"))
+            draw_estimates(panel, *estimates, places, label=REFERENCES[reference], **look)
+        panel.set_xlim(left=0)
+    figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; 50: a coin)", size=8)
+    legend_above(figure, axes[0])
+    return figure

@@ -1,0 +1,112 @@
+"""The most telling contradictions: two reconstructions that a metric and the annotators order differently."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from semsim.figures.style import styled
+from semsim.files import read_arrays, read_metadata
+from semsim.labels.table import KEYS
+from semsim.statistics.contradictions import CLEAR_GAP
+from semsim.wording import decimal, kind_of, percent
+
+CELL, SMALL = 1.15, 5.5  # inches of an image, points of the numbers under it
+LINE = 0.1  # inches of a line of numbers
+PAIR = ["target", "attack", "original"]
+
+
+@styled
+def draw_contradictions(dataset, paths, metrics, recognition, scales, reference="attacked"):
+    """Draw, for each metric, the pair of reconstructions about which it contradicts the annotators most.
+
+    Parameters
+    ----------
+    dataset : str
+    paths : list of path-like
+        Reconstructions of this data set (safetensors files).
+    metrics, recognition : pandas.DataFrame
+        The tables of metrics, and of recognition rates by annotators of one kind.
+    scales : semsim.scales.Scales
+    reference : str
+        What the metrics compare with.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The attacked image, the reconstruction that annotators recognise and the metric puts behind, and the one that
+        they do not recognise and it puts in front; all numbers under them. Metrics that contradict annotators about no
+        pair are left out.
+    """
+    chosen = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == reference)]
+    kind = kind_of(recognition)
+    table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
+    names = [name for name in scales if name in table]
+    pairs = {name: pair for name in names if (pair := most_telling_pair(table, name, scales[name])) is not None}
+    if not pairs:
+        figure = Figure(figsize=(7.2, 0.8))
+        text = f"{dataset}: no metric orders a pair against the {kind}, of those that they clearly separate."
+        figure.text(0.02, 0.5, text, size=8, va="center")
+        return figure
+    images = {(about["target"], about["attack"]): read_arrays(path) for path in paths if (about := read_metadata(path))}
+    height = 0.55 + len(pairs) * (CELL + 0.3 + LINE * (len(names) + 2))
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    figure.suptitle(f"{dataset}: where a metric contradicts {kind} most", size=9, weight="bold", x=0.01, ha="left")
+    rows = figure.subfigures(len(pairs), 1, squeeze=False)[:, 0]
+    for row, (name, (recognised, preferred)) in zip(rows, pairs.items(), strict=True):
+        row.suptitle(f"By {scales[name].label}", size=8, x=0.01, ha="left")
+        axes = row.subplots(1, 3)
+        of_original = images[recognised["target"], recognised["attack"]]
+        _show(axes[0], of_original[reference][recognised["original"]], "what was attacked", [])
+        for panel, shown, title in (
+            (axes[1], recognised, f"recognised by {kind}"),
+            (axes[2], preferred, f"closer by {scales[name].label}"),
+        ):
+            image = images[shown["target"], shown["attack"]]["reconstruction"][shown["original"]]
+            lines = [f"{shown['target']}, {shown['attack']}", f"recognised {percent(shown['recognition_rate'])}"]
+            _show(panel, image, title, lines + [f"{scales[each].label} {_written(shown[each])}" for each in names])
+    return figure
+
+
+def most_telling_pair(table, name, scale):
+    """Find two reconstructions of one original that annotators clearly separate and a metric orders the other way.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        target, attack, original, recognition_rate, and the metric: one data set, reference and kind.
+    name : str
+        The metric's column.
+    scale : semsim.scales.Scale
+
+    Returns
+    -------
+    tuple of dict, or None
+        The rows of the one that annotators recognise and of the one that the metric prefers. Of all such pairs, the one
+        whose ranks by the metric, among all reconstructions, are furthest apart.
+    """
+    known = table.dropna(subset=name).sort_values(PAIR).reset_index(drop=True)
+    ranks = known[name].rank(pct=True, ascending=scale.higher_is_better)
+    best, found = 0, None
+    for _, group in known.groupby("original"):
+        rates, places = group["recognition_rate"].to_numpy(), ranks[group.index].to_numpy()
+        separated = rates[:, None] - rates >= CLEAR_GAP - 1e-9
+        gaps = np.where(separated, places - places[:, None], 0)
+        first, second = np.unravel_index(gaps.argmax(), gaps.shape)
+        if gaps[first, second] > best:
+            best = gaps[first, second]
+            found = tuple(group.iloc[place].to_dict() for place in (first, second))
+    return found
+
+
+def _show(panel, image, title, lines):
+    """Show an image with a title above and lines under it."""
+    panel.imshow(image.transpose(1, 2, 0), interpolation="nearest")
+    panel.set_title(title, size=7, weight="normal", loc="center")
+    panel.set_xlabel("\n".join(lines), size=SMALL, linespacing=1.15)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.grid(False)
+
+
+def _written(value):
+    """Write a value of a metric."""
+    return "–" if np.isnan(value) else decimal(value) if abs(value) >= 0.1 else f"{value:.3g}"

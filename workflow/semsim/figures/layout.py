@@ -1,0 +1,87 @@
+"""What charts have in common: lines with names, intervals, triangles of pairs, and the legend above."""
+
+import textwrap
+
+import numpy as np
+
+from semsim.figures.style import INK, panels
+
+ROW = 0.26  # inches, of a line in a chart
+TIGHT_ROW = 0.15  # the same where there are many
+FEW_LINES = 24
+LETTER = 0.066  # inches, of an average letter of labels
+
+
+def row_height(lines):
+    """Return the inches of each of `lines` lines: fewer where so many would not fit a page."""
+    return float(np.interp(lines, (FEW_LINES, 2 * FEW_LINES), (ROW, TIGHT_ROW)))
+
+
+def lines_of_targets(table, height=None, **axes_settings):
+    """Return a figure with a panel a data set and in each a line a target model, in the order of the table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With columns dataset and target.
+    height : float, optional
+        Of a line, in inches.
+    **axes_settings
+        For `panels`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+    """
+    datasets, targets = table["dataset"].unique(), table["target"].unique()
+    height = height or row_height(len(targets))
+    figure, axes = panels(len(datasets), height=0.95 + height * len(targets), sharey=True, **axes_settings)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        panel.set_title(dataset)
+        name_lines(panel, targets)
+    return figure, axes
+
+
+def name_lines(panel, names):
+    """Give a panel a line for each name, the first at the top, and a grid across them."""
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.5, -0.5)
+    panel.grid(True, axis="x")
+    panel.grid(False, axis="y")
+    panel.tick_params(length=0)
+
+
+def offsets(count, spread=0.5):
+    """Return where `count` things stand on one line: distances from its middle."""
+    return np.linspace(-spread / 2, spread / 2, count) if count > 1 else np.zeros(1)
+
+
+def draw_estimates(panel, values, lows, highs, places, **look):
+    """Draw values with their intervals, each at its place on the vertical axis; what is NaN is left out.
+
+    Parameters
+    ----------
+    panel : matplotlib.axes.Axes
+    values, lows, highs, places : array-like
+        Shape [n].
+    **look
+        For `matplotlib.axes.Axes.plot`; `label` and `color` among them.
+    """
+    panel.hlines(places, lows, highs, color=look["color"], linewidth=1.1)
+    panel.plot(values, places, linestyle="none", **look)
+
+
+def legend_above(figure, panel):
+    """Move the entries of a panel's legend above all panels, in as few lines as fit."""
+    handles, labels = panel.get_legend_handles_labels()
+    if panel.get_legend():
+        panel.get_legend().remove()
+    widest = max(map(len, labels)) * LETTER + 0.5
+    columns = min(len(labels), max(1, int(figure.get_figwidth() / widest)))
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, labelcolor=INK)
+
+
+def wrapped(label, width=16):
+    """Break a label into lines of at most `width` letters, where its words allow that."""
+    return textwrap.fill(label, width)

@@ -1,0 +1,28 @@
+"""What the tables say, in sentences: true of whichever study's numbers they are given."""
+
+from semsim.findings.agreement import agreement_findings, annotator_findings, ceiling_findings, label_findings
+from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
+from semsim.findings.faithfulness import faithfulness_findings, reference_change_findings
+from semsim.findings.reconstructions import (
+    accuracy_findings,
+    attack_findings,
+    leakage_findings,
+    reference_findings,
+    spread_findings,
+)
+
+__all__ = [
+    "accuracy_findings",
+    "against_annotators_findings",
+    "agreement_findings",
+    "annotator_findings",
+    "attack_findings",
+    "ceiling_findings",
+    "contradiction_findings",
+    "faithfulness_findings",
+    "label_findings",
+    "leakage_findings",
+    "reference_change_findings",
+    "reference_findings",
+    "spread_findings",
+]

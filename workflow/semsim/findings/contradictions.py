@@ -1,0 +1,75 @@
+"""What the table of contradictions says: how often metrics contradict each other, and the annotators."""
+
+from semsim.statistics.contradictions import ANNOTATORS
+from semsim.wording import counted, interval, kind_of, percent
+
+
+def contradiction_findings(contradictions, scales, reference):
+    """Say, for each data set, which two metrics contradict each other most, and which least.
+
+    Parameters
+    ----------
+    contradictions : pandas.DataFrame
+        The table of contradictions, of annotators of one kind.
+    scales : semsim.scales.Scales
+    reference : str
+        What reconstructions were compared with.
+
+    Returns
+    -------
+    list of str
+    """
+    rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] != ANNOTATORS)]
+    sentences = []
+    for dataset, group in rows.dropna(subset="value").groupby("dataset", sort=False):
+        most, least = group.loc[group["value"].idxmax()], group.loc[group["value"].idxmin()]
+        sentence = f"On {dataset}, {_pair(most, scales)} order {_share(most)} of the pairs differently"
+        if len(group) > 1:
+            sentence += f", more than any other two metrics; {_pair(least, scales)} differ least ({_share(least)})"
+        sentences.append(f"{sentence}.")
+    return sentences
+
+
+def against_annotators_findings(contradictions, scales, reference):
+    """Say, for each data set, which metric orders pairs against the annotators most and least often.
+
+    Parameters
+    ----------
+    contradictions : pandas.DataFrame
+        The table of contradictions, of annotators of one kind.
+    scales : semsim.scales.Scales
+    reference : str
+        What reconstructions were compared with.
+
+    Returns
+    -------
+    list of str
+    """
+    rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] == ANNOTATORS)]
+    sentences = []
+    for dataset, group in rows.groupby("dataset", sort=False):
+        known = group.dropna(subset="value")
+        if known.empty:
+            sentences.append(f"On {dataset}, {kind_of(group)} clearly separate no pair of reconstructions.")
+            continue
+        best, worst = known.loc[known["value"].idxmin()], known.loc[known["value"].idxmax()]
+        sentence = (
+            f"On {dataset}, {kind_of(group)} clearly separate up to {counted(int(known['pairs'].max()), 'pairs')}"
+            f" of reconstructions of one original. {scales[best['metric']].label} orders {_share(best)} of them the"
+            " other way round"
+        )
+        if len(known) > 1:
+            sentence += f", the fewest; {scales[worst['metric']].label} {_share(worst)}, the most"
+        at_chance = [scales[row["metric"]].label for _, row in known.iterrows() if row["low"] <= 0.5 <= row["high"]]
+        if at_chance:
+            sentence += f". Not distinguishable from tossing a coin: {', '.join(at_chance)}"
+        sentences.append(f"{sentence}.")
+    return sentences
+
+
+def _pair(row, scales):
+    return f"{scales[row['metric']].label} and {scales[row['other']].label}"
+
+
+def _share(row):
+    return f"{percent(row['value'])} ({interval(row['low'], row['high'], percent)})"

@@ -1,0 +1,86 @@
+"""The words for what tables name in short, and how numbers are written in sentences and figures."""
+
+KINDS = {
+    "human": "human annotators",
+    "vision-language-model": "vision-language models",
+    "simulated": "simulated annotators",
+}
+"""What annotators of each kind are called, always."""
+LEVELS = {"models": "target models", "reconstructions": "reconstructions", "originals": "within one original"}
+"""The levels at which a metric can be faithful: means of target models; all reconstructions; those of one original."""
+STATISTICS = {
+    "spearman": "Spearman's ρ",
+    "kendall": "Kendall's τ",
+    "pearson": "Pearson's r",
+    "auc": "area under the ROC curve",
+}
+REFERENCES = {"attacked": "against what was attacked", "original": "against the original"}
+NO_BREAK = "\u00a0"
+
+
+def percent(share):
+    """Write a share of 1 in percent; the number and its sign stay on one line."""
+    return f"{100 * share:.1f}{NO_BREAK}%"
+
+
+def decimal(value, signed=False):
+    """Write a number with two decimals and a true minus sign.
+
+    Examples
+    --------
+    >>> decimal(-0.5), decimal(-0.001), decimal(0.25, signed=True)
+    ('−0.50', '0.00', '+0.25')
+    """
+    rounded = round(float(value), 2) + 0.0  # no minus before a zero
+    return f"{rounded:{'+' if signed and rounded else ''}.2f}".replace("-", "−")
+
+
+def interval(low, high, write=decimal):
+    """Write a 95 % interval.
+
+    Examples
+    --------
+    >>> interval(-0.1, 0.25).replace(NO_BREAK, " ")
+    '95 % interval −0.10 to 0.25'
+    """
+    return f"95{NO_BREAK}% interval {write(low)} to {write(high)}"
+
+
+def p_value(p):
+    """Write a p value with two digits.
+
+    Examples
+    --------
+    >>> p_value(0.034), p_value(0.0002), p_value(1.0)
+    ('p = 0.034', 'p < 0.001', 'p = 1')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def listed(names):
+    """Join names as a sentence does.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def counted(count, plural):
+    """Write a number of things whose name ends in a plural s.
+
+    Examples
+    --------
+    >>> counted(1, "data sets"), counted(8400, "pairs")
+    ('1 data set', '8,400 pairs')
+    """
+    return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
+
+
+def kind_of(table):
+    """Return what the annotators of a table are called, who are of one kind."""
+    (kind,) = table["kind"].unique()
+    return KINDS[kind]
