@@ -51,7 +51,7 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
         nothing = 0.5 if statistic == "auc" else 0
         panel.axvline(nothing, color=FAINT, linewidth=0.8)
         panel.set_xlim(right=1.03)
-    figure.supxlabel(f"Faithfulness to {kind_of(rows)}: {STATISTICS[statistic]}, 1 is best", size=8)
+    figure.supxlabel(f"{dataset}: faithfulness to {kind_of(rows)}: {STATISTICS[statistic]}, 1 is best", size=8)
     legend_above(figure, axes[0])
     return figure
 
@@ -111,6 +111,7 @@ def means_chart(metrics, recognition, scales, dataset, reference):
         panel.set_xlabel(scales[name].axis_label)
         panel.margins(x=0.1)
         panel.set_ylim(-4, 104)
+    figure.supxlabel(f"{dataset}: means of each target model {REFERENCES[reference]}", size=8)
     figure.supylabel(f"Recognised by {kind_of(recognition)} (%)", size=8)
     if len(attacks) > 1:
         legend_above(figure, axes[0])
@@ -147,7 +148,7 @@ def differences_chart(differences, scales, dataset, reference, statistic="spearm
         p_values = matrix_of_pairs(at_level, names, "p_holm", ("metric", "other"))
         write = lambda value: decimal(value, signed=True)  # noqa: E731
         mesh = draw_triangle(panel, values, labels, write, "PuOr", (-largest, largest), bold=p_values < 0.05)
-        panel.set_title(LEVELS[level].capitalize())
+        panel.set_title(f"{dataset}: {LEVELS[level]}")
     scale = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=30, pad=0.02)
     scale.set_label(f"Row more faithful than column\n({STATISTICS[statistic]})")
     scale.outline.set_visible(False)
