@@ -12,6 +12,7 @@ import torch
 
 from semsim.errors import SemsimError
 from semsim.files import read_metadata, read_table, write_arrays
+from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import load_target
 from semsim.targets.training import Recipe, evaluate, train_target
@@ -57,7 +58,7 @@ def test_the_model_normalises_by_the_training_images():
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"augmentation": "3-1-7+43-18-18", "gradient_defence": GradientDefence("gaussian", 1e-3)}],
+    [{}, {"augmentation": Augmentation("3-1-7+43-18-18"), "gradient_defence": GradientDefence("gaussian", 1e-3)}],
 )
 def test_same_seed_same_weights(settings):
     first, second, other = (train(seed=seed, **settings)[0].state_dict() for seed in (0, 0, 1))
