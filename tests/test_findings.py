@@ -30,7 +30,9 @@ def faithfulness_of(*rows, statistic="spearman", level="models"):
     table = table.assign(**GROUP, level=level, statistic=statistic, null_low=-0.3, null_high=0.3, note="")
     down = table["metric"] == "lpips"
     top = 1 if statistic == "auc" else 0
-    return table.assign(faithfulness=table["value"].where(~down, top - table["value"]))
+    low, high = (table[one].where(~down, top - table[other]) for one, other in (("low", "high"), ("high", "low")))
+    turned = {"faithfulness": table["value"].where(~down, top - table["value"])}
+    return table.assign(**turned, faithfulness_low=low, faithfulness_high=high)
 
 
 def differences_of(p_holm, statistic="spearman", level="models"):
@@ -51,7 +53,7 @@ def ceiling_of(value, statistic="spearman", level="models"):
             0.2,
             0.95,
             "On shapes, over target models, LPIPS is most faithful to human annotators (Spearman's ρ 0.70, 95 %"
-            " interval 0.20 to 0.90). It is not distinguishable from PSNR, the second (p = 0.2 after Holm). That is"
+            " interval 0.20 to 0.90). That is not distinguishable from PSNR, the next (p = 0.2 after Holm). It is"
             " below what one annotator reaches (0.95). Not distinguishable from no association: PSNR.",
         ),
         (
@@ -59,7 +61,7 @@ def ceiling_of(value, statistic="spearman", level="models"):
             0.001,
             0.7,
             "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 % interval"
-            " 0.80 to 0.95). It is distinguishably better than LPIPS, the second (p = 0.001 after Holm). That is above"
+            " 0.80 to 0.95). That is distinguishably better than LPIPS, the next (p = 0.001 after Holm). It is above"
             " what one annotator reaches (0.70). Against the annotators: LPIPS.",
         ),
         (
@@ -67,7 +69,7 @@ def ceiling_of(value, statistic="spearman", level="models"):
             1,
             0.2,
             "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 % interval"
-            " −0.30 to 0.40), which is not distinguishable from no association. That is not distinguishable from what"
+            " −0.30 to 0.40), which is not distinguishable from no association. It is not distinguishable from what"
             " one annotator reaches (0.20).",
         ),
     ],
@@ -75,6 +77,16 @@ def ceiling_of(value, statistic="spearman", level="models"):
 def test_the_best_metric_is_named_with_all_that_can_be_told(rows, p_holm, limit, sentence):
     tables = faithfulness_of(*rows), differences_of(p_holm), ceiling_of(limit)
     assert plain(findings.faithfulness_findings(*tables, SCALES, "spearman", "original")) == [sentence]
+
+
+def test_metrics_that_follow_from_each_other_share_the_first_place():
+    rows = faithfulness_of(("psnr", 0.7, 0.5, 0.8), ("lpips", -0.7, -0.8, -0.5))
+    alike = differences_of(1).assign(difference=0.0, low=0.0, high=0.0)
+    (sentence,) = plain(findings.faithfulness_findings(rows, alike, ceiling_of(0.7), SCALES, "spearman", "original"))
+    assert "PSNR and LPIPS are, alike, most faithful" in sentence and "the next" not in sentence
+    assert findings.contradiction_findings(contradictions_of(("psnr", "lpips", 0, 0, 0, 9)), SCALES, "original") == [
+        "On shapes, PSNR and LPIPS order all pairs alike."
+    ]
 
 
 def test_the_area_under_the_curve_is_turned_about_one_half():

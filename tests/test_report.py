@@ -20,6 +20,7 @@ from semsim.report.page import render_report
 from semsim.report.results import Results
 from semsim.report.sections import SECTIONS
 from semsim.scales import scales_of
+from semsim.study_tables import StudyTables
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def folder(tmp_path_factory):
 def page(folder):
     """The report's elements: pairs of a tag and its attributes, and its text."""
     notebooks = [folder / "notebooks" / "01_reconstructions.html"]
-    html = render_report(Results("small <b>", folder / "tables", folder / "figures", notebooks, folder))
+    html = render_report(Results("small <b>", StudyTables(folder / "tables"), folder / "figures", notebooks, folder))
     return Elements(html)
 
 
@@ -110,7 +111,7 @@ def test_the_script_writes_the_page_whole_or_not_at_all(folder, tmp_path, monkey
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(SemsimError, match=r"attacks.csv: no such table"):
-        render_report(Results("small", tmp_path, tmp_path, [], tmp_path))
+        render_report(Results("small", StudyTables(tmp_path), tmp_path, [], tmp_path))
 
 
 def two_references(gains):

@@ -7,13 +7,13 @@ from semsim.commandline import run
 from semsim.files import written_whole
 from semsim.report.page import render_report
 from semsim.report.results import Results
+from semsim.study_tables import StudyTables
 
 
 def main():
     arguments = parse_arguments()
-    results = Results(
-        arguments.study, arguments.tables, arguments.figures, arguments.notebooks, folder=arguments.out.parent
-    )
+    tables = StudyTables(arguments.tables)
+    results = Results(arguments.study, tables, arguments.figures, arguments.notebooks, folder=arguments.out.parent)
     page = render_report(results)
     with written_whole(arguments.out) as part:
         part.write_text(page, encoding="utf-8")
@@ -23,7 +23,7 @@ def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", required=True, metavar="NAME", help="the name of the study")
-    parser.add_argument("--tables", required=True, type=Path, metavar="DIR", help="folder of the study's tables")
+    parser.add_argument("--tables", required=True, metavar="DIR", help="folder of the study's tables")
     parser.add_argument("--figures", required=True, type=Path, metavar="DIR", help="folder of the study's figures")
     parser.add_argument(
         "--notebooks", nargs="*", default=[], type=Path, metavar="X.html", help="executed notebooks to link to"

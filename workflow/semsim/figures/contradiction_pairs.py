@@ -7,7 +7,7 @@ from semsim.figures.style import styled
 from semsim.files import read_arrays, read_metadata
 from semsim.labels.table import KEYS
 from semsim.statistics.contradictions import CLEAR_GAP
-from semsim.wording import decimal, kind_of, percent
+from semsim.wording import decimal, kind_of, listed, percent
 
 CELL, SMALL = 1.15, 5.5  # inches of an image, points of the numbers under it
 LINE = 0.1  # inches of a line of numbers
@@ -40,7 +40,7 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
     kind = kind_of(recognition)
     table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
     names = [name for name in scales if name in table]
-    pairs = {name: pair for name in names if (pair := most_telling_pair(table, name, scales[name])) is not None}
+    pairs = _by_pair({name: most_telling_pair(table, name, scales[name]) for name in names})
     if not pairs:
         figure = Figure(figsize=(7.2, 0.8))
         text = f"{dataset}: no metric orders a pair against the {kind}, of those that they clearly separate."
@@ -51,19 +51,36 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
     figure = Figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(f"{dataset}: where a metric contradicts {kind} most", size=9, weight="bold", x=0.01, ha="left")
     rows = figure.subfigures(len(pairs), 1, squeeze=False)[:, 0]
-    for row, (name, (recognised, preferred)) in zip(rows, pairs.items(), strict=True):
-        row.suptitle(f"By {scales[name].label}", size=8, x=0.01, ha="left")
+    for row, (metrics_of_pair, (recognised, preferred)) in zip(rows, pairs, strict=True):
+        by = listed([scales[name].label for name in metrics_of_pair])
+        row.suptitle(f"By {by}", size=8, x=0.01, ha="left")
         axes = row.subplots(1, 3)
         of_original = images[recognised["target"], recognised["attack"]]
         _show(axes[0], of_original[reference][recognised["original"]], "what was attacked", [])
         for panel, shown, title in (
             (axes[1], recognised, f"recognised by {kind}"),
-            (axes[2], preferred, f"closer by {scales[name].label}"),
+            (axes[2], preferred, f"closer by {by}"),
         ):
             image = images[shown["target"], shown["attack"]]["reconstruction"][shown["original"]]
             lines = [f"{shown['target']}, {shown['attack']}", f"recognised {percent(shown['recognition_rate'])}"]
             _show(panel, image, title, lines + [f"{scales[each].label} {_written(shown[each])}" for each in names])
     return figure
+
+
+def _by_pair(telling):
+    """Put metrics together that have the same pair, such as MSE and PSNR; leave out those without one.
+
+    Returns
+    -------
+    list of (list of str, tuple of dict)
+        Metrics and their pair.
+    """
+    found = {}
+    for name, pair in telling.items():
+        if pair is not None:
+            key = tuple(shown[column] for shown in pair for column in PAIR)
+            found.setdefault(key, ([], pair))[0].append(name)
+    return list(found.values())
 
 
 def most_telling_pair(table, name, scale):

@@ -47,21 +47,14 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
             chosen = at_level[at_level["reference"] == reference]
             places = np.array([metrics.index(metric) for metric in chosen["metric"]]) + shift
             look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
-            draw_estimates(panel, *_turned(chosen, scales), places, label=REFERENCES[reference], **look)
+            estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
+            draw_estimates(panel, *estimates, places, label=REFERENCES[reference], **look)
         nothing = 0.5 if statistic == "auc" else 0
         panel.axvline(nothing, color=FAINT, linewidth=0.8)
         panel.set_xlim(right=1.03)
     figure.supxlabel(f"{dataset}: faithfulness to {kind_of(rows)}: {STATISTICS[statistic]}, 1 is best", size=8)
     legend_above(figure, axes[0])
     return figure
-
-
-def _turned(rows, scales):
-    """Return the faithfulness of each row and the limits of its interval, turned so that 1 is best."""
-    up = np.array([scales[metric].higher_is_better for metric in rows["metric"]])
-    top = np.where(rows["statistic"] == "auc", 1, 0)
-    low, high = (np.where(up, rows[one], top - rows[other]) for one, other in (("low", "high"), ("high", "low")))
-    return rows["faithfulness"], low, high
 
 
 def _draw_null(panel, rows, metrics):

@@ -22,11 +22,17 @@ def contradiction_findings(contradictions, scales, reference):
     rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] != ANNOTATORS)]
     sentences = []
     for dataset, group in rows.dropna(subset="value").groupby("dataset", sort=False):
-        most, least = group.loc[group["value"].idxmax()], group.loc[group["value"].idxmin()]
-        sentence = f"On {dataset}, {_pair(most, scales)} order {_share(most)} of the pairs differently"
-        if len(group) > 1:
-            sentence += f", more than any other two metrics; {_pair(least, scales)} differ least ({_share(least)})"
-        sentences.append(f"{sentence}.")
+        alike, differing = (group[same] for same in (group["high"] == 0, group["high"] > 0))
+        sentence = ""
+        if len(differing):
+            most, least = differing.loc[differing["value"].idxmax()], differing.loc[differing["value"].idxmin()]
+            sentence = f" {_pair(most, scales)} order {_share(most)} of the pairs differently"
+            if len(differing) > 1:
+                sentence += f", more than any other two metrics; {_pair(least, scales)} differ least ({_share(least)})"
+            sentence += "."
+        for _, row in alike.iterrows():
+            sentence += f" {_pair(row, scales)} order all pairs alike."
+        sentences.append(f"On {dataset},{sentence}")
     return sentences
 
 

@@ -41,11 +41,14 @@ def faithfulness_findings(faithfulness, differences, ceiling, scales, statistic,
         if known.empty:
             sentences.append(f"{place} faithfulness is undefined ({group['note'].iloc[0]}).")
             continue
+        best = known["metric"].iloc[0]
+        pairs = compared[(compared["dataset"] == dataset) & (compared["level"] == level)]
+        alike = _alike(best, pairs)
         sentences.append(
-            f"{place} {_best(known.iloc[0], scales, statistic, rows)}"
-            + _second(known, compared[(compared["dataset"] == dataset) & (compared["level"] == level)], scales)
-            + _ceiling(known.iloc[0], limits.get((dataset, level), np.nan), scales, statistic)
-            + _chance(known, scales, statistic)
+            f"{place} {_best(known.iloc[0], alike, scales, statistic, rows)}"
+            + _second(best, known[~known["metric"].isin(alike)], pairs, scales)
+            + _ceiling(known.iloc[0], limits.get((dataset, level), np.nan))
+            + _chance(known[~known["metric"].isin(alike)], scales, statistic)
         )
     return sentences
 
@@ -86,61 +89,54 @@ def _at(level):
     return {"models": "over target models", "reconstructions": "over all reconstructions"}.get(level, LEVELS[level])
 
 
-def _best(row, scales, statistic, rows):
+def _alike(best, pairs):
+    """Return the best metric and those that cannot differ from it, such as PSNR, which follows from MSE."""
+    same = pairs[(pairs["low"] == 0) & (pairs["high"] == 0)]
+    return {best, *same.loc[same["other"] == best, "metric"], *same.loc[same["metric"] == best, "other"]}
+
+
+def _best(row, alike, scales, statistic, rows):
     """Say which metric is best, and whether its interval excludes no association."""
-    low, high = _turned(row, scales)
-    nothing = NOTHING.get(statistic, 0)
-    told = "" if low > nothing else ", which is not distinguishable from no association"
+    low, high = row["faithfulness_low"], row["faithfulness_high"]
+    told = "" if low > NOTHING.get(statistic, 0) else ", which is not distinguishable from no association"
+    names = [scales[name].label for name in scales.among(alike)]
+    are = "is" if len(names) == 1 else "are, alike,"
     return (
-        f"{scales[row['metric']].label} is most faithful to {kind_of(rows)} ({STATISTICS[statistic]}"
+        f"{listed(names)} {are} most faithful to {kind_of(rows)} ({STATISTICS[statistic]}"
         f" {decimal(row['faithfulness'])}, {interval(low, high)}){told}."
     )
 
 
-def _second(known, compared, scales):
-    """Say whether the best metric differs from the second best."""
-    if len(known) < 2:
+def _second(best, others, pairs, scales):
+    """Say whether the best metric differs from the best of the others."""
+    if others.empty:
         return ""
-    best, second = known["metric"].iloc[:2]
-    pair = compared[
-        ((compared["metric"] == best) & (compared["other"] == second))
-        | ((compared["metric"] == second) & (compared["other"] == best))
-    ].iloc[0]
-    name = scales[second].label
-    if pair["p_holm"] < 0.05:
-        return f" It is distinguishably better than {name}, the second ({p_value(pair['p_holm'])} after Holm)."
-    return f" It is not distinguishable from {name}, the second ({p_value(pair['p_holm'])} after Holm)."
+    second = others["metric"].iloc[0]
+    either = pairs[["metric", "other"]].isin([best, second]).all(axis=1)
+    p = pairs.loc[either, "p_holm"].iloc[0]
+    told = "distinguishably better than" if p < 0.05 else "not distinguishable from"
+    return f" That is {told} {scales[second].label}, the next ({p_value(p)} after Holm)."
 
 
-def _ceiling(row, limit, scales, statistic):
+def _ceiling(row, limit):
     """Say how the best metric stands to one annotator."""
     if np.isnan(limit):
         return ""
-    low, high = _turned(row, scales)
-    where = "below" if high < limit else "above" if low > limit else "not distinguishable from"
-    return f" That is {where} what one annotator reaches ({decimal(limit)})."
+    where = "not distinguishable from"
+    if row["faithfulness_high"] < limit:
+        where = "below"
+    elif row["faithfulness_low"] > limit:
+        where = "above"
+    return f" It is {where} what one annotator reaches ({decimal(limit)})."
 
 
-def _chance(known, scales, statistic):
-    """Name the metrics whose interval includes no association."""
+def _chance(others, scales, statistic):
+    """Name the other metrics whose interval includes no association, or lies below it."""
     nothing = NOTHING.get(statistic, 0)
-    others = [
-        row["metric"]
-        for _, row in known.iloc[1:].iterrows()
-        if _turned(row, scales)[0] <= nothing <= _turned(row, scales)[1]
-    ]
-    wrong = [row["metric"] for _, row in known.iloc[1:].iterrows() if _turned(row, scales)[1] < nothing]
+    below = others["faithfulness_high"] < nothing
+    unclear = (others["faithfulness_low"] <= nothing) & ~below
     text = ""
-    if others:
-        text += f" Not distinguishable from no association: {listed([scales[name].label for name in others])}."
-    if wrong:
-        text += f" Against the annotators: {listed([scales[name].label for name in wrong])}."
+    for rows, what in ((unclear, "Not distinguishable from no association"), (below, "Against the annotators")):
+        if rows.any():
+            text += f" {what}: {listed([scales[name].label for name in others.loc[rows, 'metric']])}."
     return text
-
-
-def _turned(row, scales):
-    """Return the limits of a row's interval, turned so that 1 is best."""
-    if scales[row["metric"]].higher_is_better:
-        return row["low"], row["high"]
-    top = 1 if row["statistic"] == "auc" else 0
-    return top - row["high"], top - row["low"]

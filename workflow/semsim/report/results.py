@@ -2,10 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from semsim.files import read_table
+from semsim.study_tables import StudyTables
 
 
 @dataclass(frozen=True)
@@ -16,8 +15,9 @@ class Results:
     ----------
     study : str
         Its name.
-    tables, figures : pathlib.Path
-        Folders of ``*.csv`` and ``*.png``.
+    tables : semsim.study_tables.StudyTables
+    figures : pathlib.Path
+        Folder of ``*.png``.
     notebooks : list of pathlib.Path
         Pages of executed notebooks.
     folder : pathlib.Path
@@ -25,14 +25,10 @@ class Results:
     """
 
     study: str
-    tables: Path
+    tables: StudyTables
     figures: Path
     notebooks: list[Path]
     folder: Path
-
-    def table(self, name):
-        """Return a table by name, such as ``metrics``."""
-        return _read_once(self.tables / f"{name}.csv").copy()
 
     def figure(self, name):
         """Return the path of a figure by name, such as ``contact_sheet_glyphs``."""
@@ -41,8 +37,3 @@ class Results:
     def address(self, path):
         """Return the address of a file as a link of the report."""
         return Path(os.path.relpath(path, self.folder)).as_posix()
-
-
-@cache
-def _read_once(path):
-    return read_table(path)

@@ -10,7 +10,6 @@ from semsim import findings
 from semsim.figures import agreement_charts, charts, contradiction_charts, faithfulness_charts
 from semsim.metrics import METRICS
 from semsim.report.blocks import Paragraph, Points, Table, chart, picture_of_file
-from semsim.scales import scales_of
 from semsim.tables import GROUP, summarise_attacks
 from semsim.wording import KINDS, STATISTICS, listed, percent
 
@@ -31,7 +30,7 @@ def section(title):
 @section("Question")
 def question(results):
     """What the study asks, and of how much."""
-    attacks = results.table("attacks")
+    attacks = results.tables["attacks"]
     models = attacks[["dataset", "target"]].drop_duplicates()
     yield Paragraph(
         "Whoever trains a model together with others shares gradients, and from a shared gradient an attacker can"
@@ -49,13 +48,13 @@ def question(results):
 
 def _who(results):
     """Return what the annotators of the study are called, as the beginning of a sentence."""
-    return listed([KINDS[kind] for kind in results.table("labels")["kind"].unique()]).capitalize()
+    return listed([KINDS[kind] for kind in results.tables.kinds]).capitalize()
 
 
 @section("Data")
 def data(results):
     """The data sets and their sizes."""
-    datasets = results.table("datasets")
+    datasets = results.tables["datasets"]
     names = {
         "dataset": "Data set",
         "kind": "Kind",
@@ -76,7 +75,7 @@ def data(results):
 @section("Target models")
 def target_models(results):
     """What the target models are, and how well they classify."""
-    accuracy = results.table("accuracy")
+    accuracy = results.tables["accuracy"]
     yield Points(findings.accuracy_findings(accuracy))
     yield chart(
         charts.accuracy_chart(accuracy),
@@ -107,7 +106,7 @@ def target_models(results):
 @section("Attacks")
 def attacks(results):
     """How the attacks ended."""
-    table = results.table("attacks")
+    table = results.tables["attacks"]
     yield Points(findings.attack_findings(table))
     yield chart(
         charts.status_chart(table),
@@ -141,8 +140,8 @@ def attacks(results):
 @section("What the reconstructions look like")
 def reconstructions(results):
     """The contact sheets."""
-    yield Points(findings.spread_findings(results.table("metrics")))
-    for dataset in results.table("datasets")["dataset"]:
+    yield Points(findings.spread_findings(results.tables["metrics"]))
+    for dataset in results.tables["datasets"]["dataset"]:
         yield picture_of_file(
             results.figure(f"contact_sheet_{dataset}"),
             f"Contact sheet of {dataset}: originals in the first row, and a row of reconstructions for each target"
@@ -154,7 +153,7 @@ def reconstructions(results):
 @section("Metrics")
 def metrics(results):
     """What is measured, and how it is distributed."""
-    table, leakage = results.table("metrics"), results.table("leakage")
+    table, leakage = results.tables["metrics"], results.tables["leakage"]
     computed = set(leakage.loc[leakage["value"].notna(), "metric"])
     rows = [
         {
@@ -197,7 +196,7 @@ def _missing_sets(leakage):
 @section("Which target models leak most")
 def leakage(results):
     """The ranking by each metric."""
-    table = results.table("leakage")
+    table = results.tables["leakage"]
     yield Points(findings.leakage_findings(table))
     yield chart(
         charts.leakage_chart(table),
@@ -211,13 +210,13 @@ def leakage(results):
 @section("What a reconstruction is compared with")
 def references(results):
     """The two references, and what they change."""
-    table = results.table("metrics")
+    table = results.tables["metrics"]
     yield Paragraph(
         "Augmentation changes an image before the target model sees it, so a faithful reconstruction shows the changed"
         " image. Compared with the original it is misaligned, and every metric of pixels punishes it for that. Where"
         " this report says nothing else, reconstructions are compared with what was attacked."
     )
-    if (results.table("accuracy")["augmentation"] != "none").any():
+    if (results.tables["accuracy"]["augmentation"] != "none").any():
         yield chart(
             charts.reference_chart(table),
             "Mean PSNR of each target model against the attacked image and against the original before augmentation.",
@@ -229,22 +228,20 @@ def references(results):
 @section("What annotators recognise")
 def annotators(results):
     """Who labelled, what they recognised and how well they agree."""
-    agreement, recognition, labels = (results.table(name) for name in ("agreement", "recognition", "labels"))
+    tables = results.tables
     yield Paragraph(
         "Each annotator was shown reconstructions without their originals. A label is recognised if it names the true"
         " class."
     )
-    for kind in labels["kind"].unique():
+    for kind in tables.kinds:
         if kind == "simulated":
             yield Paragraph(
                 "Simulated annotators are classifiers that stand in for people. They learnt from degraded images of the"
                 " same classes, never from reconstructions. What follows says how faithful metrics are to them, not to"
                 " people."
             )
-        recognised, agreed = (table[table["kind"] == kind] for table in (recognition, agreement))
-        yield Points(
-            findings.label_findings(labels[labels["kind"] == kind], recognised) + findings.agreement_findings(agreed)
-        )
+        labels, recognised, agreed = (tables.of_kind(name, kind) for name in ("labels", "recognition", "agreement"))
+        yield Points(findings.label_findings(labels, recognised) + findings.agreement_findings(agreed))
         yield chart(
             agreement_charts.recognition_chart(recognised),
             "Recognition rate of each target model and attack, a panel a data set.",
@@ -260,11 +257,11 @@ def annotators(results):
 @section("Which metrics say the same")
 def faithfulness(results):
     """How faithful each metric is to the annotators."""
-    names = ("faithfulness", "faithfulness_differences", "ceiling", "scales")
-    values, differences, ceiling, scales = (results.table(name) for name in names)
-    scales, reference = scales_of(scales), values["reference"].iloc[0]
-    for kind in values["kind"].unique():
-        of_kind, compared, limit = (table[table["kind"] == kind] for table in (values, differences, ceiling))
+    tables, scales = results.tables, results.tables.scales
+    reference = tables["faithfulness"]["reference"].iloc[0]
+    for kind in tables.kinds:
+        names = ("faithfulness", "faithfulness_differences", "ceiling")
+        of_kind, compared, limit = (tables.of_kind(name, kind) for name in names)
         for statistic in ("spearman", "auc"):
             yield Points(
                 findings.faithfulness_findings(of_kind, compared, limit, scales, statistic, reference),
@@ -283,24 +280,26 @@ def faithfulness(results):
 @section("Where metrics contradict each other, and annotators")
 def contradictions(results):
     """How often two metrics, or a metric and the annotators, order two reconstructions of one original differently."""
-    table, scales = results.table("contradictions"), scales_of(results.table("scales"))
-    reference = table["reference"].iloc[0]
-    first = table[table["kind"] == table["kind"].iloc[0]]
+    tables, scales = results.tables, results.tables.scales
+    first = tables.of_kind(
+        "contradictions", tables.kinds[0]
+    )  # metrics contradict each other whoever the annotators are
+    reference = first["reference"].iloc[0]
     yield Points(findings.contradiction_findings(first, scales, reference))
     yield chart(
         contradiction_charts.contradictions_chart(first, scales, reference),
         "Share of pairs of reconstructions of one original that two metrics put in opposite order.",
         "Pairs of reconstructions of one original that two metrics put in opposite order.",
     )
-    for kind in table["kind"].unique():
-        of_kind = table[table["kind"] == kind]
+    for kind in tables.kinds:
+        of_kind = tables.of_kind("contradictions", kind)
         yield Points(findings.against_annotators_findings(of_kind, scales, reference))
         yield chart(
             contradiction_charts.against_annotators_chart(of_kind, scales),
             "Share of pairs that each metric orders against the annotators, with intervals.",
             f"Pairs that {KINDS[kind]} clearly separate and a metric puts in the opposite order.",
         )
-    for dataset in results.table("datasets")["dataset"]:
+    for dataset in results.tables["datasets"]["dataset"]:
         yield picture_of_file(
             results.figure(f"contradictions_{dataset}"),
             f"For each metric the pair of reconstructions of {dataset} about which it contradicts annotators most.",
@@ -311,7 +310,7 @@ def contradictions(results):
 @section("Limits")
 def limits(results):
     """What the numbers cannot say."""
-    counts = results.table("attacks").groupby("dataset", sort=False)["original"].nunique()
+    counts = results.tables["attacks"].groupby("dataset", sort=False)["original"].nunique()
     smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
     sentences = [
         f"{smallest} attacked originals. Close ranks can turn with other originals; the ranking has no intervals.",
@@ -320,13 +319,13 @@ def limits(results):
         "Attacks run for as many steps as the study's configuration says: little leakage can also mean that an attack"
         " was stopped early.",
     ]
-    if (results.table("labels")["kind"] == "simulated").any():
+    if "simulated" in results.tables.kinds:
         sentences.insert(
             0,
             "Simulated annotators are not people. They fail where small classifiers fail, and may share with a metric"
             " what people do not: faithfulness to them is a test of the method, not evidence about people.",
         )
-    if "lpips_random_trunk" in results.table("metrics").columns:
+    if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append(
             "The pretrained weights of LPIPS were not at hand. The random-trunk distance takes its place in the tables"
             " and is not LPIPS."
@@ -338,7 +337,7 @@ def limits(results):
 def files(results):
     """Where the numbers are."""
     yield Paragraph(
-        _with_links("Every number of this page comes from these tables", results, results.tables.glob("*.csv"))
+        _with_links("Every number of this page comes from these tables", results, results.tables.folder.glob("*.csv"))
     )
     if results.notebooks:
         yield Paragraph(_with_links("The notebooks show more", results, results.notebooks))

@@ -21,7 +21,8 @@ from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
 
 GROUP = ["dataset", "kind", "reference"]
-VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high", "faithfulness"]
+VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
+VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high"]
 VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
 DIFFERENCE_COLUMNS = ["level", "statistic", "metric", "other", "difference", "low", "high", "p", "p_holm"]
 FEWEST_MODELS = 3
@@ -124,10 +125,11 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
     -------
     faithfulness : pandas.DataFrame
         dataset, kind, reference, level (`LEVELS`), statistic (spearman, kendall, pearson; auc for ``reconstructions``),
-        metric, value, low, high (95 % interval), faithfulness (the value turned so that 1 is best: of a metric whose
-        lower values are better, -value, or 1 - value for auc), count (of reconstructions that have both numbers),
-        null_low, null_high (95 % of the values where metric and recognition have nothing to do with each other) and p
-        (of that), for spearman only, and note (why a value is undefined, or what to keep in mind).
+        metric, value, low, high (95 % interval), faithfulness, faithfulness_low, faithfulness_high (the same turned so
+        that 1 is best: of a metric whose lower values are better, -value, or 1 - value for auc), count (of
+        reconstructions that have both numbers), null_low, null_high (95 % of the values where metric and recognition
+        have nothing to do with each other) and p (of that), for spearman only, and note (why a value is undefined, or
+        what to keep in mind).
     differences : pandas.DataFrame
         dataset, kind, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
         p_holm, which is corrected over the pairs of metrics of one level and statistic.
@@ -145,7 +147,7 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
         null = describe_null(crossing, permutations, generator)
         values = describe_metrics(crossing, resampled).merge(null, how="left")
         values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
-        values["faithfulness"] = turned(values["value"], values["statistic"], values["metric"].map(higher_is_better))
+        values = with_faithfulness(values, higher_is_better)
         about = dict(zip(GROUP, keys, strict=True))
         found.append(values.assign(**about))
         compared.append(compare_metrics(resampled, values, higher_is_better).assign(**about))
@@ -158,6 +160,14 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
 def turned(values, statistic, higher_is_better):
     """Turn values of a statistic so that 1 is best, also of metrics whose lower values are better."""
     return np.where(higher_is_better, values, np.where(np.equal(statistic, "auc"), 1 - values, -values))
+
+
+def with_faithfulness(values, higher_is_better):
+    """Add the values and intervals of metrics, turned so that 1 is best: an interval's ends change places, too."""
+    up = values["metric"].map(higher_is_better).to_numpy(dtype=bool)
+    value, low, high = (turned(values[name], values["statistic"], up) for name in ("value", "low", "high"))
+    ends = {"faithfulness_low": np.where(up, low, high), "faithfulness_high": np.where(up, high, low)}
+    return values.assign(faithfulness=value, **ends)
 
 
 def resample_metrics(crossing, draws):

@@ -1,0 +1,52 @@
+"""The tables of a finished study, by name: what notebooks and the report read."""
+
+from functools import cached_property
+from pathlib import Path
+
+from semsim.files import read_table
+from semsim.scales import scales_of
+
+
+class StudyTables:
+    """Reads each table of a study once, when it is asked for.
+
+    Parameters
+    ----------
+    folder : path-like
+        ``results/<study>/tables``.
+
+    Examples
+    --------
+    ``StudyTables("results/demo/tables")["faithfulness"]`` is ``results/demo/tables/faithfulness.csv`` as a data frame.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._read = {}
+
+    def __getitem__(self, name):
+        """Return a copy of a table, such as ``metrics``.
+
+        Raises
+        ------
+        SemsimError
+            If there is no such table, or it cannot be read.
+        """
+        if name not in self._read:
+            self._read[name] = read_table(self.folder / f"{name}.csv")
+        return self._read[name].copy()
+
+    def of_kind(self, name, kind):
+        """Return the rows of a table that are about one kind of annotators."""
+        table = self[name]
+        return table[table["kind"] == kind]
+
+    @cached_property
+    def kinds(self):
+        """The kinds of annotators that labelled the study's reconstructions."""
+        return list(self["recognition"]["kind"].unique())
+
+    @cached_property
+    def scales(self):
+        """How to read each metric (`semsim.scales.Scales`)."""
+        return scales_of(self["scales"])
