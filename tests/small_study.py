@@ -70,7 +70,15 @@ def label_tables(metrics, attacks):
     draws = np.random.default_rng(1)
     values, differences = measure_faithfulness(metrics, rates, directions, 50, draws, permutations=50)
     agreement = [describe_agreement(answers, 50, draws), estimate_reliability(answers)]
+    observers = pd.concat(
+        pd.DataFrame({"severity": [0, 0.5, 1], "right": [0.9, 0.4, 0.1], "wrong": [0.1, 0.3, 0.2]}).assign(
+            dataset=dataset, observer=f"observer-{place}", architecture="vgg3", caution=0.3, images=10
+        )
+        for dataset in DATASETS
+        for place in (1, 2, 3)
+    )
     return {
+        "observers": observers.assign(cannot_tell=1 - observers["right"] - observers["wrong"]),
         "labels": labels,
         "images": images,
         "recognition": rates,

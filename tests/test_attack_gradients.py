@@ -11,6 +11,7 @@ from semsim.errors import SemsimError
 from semsim.targets.models import build_target
 
 NETWORKS = [("lenet", None), ("convnet", 4), ("convnet3", 4), ("mlp", 16), ("resnet20", 1)]
+NETWORKS += [("vgg3", 4), ("resnet6", 4), ("squeezenet", 4)]
 
 
 def target_in_eval_mode(architecture, width=None, classes=5, image_size=16):
@@ -59,7 +60,7 @@ def test_captured_gradients_equal_those_of_each_image_alone(architecture, width,
     )
 
 
-@pytest.mark.parametrize(("architecture", "width"), [("lenet", None), ("convnet3", 4), ("vit", None)])
+@pytest.mark.parametrize(("architecture", "width"), [("lenet", None), ("convnet3", 4), ("vit", None), ("mobilenet", 4)])
 def test_vectorised_gradients_equal_those_of_each_image_alone(architecture, width):
     assert_same_as_one_at_a_time(
         target_in_eval_mode(architecture, width), GradientPlan("vectorised", "grouped", images_per_pass=3)

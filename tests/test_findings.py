@@ -156,6 +156,18 @@ def test_labels_and_recognition_are_counted():
     assert alone.startswith("1 simulated annotator gave 2 labels") and "0.0 % of each target model" in same
 
 
+def test_observers_are_told_by_what_they_read():
+    table = pd.DataFrame(
+        [("one", 0, 0.9, 0.1), ("two", 0, 0.7, 0.2), ("one", 1, 0.1, 0.3), ("two", 1, 0.0, 0.5)],
+        columns=["observer", "severity", "right", "wrong"],
+    ).assign(dataset="shapes", architecture="vgg3", cannot_tell=0)
+    (sentence,) = plain(findings.observer_findings(table))
+    assert "name 70.0 % to 90.0 % of clear images rightly" in sentence
+    assert sentence.endswith("a wrong class of 30.0 % to 50.0 % of hopeless ones.")
+    lines = agreement_charts.observers_chart(table).axes[0].get_lines()
+    assert [line.get_ydata().tolist() for line in lines[::2]] == [[90, 10], [70, 0]]
+
+
 def agreement_of(annotators, dataset="shapes"):
     """Return a table of agreement in which the second annotator is biased."""
     rows = [("krippendorff_alpha", answer, None, None, 0.5, 0.4, 0.6) for answer in ("recognised", "named")]

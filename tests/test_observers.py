@@ -14,6 +14,7 @@ from semsim.data.dataset import ImageDataset, Split, save_dataset
 from semsim.labels import check_labels, shown_images
 from semsim.observers.answers import answer
 from semsim.observers.degradations import Degradation, blur, degrade, smooth
+from semsim.observers.images import divide_public
 from semsim.targets.models import build_target
 
 
@@ -124,8 +125,10 @@ def test_an_observer_learns_to_read_and_to_give_up(house, trained, tmp_path):
         house,
         "ask_observers.py",
         *("--observers", trained / "one.safetensors", "--cautions", '{"one": 0.9}'),
+        *("--data", trained / "stripes.safetensors", "--dataset", "stripes", "--seed", 1),
         *("--reconstructions", *(f"{place}.safetensors" for place in places)),
         *("--tables", *(f"{place}.csv" for place in places), "--out", tmp_path / "labels.csv"),
+        *("--out-reading", tmp_path / "reading.csv"),
     )
     assert process.returncode == 0, process.stderr
     given = pd.read_csv(tmp_path / "labels.csv")
@@ -137,6 +140,18 @@ def test_an_observer_learns_to_read_and_to_give_up(house, trained, tmp_path):
     right = (merged["label"] == merged["label_true"]).groupby(merged["target"]).mean()
     assert right["clear"] > 0.9
     assert (merged.loc[merged["target"] == "noise", "label"] == -1).mean() > 0.5
+    reading = pd.read_csv(tmp_path / "reading.csv").set_index("severity")
+    assert (reading["images"] == 20).all() and reading["right"][0] > 0.9 > reading["right"][1]
+    assert reading["cannot_tell"][1] > reading["cannot_tell"][0]
+    np.testing.assert_allclose(reading[["right", "wrong", "cannot_tell"]].sum(axis=1), 1)
+
+
+def test_held_out_images_are_no_training_images_and_the_same_for_all(trained):
+    (training, _), (held_out, _) = divide_public(trained / "stripes.safetensors", "stripes", seed=1)
+    assert len(training) == 180 and len(held_out) == 20
+    assert not {image.tobytes() for image in training} & {image.tobytes() for image in held_out}
+    _, (again, _) = divide_public(trained / "stripes.safetensors", "stripes", seed=1)
+    assert np.array_equal(again, held_out)
 
 
 def test_same_seed_same_observer(house, trained):

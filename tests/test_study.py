@@ -94,6 +94,8 @@ def test_defaults_are_the_published_recipe():
         "learning_rate": 0.1,
         "momentum": 0.9,
         "weight_decay": 5e-4,
+        "optimiser": "sgd",
+        "schedule": "steps",
         "milestones": [0.375, 0.625, 0.875],
         "decay": 0.1,
     }

@@ -15,6 +15,7 @@ from semsim.targets.models import ARCHITECTURES, build_target, count_parameters,
 from semsim.targets.vision import import_torchvision
 
 SMALL = {"convnet": 4, "convnet3": 4, "resnet20": 1, "mlp": 32}
+SMALL |= dict.fromkeys(("vgg3", "resnet6", "squeezenet", "mobilenet"), 4)
 
 
 def small_target(architecture, image_size=32, classes=5):

@@ -92,11 +92,29 @@ def test_no_batch_is_too_small_for_batchnorm():
     assert np.isfinite(curves["train_loss"]).all()
 
 
+def learning_rates(recipe, batches):
+    """Return the learning rate of every batch of a training."""
+    optimiser, schedule = recipe.optimise([torch.nn.Parameter(torch.zeros(1))], batches)
+    rates = []
+    for _ in range(recipe.epochs * batches):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    return rates
+
+
 def test_learning_rate_falls_at_its_milestones():
-    recipe = Recipe(epochs=8)
-    rates = [recipe.learning_rate_at(epoch) for epoch in range(8)]
-    np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001])
-    assert Recipe(epochs=1).learning_rate_at(0) == 0.1
+    by_epoch = np.repeat([0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001], 2)
+    np.testing.assert_allclose(learning_rates(Recipe(epochs=8), batches=2), by_epoch)
+    assert learning_rates(Recipe(epochs=1), batches=1) == [0.1]
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_one_cycle_rises_and_falls(optimiser):
+    rates = learning_rates(Recipe(epochs=5, schedule="one-cycle", learning_rate=0.4, optimiser=optimiser), batches=10)
+    top = int(np.argmax(rates))
+    assert 8 <= top <= 10 and rates[top] == pytest.approx(0.4, rel=0.01) and rates[0] < 0.02 and rates[-1] < 0.001
+    assert rates == sorted(rates[:top]) + sorted(rates[top:], reverse=True)
 
 
 def test_divergence_is_explained():
@@ -110,6 +128,8 @@ def test_divergence_is_explained():
         ({"epoch": 3}, "'epoch' is not known. The settings are epochs, batch_size"),
         ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 1}, "batch_size is 1. .* at least 2"),
+        ({"optimiser": "adam"}, "optimiser is adam. .* sgd or adamw"),
+        ({"schedule": "cosine"}, "schedule is cosine. .* steps or one-cycle"),
         ({"milestones": [0.5, 1.5]}, r"milestones is \[0.5, 1.5\]"),
     ],
 )

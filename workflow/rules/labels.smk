@@ -7,12 +7,14 @@ rule collect_labels:
         given=(
             [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")]
             if STUDY.labels
-            else every(rules.ask_observers.output)
+            else every(rules.ask_observers.output.labels)
         ),
+        reading=[] if STUDY.labels else every(rules.ask_observers.output.reading),
     output:
         labels=f"{RESULTS}/tables/labels.csv",
         images=f"{RESULTS}/tables/images.csv",
         recognition=f"{RESULTS}/tables/recognition.csv",
+        **({} if STUDY.labels else {"observers": f"{RESULTS}/tables/observers.csv"}),
     log:
         f"{RESULTS}/logs/labels.log",
     conda:
@@ -22,7 +24,11 @@ rule collect_labels:
         mem_mb=2000,
         runtime=30,
     params:
-        source=lambda wildcards, input: ["--campaign", STUDY.labels] if STUDY.labels else ["--labels", *input.given],
+        source=lambda wildcards, input, output: (
+            ["--campaign", STUDY.labels]
+            if STUDY.labels
+            else ["--labels", *input.given, "--reading", *input.reading, "--out-observers", output.observers]
+        ),
     shell:
         "python {input.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"
         " --out-labels {output.labels:q} --out-images {output.images:q} --out-recognition {output.recognition:q} &> {log:q}"

@@ -33,14 +33,16 @@ rule train_observer:
 
 
 rule ask_observers:
-    """Ask all simulated observers what they see in the reconstructions of a data set."""
+    """Ask all simulated observers what they see in the reconstructions of a data set, and how well they read."""
     input:
         script=script("ask_observers.py"),
+        data=rules.prepare_data.output.images,
         observers=expand(rules.train_observer.output.weights, observer=STUDY.observers, allow_missing=True),
         reconstructions=every_attack(rules.attack_target.output.images),
         tables=every_attack(rules.attack_target.output.table),
     output:
-        f"{RESULTS}/labels/{{dataset}}.csv",
+        labels=f"{RESULTS}/labels/{{dataset}}.csv",
+        reading=f"{RESULTS}/observers/{{dataset}}.csv",
     log:
         f"{RESULTS}/logs/labels/{{dataset}}.log",
     conda:
@@ -52,8 +54,10 @@ rule ask_observers:
         gpu=GPUS,
     params:
         cautions=json.dumps({name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}),
+        seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {input.script:q} --observers {input.observers:q} --cautions {params.cautions:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
-        " --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
+        " --data {input.data:q} --dataset {wildcards.dataset} --seed {params.seed}"
+        " --device {params.device} --threads {threads} --out {output.labels:q} --out-reading {output.reading:q} &> {log:q}"

@@ -1,4 +1,4 @@
-"""Ask simulated observers what they see in the reconstructions of a data set."""
+"""Ask simulated observers what they see in the reconstructions of a data set, and how well they read other images."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,9 @@ from semsim.errors import SemsimError
 from semsim.files import read_arrays, write_table
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
-from semsim.observers.answers import answer
+from semsim.observers.answers import answer, read_by_severity
+from semsim.observers.images import divide_public
+from semsim.seeds import seed_for
 from semsim.tables import concatenated
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
@@ -30,12 +32,18 @@ def main():
         )
     kept = torch.from_numpy((attacks["status"] != "diverged").to_numpy())
     images, shown = torch.from_numpy(reconstructions)[kept], shown_images(attacks)
-    labels = []
+    _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
+    labels, reading = [], []
     for path in map(Path, arguments.observers):
-        given = answer(load_target(path, choose_device(arguments.device)), images, arguments.cautions[path.stem])
-        labels.append(shown[["image"]].assign(annotator=path.stem, label=given.numpy()))
+        observer, caution = load_target(path, choose_device(arguments.device)), arguments.cautions[path.stem]
+        labels.append(shown[["image"]].assign(annotator=path.stem, label=answer(observer, images, caution).numpy()))
+        about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
+        degradations = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
+        read = read_by_severity(observer, *map(torch.from_numpy, held_out), caution, degradations)
+        reading.append(read.assign(**about, caution=caution))
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)
+    write_table(pd.concat(reading)[[*about, "caution", *read]], arguments.out_reading)
 
 
 def parse_arguments():
@@ -51,9 +59,15 @@ def parse_arguments():
         "--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="one file a target and attack"
     )
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="their tables, in the same order")
+    parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set, for other images of it")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="its name")
+    parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
     parser.add_argument("--out", required=True, metavar="labels.csv", help="the labels to write")
+    parser.add_argument(
+        "--out-reading", required=True, metavar="X.csv", help="to write: how well each observer reads degraded images"
+    )
     return parser.parse_args()
 
 

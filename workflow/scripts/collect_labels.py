@@ -20,6 +20,8 @@ def main():
     write_table(labels, arguments.out_labels)
     write_table(images, arguments.out_images)
     write_table(recognition_rates(with_truth(labels, images)), arguments.out_recognition)
+    if arguments.reading:
+        write_table(concatenated(arguments.reading), arguments.out_observers)
 
 
 def parse_arguments():
@@ -35,6 +37,8 @@ def parse_arguments():
     parser.add_argument(
         "--out-recognition", required=True, metavar="recognition.csv", help="to write: each image's recognition rate"
     )
+    parser.add_argument("--reading", nargs="+", metavar="X.csv", help="how well observers read, by data set")
+    parser.add_argument("--out-observers", metavar="observers.csv", help="to write: the same in one table")
     return parser.parse_args()
 
 

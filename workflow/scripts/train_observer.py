@@ -5,9 +5,10 @@ import argparse
 import torch
 
 from semsim.commandline import json_object, run
-from semsim.data import load_classes, load_split
+from semsim.data import load_classes
 from semsim.files import write_table
 from semsim.observers.degradations import Degradation
+from semsim.observers.images import divide_public
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 from semsim.targets.models import save_target
@@ -17,10 +18,10 @@ from semsim.targets.training import Recipe, train_target
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
+    training, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
     observer, curves = train_target(
-        train=load_split(arguments.data, "public"),
-        # Never seen by an observer, and attacked: how well it would do if nothing were lost.
-        validation=load_split(arguments.data, "originals"),
+        train=training,
+        validation=held_out,
         classes=len(load_classes(arguments.data)),
         architecture=arguments.architecture,
         width=arguments.width,

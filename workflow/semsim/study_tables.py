@@ -36,6 +36,10 @@ class StudyTables:
             self._read[name] = read_table(self.folder / f"{name}.csv")
         return self._read[name].copy()
 
+    def __contains__(self, name):
+        """Tell whether the study has a table: not every study has every one."""
+        return (self.folder / f"{name}.csv").is_file()
+
     def of_kind(self, name, kind):
         """Return the rows of a table that are about one kind of annotators."""
         table = self[name]

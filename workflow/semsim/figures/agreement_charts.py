@@ -174,6 +174,37 @@ def ceiling_chart(ceiling):
     return figure
 
 
+@styled
+def observers_chart(observers):
+    """Draw how many degraded images each simulated observer reads, and how many it gives up on, a panel a data set.
+
+    Parameters
+    ----------
+    observers : pandas.DataFrame
+        The table of observers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    datasets, names = list(observers["dataset"].unique()), list(observers["observer"].unique())
+    figure, axes = panels(len(datasets), height=2.3, sharey=True)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        panel.set_title(dataset)
+        for number, name in enumerate(names):
+            rows = observers[(observers["dataset"] == dataset) & (observers["observer"] == name)]
+            look = _look(number) | {"markersize": 3.5}
+            architecture = rows["architecture"].iloc[0]
+            panel.plot(rows["severity"], 100 * rows["right"], label=f"{name} ({architecture})", linewidth=1.1, **look)
+            given_up = {"linestyle": ":", "linewidth": 1.1, "color": look["color"]}
+            panel.plot(rows["severity"], 100 * rows["cannot_tell"], **given_up)
+        panel.set(ylim=(-3, 103), xticks=sorted(observers["severity"].unique()))
+    figure.supxlabel("Severity of the degradation", size=8)
+    figure.supylabel("Named rightly (lines) or\n“can't tell” (dots), %", size=8)
+    legend_above(figure, axes[0])
+    return figure
+
+
 def _draw_datasets(panel, rows, lines, keys, datasets=None):
     """Draw estimates on the lines that their keys name, a data set beside the other."""
     datasets = list(rows["dataset"].unique()) if datasets is None else datasets

@@ -1,6 +1,12 @@
 """What the tables say, in sentences: true of whichever study's numbers they are given."""
 
-from semsim.findings.agreement import agreement_findings, annotator_findings, ceiling_findings, label_findings
+from semsim.findings.agreement import (
+    agreement_findings,
+    annotator_findings,
+    ceiling_findings,
+    label_findings,
+    observer_findings,
+)
 from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
 from semsim.findings.faithfulness import faithfulness_findings, reference_change_findings
 from semsim.findings.reconstructions import (
@@ -22,6 +28,7 @@ __all__ = [
     "faithfulness_findings",
     "label_findings",
     "leakage_findings",
+    "observer_findings",
     "reference_change_findings",
     "reference_findings",
     "spread_findings",

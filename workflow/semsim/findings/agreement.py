@@ -37,6 +37,30 @@ def label_findings(labels, recognition):
     return sentences
 
 
+def observer_findings(observers):
+    """Say how well simulated observers read images that nothing has happened to, and hopeless ones.
+
+    Parameters
+    ----------
+    observers : pandas.DataFrame
+        The table of observers.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in observers.groupby("dataset", sort=False):
+        clear, hopeless = (rows[rows["severity"] == end] for end in (0, rows["severity"].max()))
+        right, wrong = (column.agg(["min", "max"]) for column in (clear["right"], hopeless["wrong"]))
+        sentences.append(
+            f"On {dataset}, simulated observers name {percent(right['min'])} to {percent(right['max'])} of clear images"
+            f" rightly, which they did not learn from, and a wrong class of {percent(wrong['min'])} to"
+            f" {percent(wrong['max'])} of hopeless ones."
+        )
+    return sentences
+
+
 def agreement_findings(agreement):
     """Say how well annotators of one kind agree beyond chance, for each data set.
 

@@ -1,8 +1,12 @@
 """What an observer says about an image: the class that it sees, or that it can't tell."""
 
+import pandas as pd
 import torch
 
 from semsim.labels.table import CANNOT_TELL
+from semsim.observers.degradations import degrade
+
+SEVERITIES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
 def answer(observer, images, caution, batch_size=256):
@@ -31,3 +35,32 @@ def answer(observer, images, caution, batch_size=256):
             confidence, named = probabilities.max(1)
             answers.append(torch.where(confidence >= caution, named, CANNOT_TELL).cpu())
     return torch.cat(answers)
+
+
+def read_by_severity(observer, images, labels, caution, generator):
+    """Ask an observer about images that are degraded more and more.
+
+    Parameters
+    ----------
+    observer, caution
+        As for `answer`.
+    images : torch.Tensor
+        uint8 [N, 3, S, S], which the observer did not learn from.
+    labels : torch.Tensor
+        int64 [N], the true classes.
+    generator : torch.Generator
+        Of the CPU, for the degradations.
+
+    Returns
+    -------
+    pandas.DataFrame
+        severity (`SEVERITIES`), right, wrong and cannot_tell (shares of the images), images (how many).
+    """
+    rows = []
+    for severity in SEVERITIES:
+        degraded = degrade(images / 255, torch.full((len(images),), float(severity)), generator)
+        given = answer(observer, (degraded * 255).round().to(torch.uint8), caution)
+        right, unsure = (given == labels).double().mean().item(), (given == CANNOT_TELL).double().mean().item()
+        row = {"severity": severity, "right": right, "wrong": 1 - right - unsure, "cannot_tell": unsure}
+        rows.append(row | {"images": len(images)})
+    return pd.DataFrame(rows)

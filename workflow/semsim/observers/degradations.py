@@ -38,8 +38,10 @@ class Degradation:
         """
         uniform = (torch.rand(len(images), generator=generator) - self.CLEAN) / (1 - self.CLEAN)
         severities = uniform.clamp_min(0).square()  # for the same reason, more of them are mild
-        degraded = degrade(images / 255, severities.to(images.device), generator)
-        return (degraded * 255).round().to(torch.uint8)
+        (chosen,) = severities.nonzero(as_tuple=True)
+        severities, chosen = severities[chosen].to(images.device), chosen.to(images.device)
+        degraded = degrade(images[chosen] / 255, severities, generator)
+        return images.index_copy(0, chosen, (degraded * 255).round().to(torch.uint8))
 
 
 def degrade(images, severities, generator):

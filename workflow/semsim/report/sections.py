@@ -240,6 +240,13 @@ def annotators(results):
                 " same classes, never from reconstructions. What follows says how faithful metrics are to them, not to"
                 " people."
             )
+            if "observers" in tables:
+                yield Points(findings.observer_findings(tables["observers"]))
+                yield chart(
+                    agreement_charts.observers_chart(tables["observers"]),
+                    "Share of held-out images that each observer names rightly, by severity of their degradation.",
+                    "How well simulated observers read images that they did not learn from, degraded more and more.",
+                )
         labels, recognised, agreed = (tables.of_kind(name, kind) for name in ("labels", "recognition", "agreement"))
         yield Points(findings.label_findings(labels, recognised) + findings.agreement_findings(agreed))
         yield chart(

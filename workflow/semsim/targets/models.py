@@ -83,6 +83,10 @@ ARCHITECTURES = {
     "resnet18": Architecture(_with_torchvision("resnet18")),
     "vit": Architecture(_with_torchvision("vit")),
     "mlp": Architecture(networks.mlp, default_width=1024),
+    "vgg3": Architecture(networks.vgg3, default_width=32),
+    "resnet6": Architecture(_with_torchvision("resnet6"), default_width=32),
+    "squeezenet": Architecture(networks.squeezenet, default_width=32),
+    "mobilenet": Architecture(networks.mobilenet, default_width=32),
 }
 
 
@@ -98,8 +102,9 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
     image_size : int
         The side of its square images, in pixels.
     width : int, optional
-        convnet, convnet3: channels of the first layer (by default 64, as in the paper, and 32); resnet20: multiple of
-        16 channels (4, as in the paper); mlp: hidden units (1024). The other architectures have none.
+        convnet: channels of the first layer (by default 64, as in the paper); convnet3, vgg3, resnet6, squeezenet,
+        mobilenet: the same in small (32); resnet20: multiple of 16 channels (4, as in the paper); mlp: hidden units
+        (1024). lenet, resnet18 and vit have none.
     mean, std : sequence of 3 floats, optional
         Of each channel of the training images, which are in [0, 1]. Left out, images are not normalised.
 

@@ -1,4 +1,4 @@
-"""Networks of plain layers: LeNet, two ConvNets and a multi-layer perceptron.
+"""Networks of plain layers: LeNet, ConvNets, a multi-layer perceptron, and three that learn much in a minute of a CPU.
 
 Every network is a body, which turns normalised images [N, 3, S, S] into features [N, D], and a head, the last linear
 layer. No layer works in place, since attacks read activations, and in eval mode each output depends on its own image
@@ -7,6 +7,7 @@ only.
 
 from collections import OrderedDict
 
+import torch
 from torch import nn
 
 from semsim.errors import SemsimError
@@ -77,9 +78,7 @@ def convnet3(image_size, classes, width):
     ----------
     Zhao, Mopuri, Bilen: Dataset Condensation with Gradient Matching. ICLR 2021.
     """
-    side = image_size // 2 // 2 // 2
-    if side == 0:
-        raise SemsimError(f"convnet3 needs images of at least 8 pixels, but image_size is {image_size}.")
+    side = pooled_side("convnet3", image_size)
     plan = (1, nn.AvgPool2d(2), 2, nn.AvgPool2d(2), 4, nn.AvgPool2d(2))
     return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
 
@@ -91,9 +90,101 @@ def _convolutions(plan, width):
         if isinstance(step, nn.Module):
             layers.append(step)
         else:
-            layers += [nn.Conv2d(channels, step * width, 3, padding=1), nn.BatchNorm2d(step * width), nn.ReLU()]
+            layers += convolution(channels, step * width)
             channels = step * width
     return nn.Sequential(*layers, nn.Flatten())
+
+
+def convolution(inputs, outputs, kernel_size=3, **settings):
+    """Return a convolution that keeps the side (at stride 1), BatchNorm and ReLU, as a list of layers."""
+    padding = (kernel_size - 1) // 2
+    convolved = nn.Conv2d(inputs, outputs, kernel_size, padding=padding, **settings)
+    return [convolved, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def halving_stem(outputs):
+    """Return the first layers of networks that leave full resolution at once: half the side, a quarter of the work."""
+    return convolution(3, outputs, kernel_size=4, stride=2)
+
+
+def pooled_side(name, image_size):
+    """Return the side of what three halvings leave of an image."""
+    side = image_size // 2 // 2 // 2
+    if side == 0:
+        raise SemsimError(f"{name} needs images of at least 8 pixels, but image_size is {image_size}.")
+    return side
+
+
+def vgg3(image_size, classes, width):
+    """Return a VGG of three 3x3 convolutions with BatchNorm, each before a max-pool.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first convolution; the second has twice and the third four times as many.
+
+    References
+    ----------
+    Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
+    """
+    side = pooled_side("vgg3", image_size)
+    plan = (1, nn.MaxPool2d(2), 2, nn.MaxPool2d(2), 4, nn.MaxPool2d(2))
+    return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
+
+
+class _Fire(nn.Module):
+    """Few channels, and from them many: by 1x1 and by 3x3 convolutions. SqueezeNet's module, with BatchNorm."""
+
+    def __init__(self, inputs, squeezed, expanded):
+        super().__init__()
+        self.squeeze = nn.Sequential(*convolution(inputs, squeezed, kernel_size=1))
+        self.expand1 = nn.Sequential(*convolution(squeezed, expanded, kernel_size=1))
+        self.expand3 = nn.Sequential(*convolution(squeezed, expanded))
+
+    def forward(self, x):
+        squeezed = self.squeeze(x)
+        return torch.cat([self.expand1(squeezed), self.expand3(squeezed)], dim=1)
+
+
+def squeezenet(image_size, classes, width):
+    """Return a SqueezeNet for small images: a stem that halves, and three fire modules with BatchNorm.
+
+    Parameters
+    ----------
+    width : int
+        Channels into which the first two fire modules squeeze.
+
+    References
+    ----------
+    Iandola et al.: SqueezeNet. arXiv 1602.07360, 2016.
+    """
+    side = pooled_side("squeezenet", image_size)
+    layers = [*halving_stem(2 * width), _Fire(2 * width, width, 2 * width), nn.MaxPool2d(2)]
+    layers += [_Fire(4 * width, width, 4 * width), nn.MaxPool2d(2), _Fire(8 * width, 2 * width, 4 * width)]
+    return assemble(nn.Sequential(*layers, nn.Flatten()), 8 * width * side**2, classes)
+
+
+def mobilenet(image_size, classes, width):
+    """Return a MobileNet for small images: a stem that halves, and three separable convolutions.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the stem; the separable convolutions have two, four and four times as many.
+
+    References
+    ----------
+    Howard et al.: MobileNets. arXiv 1704.04861, 2017.
+    """
+    side = pooled_side("mobilenet", image_size)
+    layers = [*halving_stem(width), *_separable(width, 2 * width), nn.MaxPool2d(2)]
+    layers += [*_separable(2 * width, 4 * width), *_separable(4 * width, 4 * width), nn.MaxPool2d(2)]
+    return assemble(nn.Sequential(*layers, nn.Flatten()), 4 * width * side**2, classes)
+
+
+def _separable(inputs, outputs):
+    """Return a convolution of each channel by itself, and one across channels, as a list of layers."""
+    return [*convolution(inputs, inputs, groups=inputs), *convolution(inputs, outputs, kernel_size=1)]
 
 
 def mlp(image_size, classes, width):

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.errors import SemsimError
-from semsim.targets.networks import assemble
+from semsim.targets.networks import assemble, halving_stem, pooled_side
 from semsim.targets.vision import import_torchvision
 
 models = import_torchvision().models
@@ -41,6 +41,21 @@ def resnet18(image_size, classes):
     return _small_image_resnet(blocks=(2, 2, 2, 2), channels=64, classes=classes)
 
 
+def resnet6(image_size, classes, width):
+    """Return a residual network that learns much in a minute of a CPU: a stem that halves, two blocks, max-pools.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the stem; the blocks have two and four times as many.
+    """
+    side = pooled_side("resnet6", image_size)
+    layers = halving_stem(width)
+    for inputs in (width, 2 * width):
+        layers += [BasicBlock(inputs, 2 * inputs, 1, _shortcut(inputs, 2 * inputs, stride=1)), nn.MaxPool2d(2)]
+    return assemble(nn.Sequential(*layers, nn.Flatten()), 4 * width * side**2, classes)
+
+
 def _small_image_resnet(blocks, channels, classes):
     """Stages of `blocks` residual blocks, each after the first with twice the channels and half the side.
 
@@ -61,12 +76,14 @@ def _small_image_resnet(blocks, channels, classes):
 
 def _stage(inputs, outputs, stride, count):
     """Yield the blocks of one stage; the first changes channels and side, where they change."""
-    shortcut = None
-    if stride != 1:
-        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-    yield BasicBlock(inputs, outputs, stride, shortcut)
+    yield BasicBlock(inputs, outputs, stride, None if stride == 1 else _shortcut(inputs, outputs, stride))
     for _ in range(count - 1):
         yield BasicBlock(outputs, outputs)
+
+
+def _shortcut(inputs, outputs, stride):
+    """Return the way around a block that changes channels or side."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 class LayerNorm(nn.LayerNorm):

@@ -1,4 +1,4 @@
-"""Training of target models: SGD with Nesterov momentum and a learning rate that falls in steps."""
+"""Training of classifiers: target models by the recipe of the original study, and others by one that is faster."""
 
 import math
 import time
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
 from semsim.errors import SemsimError
 from semsim.progress import progress_bar
@@ -29,16 +30,27 @@ class Recipe:
         Passes over the training images.
     batch_size : int
         At least 2 (BatchNorm needs company). Images left over are spread over the batches, so that none is small.
-    learning_rate, momentum, weight_decay : float
-        Of SGD; the momentum is Nesterov's.
+    optimiser : {"sgd", "adamw"}
+    schedule : {"steps", "one-cycle"}
+        How the learning rate changes: it falls at the milestones, or it rises to `learning_rate` in the first fifth of
+        the training and then falls to nothing. One cycle learns as much in a fraction of the epochs.
+    learning_rate, weight_decay : float
+    momentum : float
+        Of SGD, Nesterov's.
     milestones : sequence of float
-        Shares of the epochs after which the learning rate is multiplied by `decay`.
+        Of steps: shares of the epochs after which the learning rate is multiplied by `decay`.
     decay : float
         In (0, 1].
+
+    References
+    ----------
+    Smith, Topin: Super-Convergence. arXiv 1708.07120, 2017.
     """
 
     epochs: int = 200
     batch_size: int = 64
+    optimiser: str = "sgd"
+    schedule: str = "steps"
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -62,6 +74,8 @@ class Recipe:
         ranges = {
             "epochs": recipe.epochs >= 1,
             "batch_size": recipe.batch_size >= 2,
+            "optimiser": recipe.optimiser in ("sgd", "adamw"),
+            "schedule": recipe.schedule in ("steps", "one-cycle"),
             "learning_rate": recipe.learning_rate > 0,
             "momentum": 0 <= recipe.momentum < 1,
             "weight_decay": recipe.weight_decay >= 0,
@@ -71,16 +85,37 @@ class Recipe:
         for name, valid in ranges.items():
             if not valid:
                 raise SemsimError(
-                    f"training: {name} is {getattr(recipe, name)}. Set at least 1 epoch, a batch_size of at least 2, a "
-                    "learning_rate above 0, a momentum from 0 to below 1, a weight_decay of at least 0, milestones "
-                    "between 0 and 1, and a decay above 0 and up to 1."
+                    f"training: {name} is {getattr(recipe, name)}. Set at least 1 epoch, a batch_size of at least 2, "
+                    "optimiser sgd or adamw, schedule steps or one-cycle, a learning_rate above 0, a momentum from 0 "
+                    "to below 1, a weight_decay of at least 0, milestones between 0 and 1, and a decay above 0 and up "
+                    "to 1."
                 )
         return recipe
 
-    def learning_rate_at(self, epoch):
-        """Return the learning rate of an epoch, counted from 0."""
-        passed = sum(epoch >= milestone * self.epochs for milestone in self.milestones)
-        return self.learning_rate * self.decay**passed
+    def optimise(self, parameters, batches):
+        """Return the optimiser of a model's parameters, and what changes its learning rate after each batch.
+
+        Parameters
+        ----------
+        parameters : iterable of torch.nn.Parameter
+        batches : int
+            In an epoch.
+
+        Returns
+        -------
+        optimiser : torch.optim.Optimizer
+        schedule : torch.optim.lr_scheduler.LRScheduler
+        """
+        if self.optimiser == "adamw":
+            optimiser = torch.optim.AdamW(parameters, self.learning_rate, weight_decay=self.weight_decay)
+        else:
+            momentum = {"momentum": self.momentum, "nesterov": self.momentum > 0}
+            optimiser = torch.optim.SGD(parameters, self.learning_rate, weight_decay=self.weight_decay, **momentum)
+        if self.schedule == "one-cycle":
+            cycle = {"total_steps": self.epochs * batches + 1, "pct_start": 0.2, "cycle_momentum": False}
+            return optimiser, lr_scheduler.OneCycleLR(optimiser, self.learning_rate, **cycle)
+        falls = [math.ceil(milestone * self.epochs) * batches for milestone in self.milestones]
+        return optimiser, lr_scheduler.MultiStepLR(optimiser, falls, self.decay)
 
 
 def train_target(
@@ -139,23 +174,15 @@ def train_target(
     target = _initial_target(architecture, classes, width, train[0], seed_for(seed, "weights"))
     target.to(device, memory_format=torch.channels_last)  # up to 1.7 times as fast as channels first on a CPU
     images, labels, *validation = (torch.from_numpy(array).to(device) for array in (*train, *validation))
-    optimiser = torch.optim.SGD(
-        target.parameters(),
-        recipe.learning_rate,
-        recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.momentum > 0,
-    )
+    optimiser, schedule = recipe.optimise(target.parameters(), max(1, len(images) // recipe.batch_size))
     drawn = torch.Generator().manual_seed(seed_for(seed, "batches"))
     noise = torch.Generator(device).manual_seed(seed_for(seed, "gradient noise"))  # too much of it to draw on the CPU
 
     rows, start = [], time.perf_counter()
     with progress_bar(recipe.epochs, description, unit="epoch") as bar:
         for epoch in range(recipe.epochs):
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.learning_rate_at(epoch)
             batches = _batches(images, labels, recipe.batch_size, augment, drawn)
-            loss, accuracy = _train_epoch(target, optimiser, batches, defence, noise)
+            loss, accuracy = _train_epoch(target, optimiser, schedule, batches, defence, noise)
             if not math.isfinite(loss):
                 raise SemsimError(
                     f"{description}: the training loss is not finite in epoch {epoch + 1} of {recipe.epochs}. "
@@ -219,7 +246,7 @@ def _batches(images, labels, batch_size, augment, generator):
         yield augment(images[chosen], generator), labels[chosen]
 
 
-def _train_epoch(target, optimiser, batches, defence, noise):
+def _train_epoch(target, optimiser, schedule, batches, defence, noise):
     """Take one step for each batch; return the mean loss and accuracy of the images met."""
     target.train()
     parameters = list(target.parameters())
@@ -234,6 +261,7 @@ def _train_epoch(target, optimiser, batches, defence, noise):
             for parameter, gradient in zip(parameters, defended, strict=True):
                 parameter.grad = gradient
         optimiser.step()
+        schedule.step()
         total_loss += loss.detach() * len(labels)
         correct += (logits.detach().argmax(1) == labels).sum()
         count += len(labels)
