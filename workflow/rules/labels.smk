@@ -11,10 +11,10 @@ rule collect_labels:
         ),
         reading=[] if STUDY.labels else every(rules.ask_observers.output.reading),
     output:
+        **({} if STUDY.labels else {"observers": f"{RESULTS}/tables/observers.csv"}),
         labels=f"{RESULTS}/tables/labels.csv",
         images=f"{RESULTS}/tables/images.csv",
         recognition=f"{RESULTS}/tables/recognition.csv",
-        **({} if STUDY.labels else {"observers": f"{RESULTS}/tables/observers.csv"}),
     log:
         f"{RESULTS}/logs/labels.log",
     conda:
