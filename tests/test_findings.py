@@ -162,8 +162,8 @@ def test_observers_are_told_by_what_they_read():
         columns=["observer", "severity", "right", "wrong"],
     ).assign(dataset="shapes", architecture="vgg3", cannot_tell=0)
     (sentence,) = plain(findings.observer_findings(table))
-    assert "name 70.0 % to 90.0 % of clear images rightly" in sentence
-    assert sentence.endswith("a wrong class of 30.0 % to 50.0 % of hopeless ones.")
+    assert "they name 70.0 % to 90.0 % of clear ones rightly" in sentence
+    assert sentence.endswith("a wrong class for 30.0 % to 50.0 % of hopeless ones.")
     lines = agreement_charts.observers_chart(table).axes[0].get_lines()
     assert [line.get_ydata().tolist() for line in lines[::2]] == [[90, 10], [70, 0]]
 

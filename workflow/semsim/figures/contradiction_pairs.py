@@ -59,7 +59,7 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
         _show(axes[0], of_original[reference][recognised["original"]], "what was attacked", [])
         for panel, shown, title in (
             (axes[1], recognised, f"recognised by {kind}"),
-            (axes[2], preferred, f"closer by {by}"),
+            (axes[2], preferred, f"closer by {by if len(metrics_of_pair) == 1 else 'these metrics'}"),
         ):
             image = images[shown["target"], shown["attack"]]["reconstruction"][shown["original"]]
             lines = [f"{shown['target']}, {shown['attack']}", f"recognised {percent(shown['recognition_rate'])}"]

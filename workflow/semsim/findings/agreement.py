@@ -54,9 +54,9 @@ def observer_findings(observers):
         clear, hopeless = (rows[rows["severity"] == end] for end in (0, rows["severity"].max()))
         right, wrong = (column.agg(["min", "max"]) for column in (clear["right"], hopeless["wrong"]))
         sentences.append(
-            f"On {dataset}, simulated observers name {percent(right['min'])} to {percent(right['max'])} of clear images"
-            f" rightly, which they did not learn from, and a wrong class of {percent(wrong['min'])} to"
-            f" {percent(wrong['max'])} of hopeless ones."
+            f"On {dataset}, simulated observers were tried on images that they did not learn from: they name"
+            f" {percent(right['min'])} to {percent(right['max'])} of clear ones rightly, and a wrong class for"
+            f" {percent(wrong['min'])} to {percent(wrong['max'])} of hopeless ones."
         )
     return sentences
 
