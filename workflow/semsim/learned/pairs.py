@@ -1,0 +1,111 @@
+"""Labelled pairs: reconstructions beside what they are compared with, and how often each was recognised."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from semsim.errors import SemsimError
+from semsim.files import read_arrays, read_metadata
+from semsim.labels.table import KEYS
+from semsim.seeds import seed_for
+
+
+class LabelledPairs(NamedTuple):
+    """What SemSim learns from and is tried on.
+
+    Attributes
+    ----------
+    references, reconstructions : numpy.ndarray
+        uint8 [N, 3, S, S].
+    table : pandas.DataFrame
+        A row a pair: dataset, target, attack, original, label (the true class), recognition_rate in [0, 1].
+    """
+
+    references: np.ndarray
+    reconstructions: np.ndarray
+    table: pd.DataFrame
+
+    def __len__(self):
+        return len(self.table)
+
+    def where(self, chosen):
+        """Return the pairs for which a mask, bool [N], is true."""
+        chosen = np.asarray(chosen)
+        return LabelledPairs(
+            self.references[chosen], self.reconstructions[chosen], self.table[chosen].reset_index(drop=True)
+        )
+
+
+def read_pairs(paths, recognition, reference="original"):
+    """Read the reconstructions that annotators labelled.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Reconstructions, as the attack stage writes them: one file a data set, target model and attack.
+    recognition : pandas.DataFrame
+        Recognition rates by annotators of one kind.
+    reference : {"original", "attacked"}
+        What reconstructions are compared with: the original before augmentation, as in the paper, or what was attacked.
+
+    Returns
+    -------
+    LabelledPairs
+        In the order of the files; reconstructions without labels are left out.
+
+    Raises
+    ------
+    SemsimError
+        If no reconstruction has labels, or images differ in size.
+    """
+    references, reconstructions, rows = [], [], []
+    rates = recognition.set_index(["dataset", "target", "attack"]).sort_index()
+    for path in paths:
+        about = read_metadata(path)
+        key = tuple(about[name] for name in ("dataset", "target", "attack"))
+        if key not in rates.index:
+            continue
+        labelled = rates.loc[[key]].sort_values("original").reset_index()
+        arrays = read_arrays(path, reference, "reconstruction")
+        chosen = labelled["original"].to_numpy()
+        references.append(arrays[reference][chosen])
+        reconstructions.append(arrays["reconstruction"][chosen])
+        rows.append(labelled[[*KEYS, "label", "recognition_rate"]])
+    if not rows:
+        raise SemsimError("No reconstruction has labels. Give files and labels of the same study.")
+    if len(sizes := sorted({images.shape[2] for images in references})) > 1:
+        raise SemsimError(f"The reconstructions are of different sizes ({', '.join(map(str, sizes))} pixels).")
+    return LabelledPairs(
+        np.concatenate(references), np.concatenate(reconstructions), pd.concat(rows, ignore_index=True)
+    )
+
+
+def split_by_original(pairs, share, seed):
+    """Hold out the pairs of a share of the originals of every data set.
+
+    Parameters
+    ----------
+    pairs : LabelledPairs
+    share : float
+        In (0, 1); at least one original of every data set is held out, and one is not.
+    seed : int
+
+    Returns
+    -------
+    training, held_out : LabelledPairs
+
+    Raises
+    ------
+    SemsimError
+        If a data set has labels of one original only.
+    """
+    held_out = np.zeros(len(pairs), dtype=bool)
+    for dataset, rows in pairs.table.groupby("dataset"):
+        originals = np.sort(rows["original"].unique())
+        if len(originals) < 2:
+            raise SemsimError(f"{dataset}: labels of one original only, so none can be held out. Label more originals.")
+        count = min(max(1, round(share * len(originals))), len(originals) - 1)
+        chosen = np.random.default_rng(seed_for(seed, dataset)).choice(originals, count, replace=False)
+        held_out[rows.index[rows["original"].isin(chosen)]] = True
+    return pairs.where(~held_out), pairs.where(held_out)

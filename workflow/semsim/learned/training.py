@@ -1,0 +1,179 @@
+"""Training of SemSim with a triplet loss on labelled pairs."""
+
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+from torch.nn import functional
+
+from semsim.errors import SemsimError
+from semsim.learned.metric import SemSim
+from semsim.learned.triplets import TripletSampler
+from semsim.progress import progress_bar
+from semsim.seeds import seed_for
+from semsim.statistics.association import MAJORITY
+from semsim.targets.augmentation import crop_and_flip
+from semsim.targets.training import Recipe
+
+PAPER = Recipe(epochs=100, learning_rate=0.05, milestones=(0.37, 0.62, 0.87))
+"""The recipe of the paper's released code: SGD, 100 epochs of batches of 64, x 0.1 at epochs 37, 62 and 87."""
+CURVES = ("epoch", "train_loss", "train_ordered", "validation_auc", "seconds")
+
+
+def train_semsim(
+    training,
+    validation,
+    backbone="resnet18",
+    width=None,
+    normalised=True,
+    margin=1.0,
+    recipe=PAPER,
+    seed=0,
+    device="cpu",
+    description="training",
+):
+    """Train SemSim so that recognised reconstructions are closer to their originals than others, by a margin.
+
+    The distance of training is that of evaluation: `SemSim.forward`. A pair is cropped and mirrored as one, so that the
+    reconstruction stays in register with what it is compared with.
+
+    Parameters
+    ----------
+    training, validation : LabelledPairs
+        Of different originals. The weights with the best area under the ROC curve on `validation` are kept, the last
+        ones of equals, or where all validation pairs are recognised or none, and there is no curve.
+    backbone, width, normalised
+        As in `SemSim`.
+    margin : float
+        By how much an unrecognised reconstruction should be farther, at least.
+    recipe : Recipe
+    seed : int
+        On a CPU the same seed and number of threads give the same weights.
+    device : torch.device or str
+    description : str
+        What the progress bar says.
+
+    Returns
+    -------
+    metric : SemSim
+        In eval mode.
+    curves : pandas.DataFrame
+        One row an epoch: `epoch` (from 1), `train_loss`, `train_ordered` (the share of triplets in the right order),
+        `validation_auc` and `seconds` (since the start). An epoch is as many batches of triplets as
+        the training pairs would fill.
+    counts : pandas.DataFrame
+        Where the triplets of training come from, as `TripletSampler.counts`.
+
+    Raises
+    ------
+    SemsimError
+        If there are no triplets, or the training diverges.
+
+    References
+    ----------
+    Schroff, Kalenichenko, Philbin: FaceNet. CVPR 2015, equation 2, with distances that are not squared, as the paper
+    has them.
+    """
+    sampler = TripletSampler(training.table, device)
+    pixels = training.references.astype(np.float32) / 255
+    mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clip(1 / 255)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_for(seed, "weights"))
+        metric = SemSim(backbone, width, pixels.shape[-1], normalised, mean, std)
+    metric.to(device, memory_format=torch.channels_last)
+    batches = max(1, len(training) // recipe.batch_size)
+    optimiser, schedule = recipe.optimise(metric.parameters(), batches)
+    pairs, tried = (_stacked(part, device) for part in (training, validation))
+    recognised = validation.table["recognition_rate"].to_numpy() > MAJORITY
+    generator = torch.Generator().manual_seed(seed_for(seed, "triplets"))
+
+    rows, best, start = [], -math.inf, time.perf_counter()
+    with progress_bar(recipe.epochs, description, unit="epoch") as bar:
+        for epoch in range(1, recipe.epochs + 1):
+            drawn = (sampler.draw(recipe.batch_size, generator) for _ in range(batches))
+            loss, ordered = _train_epoch(metric, optimiser, schedule, pairs, drawn, margin, generator)
+            if not math.isfinite(loss):
+                raise SemsimError(
+                    f"{description}: the training loss is not finite in epoch {epoch} of {recipe.epochs}. Lower the"
+                    f" learning rate (now {recipe.learning_rate:g})."
+                )
+            auc = area_under_curve(measure_pairs(metric, tried).cpu().numpy(), recognised)
+            rows.append((epoch, loss, ordered, auc, time.perf_counter() - start))
+            if not auc < best:
+                best, state = auc, {name: tensor.detach().clone() for name, tensor in metric.state_dict().items()}
+            bar.set_postfix_str(f"loss {loss:.3f}, validation AUC {auc:.3f}", refresh=False)
+            bar.update()
+    metric.load_state_dict(state)
+    metric.to(memory_format=torch.contiguous_format)
+    return metric.eval(), pd.DataFrame(rows, columns=CURVES), sampler.counts
+
+
+def measure_pairs(metric, pairs, batch_size=256):
+    """Return the distances [N] of stacked pairs, uint8 [N, 6, S, S], in eval mode, in which the metric is left."""
+    metric.eval()
+    with torch.no_grad():
+        return torch.cat([_distances(metric, batch) for batch in pairs.split(batch_size)])
+
+
+def area_under_curve(distances, recognised):
+    """Return how often a recognised pair is closer than one that is not: the area under the ROC curve.
+
+    Parameters
+    ----------
+    distances : numpy.ndarray
+        [N].
+    recognised : numpy.ndarray
+        bool [N].
+
+    Returns
+    -------
+    float
+        In [0, 1], ties counted as a half; NaN where all pairs are recognised, or none, and there is no curve.
+
+    Examples
+    --------
+    >>> area_under_curve(np.array([0.1, 0.2, 0.2, 0.9]), np.array([True, True, False, False]))
+    0.875
+    """
+    positives, negatives = recognised.sum(), (~recognised).sum()
+    if not positives or not negatives:
+        return math.nan
+    ranks = rankdata(-distances)[recognised].sum()
+    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _stacked(pairs, device):
+    """Return each reference above its reconstruction, uint8 [N, 6, S, S]: one image to whatever changes both alike."""
+    return torch.from_numpy(np.concatenate([pairs.references, pairs.reconstructions], axis=1)).to(device)
+
+
+def _distances(metric, pairs):
+    """Return the distances [N] of stacked pairs."""
+    references, reconstructions = (pairs / 255).split(3, dim=1)
+    return metric.distances(references, reconstructions)
+
+
+def _triplet_loss(recognised, unrecognised, margin):
+    """Return the loss [N] of triplets whose recognised and unrecognised pairs have these distances."""
+    return functional.relu(recognised - unrecognised + margin)
+
+
+def _train_epoch(metric, optimiser, schedule, pairs, drawn, margin, generator):
+    """Take one step for each batch of triplets; return the mean loss and the share of triplets in the right order."""
+    metric.train()
+    total_loss, ordered, count = 0.0, 0, 0
+    for recognised, unrecognised in drawn:
+        batch = crop_and_flip(pairs[torch.cat([recognised, unrecognised])], generator)
+        near, far = _distances(metric, batch).chunk(2)
+        losses = _triplet_loss(near, far, margin)
+        optimiser.zero_grad()
+        losses.mean().backward()
+        optimiser.step()
+        schedule.step()
+        total_loss += losses.detach().sum()
+        ordered += (near < far).sum()
+        count += len(losses)
+    return (total_loss / count).item(), (ordered / count).item()

@@ -1,0 +1,103 @@
+"""Triplets: an original, a reconstruction of it that the majority recognised, and one that it did not.
+
+The unrecognised one is a reconstruction of the same original wherever there is one. Where not, it comes from another
+original of the same class, or from any, and is then compared with its own original: that a picture of one cat is far
+from another cat says nothing about recognition. So a triplet is two pairs, and for one original it is the paper's.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semsim.errors import SemsimError
+from semsim.statistics.association import MAJORITY
+
+SCOPES = ("same original", "same class", "any")
+
+
+class TripletSampler:
+    """Draws triplets from labelled pairs; every pair is drawn as often as any other of its side.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a pair: dataset, original, label, recognition_rate.
+    device : torch.device or str
+
+    Attributes
+    ----------
+    counts : pandas.DataFrame
+        How many recognised and unrecognised pairs find their partner in the same original, the same class, or anywhere.
+
+    Raises
+    ------
+    SemsimError
+        If all pairs are recognised, or none.
+    """
+
+    def __init__(self, table, device="cpu"):
+        recognised = table["recognition_rate"].to_numpy() > MAJORITY
+        if recognised.all() or not recognised.any():
+            raise SemsimError(
+                f"All {len(table)} labelled reconstructions are {'' if recognised.all() else 'un'}recognised, so there"
+                " are no triplets to learn from. Give labels of more attacks or target models."
+            )
+        # Sorted by class and then original, the candidates of every scope stand in a row.
+        classes = table.groupby(["dataset", "label"]).ngroup().to_numpy()
+        originals = table.groupby(["dataset", "label", "original"]).ngroup().to_numpy()
+        order = np.lexsort((originals, classes))
+        sides = [order[recognised[order]], order[~recognised[order]]]
+        found = [_partners(own, other, classes, originals) for own, other in (sides, sides[::-1])]
+        self.counts = pd.DataFrame(
+            [np.bincount(scopes, minlength=len(SCOPES)) for _, _, scopes in found],
+            columns=SCOPES,
+            index=["recognised", "unrecognised"],
+        )
+        self._sides = [torch.from_numpy(side).to(device) for side in sides]
+        self._ranges = [
+            tuple(torch.from_numpy(part).to(device) for part in (first, count)) for first, count, _ in found
+        ]
+        self._device = device
+
+    def draw(self, count, generator):
+        """Draw triplets: half of them by their recognised pair, half by the other.
+
+        Parameters
+        ----------
+        count : int
+        generator : torch.Generator
+            Of the CPU, so that every device draws the same.
+
+        Returns
+        -------
+        recognised, unrecognised : torch.Tensor
+            int64 [count], rows of the table.
+        """
+        halves = (count - count // 2, count // 2)
+        drawn = [self._draw_side(side, size, generator) for side, size in enumerate(halves)]
+        (recognised, their_partners), (unrecognised, other_partners) = drawn
+        return torch.cat([recognised, other_partners]), torch.cat([their_partners, unrecognised])
+
+    def _draw_side(self, side, count, generator):
+        own, other = self._sides[side], self._sides[1 - side]
+        uniform = torch.rand(2, count, generator=generator, dtype=torch.float64).to(self._device)
+        chosen = (uniform[0] * len(own)).long()
+        first, candidates = (part[chosen] for part in self._ranges[side])
+        return own[chosen], other[first + (uniform[1] * candidates).long()]
+
+
+def _partners(own, other, classes, originals):
+    """Find the candidates of each row of `own` among `other`, both sorted by class and original.
+
+    Returns
+    -------
+    first, count, scope : numpy.ndarray
+        int64 [len(own)]: where they begin in `other`, how many there are, and the number of their scope.
+    """
+    first, count = np.zeros(len(own), dtype=np.int64), np.full(len(own), len(other), dtype=np.int64)
+    scope = np.full(len(own), SCOPES.index("any"))
+    for name, groups in (("same class", classes), ("same original", originals)):
+        begin, end = (np.searchsorted(groups[other], groups[own], side=side) for side in ("left", "right"))
+        found = end > begin
+        first[found], count[found], scope[found] = begin[found], (end - begin)[found], SCOPES.index(name)
+    return first, count, scope
