@@ -223,7 +223,11 @@ def show_status(arguments):
             raise SemsimError(f"--participant {arguments.participant}: nobody came with this id.")
         print(name)
         return
-    print(status_text(campaign, describe_datasets(items, campaign), describe_annotators(items, annotators, campaign.checks)))
+    print(
+        status_text(
+            campaign, describe_datasets(items, campaign), describe_annotators(items, annotators, campaign.checks)
+        )
+    )
 
 
 def export(arguments):

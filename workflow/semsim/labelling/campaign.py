@@ -76,6 +76,10 @@ class Campaign:
         """Return the file of an image."""
         return self.folder / "images" / image
 
+    def has_image(self, image):
+        """Return whether a name is that of a PNG file in ``images/``."""
+        return bool(IMAGE_NAME.fullmatch(image)) and self.path_of(image).is_file()
+
     @cached_property
     def fingerprint(self):
         """What must stay the same once there are answers: the images and the numbers of the classes."""
@@ -171,8 +175,9 @@ def _problems(campaign):
     if campaign.images.empty:
         yield "images.csv: no images, so there is nothing to ask."
     for name, table in (("images.csv", campaign.images), ("checks.csv", campaign.checks)):
-        counts = table["dataset"].map({dataset: len(names) for dataset, names in campaign.classes.items()})
-        files = table["image"].map(lambda image: bool(IMAGE_NAME.fullmatch(image)) and campaign.path_of(image).is_file())
+        numbers = {dataset: len(names) for dataset, names in campaign.classes.items()}
+        counts = table["dataset"].map(numbers).astype(float)
+        files = table["image"].map(campaign.has_image).astype(bool)
         yield from _listed(f"{name}: no such PNG file in images/", table["image"][~files])
         yield from _listed(f"{name}: listed twice", table["image"][table["image"].duplicated()])
         yield from _listed(f"{name}: data sets without classes in campaign.yaml", table["dataset"][counts.isna()])

@@ -27,7 +27,7 @@ CHECKS_PER_DATASET = 24
 """Clear images that attention checks are drawn from."""
 LONGEST_SIDE = 1024
 """Pixels, of images from a folder: more than a page shows."""
-QUESTION = "What is in this picture?"
+TITLE, QUESTION = "What do you see?", "What is in this picture?"
 
 
 class Material(NamedTuple):
@@ -138,7 +138,9 @@ def choose_reconstructions(shown, per_attack, generator):
 def _clear_images(dataset, file, generator):
     """Choose clear images of a data set, of as many classes as possible."""
     images, labels = load_split(file, "public")
-    table = pd.DataFrame({"dataset": dataset, "label": labels, "picture": [partial(_picture, image) for image in images]})
+    table = pd.DataFrame(
+        {"dataset": dataset, "label": labels, "picture": [partial(_picture, image) for image in images]}
+    )
     return _of_many_classes(table, generator)
 
 
@@ -271,7 +273,7 @@ def make_campaign(folder, material, **settings):
 
 def _write(folder, name, material, settings):
     (folder / "images").mkdir(parents=True)
-    settings = {"title": QUESTION, "question": QUESTION} | settings | {"classes": material.classes}
+    settings = {"title": TITLE, "question": QUESTION} | settings | {"classes": material.classes}
     (folder / "campaign.yaml").write_text(_commented(settings), encoding="utf-8")
     images, checks = _write_images(folder / "images", material, settings.get("seed", 1))
     write_table(images[IMAGE_COLUMNS], folder / "images.csv")

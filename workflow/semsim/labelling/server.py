@@ -38,8 +38,9 @@ ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests of one annotator: an answ
 STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address that belong to no annotator yet
 CONNECTIONS = 1000
 
+LAST_POSITION = 10_000_000
 _KEY = {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"}
-_POSITION = {"type": "integer", "minimum": 0, "maximum": 10_000_000}
+_POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
 
 
 def _body(**properties):
@@ -149,7 +150,9 @@ class LabelServer:
 
     async def _home(self, request):
         if self._public:
-            return self._notice("You need your own link", "Open the link that you were given. It leads to your pictures.")
+            return self._notice(
+                "You need your own link", "Open the link that you were given. It leads to your pictures."
+            )
         return await self._file("index.html")(request)
 
     async def _join(self, request):
@@ -166,7 +169,8 @@ class LabelServer:
         participant = request.query_params.get(panel["parameter"], "")
         if not PARTICIPANT.fullmatch(participant):
             return self._notice(
-                "Your id is missing", f"Open the study from your panel's page, which adds {panel['parameter']} to the link."
+                "Your id is missing",
+                f"Open the study from your panel's page, which adds {panel['parameter']} to the link.",
             )
         token = await self._desk.ask(partial(self._store.admit, participant))
         return RedirectResponse(f"/a/{token}/", 303)
@@ -198,7 +202,8 @@ class LabelServer:
         return await self._change(request, UNDO, self._store.undo)
 
     async def _image(self, request):
-        image = await self._ask(request, self._store.image, position=request.path_params["position"])
+        position = min(request.path_params["position"], LAST_POSITION)  # a link may hold any number of digits
+        image = await self._ask(request, self._store.image, position=position)
         content = self._campaign.path_of(image).read_bytes()  # small, so faster than a thread
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
@@ -280,7 +285,9 @@ def serve(campaign, store, host, port, public, announce):
         If the address cannot be used.
     """
     if not public and host not in LOOPBACK:
-        raise SemsimError(f"--host {host}: others could connect. Add --public, so that everyone has a link of their own.")
+        raise SemsimError(
+            f"--host {host}: others could connect. Add --public, so that everyone has a link of their own."
+        )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS)

@@ -47,7 +47,7 @@ CREATE TABLE items (
 CREATE TABLE answers (
     annotator INTEGER NOT NULL,
     position INTEGER NOT NULL,
-    label INTEGER NOT NULL CHECK (label >= -1),
+    label INTEGER NOT NULL CHECK (typeof(label) = 'integer' AND label >= -1),
     seconds REAL,
     given_at TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -171,7 +171,7 @@ class Store:
         Returns
         -------
         list
-            For each request what it returned, or the `Refused` that it raised.
+            For each request what it returned, or the exception that it raised.
         """
         outcomes = []
         with self.transaction():
@@ -179,9 +179,11 @@ class Store:
                 self._database.execute("SAVEPOINT request")
                 try:
                     outcomes.append(request())
-                except Refused as refusal:
+                except Exception as error:
+                    if not self._database.in_transaction:  # SQLite has given up all of it: a full disk, for instance
+                        raise
                     self._database.execute("ROLLBACK TO request")
-                    outcomes.append(refusal)
+                    outcomes.append(error)
                 self._database.execute("RELEASE request")
         return outcomes
 

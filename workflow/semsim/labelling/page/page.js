@@ -11,7 +11,7 @@ const element = (id) => document.getElementById(id);
 const all = (selector) => document.querySelectorAll(selector);
 const search = element("search");
 const image = element("image");
-const typing = matchMedia("(hover: hover) and (pointer: fine)"); // else a keyboard would cover the picture
+const touched = matchMedia("(pointer: coarse)"); // there a keyboard on the screen would cover the picture
 
 let texts, state;
 let options = []; // the classes of this picture: {label, name, text, node}
@@ -156,7 +156,7 @@ async function showPicture(spoken) {
   image.classList.remove("waiting");
   element("spoken").textContent = `${spoken} Picture ${position + 1} of ${total}.`;
   pause(false);
-  if (typing.matches) search.focus({ preventScroll: true });
+  if (!touched.matches) search.focus({ preventScroll: true });
   requestAnimationFrame(() => { shownAt = performance.now(); });
   if (position + 1 < total) new Image().src = `${base}images/${position + 1}`;
 }
@@ -320,6 +320,7 @@ function listen() {
   element("undo-last").addEventListener("click", undo);
   element("smooth").addEventListener("click", toggleSmooth);
   element("help").addEventListener("click", () => element("instructions").showModal());
+  element("instructions").addEventListener("close", () => { if (!touched.matches) search.focus({ preventScroll: true }); });
   element("agree").addEventListener("click", agree);
   new ResizeObserver(() => { if (image.naturalWidth) fit(); }).observe(element("frame"));
   // Another tab may have gone on.
