@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-
 from label_campaign import small_material
+
 from semsim.labelling.assignment import ASKED, CHECK, REPEAT, arrange, choose_images
 
 IMAGES = small_material().images.drop(columns="picture").assign(image=[f"{number:04}.png" for number in range(48)])

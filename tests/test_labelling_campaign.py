@@ -6,9 +6,10 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-
 from label_campaign import CLASSES, change_settings, small_campaign, small_material
+from PIL import Image
+from small_study import small_study
+
 from semsim.errors import SemsimError
 from semsim.files import read_arrays, read_table
 from semsim.labelling.campaign import campaign_folder, read_campaign_folder
@@ -17,7 +18,6 @@ from semsim.labelling.results import describe_annotators, describe_datasets, exp
 from semsim.labelling.status import status_text
 from semsim.labelling.store import Store
 from semsim.labels import read_campaign, read_labels, shown_images
-from small_study import small_study
 
 
 @pytest.fixture(scope="module")

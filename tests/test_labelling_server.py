@@ -14,10 +14,10 @@ import urllib.request
 from contextlib import closing
 
 import pytest
+from label_campaign import change_settings, served, small_campaign
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
-from label_campaign import change_settings, served, small_campaign
 from semsim.labelling.guards import HEADERS, LARGEST_BODY, RateLimit
 from semsim.labelling.results import export, read_answers
 from semsim.labelling.server import LabelServer

@@ -2,16 +2,17 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
-
 from label_campaign import change_settings, small_campaign
+
 from semsim.errors import SemsimError
 from semsim.labelling import store as store_module
 from semsim.labelling.results import read_answers
 from semsim.labelling.store import Conflict, Refused, Store, UnknownLink
 
-DAY_AND_A_BIT = store_module.timedelta(hours=25)
+DAY_AND_A_BIT = timedelta(hours=25)
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_what_silent_annotators_left_open_goes_to_others_and_what_they_answered_
     [silent] = join(store, 1)
     do(store, "answer", silent, 0, 1, 1.0, "first-key")
     now = store_module._now
-    monkeypatch.setattr(store_module, "_now", lambda ago=store_module.timedelta(0): now(ago + DAY_AND_A_BIT))
+    monkeypatch.setattr(store_module, "_now", lambda *ago: now(sum(ago, DAY_AND_A_BIT)))
     assert sum(expected(store).values()) <= 1  # an attention check would count for nothing
     join(store, 8)
     assert max(expected(store).values()) <= 2

@@ -1,7 +1,7 @@
 """The command line ``semsim``: one module of this package for each command.
 
-A module says in its docstring what the command does, and has `add_arguments(parser)`, which sets the default `carry_out`:
-a function of the parsed arguments. Everything slow is imported inside that function.
+A module says in its docstring what the command does, and has `add_arguments(parser)`, which sets the default
+`carry_out`: a function of the parsed arguments. Everything slow is imported inside that function.
 """
 
 import argparse

@@ -44,8 +44,8 @@ A name that is known gets the link that it has. Who has a link can answer under 
     "export": """example:
   semsim label export pilot
 
-labels.csv has every label once, in the format of annotations/README.md; controls.csv has the answers to attention checks
-and repeats. It may be done again at any time, also while the server runs.
+labels.csv has every label once, in the format of annotations/README.md; controls.csv has the answers to attention
+checks and repeats. It may be done again at any time, also while the server runs.
 """,
 }
 
@@ -223,11 +223,8 @@ def show_status(arguments):
             raise SemsimError(f"--participant {arguments.participant}: nobody came with this id.")
         print(name)
         return
-    print(
-        status_text(
-            campaign, describe_datasets(items, campaign), describe_annotators(items, annotators, campaign.checks)
-        )
-    )
+    about = describe_annotators(items, annotators, campaign.checks)
+    print(status_text(campaign, describe_datasets(items, campaign), about))
 
 
 def export(arguments):

@@ -138,10 +138,8 @@ def choose_reconstructions(shown, per_attack, generator):
 def _clear_images(dataset, file, generator):
     """Choose clear images of a data set, of as many classes as possible."""
     images, labels = load_split(file, "public")
-    table = pd.DataFrame(
-        {"dataset": dataset, "label": labels, "picture": [partial(_picture, image) for image in images]}
-    )
-    return _of_many_classes(table, generator)
+    pictures = [partial(_picture, image) for image in images]
+    return _of_many_classes(pd.DataFrame({"dataset": dataset, "label": labels, "picture": pictures}), generator)
 
 
 def _of_many_classes(table, generator):
@@ -287,7 +285,7 @@ def _write(folder, name, material, settings):
 
 
 def _write_images(folder, material, seed):
-    """Write all images under numbers in random order, so that a name gives away nothing; return the tables with them."""
+    """Write all images under numbers in random order, so that names give nothing away; return the tables with them."""
     count = len(material.images) + len(material.checks)
     digits = max(4, len(str(count)))
     numbers = np.random.default_rng(seed).permutation(count) + 1

@@ -67,11 +67,8 @@ def controls_of(items, checks):
     controls = given[given["purpose"] != ASKED]
     pairs = pd.MultiIndex.from_frame(controls[["annotator", "image"]])
     expected = np.where(controls["purpose"] == CHECK, controls["image"].map(truth), first.reindex(pairs))
-    return (
-        controls.assign(expected=expected)
-        .astype({"expected": int, "label": int})[CONTROL_COLUMNS]
-        .reset_index(drop=True)
-    )
+    controls = controls.assign(expected=expected).astype({"expected": int, "label": int})
+    return controls[CONTROL_COLUMNS].reset_index(drop=True)
 
 
 def export(campaign):

@@ -150,9 +150,7 @@ class LabelServer:
 
     async def _home(self, request):
         if self._public:
-            return self._notice(
-                "You need your own link", "Open the link that you were given. It leads to your pictures."
-            )
+            return self._notice("You need your own link", "Open the link that you were given.")
         return await self._file("index.html")(request)
 
     async def _join(self, request):
@@ -168,10 +166,8 @@ class LabelServer:
             return self._notice("This link is not known", "Open the link exactly as you were given it.")
         participant = request.query_params.get(panel["parameter"], "")
         if not PARTICIPANT.fullmatch(participant):
-            return self._notice(
-                "Your id is missing",
-                f"Open the study from your panel's page, which adds {panel['parameter']} to the link.",
-            )
+            where = f"Open the study from your panel's page, which adds {panel['parameter']} to the link."
+            return self._notice("Your id is missing", where)
         token = await self._desk.ask(partial(self._store.admit, participant))
         return RedirectResponse(f"/a/{token}/", 303)
 
