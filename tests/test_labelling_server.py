@@ -262,7 +262,7 @@ def test_one_annotator_cannot_flood_the_server_and_others_do_not_notice(client, 
     ben = client.post("/join", json={"name": "ben"}).json()["link"]
     codes = [client.get(f"{ann}state") for _ in range(60)]
     refused = [reply for reply in codes if reply.status_code == 429]
-    assert 5 < len(refused) <= 20 and int(refused[0].headers["retry-after"]) >= 1
+    assert 5 < len(refused) <= 21 and int(refused[0].headers["retry-after"]) >= 1
     assert client.get(f"{ben}state").status_code == 200
 
 
