@@ -69,6 +69,14 @@ def campaign(tmp_path):
     return small_campaign(tmp_path, images_per_annotator=5)
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A campaign and the address of its server, which the tests share under a name each."""
+    campaign = small_campaign(tmp_path_factory.mktemp("running"), images_per_annotator=5)
+    with served(campaign) as (_, address):
+        yield campaign, address
+
+
 class Page:
     """What a person sees and does."""
 
@@ -136,130 +144,128 @@ class Page:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
 
-def answers(campaign):
+def answers(campaign, name="ann"):
     items, _ = read_answers(campaign)
-    return items[items["label"].notna()]
+    return items[items["label"].notna() & (items["annotator"] == name)]
 
 
-def test_a_session_by_keyboard(campaign, desktop):
-    with served(campaign) as (_, address):
-        desktop.begin(address)
-        desktop.shoot("3-work")
-        total = desktop.total()
-        assert desktop.driver.switch_to.active_element == desktop["search"]
-        width, height = desktop.picture_size()
-        assert width == height >= 200 and width % 8 == 0  # 8 pixels, enlarged by a whole number
-        first = desktop.classes()
-        keys = desktop["search"]
+def test_a_session_by_keyboard(running, desktop):
+    campaign, address = running
+    desktop.begin(address, "keys")
+    desktop.shoot("3-work")
+    total = desktop.total()
+    assert desktop.driver.switch_to.active_element == desktop["search"]
+    width, height = desktop.picture_size()
+    assert width == height >= 200 and width % 8 == 0  # 8 pixels, enlarged by a whole number
+    first = desktop.classes()
+    keys = desktop["search"]
 
-        keys.send_keys("c" if "cross" in first else "1")  # finds, and offers the closest
-        assert desktop.classes() == (["disc", "cross", "ice cream"] if "cross" in first else ["1"])
-        chosen = desktop.driver.find_element(By.CSS_SELECTOR, "[aria-selected=true]")
-        assert chosen.text in ("cross", "1") and keys.get_attribute("aria-activedescendant") == chosen.get_attribute(
-            "id"
-        )
-        desktop.shoot("4-search")
-        keys.send_keys(Keys.ENTER)
-        desktop.at(2)
-        keys.send_keys("#")
-        assert desktop["smooth"].get_attribute("aria-pressed") == "true"
-        assert desktop["image"].value_of_css_property("image-rendering") == "auto"
-        keys.send_keys("#")
-        assert desktop["image"].value_of_css_property("image-rendering") == "pixelated"
+    keys.send_keys("c" if "cross" in first else "1")  # finds, and offers the closest
+    assert desktop.classes() == (["disc", "cross", "ice cream"] if "cross" in first else ["1"])
+    chosen = desktop.driver.find_element(By.CSS_SELECTOR, "[aria-selected=true]")
+    assert chosen.text in ("cross", "1") and keys.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+    desktop.shoot("4-search")
+    keys.send_keys(Keys.ENTER)
+    desktop.at(2)
+    keys.send_keys("#")
+    assert desktop["smooth"].get_attribute("aria-pressed") == "true"
+    assert desktop["image"].value_of_css_property("image-rendering") == "auto"
+    keys.send_keys("#")
+    assert desktop["image"].value_of_css_property("image-rendering") == "pixelated"
+    keys.send_keys("?")
+    desktop.at(3)
+    keys.send_keys(Keys.CONTROL, "z")
+    desktop.at(2)
+    keys.send_keys("zzz", Keys.ENTER)  # no such class: nothing to answer
+    assert desktop["none"].is_displayed()
+    keys.send_keys(Keys.ESCAPE, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
+    for number in range(3, total + 1):
+        desktop.at(number)
         keys.send_keys("?")
-        desktop.at(3)
-        keys.send_keys(Keys.CONTROL, "z")
-        desktop.at(2)
-        keys.send_keys("zzz", Keys.ENTER)  # no such class: nothing to answer
-        assert desktop["none"].is_displayed()
-        keys.send_keys(Keys.ESCAPE, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
-        for number in range(3, total + 1):
-            desktop.at(number)
-            keys.send_keys("?")
-        desktop.see("done")
-        desktop.shoot("5-done")
-        labels = answers(campaign)["label"].tolist()
-        assert labels == [first.index("cross" if "cross" in first else "1"), 1] + [-1] * (total - 2)
-        assert (answers(campaign)["seconds"].between(0.1, 20)).all()
-        assert desktop.console() == []
-        assert len(desktop.addresses()) > 8
-        assert all(one.startswith(f"{address}/") for one in desktop.addresses())
+    desktop.see("done")
+    desktop.shoot("5-done")
+    labels = answers(campaign, "keys")["label"].tolist()
+    assert labels == [first.index("cross" if "cross" in first else "1"), 1] + [-1] * (total - 2)
+    assert (answers(campaign, "keys")["seconds"].between(0.1, 20)).all()
+    assert desktop.console() == []
+    assert len(desktop.addresses()) > 8
+    assert all(one.startswith(f"{address}/") for one in desktop.addresses())
 
 
-def test_a_session_by_finger_on_a_phone(campaign, phone):
-    with served(campaign) as (_, address):
-        phone.begin(address)
-        phone.shoot("3-work")
-        assert phone.driver.switch_to.active_element != phone["search"]  # no keyboard over the picture
-        assert phone.driver.execute_script("return document.documentElement.scrollWidth") == VIEWPORTS["phone"][0]
-        width, height = phone.picture_size()
-        assert width == height >= 200 and width % 8 == 0
-        for name in ("undo", "cannot", "search", "smooth", "help"):
-            assert phone[name].size["height"] >= 44, name
-            below = phone[name].location["y"] + phone[name].size["height"]
-            assert below <= VIEWPORTS["phone"][1], name
-        phone["smooth"].click()
-        phone.shoot("4-smooth")
-        phone["smooth"].click()
-        phone["help"].click()
-        phone.shoot("5-help")
-        phone.driver.find_element(By.CSS_SELECTOR, "dialog button").click()
-        total, names = phone.total(), []
-        for number in range(1, total + 1):
-            phone.at(number)
-            names.append(phone.classes()[2])
+def test_a_session_by_finger_on_a_phone(running, phone):
+    campaign, address = running
+    phone.begin(address, "finger")
+    phone.shoot("3-work")
+    assert phone.driver.switch_to.active_element != phone["search"]  # no keyboard over the picture
+    assert phone.driver.execute_script("return document.documentElement.scrollWidth") == VIEWPORTS["phone"][0]
+    width, height = phone.picture_size()
+    assert width == height >= 200 and width % 8 == 0
+    for name in ("undo", "cannot", "search", "smooth", "help"):
+        assert phone[name].size["height"] >= 44, name
+        below = phone[name].location["y"] + phone[name].size["height"]
+        assert below <= VIEWPORTS["phone"][1], name
+    phone["smooth"].click()
+    phone.shoot("4-smooth")
+    phone["smooth"].click()
+    phone["help"].click()
+    phone.shoot("5-help")
+    phone.driver.find_element(By.CSS_SELECTOR, "dialog button").click()
+    total, names = phone.total(), []
+    for number in range(1, total + 1):
+        phone.at(number)
+        names.append(phone.classes()[2])
+        phone.choose(names[-1])
+        if number == 2:
+            phone.at(3)
+            phone["undo"].click()
+            phone.at(2)
             phone.choose(names[-1])
-            if number == 2:
-                phone.at(3)
-                phone["undo"].click()
-                phone.at(2)
-                phone.choose(names[-1])
-        phone.see("done")
-        phone.shoot("6-done")
-        phone["undo-last"].click()
-        phone.at(total)
-        phone["cannot"].click()
-        phone.see("done")
-        assert answers(campaign)["label"].tolist() == [2] * (total - 1) + [-1]
-        assert phone.console() == []
+    phone.see("done")
+    phone.shoot("6-done")
+    phone["undo-last"].click()
+    phone.at(total)
+    phone["cannot"].click()
+    phone.see("done")
+    assert answers(campaign, "finger")["label"].tolist() == [2] * (total - 1) + [-1]
+    assert phone.console() == []
 
 
-def test_a_double_click_answers_once(campaign, desktop):
-    with served(campaign) as (_, address):
-        desktop.begin(address)
-        ActionChains(desktop.driver).double_click(desktop["cannot"]).perform()
-        desktop.at(2)
-        for _ in range(2):  # as two clicks, the second as soon as the next picture is there
-            desktop["cannot"].click()
-        desktop.at(3)
-        assert len(answers(campaign)) == 2
-
-
-def test_a_reload_goes_on_at_the_same_picture(campaign, desktop):
-    with served(campaign) as (_, address):
-        desktop.begin(address)
+def test_a_double_click_answers_once(running, desktop):
+    campaign, address = running
+    desktop.begin(address, "double")
+    ActionChains(desktop.driver).double_click(desktop["cannot"]).perform()
+    desktop.at(2)
+    for _ in range(2):  # as two clicks, the second as soon as the next picture is there
         desktop["cannot"].click()
-        desktop.at(2)
-        desktop.driver.refresh()
-        desktop.at(2)
-        assert len(answers(campaign)) == 1
+    desktop.at(3)
+    assert len(answers(campaign, "double")) == 2
 
 
-def test_two_tabs_give_one_answer_to_each_picture(campaign, desktop):
-    with served(campaign) as (_, address):
-        link = desktop.begin(address)
-        first = desktop.driver.current_window_handle
-        desktop.driver.switch_to.new_window("tab")
-        desktop.driver.get(link)
-        desktop.at(1)
-        desktop["cannot"].click()
-        desktop.at(2)
-        desktop.driver.close()
-        desktop.driver.switch_to.window(first)
-        if desktop["count"].text.startswith("1 of") and desktop.ready():  # the tab has not looked yet: it will be told
-            desktop.choose(desktop.classes()[0])
-        desktop.at(2)
-        assert answers(campaign)["label"].tolist() == [-1]
+def test_a_reload_goes_on_at_the_same_picture(running, desktop):
+    campaign, address = running
+    desktop.begin(address, "reload")
+    desktop["cannot"].click()
+    desktop.at(2)
+    desktop.driver.refresh()
+    desktop.at(2)
+    assert len(answers(campaign, "reload")) == 1
+
+
+def test_two_tabs_give_one_answer_to_each_picture(running, desktop):
+    campaign, address = running
+    link = desktop.begin(address, "tabs")
+    first = desktop.driver.current_window_handle
+    desktop.driver.switch_to.new_window("tab")
+    desktop.driver.get(link)
+    desktop.at(1)
+    desktop["cannot"].click()
+    desktop.at(2)
+    desktop.driver.close()
+    desktop.driver.switch_to.window(first)
+    if desktop["count"].text.startswith("1 of") and desktop.ready():  # the tab has not looked yet: it will be told
+        desktop.choose(desktop.classes()[0])
+    desktop.at(2)
+    assert answers(campaign, "tabs")["label"].tolist() == [-1]
 
 
 def test_a_killed_server_loses_no_answer_and_the_page_goes_on_by_itself(campaign, desktop):
@@ -321,22 +327,20 @@ def test_a_panels_participant_comes_by_one_link_and_leaves_with_a_code(campaign,
     assert Counter(export(campaign)[0]["label"]) == {-1: 5}
 
 
-def test_a_screen_reader_is_told_what_there_is(campaign, desktop):
-    with served(campaign) as (_, address):
-        desktop.begin(address)
-        tree = desktop.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-        named = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]}
-        roles = Counter(role for role, _ in named)
-        assert ("combobox", "What is in this picture?") in named and ("listbox", "Classes") in named
-        assert {name for role, name in named if role == "option"} <= {
-            name.replace("_", " ") for names in CLASSES.values() for name in names
-        }
-        assert any(role == "button" and name.startswith("Can’t tell") for role, name in named)
-        assert any(role == "image" and "naming it is the task" in name for role, name in named)
-        assert roles["progressbar"] == 1 and not [
-            name for role, name in named if role in ("button", "image") and not name
-        ]
-        assert desktop["spoken"].get_attribute("textContent").strip() == f"Picture 1 of {desktop.total()}."
-        desktop["cannot"].click()
-        desktop.at(2)
-        assert desktop["spoken"].get_attribute("textContent").startswith("Answered: can't tell. Picture 2 of")
+def test_a_screen_reader_is_told_what_there_is(running, desktop):
+    campaign, address = running
+    desktop.begin(address, "reader")
+    tree = desktop.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]}
+    roles = Counter(role for role, _ in named)
+    assert ("combobox", "What is in this picture?") in named and ("listbox", "Classes") in named
+    assert {name for role, name in named if role == "option"} <= {
+        name.replace("_", " ") for names in CLASSES.values() for name in names
+    }
+    assert any(role == "button" and name.startswith("Can’t tell") for role, name in named)
+    assert any(role == "image" and "naming it is the task" in name for role, name in named)
+    assert roles["progressbar"] == 1 and not [name for role, name in named if role in ("button", "image") and not name]
+    assert desktop["spoken"].get_attribute("textContent").strip() == f"Picture 1 of {desktop.total()}."
+    desktop["cannot"].click()
+    desktop.at(2)
+    assert desktop["spoken"].get_attribute("textContent").startswith("Answered: can't tell. Picture 2 of")
