@@ -6,17 +6,16 @@ study will make, and where.
 
 import argparse
 import copy
-import difflib
 import os
 import re
 from functools import cache
 from pathlib import Path
 
-import jsonschema
 import yaml
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
+from semsim.schemas import problems_with, suggestion
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
@@ -203,29 +202,9 @@ def _fill_defaults(settings, schema):
 
 def _check(config):
     """Raise one error that lists everything wrong with a configuration."""
-    errors = jsonschema.Draft202012Validator(_schema()).iter_errors(config)
-    problems = [problem for error in errors for problem in _explained(error)] or list(_contradictions(config))
+    problems = list(problems_with(config, _schema())) or list(_contradictions(config))
     if problems:
-        raise SemsimError("\n  ".join(["The configuration is not valid:", *dict.fromkeys(problems)]))
-
-
-def _explained(error):
-    """Yield what one schema error means: where, what is wrong, what is allowed."""
-    where = ".".join(str(part) for part in error.absolute_path) or "top level"
-    value, allowed, known = error.instance, error.validator_value, error.schema.get("properties", {})
-    about = f" ({error.schema['description']})" if "description" in error.schema else ""
-    if error.validator == "additionalProperties":
-        for name in (name for name in value if name not in known):
-            yield f"{where}: unknown setting {name!r}.{_suggestion(name, known)} Known here: {', '.join(known)}."
-    elif error.validator == "required":
-        for name in (name for name in allowed if name not in value):
-            yield f"{where}: {name!r} is missing ({known[name]['description']})."
-    elif error.validator == "enum":
-        yield f"{where}: {value!r} is not one of {', '.join(allowed)}.{_suggestion(value, allowed)}{about}"
-    elif error.validator in ("pattern", "not"):
-        yield f"{where}: {value!r} cannot be used{about}."
-    else:
-        yield f"{where}: {error.message}{about}."
+        raise SemsimError("\n  ".join(["The configuration is not valid:", *problems]))
 
 
 def _contradictions(config):
@@ -234,25 +213,20 @@ def _contradictions(config):
     attacks = config["attacks"]
     for name, attack in attacks.items():
         if "preset" not in attack and name not in presets:
-            yield f"attacks.{name}: 'preset' is missing: one of {', '.join(presets)}.{_suggestion(name, presets)}"
+            yield f"attacks.{name}: 'preset' is missing: one of {', '.join(presets)}.{suggestion(name, presets)}"
     for name, dataset in config["datasets"].items():
         if dataset["kind"] == "folder" and "path" not in dataset:
             yield f"datasets.{name}: 'path' is missing: the folder or .zip file that holds the images."
         if dataset["kind"] != "folder" and "path" in dataset:
             yield f"datasets.{name}.path: images of kind {dataset['kind']} have no path; own images are of kind folder."
         for attack in (attack for attack in dataset.get("attacks", {}) if attack not in attacks):
-            yield f"datasets.{name}.attacks.{attack}: the study has no such attack.{_suggestion(attack, attacks)}"
+            yield f"datasets.{name}.attacks.{attack}: the study has no such attack.{suggestion(attack, attacks)}"
     strengths = {"prune": "share", "gaussian": "sigma"}
     for name, target in config["targets"].items():
         if defence := target.get("gradient_defence"):
             strength = strengths[defence["kind"]]
             if defence.keys() & set(strengths.values()) != {strength}:
                 yield f"targets.{name}.gradient_defence: {defence['kind']} takes {strength!r}, and no other strength."
-
-
-def _suggestion(word, known):
-    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def main():

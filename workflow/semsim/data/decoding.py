@@ -1,4 +1,4 @@
-"""From the bytes of an image file to a square RGB image, whatever the file's kind of pixels."""
+"""From the bytes of an image file to an RGB image, whatever the file's kind of pixels."""
 
 import io
 import warnings
@@ -15,11 +15,9 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
 def decode_square(content, image_size, where):
-    """Decode an image file, cut out its central square and bring it to the study's size.
+    """Decode an image file as `decode_rgb` does, cut out its central square and bring it to the study's size.
 
-    Rotation by EXIF is carried out. Transparent pixels are shown on white, as on a page. 16-bit grey keeps its range.
-    CMYK is converted without its colour profile. Of an animation or a document the first frame is taken. Resizing is
-    bicubic and antialiased; a square of the right size stays exactly as it is.
+    Resizing is bicubic and antialiased; a square of the right size stays exactly as it is.
 
     Parameters
     ----------
@@ -38,6 +36,34 @@ def decode_square(content, image_size, where):
     Raises
     ------
     SemsimError
+        As `decode_rgb` does.
+    """
+    square = ImageOps.fit(decode_rgb(content, image_size, where), (image_size, image_size), Image.Resampling.BICUBIC)
+    return np.asarray(square).transpose(2, 0, 1).copy()
+
+
+def decode_rgb(content, side, where):
+    """Decode an image file.
+
+    Rotation by EXIF is carried out. Transparent pixels are shown on white, as on a page. 16-bit grey keeps its range.
+    CMYK is converted without its colour profile. Of an animation or a document the first frame is taken.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    side : int
+        How many pixels are needed on a side: a JPEG file may come out smaller than it is, but with twice as many.
+    where : str
+        The file's name for messages.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    SemsimError
         If the file is damaged, no image, too large to be decoded safely, or has pixels of unknown range.
     """
     try:
@@ -45,11 +71,9 @@ def decode_square(content, image_size, where):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content), formats=FORMATS)
         # A JPEG file can be decoded at a half, a quarter or an eighth: much faster, and still twice the size needed.
-        image.draft(None, (2 * image_size, 2 * image_size))
+        image.draft(None, (2 * side, 2 * side))
         image.load()
-        image = _to_rgb(ImageOps.exif_transpose(image), where)
-        square = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BICUBIC)
-        return np.asarray(square).transpose(2, 0, 1).copy()
+        return _to_rgb(ImageOps.exif_transpose(image), where)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise SemsimError(
             f"{where}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, which may be an attack on the memory. "

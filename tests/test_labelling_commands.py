@@ -1,0 +1,129 @@
+"""``semsim label ...``: from a study to labels, help that comes at once, and one line where something is wrong."""
+
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from label_campaign import change_settings, small_campaign
+from small_study import small_study
+
+from semsim.commands import COMMANDS, main
+from semsim.files import read_table
+from semsim.labelling.campaign import read_campaign_folder
+from semsim.labelling.store import Store
+
+
+@pytest.fixture
+def semsim(monkeypatch, tmp_path, capsys):
+    """Run a command in a folder of its own; return its exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["semsim", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def study(tmp_path, tmp_path_factory):
+    """A study at the place where a command looks for it by name."""
+    shutil.copytree(small_study(tmp_path_factory.getbasetemp()), tmp_path / "results" / "tiny")
+
+
+def test_a_campaign_from_a_study_to_its_labels(semsim, study, tmp_path):
+    options = "--per-attack 2 --datasets shapes --per-annotator 4 --labels-per-image 2"
+    status, said, _ = semsim("label", "new", "pilot", "--study", "tiny", *options.split())
+    assert status == 0
+    assert "annotations/pilot: 8 images, 6 clear ones" in said and "4 annotators with 4 images each" in said
+    status, said, _ = semsim("label", "invite", "pilot", "ann", "--count", "2", "--url", "https://label.example.org/")
+    links = dict(line.split("\t") for line in said.splitlines())
+    assert len(links) == 3 and links["ann"].startswith("https://label.example.org/a/")
+    assert semsim("label", "invite", "pilot", "ann")[1].rsplit("/", 2)[1] == links["ann"].rsplit("/", 2)[1]
+
+    with closing(Store(read_campaign_folder(tmp_path / "annotations" / "pilot"))) as store, store.transaction():
+        for link in links.values():
+            token = link.split("/")[-2]
+            store.consent(token)
+            for position in range(store.state(token).total):
+                store.answer(token, position, 1, 2.0, f"key-{position:08}")
+    status, said, _ = semsim("label", "status", "pilot")
+    assert status == 0 and "12 labels of 16 (2 for each of 8 images)" in said and "ann" in said
+    status, said, _ = semsim("label", "export", "pilot")
+    assert status == 0 and "labels.csv: 12 labels by 3 annotators" in said
+    assert set(read_table(tmp_path / "annotations" / "pilot" / "labels.csv")["kind"]) == {"human"}
+
+
+def test_a_participant_is_found_again(semsim, tmp_path):
+    campaign = change_settings(small_campaign(tmp_path), "panel: null", "panel: {parameter: workerId}")
+    with closing(Store(campaign)) as store, store.transaction():
+        name = store.state(store.admit("A1B2C3")).name
+    folder = str(campaign.folder)
+    assert semsim("label", "status", folder, "--participant", "A1B2C3")[1].strip() == name
+    assert "nobody came with this id" in semsim("label", "status", folder, "--participant", "other")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("serve nowhere", "annotations/nowhere: no such campaign. Make it with: semsim label new nowhere"),
+        ("status nowhere", "no such campaign"),
+        ("export nowhere", "no such campaign"),
+        ("invite nowhere ann", "no such campaign"),
+        ("invite nowhere", "Say who is invited"),
+        ("new pilot --study nothing", "results/nothing/tables/attacks.csv: no such table"),
+        ("new pilot --images nothing", "nothing: no such folder of images"),
+        ("new pilot --study tiny --checks clear", "--checks: goes with --images only"),
+        ("new pilot --images nothing --targets lenet", "--targets: goes with --study only"),
+        ("new pilot --study tiny --targets lenet", "no reconstruction with target lenet. There are plain, cropped"),
+        ("new pilot --study tiny --seed -1", "--seed: must not be negative"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(semsim, study, words, message):
+    status, _, errors = semsim("label", *words.split())
+    line = errors.strip().splitlines()[-1]
+    assert status and line.startswith("error: ") and message in line
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("words", ["", "label", "label new pilot", "label new pilot --study a --per-attack 0", "love"])
+def test_commands_that_make_no_sense_are_explained(semsim, words):
+    status, _, errors = semsim(*words.split())
+    assert status == 2 and "usage: semsim" in errors
+
+
+def test_a_database_of_another_campaign_is_refused(semsim, tmp_path):
+    campaign = small_campaign(tmp_path)
+    with closing(Store(campaign)):
+        pass
+    change_settings(campaign, "[square, disc,", "[disc, square,")
+    status, _, errors = semsim("label", "status", str(campaign.folder))
+    assert "classes or images have changed" in errors.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["new", "serve", "invite", "status", "export"])
+def test_every_command_has_examples(semsim, name):
+    status, said, _ = semsim("label", name, "--help")
+    assert status == 0 and f"semsim label {name} pilot" in said
+
+
+def test_help_comes_at_once_because_nothing_slow_is_imported():
+    words = [word for name in COMMANDS for word in (name, "--help")][:2]
+    code = (
+        "import sys; sys.argv = ['semsim', *{}]\n"
+        "from semsim.commands import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({{'pandas', 'numpy', 'yaml', 'starlette', 'PIL', 'torch'}} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code.format(words)], capture_output=True, text=True, check=True).stdout
+    assert "usage: semsim label" in said and said.splitlines()[-1] == "[]"

@@ -1,0 +1,44 @@
+"""The command line ``semsim``: one module of this package for each command.
+
+A module says in its docstring what the command does, and has `add_arguments(parser)`, which sets the default
+`carry_out`: a function of the parsed arguments. Everything slow is imported inside that function.
+"""
+
+import argparse
+from importlib import import_module
+
+from semsim.commandline import run
+
+COMMANDS = ("label",)
+"""The modules, in the order in which the help lists them."""
+
+
+def main():
+    """Run ``semsim``: what users can put right ends in one line and exit status 1."""
+    run(_main)
+
+
+def _main():
+    arguments = build_parser().parse_args()
+    arguments.carry_out(arguments)
+
+
+def build_parser():
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="semsim",
+        description="Could a person recognise an image that was reconstructed from a model's gradients?",
+        epilog="semsim COMMAND --help explains a command. The study itself is run by make or snakemake.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = import_module(f"semsim.commands.{name}")
+        summary, _, description = module.__doc__.partition("\n\n")
+        command = commands.add_parser(
+            name,
+            help=summary[0].lower() + summary[1:].rstrip("."),
+            description=f"{summary}\n\n{description}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+    return parser

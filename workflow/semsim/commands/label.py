@@ -1,0 +1,239 @@
+"""Ask people what they see in reconstructions.
+
+A campaign is a folder in annotations/ with images, a question and the answers. From beginning to end:
+
+  semsim label new pilot --study demo --per-attack 10      make annotations/pilot
+  semsim label serve pilot                                 open the printed address in a browser
+  semsim label status pilot                                who has done how much, and how carefully
+  semsim label export pilot                                write annotations/pilot/labels.csv
+
+Then `labels: annotations/pilot` in a study's settings takes these labels. With people elsewhere:
+
+  semsim label invite pilot --count 20 --url https://label.example.org
+  semsim label serve pilot --public                        behind a web server that does TLS
+
+annotations/README.md has more: texts, panels such as Prolific, and what is stored.
+"""
+
+import argparse
+
+EXAMPLES = {
+    "new": """examples:
+  semsim label new pilot --study demo --per-attack 10 --per-annotator 100
+  semsim label new glyphs --study demo --datasets glyphs --labels-per-image 3
+  semsim label new photos --images my_pictures --checks clear_pictures
+
+Then read and change campaign.yaml, consent.txt, instructions.txt and CARD.md in the campaign's folder.
+""",
+    "serve": """examples:
+  semsim label serve pilot
+  semsim label serve pilot --public --port 8000 --url https://label.example.org
+
+Stop it with Ctrl-C. Every answer that a page has shown as taken is on disk, however the server ends.
+""",
+    "invite": """examples:
+  semsim label invite pilot ann ben
+  semsim label invite pilot --count 20 --url https://label.example.org > links.tsv
+
+A name that is known gets the link that it has. Who has a link can answer under that name: send each to one person.
+""",
+    "status": """examples:
+  semsim label status pilot
+  semsim label status pilot --participant 5f3c9a7e
+""",
+    "export": """example:
+  semsim label export pilot
+
+labels.csv has every label once, in the format of annotations/README.md; controls.csv has the answers to attention
+checks and repeats. It may be done again at any time, also while the server runs.
+""",
+}
+
+
+def add_arguments(parser):
+    """Add the commands ``semsim label ...`` to a parser."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name, carry_out, summary):
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=EXAMPLES[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument("campaign", metavar="CAMPAIGN", help="a folder, or the name of one in annotations/")
+        command.set_defaults(carry_out=carry_out)
+        return command
+
+    _add_new(add("new", make, "make a campaign from a study's reconstructions or a folder of images"))
+    _add_serve(add("serve", serve, "serve a campaign as a page on this machine"))
+    command = add("invite", invite, "make links for annotators elsewhere")
+    command.add_argument("names", nargs="*", metavar="NAME", help="pseudonyms of annotators")
+    command.add_argument("--count", type=_positive, default=0, metavar="N", help="so many annotators with random names")
+    _add_url(command)
+    command = add("status", show_status, "show who has done how much, and how carefully")
+    command.add_argument("--participant", metavar="ID", help="only say which annotator a panel's participant is")
+    add("export", export, "write labels.csv and controls.csv")
+
+
+def _add_new(command):
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--study", help="take reconstructions of this study: its name, or the folder of its results")
+    source.add_argument("--images", metavar="FOLDER", help="take any images: <class>/<image>, or <image> alone")
+    command.add_argument(
+        "--per-attack",
+        type=_positive,
+        metavar="N",
+        help="reconstructions of each attack on each target model of each data set, originals equally often (all);"
+        " with --images, how many images",
+    )
+    for plural in ("datasets", "targets", "attacks"):
+        command.add_argument(f"--{plural}", nargs="+", metavar="NAME", help=f"only these {plural} of the study")
+    command.add_argument("--classes", metavar="FILE", help="with --images: names of classes, one a line (the folders)")
+    command.add_argument("--checks", metavar="FOLDER", help="with --images: clear images for checks, <class>/<image>")
+    command.add_argument("--labels-per-image", type=_positive, default=5, metavar="K", help="annotators an image (5)")
+    command.add_argument("--per-annotator", type=_positive, metavar="N", help="images an annotator (all)")
+    command.add_argument("--seed", type=int, default=1, help="of every random choice (1)")
+
+
+def _add_serve(command):
+    command.add_argument(
+        "--public", action="store_true", help="let only those in who have a link: from `invite`, or from a panel"
+    )
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1); others need --public")
+    command.add_argument("--port", type=_port, default=8765, help="port to listen on (8765); 0 takes a free one")
+    _add_url(command)
+
+
+def _add_url(command):
+    command.add_argument("--url", help="address under which annotators reach the server (http://127.0.0.1:8765)")
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _port(text):
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+    return int(text)
+
+
+def make(arguments):
+    """Make a campaign."""
+    from pathlib import Path
+
+    from semsim.errors import SemsimError
+    from semsim.labelling.campaign import campaign_folder
+    from semsim.labelling.making import from_folder, from_study, make_campaign
+
+    folder = campaign_folder(arguments.campaign)
+    if arguments.seed < 0:
+        raise SemsimError("--seed: must not be negative.")
+    only = {"dataset": arguments.datasets, "target": arguments.targets, "attack": arguments.attacks}
+    of_folder = {"--classes": arguments.classes, "--checks": arguments.checks}
+    of_study = {f"--{key}s": names for key, names in only.items()}
+    given = [option for option, value in (of_folder if arguments.study else of_study).items() if value]
+    if given:
+        raise SemsimError(f"{given[0]}: goes with {'--images' if arguments.study else '--study'} only.")
+    if arguments.study:
+        study = Path(arguments.study)
+        results = study if len(study.parts) > 1 else Path("results") / study
+        material = from_study(results, arguments.per_attack, arguments.seed, only)
+    else:
+        material = from_folder(
+            arguments.images, arguments.seed, arguments.per_attack, arguments.classes, arguments.checks
+        )
+    campaign = make_campaign(
+        folder,
+        material,
+        labels_per_image=arguments.labels_per_image,
+        images_per_annotator=arguments.per_annotator,
+        seed=arguments.seed,
+    )
+    needed = -(-len(campaign.images) * arguments.labels_per_image // campaign.images_each)
+    print(f"{folder}: {len(campaign.images):,} images, {len(campaign.checks)} clear ones for attention checks.")
+    print(f"{needed:,} annotators with {campaign.images_each:,} images each give every image its labels.")
+    if campaign.checks.empty:
+        print("There are no attention checks: give --checks FOLDER to have some.")
+    print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: semsim label serve {folder}")
+
+
+def serve(arguments):
+    """Serve a campaign until it is stopped."""
+    from semsim.labelling import server
+    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
+    from semsim.labelling.store import Store
+
+    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    store = Store(campaign)
+
+    def announce(address):
+        url = (arguments.url or address).rstrip("/")
+        print(f"Serving {campaign.folder} at {url}/ (Ctrl-C stops it; every answer is kept).", flush=True)
+        if arguments.public:
+            print(f"Links of annotators: semsim label invite {campaign.folder} --count N --url {url}", flush=True)
+            if panel := campaign.settings["panel"]:
+                print(f"Link for the panel: {url}/p/{store.panel_key}?{panel['parameter']}=ID", flush=True)
+
+    server.serve(campaign, store, arguments.host, arguments.port, arguments.public, announce)
+
+
+def invite(arguments):
+    """Print the names and links of annotators, tab-separated."""
+    from contextlib import closing
+
+    from semsim.errors import SemsimError
+    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
+    from semsim.labelling.store import Refused, Store
+
+    if not arguments.names and not arguments.count:
+        raise SemsimError("Say who is invited: names, or --count N for random ones.")
+    url = (arguments.url or "http://127.0.0.1:8765").rstrip("/")
+    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    with closing(Store(campaign)) as store:
+        try:
+            with store.transaction():
+                invited = [store.invite(name) for name in [*arguments.names, *[None] * arguments.count]]
+        except Refused as refusal:
+            raise SemsimError(str(refusal)) from None
+    for name, token in invited:
+        print(f"{name}\t{url}/a/{token}/")
+
+
+def show_status(arguments):
+    """Print who has done how much."""
+    from contextlib import closing
+
+    from semsim.errors import SemsimError
+    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
+    from semsim.labelling.results import describe_annotators, describe_datasets, read_answers
+    from semsim.labelling.status import status_text
+    from semsim.labelling.store import Store
+
+    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    items, annotators = read_answers(campaign)
+    if arguments.participant:
+        with closing(Store(campaign)) as store:
+            name = store.name_of_participant(arguments.participant)
+        if name is None:
+            raise SemsimError(f"--participant {arguments.participant}: nobody came with this id.")
+        print(name)
+        return
+    about = describe_annotators(items, annotators, campaign.checks)
+    print(status_text(campaign, describe_datasets(items, campaign), about))
+
+
+def export(arguments):
+    """Write the campaign's tables."""
+    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
+    from semsim.labelling.results import export as write
+
+    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    labels, controls = write(campaign)
+    people = labels["annotator"].nunique()
+    print(f"{campaign.folder / 'labels.csv'}: {len(labels):,} labels by {people:,} annotators.")
+    print(f"{campaign.folder / 'controls.csv'}: {len(controls):,} answers to checks and repeats.")

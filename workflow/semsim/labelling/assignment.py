@@ -1,0 +1,88 @@
+"""Who is shown what, and in which order: a balanced choice of images, with attention checks and repeats among them."""
+
+from math import ceil
+from typing import NamedTuple
+
+ASKED, CHECK, REPEAT = "asked", "check", "repeat"
+PURPOSES = (ASKED, CHECK, REPEAT)
+
+
+class Item(NamedTuple):
+    """One image in an annotator's order, and why it is shown: asked, check or repeat."""
+
+    image: str
+    purpose: str
+
+
+def choose_images(images, labels, labels_per_image, most, generator):
+    """Choose the images that one more annotator is asked about: those with the fewest labels so far.
+
+    Among images with equally many labels, those of different originals come first: who has seen one reconstruction of
+    an original is no longer impartial about the next. What is left is chance.
+
+    Parameters
+    ----------
+    images : pandas.DataFrame
+        image, dataset, original and more.
+    labels : dict of str to int
+        How many labels an image has, or will have when all who are at work have finished; 0 where it is missing.
+    labels_per_image : int
+        Images with so many labels are not chosen.
+    most : int
+        How many to choose.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        `most` rows of `images`; fewer if no more need labels. The numbers of labels of images that are chosen in turn
+        never differ by more than one.
+    """
+    given = images["image"].map(labels).fillna(0).astype(int)
+    waiting = images.assign(given=given)[given < labels_per_image].sample(frac=1, random_state=generator)
+    waiting["again"] = waiting.groupby(["given", "dataset", "original"]).cumcount()
+    return waiting.sort_values(["given", "again"], kind="stable").head(most)[list(images)]
+
+
+def arrange(asked, checks, check_share, repeat_share, generator):
+    """Put an annotator's images in order.
+
+    One data set follows the other, so that the list of classes seldom changes; their order, and that within each, is
+    random. Checks are spread over a data set. What is repeated was among the first half, and at least a quarter of the
+    data set's images lie between the two times.
+
+    Parameters
+    ----------
+    asked, checks : pandas.DataFrame
+        image and dataset: what this annotator is asked about, and all clear images that there are.
+    check_share, repeat_share : float
+        Shares of the images asked about; rounded up in each data set, as far as there are images to take.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    list of Item
+        Each check at most once, each repeat after the first time.
+    """
+    order = []
+    for dataset in generator.permutation(asked["dataset"].unique()):
+        names, clear = (table["image"][table["dataset"] == dataset].to_numpy() for table in (asked, checks))
+        order += _arrange_block(
+            generator.permutation(names),
+            generator.choice(clear, min(ceil(check_share * len(names)), len(clear)), replace=False),
+            min(ceil(repeat_share * len(names)), len(names) // 4),
+            generator,
+        )
+    return order
+
+
+def _arrange_block(names, clear, repeats, generator):
+    """Give every showing a place on a line on which the images asked about are at 0, 1, 2, ...; then sort."""
+    count = len(names)
+    placed = [(place, Item(str(name), ASKED)) for place, name in enumerate(names)]
+    stretch = count / max(len(clear), 1)
+    for number, name in enumerate(clear):
+        placed.append((generator.uniform(number, number + 1) * stretch - 0.5, Item(str(name), CHECK)))
+    for first in generator.choice(count // 2, repeats, replace=False) if repeats else ():
+        placed.append((generator.uniform(first + count // 4, count), Item(str(names[first]), REPEAT)))
+    return [item for _, item in sorted(placed)]

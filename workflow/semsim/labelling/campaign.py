@@ -1,0 +1,194 @@
+"""A campaign's folder: what annotators are asked and shown, read and checked."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from semsim.errors import SemsimError
+from semsim.files import read_table
+from semsim.labels.campaign import IMAGE_COLUMNS
+from semsim.labels.table import SHOWN
+from semsim.schemas import problems_with
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "campaign.schema.yaml"
+CHECK_COLUMNS = ["image", "dataset", "label"]
+IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
+"""A file in ``images/``, and never a path."""
+
+
+def campaign_folder(name):
+    """Return the folder that a command line's CAMPAIGN means: a bare name lies in ``annotations/``."""
+    return Path(name) if len(Path(name).parts) > 1 or Path(name).is_absolute() else Path("annotations") / name
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign that can be served.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    settings : dict
+        ``campaign.yaml``, checked and with all defaults filled in.
+    images : pandas.DataFrame
+        What is asked: image, dataset, target, attack, original, label (the true class).
+    checks : pandas.DataFrame
+        Clear images of the same classes: image, dataset, label.
+    consent, instructions : str
+        Plain text that the page shows.
+    """
+
+    folder: Path
+    settings: dict
+    images: pd.DataFrame
+    checks: pd.DataFrame
+    consent: str
+    instructions: str
+
+    @property
+    def database(self):
+        """Where the answers are."""
+        return self.folder / "answers.sqlite"
+
+    @property
+    def classes(self):
+        """The names of the classes by data set."""
+        return self.settings["classes"]
+
+    @cached_property
+    def datasets(self):
+        """The data set of each image, checks as well."""
+        both = pd.concat([self.images, self.checks])
+        return dict(zip(both["image"], both["dataset"], strict=True))
+
+    @property
+    def images_each(self):
+        """How many images an annotator is asked about, as long as that many need labels."""
+        return min(self.settings["images_per_annotator"] or len(self.images), len(self.images))
+
+    def path_of(self, image):
+        """Return the file of an image."""
+        return self.folder / "images" / image
+
+    def has_image(self, image):
+        """Return whether a name is that of a PNG file in ``images/``."""
+        return bool(IMAGE_NAME.fullmatch(image)) and self.path_of(image).is_file()
+
+    @cached_property
+    def fingerprint(self):
+        """What must stay the same once there are answers: the images and the numbers of the classes."""
+        parts = [self.classes, self.images.to_csv(index=False), self.checks.to_csv(index=False)]
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def read_campaign_folder(folder):
+    """Read a campaign and refuse one in which anything is wrong.
+
+    Parameters
+    ----------
+    folder : path-like
+        As `semsim.labelling.making` writes it and annotations/README.md describes it.
+
+    Returns
+    -------
+    Campaign
+
+    Raises
+    ------
+    SemsimError
+        If a file is missing or not valid; the message names it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SemsimError(f"{folder}: no such campaign. Make it with: semsim label new {folder.name} --study STUDY")
+    campaign = Campaign(
+        folder=folder,
+        settings=read_settings(folder / "campaign.yaml"),
+        images=_read_images(folder / "images.csv", IMAGE_COLUMNS),
+        checks=_read_images(folder / "checks.csv", CHECK_COLUMNS),
+        consent=_read_text(folder / "consent.txt"),
+        instructions=_read_text(folder / "instructions.txt"),
+    )
+    problems = list(_problems(campaign))
+    if problems:
+        raise SemsimError("\n  ".join([f"{folder}: not a valid campaign:", *problems]))
+    return campaign
+
+
+def read_settings(path):
+    """Read ``campaign.yaml``, check it, and fill in the defaults.
+
+    Raises
+    ------
+    SemsimError
+        If it cannot be read or breaks a rule of ``workflow/schemas/campaign.schema.yaml``.
+    """
+    try:
+        settings = yaml.safe_load(_read_text(path))
+    except yaml.YAMLError as error:
+        raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    problems = list(problems_with(settings, _schema()))
+    if problems:
+        raise SemsimError("\n  ".join([f"{path} is not valid:", *problems]))
+    return _with_defaults(settings, _schema())
+
+
+@cache
+def _schema():
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _with_defaults(settings, schema):
+    rules = schema["properties"]
+    filled = {name: rule["default"] for name, rule in rules.items() if "default" in rule} | settings
+    return {
+        name: _with_defaults(value, rules[name]) if value and "properties" in rules[name] else value
+        for name, value in filled.items()
+    }
+
+
+def _read_text(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SemsimError(f"{path}: cannot be read ({error.strerror}). Every campaign has this file.") from None
+    except UnicodeDecodeError:
+        raise SemsimError(f"{path}: not a text in UTF-8. Save it as such.") from None
+
+
+def _read_images(path, columns):
+    table = read_table(path)
+    if list(table) != columns:
+        raise SemsimError(f"{path}: its columns are {', '.join(table)}. Write {', '.join(columns)}.")
+    names = [name for name in columns if name not in ("original", "label")]
+    return table.astype(dict.fromkeys(names, str))
+
+
+def _problems(campaign):
+    """Yield what does not fit together."""
+    if campaign.images.empty:
+        yield "images.csv: no images, so there is nothing to ask."
+    for name, table in (("images.csv", campaign.images), ("checks.csv", campaign.checks)):
+        numbers = {dataset: len(names) for dataset, names in campaign.classes.items()}
+        counts = table["dataset"].map(numbers).astype(float)
+        files = table["image"].map(campaign.has_image).astype(bool)
+        yield from _listed(f"{name}: no such PNG file in images/", table["image"][~files])
+        yield from _listed(f"{name}: listed twice", table["image"][table["image"].duplicated()])
+        yield from _listed(f"{name}: data sets without classes in campaign.yaml", table["dataset"][counts.isna()])
+        wrong = counts.notna() & ~(table["label"].isna() | table["label"].between(0, counts - 1))
+        yield from _listed(f"{name}: not of a class that campaign.yaml has", table["image"][wrong])
+    shared = campaign.checks["image"][campaign.checks["image"].isin(campaign.images["image"])]
+    yield from _listed("checks.csv: also in images.csv, where nobody could be told a check", shared)
+
+
+def _listed(what, values):
+    values = list(dict.fromkeys(values))
+    if values:
+        more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+        yield f"{what}: {', '.join(values[:SHOWN])}{more}."

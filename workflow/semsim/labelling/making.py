@@ -1,0 +1,314 @@
+"""Making a campaign: images from a study's reconstructions or from any folder, and the files beside them."""
+
+import os
+import shutil
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+from semsim.data.dataset import load_classes, load_split
+from semsim.data.decoding import SUFFIXES, decode_rgb
+from semsim.errors import SemsimError
+from semsim.files import read_arrays, read_table, write_table
+from semsim.labelling.campaign import CHECK_COLUMNS, SCHEMA, read_campaign_folder
+from semsim.labels.campaign import IMAGE_COLUMNS, shown_images
+from semsim.labels.table import KEYS
+from semsim.progress import progress_bar
+
+TEXTS = Path(__file__).parent / "texts"
+CHECKS_PER_DATASET = 24
+"""Clear images that attention checks are drawn from."""
+LONGEST_SIDE = 1024
+"""Pixels, of images from a folder: more than a page shows."""
+TITLE, QUESTION = "What do you see?", "What is in this picture?"
+
+
+class Material(NamedTuple):
+    """What a campaign is made of.
+
+    Attributes
+    ----------
+    images, checks : pandas.DataFrame
+        The columns of ``images.csv`` and ``checks.csv`` without the name, and `picture`: a function that returns the
+        image (`PIL.Image.Image`).
+    classes : dict of str to list of str
+        By data set.
+    source : str
+        For the data card.
+    """
+
+    images: pd.DataFrame
+    checks: pd.DataFrame
+    classes: dict[str, list[str]]
+    source: str
+
+
+def from_study(results, per_attack, seed, only=None):
+    """Take reconstructions of a study, and for attention checks images of its public split.
+
+    Public images are of the same classes and never attacked, so no check is the original of a reconstruction.
+
+    Parameters
+    ----------
+    results : path-like
+        ``results/<study>``, with the table of attacks.
+    per_attack : int or None
+        How many reconstructions of each attack on each target model of each data set; None takes all. The originals of
+        a data set are taken equally often.
+    seed : int
+    only : dict of str to list of str, optional
+        By ``dataset``, ``target`` and ``attack``: the names to take; an empty list or none takes all.
+
+    Returns
+    -------
+    Material
+
+    Raises
+    ------
+    SemsimError
+        If files of the study are missing, or it has nothing of a name.
+    """
+    results = Path(results)
+    shown = shown_images(read_table(results / "tables" / "attacks.csv"))
+    generator = np.random.default_rng(seed)
+    chosen = choose_reconstructions(_restricted(shown, only or {}, results), per_attack, generator)
+    pictures = []
+    for names, rows in chosen.groupby(KEYS[:3], sort=False):
+        path = results / "reconstructions" / "/".join(map(str, names))
+        arrays = read_arrays(path.with_name(f"{path.name}.safetensors"), "reconstruction")["reconstruction"]
+        pictures += [partial(_picture, arrays[original]) for original in rows["original"]]
+    files = {dataset: results / "data" / f"{dataset}.safetensors" for dataset in chosen["dataset"].unique()}
+    checks = [_clear_images(dataset, file, generator) for dataset, file in files.items()]
+    return Material(
+        images=chosen.assign(picture=pictures),
+        checks=pd.concat(checks, ignore_index=True),
+        classes={dataset: list(load_classes(file)) for dataset, file in files.items()},
+        source=f"the study `{results.name}`",
+    )
+
+
+def _restricted(shown, only, results):
+    """Keep the reconstructions of some data sets, target models and attacks."""
+    for key, names in only.items():
+        known = shown[key].astype(str)
+        if unknown := [name for name in names or () if name not in set(known)]:
+            raise SemsimError(
+                f"{results}: no reconstruction with {key} {', '.join(unknown)}. There are {', '.join(known.unique())}."
+            )
+        shown = shown[known.isin(names)] if names else shown
+    if shown.empty:
+        raise SemsimError(f"{results}: no reconstruction is left to show. Leave out fewer of them.")
+    return shown
+
+
+def choose_reconstructions(shown, per_attack, generator):
+    """Choose at random within each data set, target model and attack, each time the originals used least so far.
+
+    Parameters
+    ----------
+    shown : pandas.DataFrame
+        dataset, target, attack, original and more.
+    per_attack : int or None
+        None chooses all.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `shown`, those of an attack next to each other. Where every attack has every original, the numbers of
+        times that two originals of a data set are chosen never differ by more than one.
+    """
+    used, chosen = Counter(), []
+    for (dataset, *_), rows in shown.groupby(KEYS[:3], sort=False):
+        rows = rows.sample(frac=1, random_state=generator)
+        uses = rows["original"].map(lambda original, dataset=dataset: used[dataset, original])
+        rows = rows.iloc[np.argsort(uses, kind="stable")[:per_attack]].sort_values("original")
+        used.update((dataset, original) for original in rows["original"])
+        chosen.append(rows)
+    return pd.concat(chosen, ignore_index=True)
+
+
+def _clear_images(dataset, file, generator):
+    """Choose clear images of a data set, of as many classes as possible."""
+    images, labels = load_split(file, "public")
+    pictures = [partial(_picture, image) for image in images]
+    return _of_many_classes(pd.DataFrame({"dataset": dataset, "label": labels, "picture": pictures}), generator)
+
+
+def _of_many_classes(table, generator):
+    table = table.sample(frac=1, random_state=generator)
+    return table.iloc[np.argsort(table.groupby("label").cumcount(), kind="stable")[:CHECKS_PER_DATASET]]
+
+
+def _picture(array):
+    return Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
+
+
+def from_folder(folder, seed, most=None, classes=None, checks=None):
+    """Take images of any folder: ``<class>/<image>``, or ``<image>`` where nobody knows what they show.
+
+    Parameters
+    ----------
+    folder : path-like
+    seed : int
+    most : int, optional
+        How many images to take at random.
+    classes : path-like, optional
+        A text file with the name of one class a line. Without it the classes are the folders.
+    checks : path-like, optional
+        A folder ``<class>/<image>`` of clear images for attention checks: others than those asked about.
+
+    Returns
+    -------
+    Material
+        Target and attack are ``unknown``, and so is the class of an image that lies in no class's folder.
+
+    Raises
+    ------
+    SemsimError
+        If there are no images or no classes, an image lies elsewhere, or a class is not known.
+    """
+    folder, generator = Path(folder), np.random.default_rng(seed)
+    found = _find_images(folder)
+    names = _read_classes(classes) if classes else sorted({path.parent.name for path in found if path.parent != folder})
+    if not names:
+        raise SemsimError(f"{folder}: no folders of classes. Sort images into <class>/<image>, or give --classes FILE.")
+    images = _labelled(folder, found, names).assign(target="unknown", attack="unknown", original=range(len(found)))
+    clear = _labelled(folder, [], names)
+    if checks:
+        clear = _labelled(Path(checks), _find_images(Path(checks)), names).assign(dataset=folder.name)
+        if clear["label"].isna().any():
+            raise SemsimError(f"{checks}: images outside a class's folder; a check needs a class: <class>/<image>.")
+    return Material(
+        images=choose_reconstructions(images, most, generator),
+        checks=_of_many_classes(clear, generator),
+        classes={folder.resolve().name: names},
+        source="a folder of images",
+    )
+
+
+def _find_images(folder):
+    """Return the image files at the two places where they may be, and refuse any that lies deeper."""
+    if not folder.is_dir():
+        raise SemsimError(f"{folder}: no such folder of images.")
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if not found:
+        raise SemsimError(f"{folder}: no images (files that end in {', '.join(sorted(SUFFIXES))}).")
+    if deep := [path for path in found if len(path.relative_to(folder).parts) > 2]:
+        raise SemsimError(f"{deep[0]}: lies too deep. Put images into {folder}/<class>/ or {folder}/ itself.")
+    return found
+
+
+def _read_classes(path):
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SemsimError(f"{path}: cannot be read as a list of classes ({error}). Write one name a line.") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _labelled(folder, paths, names):
+    """Return dataset, label and picture of images by the names of their folders."""
+    folders = [path.parent.name if path.parent != folder else None for path in paths]
+    if unknown := sorted({name for name in folders if name is not None} - set(names)):
+        raise SemsimError(f"{folder}: folder '{unknown[0]}' is none of the classes: {', '.join(names)}.")
+    return pd.DataFrame(
+        {
+            "dataset": folder.resolve().name,
+            "label": pd.array([None if name is None else names.index(name) for name in folders], dtype="Int64"),
+            "picture": [partial(_decoded, path) for path in paths],
+        }
+    )
+
+
+def _decoded(path):
+    image = decode_rgb(path.read_bytes(), LONGEST_SIDE, path)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def make_campaign(folder, material, **settings):
+    """Write a campaign's folder: all of it, or nothing.
+
+    Parameters
+    ----------
+    folder : path-like
+        It must not exist yet.
+    material : Material
+    **settings
+        Of ``campaign.yaml``; defaults fill in the others.
+
+    Returns
+    -------
+    semsim.labelling.campaign.Campaign
+
+    Raises
+    ------
+    SemsimError
+        If the folder exists, an image cannot be read, or a setting is not valid.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise SemsimError(f"{folder}: exists already. Take another name, or delete it with all its answers.")
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        _write(part, folder.name, material, settings)
+        read_campaign_folder(part)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return read_campaign_folder(folder)
+
+
+def _write(folder, name, material, settings):
+    (folder / "images").mkdir(parents=True)
+    settings = {"title": TITLE, "question": QUESTION} | settings | {"classes": material.classes}
+    (folder / "campaign.yaml").write_text(_commented(settings), encoding="utf-8")
+    images, checks = _write_images(folder / "images", material, settings.get("seed", 1))
+    write_table(images[IMAGE_COLUMNS], folder / "images.csv")
+    write_table(checks[CHECK_COLUMNS], folder / "checks.csv")
+    facts = {"name": name, "question": settings["question"], "source": material.source}
+    facts |= {"images": f"{len(images):,}", "checks": len(checks)}
+    for text in TEXTS.iterdir():
+        content = text.read_text(encoding="utf-8")
+        content = Template(content).substitute(facts) if text.suffix == ".md" else content
+        (folder / text.name).write_text(content, encoding="utf-8")
+
+
+def _write_images(folder, material, seed):
+    """Write all images under numbers in random order, so that names give nothing away; return the tables with them."""
+    count = len(material.images) + len(material.checks)
+    digits = max(4, len(str(count)))
+    numbers = np.random.default_rng(seed).permutation(count) + 1
+    names = [f"{number:0{digits}}.png" for number in numbers]
+    tables = [
+        material.images.assign(image=names[: len(material.images)]),
+        material.checks.assign(image=names[len(material.images) :]),
+    ]
+    with progress_bar(count, "writing images", unit="image") as bar:
+        for table in tables:
+            for name, picture in zip(table["image"], table["picture"], strict=True):
+                picture().save(folder / name)
+                bar.update()
+    return [table.sort_values("image") for table in tables]
+
+
+def _commented(settings):
+    """Return settings as YAML, each with what the schema says about it."""
+    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]
+    parts = ["# What annotators are asked. Titles, texts and numbers may change until the first one joins.\n"]
+    for name, rule in rules.items():
+        value = settings.get(name, rule.get("default"))
+        flow = None if isinstance(value, dict) else False
+        entry = yaml.safe_dump({name: value}, allow_unicode=True, default_flow_style=flow, sort_keys=False, width=110)
+        parts.append(f"# {rule['description']}\n{entry}")
+    return "\n".join(parts)

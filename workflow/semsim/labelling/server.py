@@ -1,0 +1,306 @@
+"""The label server: the page, and what the page asks for.
+
+An annotator is whoever has an unguessable link. Images are asked for by position, never by name: no path comes from
+outside, and nobody sees what is not theirs.
+"""
+
+import asyncio
+import html
+import re
+import socket
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from semsim.errors import SemsimError
+from semsim.labelling.guards import RateLimit, SecureHeaders, read_json
+from semsim.labelling.store import Conflict, Refused, UnknownLink
+
+PAGE = Path(__file__).parent / "page"
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+LOOPBACK = ("127.0.0.1", "localhost")
+PARTICIPANT = re.compile(r"[\w.-]{1,100}", re.ASCII)
+ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests of one annotator: an answer takes two
+STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address that belong to no annotator yet
+CONNECTIONS = 1000
+
+LAST_POSITION = 10_000_000
+_KEY = {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"}
+_POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
+
+
+def _body(**properties):
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+JOIN = _body(name={"type": ["string", "null"], "maxLength": 60})
+NOTHING = _body()
+ANSWER = _body(
+    position=_POSITION,
+    label={"type": "integer", "minimum": -1, "maximum": 1_000_000},
+    seconds={"type": ["number", "null"], "minimum": 0, "maximum": 1_000_000},
+    key=_KEY,
+)
+UNDO = _body(position=_POSITION, key=_KEY)
+
+
+class Desk:
+    """Passes requests to the store, which works in a thread of its own.
+
+    What arrives while the store waits for the disk is carried out together, in the next transaction.
+    """
+
+    def __init__(self, store):
+        self._store = store
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting = []
+        self._work = None
+
+    async def ask(self, request):
+        """Return what `request`, a function that calls the store, returns; by then it is on disk."""
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, answer))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._carry_out())
+        return await answer
+
+    async def _carry_out(self):
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            requests = [request for request, _ in batch]
+            try:
+                work = asyncio.get_running_loop().run_in_executor(self._thread, self._store.carry_out, requests)
+                outcomes = await work
+            except Exception as error:  # nothing of the batch was stored, and each must hear of it
+                outcomes = [error] * len(batch)
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                if answer.done():  # whoever asked has gone
+                    continue
+                if isinstance(outcome, Exception):
+                    answer.set_exception(outcome)
+                else:
+                    answer.set_result(outcome)
+
+
+class LabelServer:
+    """Answers the requests of the page.
+
+    Parameters
+    ----------
+    campaign : semsim.labelling.campaign.Campaign
+    store : semsim.labelling.store.Store
+    public : bool
+        Whether only invited annotators and a panel's participants may take part. Else whoever sits at this machine
+        takes part under a name of their choice.
+    """
+
+    def __init__(self, campaign, store, public):
+        self._campaign, self._store, self._public = campaign, store, public
+        self._desk = Desk(store)
+        self._annotators, self._strangers = RateLimit(**ANNOTATOR_RATE), RateLimit(**STRANGER_RATE)
+        self._files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in MEDIA_TYPES}
+
+    def app(self):
+        """Return the ASGI application."""
+        files = [Route(f"/{name}", self._file(name)) for name in ("page.css", "page.js", "icon.svg")]
+        routes = [
+            Route("/", self._home),
+            Route("/p/{key}", self._panel),
+            Route("/a/{token}/", self._page),
+            Route("/a/{token}/campaign", self._texts),
+            Route("/a/{token}/state", self._where),
+            Route("/a/{token}/consent", self._consent, methods=["POST"]),
+            Route("/a/{token}/answers", self._answer, methods=["POST"]),
+            Route("/a/{token}/undo", self._undo, methods=["POST"]),
+            Route("/a/{token}/images/{position:int}", self._image),
+        ]
+        guards = [Middleware(SecureHeaders)]
+        if not self._public:
+            routes.append(Route("/join", self._join, methods=["POST"]))
+            # A page of another origin could give its own name the address of this machine.
+            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
+        failures = {HTTPException: _failed, Refused: _refused, sqlite3.Error: _not_stored}
+        return Starlette(routes=[*files, *routes], middleware=guards, exception_handlers=failures)
+
+    def _file(self, name, status=200):
+        async def send(request):
+            return Response(self._files[name], status, media_type=MEDIA_TYPES[Path(name).suffix])
+
+        return send
+
+    def _notice(self, title, message):
+        """Return a page that only says something."""
+        text = self._files["notice.html"].decode()
+        text = text.replace("{title}", html.escape(title)).replace("{message}", html.escape(message))
+        return Response(text, 404, media_type=MEDIA_TYPES[".html"])
+
+    async def _home(self, request):
+        if self._public:
+            return self._notice("You need your own link", "Open the link that you were given.")
+        return await self._file("index.html")(request)
+
+    async def _join(self, request):
+        self._strangers.spend(_address(request))
+        body = await read_json(request, JOIN)
+        _, token = await self._desk.ask(partial(self._store.invite, body["name"] or None))
+        return JSONResponse({"link": f"/a/{token}/"})
+
+    async def _panel(self, request):
+        self._strangers.spend(_address(request))
+        panel = self._campaign.settings["panel"]
+        if panel is None or request.path_params["key"] != self._store.panel_key:
+            return self._notice("This link is not known", "Open the link exactly as you were given it.")
+        participant = request.query_params.get(panel["parameter"], "")
+        if not PARTICIPANT.fullmatch(participant):
+            where = f"Open the study from your panel's page, which adds {panel['parameter']} to the link."
+            return self._notice("Your id is missing", where)
+        token = await self._desk.ask(partial(self._store.admit, participant))
+        return RedirectResponse(f"/a/{token}/", 303)
+
+    async def _page(self, request):
+        try:
+            await self._ask(request, self._store.state)
+        except UnknownLink:
+            return self._notice("This link is not known", "Open the link exactly as you were given it.")
+        return await self._file("index.html")(request)
+
+    async def _texts(self, request):
+        state = await self._ask(request, self._store.state)
+        names = ("title", "question", "classes")
+        texts = {name: self._campaign.settings[name] for name in names}
+        texts |= {"consent": self._campaign.consent, "instructions": self._campaign.instructions}
+        return JSONResponse(texts | {"name": state.name, "images_each": self._campaign.images_each})
+
+    async def _where(self, request):
+        return JSONResponse(self._described(await self._ask(request, self._store.state)))
+
+    async def _consent(self, request):
+        return await self._change(request, NOTHING, self._store.consent)
+
+    async def _answer(self, request):
+        return await self._change(request, ANSWER, self._store.answer)
+
+    async def _undo(self, request):
+        return await self._change(request, UNDO, self._store.undo)
+
+    async def _image(self, request):
+        position = min(request.path_params["position"], LAST_POSITION)  # a link may hold any number of digits
+        image = await self._ask(request, self._store.image, position=position)
+        content = self._campaign.path_of(image).read_bytes()  # small, so faster than a thread
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+    async def _change(self, request, schema, method):
+        """Let the store change something, and say where the annotator is then."""
+        body = await read_json(request, schema)
+
+        def change_and_look(token):
+            method(token, **body)
+            return self._store.state(token)
+
+        try:
+            return JSONResponse(self._described(await self._ask(request, change_and_look)))
+        except Conflict as conflict:
+            state = await self._ask(request, self._store.state)
+            return JSONResponse({"error": str(conflict), "state": self._described(state)}, 409)
+
+    async def _ask(self, request, method, **arguments):
+        """Ask the store about the annotator whose link this is; links that nobody has are counted by address."""
+        token = request.path_params["token"]
+        try:
+            answer = await self._desk.ask(partial(method, token, **arguments))
+        except UnknownLink:
+            self._strangers.spend(_address(request))
+            raise
+        self._annotators.spend(token)
+        return answer
+
+    def _described(self, state):
+        """Return what the page may know: not the image's name, nor why it is shown."""
+        done = state.consented and state.image is None
+        panel = self._campaign.settings["panel"] if done else None
+        return {
+            "consented": state.consented,
+            "done": done,
+            "position": state.position,
+            "total": state.total,
+            "dataset": self._campaign.datasets[state.image] if state.image else None,
+            "code": (panel["completion_code"] or state.code) if panel else None,
+            "completion_url": panel["completion_url"] if panel else None,
+        }
+
+
+def _address(request):
+    return request.client.host if request.client else "unknown"
+
+
+def _failed(request, failure):
+    return JSONResponse({"error": failure.detail}, failure.status_code, failure.headers)
+
+
+def _refused(request, refusal):
+    status = {UnknownLink: 404, Conflict: 409}.get(type(refusal), 422)
+    return JSONResponse({"error": str(refusal)}, status)
+
+
+def _not_stored(request, error):
+    return JSONResponse({"error": "Nothing could be stored just now. Try again."}, 503, {"Retry-After": "2"})
+
+
+def serve(campaign, store, host, port, public, announce):
+    """Serve a campaign until the process is stopped.
+
+    Parameters
+    ----------
+    campaign : semsim.labelling.campaign.Campaign
+    store : semsim.labelling.store.Store
+    host : str
+    port : int
+        0 takes any free port.
+    public : bool
+        As for `LabelServer`.
+    announce : callable
+        Called with the server's address, such as ``http://127.0.0.1:8765``, once connections are accepted.
+
+    Raises
+    ------
+    SemsimError
+        If the address cannot be used.
+    """
+    if not public and host not in LOOPBACK:
+        raise SemsimError(
+            f"--host {host}: others could connect. Add --public, so that everyone has a link of their own."
+        )
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        raise SemsimError(f"{host}, port {port}: cannot be used ({error}). Try another --port, or --port 0.") from None
+    shown = f"[{host}]" if ":" in host else host
+    announce(f"http://{shown}:{listener.getsockname()[1]}")
+    config = uvicorn.Config(
+        LabelServer(campaign, store, public).app(),
+        log_level="warning",
+        access_log=False,  # links are secrets
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=16384,
+        ws="none",
+        lifespan="off",
+    )
+    uvicorn.Server(config).run(sockets=[listener])

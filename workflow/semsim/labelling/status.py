@@ -1,0 +1,76 @@
+"""How far a campaign is, as a text for a terminal."""
+
+import pandas as pd
+
+from semsim.wording import counted, decimal, percent
+
+NONE = "-"
+
+
+def status_text(campaign, datasets, annotators):
+    """Write who has done how much, how careful they are, and how far they agree.
+
+    Parameters
+    ----------
+    campaign : semsim.labelling.campaign.Campaign
+    datasets, annotators : pandas.DataFrame
+        From `semsim.labelling.results.describe_datasets` and `describe_annotators`.
+
+    Returns
+    -------
+    str
+    """
+    each = campaign.settings["labels_per_image"]
+    parts = [
+        f"{campaign.folder}: {counted(int(datasets['labels'].sum()), 'labels')} of"
+        f" {each * len(campaign.images):,} ({each} for each of {counted(len(campaign.images), 'images')})",
+        _table(
+            {
+                "data set": datasets["dataset"],
+                "complete": _of(datasets["complete"], datasets["images"]),
+                "labels": datasets["labels"].map("{:,}".format),
+                "recognised": _written(datasets["recognised"], percent),
+                "alpha": _written(datasets["alpha"], decimal),
+            }
+        ),
+    ]
+    if len(annotators):
+        parts.append(
+            _table(
+                {
+                    "annotator": annotators["annotator"],
+                    "answered": _of(annotators["answered"], annotators["of"]),
+                    "checks failed": _of(annotators["checks_failed"], annotators["checks"]),
+                    "repeats the same": _of(annotators["repeats_same"], annotators["repeats"]),
+                    "can't tell": _written(annotators["cannot_tell"], percent),
+                    "seconds": _written(annotators["seconds"], lambda seconds: f"{seconds:.1f}"),
+                    "undone": annotators["undone"].astype(str),
+                    "last answer": annotators["last"].replace("", NONE).str[:16],
+                    **({"code": annotators["code"]} if campaign.settings["panel"] else {}),
+                }
+            )
+        )
+    else:
+        parts.append("Nobody was invited yet.")
+    return "\n\n".join(parts)
+
+
+def _of(count, total):
+    pairs = zip(count, total, strict=True)
+    return pd.Series([f"{part} of {whole}" if whole else NONE for part, whole in pairs], dtype=str)
+
+
+def _written(values, write):
+    return pd.Series([NONE if pd.isna(value) else write(value) for value in values], dtype=str)
+
+
+def _table(columns):
+    """Write texts in columns, the first one to the left and the others to the right."""
+    widths = {name: max(len(name), *map(len, values)) for name, values in columns.items()}
+    rows = [dict(zip(columns, columns, strict=True))]
+    rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    first = next(iter(columns))
+    return "\n".join(
+        "  ".join(f"{row[name]:{'<' if name == first else '>'}{width}}" for name, width in widths.items()).rstrip()
+        for row in rows
+    )
