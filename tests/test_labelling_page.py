@@ -86,7 +86,7 @@ class Page:
     def __getitem__(self, name):
         return self.driver.find_element(By.ID, name)
 
-    def wait(self, condition, seconds=10):
+    def wait(self, condition, seconds=30):
         old = [StaleElementReferenceException]  # a page that is just being left
         return WebDriverWait(self.driver, seconds, 0.02, old).until(lambda _: condition())
 
