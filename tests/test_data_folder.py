@@ -10,6 +10,7 @@ from PIL import Image
 
 from semsim.data import prepare_dataset
 from semsim.data.folder import list_images
+from semsim.data.sources import open_source
 from semsim.errors import SemsimError
 
 COUNTS = {"train": 4, "originals": 2, "public": 2}
@@ -241,6 +242,23 @@ def test_damaged_zip(tmp_path):
     path.write_bytes(content[:500])
     with pytest.raises(SemsimError, match="neither a folder nor a readable .zip"):
         read(path)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_zip_of_any_kind(tmp_path, kind):
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w", kind) as archive:
+        archive.writestr("bird/0.png", np.random.default_rng(0).integers(0, 16, 4000, dtype=np.uint8).tobytes())
+    content = (tmp_path / "mine.zip").read_bytes()
+    start, end = 30 + len("bird/0.png"), content.index(b"PK\x01\x02")
+    for place in np.linspace(start + 16, end - 16, 30, dtype=int):  # the ends of LZMA hold bytes that say nothing
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / "mine.zip").write_bytes(damaged)
+        with (
+            pytest.raises(SemsimError, match="bird/0.png: cannot be unpacked"),
+            open_source(tmp_path / "mine.zip") as it,
+        ):
+            it.read("bird/0.png")
 
 
 def test_zip_entry_too_large(tmp_path, monkeypatch):

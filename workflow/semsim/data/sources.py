@@ -1,7 +1,9 @@
 """Where a folder data set lies: a folder or a .zip file, read in the same way, one file at a time."""
 
+import lzma
 import os
 import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from semsim.errors import SemsimError
 
 LARGEST_FILE = 256 * 2**20
 """Bytes that one image file may have, unpacked; anything larger in a .zip is taken for an attack on the memory."""
+STUMBLES = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+"""What unpackers raise on damaged data: zipfile passes on what the unpacker of an entry's kind does."""
 
 
 class Folder:
@@ -68,7 +72,7 @@ class Archive:
             raise SemsimError(f"{self.where(name)}: {entry.file_size:,} bytes unpacked, too large for an image file.")
         try:
             return self._archive.read(entry)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, *STUMBLES) as error:
             # In turn: damaged, encrypted, an unknown way of packing, and the ways in which unpackers stumble.
             raise SemsimError(f"{self.where(name)}: cannot be unpacked ({error}). Pack the images again.") from None
 
