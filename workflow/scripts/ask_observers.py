@@ -12,7 +12,7 @@ from semsim.errors import SemsimError
 from semsim.files import read_arrays, write_table
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
-from semsim.observers.answers import answer, read_by_severity
+from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
 from semsim.observers.images import divide_public
 from semsim.seeds import seed_for
 from semsim.tables import concatenated
@@ -33,13 +33,15 @@ def main():
     kept = torch.from_numpy((attacks["status"] != "diverged").to_numpy())
     images, shown = torch.from_numpy(reconstructions)[kept], shown_images(attacks)
     _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
+    clear, classes = map(torch.from_numpy, held_out)
+    drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
+    degraded, device = degraded_by_severity(clear, drawn), choose_device(arguments.device)
     labels, reading = [], []
     for path in map(Path, arguments.observers):
-        observer, caution = load_target(path, choose_device(arguments.device)), arguments.cautions[path.stem]
+        observer, caution = load_target(path, device), arguments.cautions[path.stem]
         labels.append(shown[["image"]].assign(annotator=path.stem, label=answer(observer, images, caution).numpy()))
         about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
-        degradations = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
-        read = read_by_severity(observer, *map(torch.from_numpy, held_out), caution, degradations)
+        read = read_by_severity(observer, degraded, classes, caution)
         reading.append(read.assign(**about, caution=caution))
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)

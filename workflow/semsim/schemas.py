@@ -1,8 +1,29 @@
-"""What a YAML file gets wrong against its schema, in words that say where, what, and what is allowed."""
+"""Settings and their schemas: defaults, and what is wrong, in words that say where, what, and what is allowed."""
 
+import copy
 import difflib
+from functools import cache
 
 import jsonschema
+import yaml
+
+
+@cache
+def read_schema(path):
+    """Return a JSON schema that is written as YAML. It is read once, and not to be changed."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def fill_defaults(settings, schema):
+    """Fill in the defaults of `schema` itself, not of what it refers to: so overrides stay as short as they are."""
+    for name, rules in schema.get("properties", {}).items():
+        if "default" in rules:
+            settings.setdefault(name, copy.deepcopy(rules["default"]))
+        if isinstance(settings.get(name), dict):
+            fill_defaults(settings[name], rules)
+    if isinstance(schema.get("additionalProperties"), dict):
+        for entry in settings.values():
+            fill_defaults(entry, schema["additionalProperties"])
 
 
 def problems_with(settings, schema):

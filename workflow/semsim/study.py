@@ -5,17 +5,15 @@ study will make, and where.
 """
 
 import argparse
-import copy
 import os
 import re
-from functools import cache
 from pathlib import Path
 
 import yaml
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.schemas import problems_with, suggestion
+from semsim.schemas import fill_defaults, problems_with, read_schema, suggestion
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
@@ -160,7 +158,7 @@ def completed(config):
         if isinstance(config.get(section), dict):
             config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
     _check(config)
-    _fill_defaults(config, _schema())
+    fill_defaults(config, read_schema(SCHEMA))
     return config
 
 
@@ -183,33 +181,16 @@ def _with_numbers(value):
     return value
 
 
-@cache
-def _schema():
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-
-
-def _fill_defaults(settings, schema):
-    """Fill in the defaults of `schema` itself, not of what it refers to: so overrides stay as short as they are."""
-    for name, rules in schema.get("properties", {}).items():
-        if "default" in rules:
-            settings.setdefault(name, copy.deepcopy(rules["default"]))
-        if isinstance(settings.get(name), dict):
-            _fill_defaults(settings[name], rules)
-    if isinstance(schema.get("additionalProperties"), dict):
-        for entry in settings.values():
-            _fill_defaults(entry, schema["additionalProperties"])
-
-
 def _check(config):
     """Raise one error that lists everything wrong with a configuration."""
-    problems = list(problems_with(config, _schema())) or list(_contradictions(config))
+    problems = list(problems_with(config, read_schema(SCHEMA))) or list(_contradictions(config))
     if problems:
         raise SemsimError("\n  ".join(["The configuration is not valid:", *problems]))
 
 
 def _contradictions(config):
     """Yield what a configuration gets wrong between its settings, in the same form."""
-    presets = _schema()["$defs"]["attack"]["properties"]["preset"]["enum"]
+    presets = read_schema(SCHEMA)["$defs"]["attack"]["properties"]["preset"]["enum"]
     attacks = config["attacks"]
     for name, attack in attacks.items():
         if "preset" not in attack and name not in presets:

@@ -69,6 +69,18 @@ def listed(names):
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def first_few(names, most=5):
+    """Join the first names of a list, and count the others.
+
+    Examples
+    --------
+    >>> first_few(["a", "b"]), first_few(list("abcdefg"))
+    ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def counted(count, plural):
     """Write a number of things whose name ends in a plural s.
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +13,8 @@ import yaml
 from semsim.errors import SemsimError
 from semsim.files import read_table
 from semsim.labels.campaign import IMAGE_COLUMNS
-from semsim.labels.table import SHOWN
-from semsim.schemas import problems_with
+from semsim.schemas import fill_defaults, problems_with, read_schema
+from semsim.wording import first_few
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "campaign.schema.yaml"
 CHECK_COLUMNS = ["image", "dataset", "label"]
@@ -133,24 +133,12 @@ def read_settings(path):
         settings = yaml.safe_load(_read_text(path))
     except yaml.YAMLError as error:
         raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    problems = list(problems_with(settings, _schema()))
+    schema = read_schema(SCHEMA)
+    problems = list(problems_with(settings, schema))
     if problems:
         raise SemsimError("\n  ".join([f"{path} is not valid:", *problems]))
-    return _with_defaults(settings, _schema())
-
-
-@cache
-def _schema():
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-
-
-def _with_defaults(settings, schema):
-    rules = schema["properties"]
-    filled = {name: rule["default"] for name, rule in rules.items() if "default" in rule} | settings
-    return {
-        name: _with_defaults(value, rules[name]) if value and "properties" in rules[name] else value
-        for name, value in filled.items()
-    }
+    fill_defaults(settings, schema)
+    return settings
 
 
 def _read_text(path):
@@ -190,5 +178,4 @@ def _problems(campaign):
 def _listed(what, values):
     values = list(dict.fromkeys(values))
     if values:
-        more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-        yield f"{what}: {', '.join(values[:SHOWN])}{more}."
+        yield f"{what}: {first_few(values)}."

@@ -21,6 +21,7 @@ from semsim.labelling.campaign import CHECK_COLUMNS, SCHEMA, read_campaign_folde
 from semsim.labels.campaign import IMAGE_COLUMNS, shown_images
 from semsim.labels.table import KEYS
 from semsim.progress import progress_bar
+from semsim.schemas import read_schema
 
 TEXTS = Path(__file__).parent / "texts"
 CHECKS_PER_DATASET = 24
@@ -304,7 +305,7 @@ def _write_images(folder, material, seed):
 
 def _commented(settings):
     """Return settings as YAML, each with what the schema says about it."""
-    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]
+    rules = read_schema(SCHEMA)["properties"]
     parts = ["# What annotators are asked. Titles, texts and numbers may change until the first one joins.\n"]
     for name, rule in rules.items():
         value = settings.get(name, rule.get("default"))

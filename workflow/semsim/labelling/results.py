@@ -104,24 +104,24 @@ def describe_annotators(items, annotators, checks):
         repeats, cannot_tell (share of labels), seconds (median), undone, last (time of the last answer), code.
     """
     controls = controls_of(items, checks)
-    controls["same"] = controls["expected"] == controls["label"]
+    same = (controls["expected"] == controls["label"]).groupby([controls["annotator"], controls["purpose"]])
+    same = same.agg(["sum", "size"]).to_dict("index")
+    shown = dict(list(items.groupby("annotator")))
     rows = []
     for about in annotators.to_dict("records"):
-        own = items[items["annotator"] == about["annotator"]]
+        name = about["annotator"]
+        own = shown.get(name, items.head(0))
         given, labels = own[own["label"].notna()], labels_of(own)
-        check, repeat = (
-            controls["same"][(controls["annotator"] == about["annotator"]) & (controls["purpose"] == purpose)]
-            for purpose in (CHECK, REPEAT)
-        )
+        check, repeat = (same.get((name, purpose), {"sum": 0, "size": 0}) for purpose in (CHECK, REPEAT))
         rows.append(
             {
-                "annotator": about["annotator"],
+                "annotator": name,
                 "answered": len(given),
                 "of": len(own),
-                "checks_failed": int((~check).sum()),
-                "checks": len(check),
-                "repeats_same": int(repeat.sum()),
-                "repeats": len(repeat),
+                "checks_failed": check["size"] - check["sum"],
+                "checks": check["size"],
+                "repeats_same": repeat["sum"],
+                "repeats": repeat["size"],
                 "cannot_tell": (labels["label"] == CANNOT_TELL).mean() if len(labels) else np.nan,
                 "seconds": given["seconds"].median(),
                 "undone": about["undone"],

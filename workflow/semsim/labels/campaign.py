@@ -4,7 +4,8 @@ from pathlib import Path
 
 from semsim.errors import SemsimError
 from semsim.files import read_table
-from semsim.labels.table import KEYS, SHOWN, name_images, read_labels
+from semsim.labels.table import KEYS, name_images, read_labels
+from semsim.wording import first_few
 
 IMAGE_COLUMNS = ["image", *KEYS, "label"]
 
@@ -61,9 +62,8 @@ def read_campaign(folder, images, classes):
     known = images.set_index("image")["label"]
     foreign = studys_name[studys_name.map(known) != own["label"]]
     if len(foreign):
-        more = f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else ""
         raise SemsimError(
             f"{folder / 'images.csv'}: not reconstructions of this study, or with another true class, or diverged here:"
-            f" {', '.join(foreign[:SHOWN])}{more}. Give the study that the campaign was made from."
+            f" {first_few(foreign)}. Give the study that the campaign was made from."
         )
     return labels.assign(image=labels["image"].map(dict(zip(own["image"], studys_name, strict=True))))

@@ -1,6 +1,5 @@
 """The table of labels: its columns, how it joins the other tables, and everything that can be wrong with it."""
 
-import functools
 import warnings
 from pathlib import Path
 
@@ -8,13 +7,12 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.files import read_table
+from semsim.wording import first_few
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "labels.schema.yaml"
 KEYS = ["dataset", "target", "attack", "original"]
 COLUMNS = ["image", "annotator", "kind", "label", "seconds", "given_at"]
 CANNOT_TELL = -1
-SHOWN = 5
-"""How many lines a message lists."""
 
 
 def name_images(table):
@@ -99,18 +97,13 @@ def _schema_problems(labels):
     """Yield what breaks the schema, checking each distinct value of a column once."""
     import jsonschema  # slow to import, and only checking needs it and the schema
 
-    for name, rules in _schema()["properties"].items():
+    from semsim.schemas import read_schema
+
+    for name, rules in read_schema(SCHEMA)["properties"].items():
         valid = jsonschema.Draft202012Validator(rules).is_valid
         refused = [value for value in labels[name].unique() if not valid(_plain(value))]
         missing = labels[name].isna() & any(pd.isna(value) for value in refused)
         yield from _problem(labels, labels[name].isin(refused) | missing, name, f"not {rules['description']}")
-
-
-@functools.cache
-def _schema():
-    import yaml
-
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
 def _plain(value):
@@ -124,9 +117,8 @@ def _problem(labels, wrong, column, what):
     """Yield one sentence about the rows that are wrong, if there are any."""
     rows = labels.index[wrong]
     if len(rows):
-        lines = [f"{labels.index.get_loc(row) + 2} ({_shown(labels.at[row, column])})" for row in rows[:SHOWN]]
-        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-        yield f"{column}: {what}. See line {', '.join(lines)}{more}."
+        lines = [f"{labels.index.get_loc(row) + 2} ({_shown(labels.at[row, column])})" for row in rows]
+        yield f"{column}: {what}. See line {first_few(lines)}."
 
 
 def _shown(value):

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from semsim.errors import SemsimError
-from semsim.files import encode_metadata, open_tensors, written_whole
-from semsim.targets.models import build_target
+from semsim.files import encode_metadata, written_whole
+from semsim.targets.models import build_target, read_state, state_on_cpu
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "CARD.md"
 REDUCTIONS = {"none": lambda distances: distances, "mean": torch.mean, "sum": torch.sum}
@@ -150,9 +150,8 @@ class SemSim(nn.Module):
             Markdown: which labels the metric learnt from, which folds, and how it was measured.
         """
         folder = Path(folder)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with written_whole(folder / WEIGHTS) as part:
-            save_file(state, part, metadata=encode_metadata(self.config))
+            save_file(state_on_cpu(self), part, metadata=encode_metadata(self.config))
         for name, text in ((CONFIG, json.dumps(self.config, indent=2) + "\n"), (CARD, card)):
             with written_whole(folder / name) as part:
                 part.write_text(text, encoding="utf-8")
@@ -187,8 +186,7 @@ class SemSim(nn.Module):
             ) from None
         except (ValueError, TypeError) as error:
             raise SemsimError(f"{folder / CONFIG}: not the configuration of a SemSim ({error}).") from None
-        with open_tensors(folder / WEIGHTS, framework="pt") as tensors:
-            state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
+        state = read_state(folder / WEIGHTS)
         try:
             metric.load_state_dict(state)
         except RuntimeError as error:

@@ -16,7 +16,8 @@ from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.statistics.association import MAJORITY
 from semsim.targets.augmentation import crop_and_flip
-from semsim.targets.training import Recipe
+from semsim.targets.models import initial_weights
+from semsim.targets.training import Recipe, channel_statistics
 
 PAPER = Recipe(epochs=100, learning_rate=0.05, milestones=(0.37, 0.62, 0.87))
 """The recipe of the paper's released code: SGD, 100 epochs of batches of 64, x 0.1 at epochs 37, 62 and 87."""
@@ -78,11 +79,9 @@ def train_semsim(
     has them.
     """
     sampler = TripletSampler(training.table, device)
-    pixels = training.references.astype(np.float32) / 255
-    mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clip(1 / 255)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed_for(seed, "weights"))
-        metric = SemSim(backbone, width, pixels.shape[-1], normalised, mean, std)
+    mean, std = channel_statistics(training.references)
+    with initial_weights(seed_for(seed, "weights")):
+        metric = SemSim(backbone, width, training.references.shape[-1], normalised, mean, std)
     metric.to(device, memory_format=torch.channels_last)
     batches = max(1, len(training) // recipe.batch_size)
     optimiser, schedule = recipe.optimise(metric.parameters(), batches)

@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 
 from semsim.labels.table import CANNOT_TELL
-from semsim.observers.degradations import degrade
+from semsim.observers.degradations import degrade_bytes
 
 SEVERITIES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
@@ -37,19 +37,38 @@ def answer(observer, images, caution, batch_size=256):
     return torch.cat(answers)
 
 
-def read_by_severity(observer, images, labels, caution, generator):
+def degraded_by_severity(images, generator):
+    """Degrade images more and more.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        uint8 [N, 3, S, S].
+    generator : torch.Generator
+        Of the CPU.
+
+    Returns
+    -------
+    dict of float to torch.Tensor
+        The images at each of `SEVERITIES`.
+    """
+    return {
+        severity: degrade_bytes(images, torch.full((len(images),), float(severity)), generator)
+        for severity in SEVERITIES
+    }
+
+
+def read_by_severity(observer, degraded, labels, caution):
     """Ask an observer about images that are degraded more and more.
 
     Parameters
     ----------
     observer, caution
         As for `answer`.
-    images : torch.Tensor
-        uint8 [N, 3, S, S], which the observer did not learn from.
+    degraded : dict of float to torch.Tensor
+        From `degraded_by_severity`, of images that the observer did not learn from.
     labels : torch.Tensor
         int64 [N], the true classes.
-    generator : torch.Generator
-        Of the CPU, for the degradations.
 
     Returns
     -------
@@ -57,9 +76,8 @@ def read_by_severity(observer, images, labels, caution, generator):
         severity (`SEVERITIES`), right, wrong and cannot_tell (shares of the images), images (how many).
     """
     rows = []
-    for severity in SEVERITIES:
-        degraded = degrade(images / 255, torch.full((len(images),), float(severity)), generator)
-        given = answer(observer, (degraded * 255).round().to(torch.uint8), caution)
+    for severity, images in degraded.items():
+        given = answer(observer, images, caution)
         right, unsure = (given == labels).double().mean().item(), (given == CANNOT_TELL).double().mean().item()
         row = {"severity": severity, "right": right, "wrong": 1 - right - unsure, "cannot_tell": unsure}
         rows.append(row | {"images": len(images)})

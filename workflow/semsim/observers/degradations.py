@@ -40,8 +40,7 @@ class Degradation:
         severities = uniform.clamp_min(0).square()  # for the same reason, more of them are mild
         (chosen,) = severities.nonzero(as_tuple=True)
         severities, chosen = severities[chosen].to(images.device), chosen.to(images.device)
-        degraded = degrade(images[chosen] / 255, severities, generator)
-        return images.index_copy(0, chosen, (degraded * 255).round().to(torch.uint8))
+        return images.index_copy(0, chosen, degrade_bytes(images[chosen], severities, generator))
 
 
 def degrade(images, severities, generator):
@@ -69,6 +68,11 @@ def degrade(images, severities, generator):
     images = blur(images, severities * torch.where(blurring, 1, 0.3 * draw.sometimes(0.4)))
     images = smooth(images, severities * torch.where(smoothing, 1, draw.sometimes(0.4)))
     return fade_into_noise(images, severities * torch.where(fading, 1, 0.5 * draw.sometimes(0.5)), draw)
+
+
+def degrade_bytes(images, severities, generator):
+    """Degrade images as `degrade` does, from uint8 [N, 3, S, S] to the same."""
+    return (degrade(images / 255, severities, generator) * 255).round().to(torch.uint8)
 
 
 def shift_colours(images, strengths, draw):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -148,6 +149,25 @@ def count_parameters(target):
     return sum(parameter.numel() for parameter in target.parameters())
 
 
+@contextmanager
+def initial_weights(seed):
+    """Draw the weights of models built in the block from a seed; PyTorch's global random numbers stay untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def state_on_cpu(module):
+    """Return a module's parameters and buffers by name, as they are written to files."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+
+
+def read_state(path):
+    """Return what `state_on_cpu` gave and a safetensors file holds."""
+    with open_tensors(path, framework="pt") as tensors:
+        return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
+
+
 def save_target(target, path, extra_metadata=None):
     """Write a target model's weights as one safetensors file, whole or not at all.
 
@@ -158,7 +178,7 @@ def save_target(target, path, extra_metadata=None):
     extra_metadata : dict, optional
         Anything JSON can hold, kept beside the model's `spec`; `semsim.files.read_metadata` gives it back.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in target.state_dict().items()}
+    state = state_on_cpu(target)
     metadata = {**(extra_metadata or {}), "spec": target.spec, "digest": _digest(target.spec, state)}
     with written_whole(path) as part:
         save_file(state, part, metadata=encode_metadata(metadata))
@@ -187,8 +207,7 @@ def load_target(path, device="cpu"):
         raise SemsimError(
             f"{path}: not the weights of a target model (no 'spec' in its header). Train the target again."
         )
-    with open_tensors(path, framework="pt") as tensors:
-        state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
+    state = read_state(path)
     if _digest(spec, state) != digest:
         raise SemsimError(f"{path}: this is not the model that was saved here. Delete it and train the target again.")
     target = build_target(**spec)

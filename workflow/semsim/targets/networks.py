@@ -78,9 +78,13 @@ def convnet3(image_size, classes, width):
     ----------
     Zhao, Mopuri, Bilen: Dataset Condensation with Gradient Matching. ICLR 2021.
     """
-    side = pooled_side("convnet3", image_size)
-    plan = (1, nn.AvgPool2d(2), 2, nn.AvgPool2d(2), 4, nn.AvgPool2d(2))
-    return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
+    return _three_convolutions("convnet3", image_size, classes, width, nn.AvgPool2d(2))
+
+
+def _three_convolutions(name, image_size, classes, width, pool):
+    """Return a network of three 3x3 convolutions of `width`, twice and four times as many channels, each pooled."""
+    side = pooled_side(name, image_size)
+    return assemble(_convolutions((1, pool, 2, pool, 4, pool), width), 4 * width * side**2, classes)
 
 
 def _convolutions(plan, width):
@@ -127,9 +131,7 @@ def vgg3(image_size, classes, width):
     ----------
     Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
     """
-    side = pooled_side("vgg3", image_size)
-    plan = (1, nn.MaxPool2d(2), 2, nn.MaxPool2d(2), 4, nn.MaxPool2d(2))
-    return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
+    return _three_convolutions("vgg3", image_size, classes, width, nn.MaxPool2d(2))
 
 
 class _Fire(nn.Module):

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.errors import SemsimError
-from semsim.targets.networks import assemble, halving_stem, pooled_side
+from semsim.targets.networks import assemble, convolution, halving_stem, pooled_side
 from semsim.targets.vision import import_torchvision
 
 models = import_torchvision().models
@@ -61,7 +61,7 @@ def _small_image_resnet(blocks, channels, classes):
 
     The stem is a 3x3 convolution of stride 1 without pooling, so that 32x32 images keep their detail.
     """
-    layers = [nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+    layers = convolution(3, channels, bias=False)
     inputs = channels
     for stage, count in enumerate(blocks):
         outputs, stride = channels * 2**stage, 1 if stage == 0 else 2

@@ -15,7 +15,7 @@ from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
-from semsim.targets.models import build_target
+from semsim.targets.models import build_target, initial_weights
 
 CURVES = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 
@@ -220,13 +220,12 @@ def evaluate(target, images, labels, batch_size=256):
 
 def _initial_target(architecture, classes, width, images, seed):
     """Return an untrained model that normalises by these images; PyTorch's global random numbers stay untouched."""
-    mean, std = _channel_statistics(images)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    mean, std = channel_statistics(images)
+    with initial_weights(seed):
         return build_target(architecture, classes, images.shape[-1], width, mean, std)
 
 
-def _channel_statistics(images):
+def channel_statistics(images):
     """Return mean and standard deviation (at least one grey level) of each channel, as shares of full brightness."""
     counts = np.stack([np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(3)])
     shares, levels = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
