@@ -161,6 +161,8 @@ def test_bodies_are_bounded_and_of_one_type(client, ann):
         "images/-1",
         "images/2",
         "images/99999999999999999999",
+        "images/" + "9" * 5000,
+        "images/٣",
         "../../page.js/../server.py",
         "",
     ],

@@ -265,6 +265,8 @@ def make_campaign(folder, material, **settings):
         _write(part, folder.name, material, settings)
         read_campaign_folder(part)
         os.replace(part, folder)
+    except SemsimError as error:
+        raise SemsimError(str(error).replace(str(part), str(folder))) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return read_campaign_folder(folder)

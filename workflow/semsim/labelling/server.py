@@ -7,6 +7,7 @@ outside, and nobody sees what is not theirs.
 import asyncio
 import html
 import re
+import secrets
 import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -33,14 +34,14 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 LOOPBACK = ("127.0.0.1", "localhost")
+TOKEN = re.compile(r"[\w-]{22}", re.ASCII)
 PARTICIPANT = re.compile(r"[\w.-]{1,100}", re.ASCII)
 ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests of one annotator: an answer takes two
 STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address that belong to no annotator yet
 CONNECTIONS = 1000
 
-LAST_POSITION = 10_000_000
 _KEY = {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"}
-_POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
+_POSITION = {"type": "integer", "minimum": 0, "maximum": 9_999_999}
 
 
 def _body(**properties):
@@ -126,7 +127,7 @@ class LabelServer:
             Route("/a/{token}/consent", self._consent, methods=["POST"]),
             Route("/a/{token}/answers", self._answer, methods=["POST"]),
             Route("/a/{token}/undo", self._undo, methods=["POST"]),
-            Route("/a/{token}/images/{position:int}", self._image),
+            Route("/a/{token}/images/{position}", self._image),
         ]
         guards = [Middleware(SecureHeaders)]
         if not self._public:
@@ -162,7 +163,8 @@ class LabelServer:
     async def _panel(self, request):
         self._strangers.spend(_address(request))
         panel = self._campaign.settings["panel"]
-        if panel is None or request.path_params["key"] != self._store.panel_key:
+        key = request.path_params["key"].encode()
+        if panel is None or not secrets.compare_digest(key, self._store.panel_key.encode()):
             return self._notice("This link is not known", "Open the link exactly as you were given it.")
         participant = request.query_params.get(panel["parameter"], "")
         if not PARTICIPANT.fullmatch(participant):
@@ -198,8 +200,10 @@ class LabelServer:
         return await self._change(request, UNDO, self._store.undo)
 
     async def _image(self, request):
-        position = min(request.path_params["position"], LAST_POSITION)  # a link may hold any number of digits
-        image = await self._ask(request, self._store.image, position=position)
+        position = request.path_params["position"]
+        if not re.fullmatch("[0-9]{1,7}", position):
+            raise HTTPException(404, "There is no such image.")
+        image = await self._ask(request, self._store.image, position=int(position))
         content = self._campaign.path_of(image).read_bytes()  # small, so faster than a thread
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
@@ -221,12 +225,13 @@ class LabelServer:
         """Ask the store about the annotator whose link this is; links that nobody has are counted by address."""
         token = request.path_params["token"]
         try:
-            answer = await self._desk.ask(partial(method, token, **arguments))
+            if not TOKEN.fullmatch(token):
+                raise UnknownLink("This link is not known.")
+            self._annotators.spend(token)
+            return await self._desk.ask(partial(method, token, **arguments))
         except UnknownLink:
             self._strangers.spend(_address(request))
             raise
-        self._annotators.spend(token)
-        return answer
 
     def _described(self, state):
         """Return what the page may know: not the image's name, nor why it is shown."""
