@@ -158,7 +158,7 @@ def make(arguments):
     print(f"{folder}: {len(campaign.images):,} images, {len(campaign.checks)} clear ones for attention checks.")
     print(f"{needed:,} annotators with {campaign.images_each:,} images each give every image its labels.")
     if campaign.checks.empty:
-        print("There are no attention checks: give --checks FOLDER to have some.")
+        print("There are no clear images, so there will be no attention checks.")
     print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: semsim label serve {folder}")
 
 
