@@ -210,6 +210,18 @@ def test_what_silent_annotators_left_open_goes_to_others_and_what_they_answered_
     assert max(expected(store).values()) <= 2
 
 
+def test_a_full_disk_loses_what_was_not_acknowledged_and_nothing_else(campaign, store, ann):
+    do(store, "answer", ann, 0, 1, 2.5, "first-key")
+    pages = store._database.execute("PRAGMA page_count").fetchone()[0]
+    store._database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.carry_out([lambda: store.answer(ann, 1, 2, 2.5, "second-key"), *[lambda: store.invite(None)] * 500])
+    assert answers(campaign) == [1] and len(read_answers(campaign)[1]) == 1
+    store._database.execute("PRAGMA max_page_count = 100000")
+    do(store, "answer", ann, 1, 2, 2.5, "second-key")
+    assert answers(campaign) == [1, 2]
+
+
 def test_classes_and_images_stay_as_they_were_when_the_first_was_invited(campaign, store, ann):
     with closing(Store(change_settings(campaign, "question: What", "question: Tell, what"))):
         pass
