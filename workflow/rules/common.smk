@@ -2,27 +2,37 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
+from semsim.learned.folds import WITHIN
+from semsim.study import MAIN
+
 # Relative to the working directory, so that a study goes on after its folder was moved.
 HOUSE = Path(os.path.relpath(workflow.basedir))
-RESULTS = STUDY.results
-FIGURES = STUDY.figures
+# A study that builds on another one finds everything there that it does not change, or makes it there.
+RESULTS, FIGURES = STUDY.results, STUDY.figures
+OWN_RESULTS, OWN_FIGURES = STUDY.own_results, STUDY.own_figures
 HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
+ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
 
 
 wildcard_constraints:
-    study=f"{STUDY.name}|{HUMAN_STUDY}",
+    study="|".join([STUDY.name, Path(RESULTS).name, HUMAN_STUDY]),
     dataset="|".join(STUDY.datasets),
     target="|".join(STUDY.targets),
     attack="|".join(STUDY.attacks),
     observer="|".join(STUDY.observers),
     notebook="|".join(NOTEBOOKS),
+    variant="|".join(map(re.escape, ABLATIONS)),
+    exclusion="|".join(map(re.escape, STUDY.exclusions)),
+    network="|".join(STUDY.networks),
+    public="|".join(["all", *(f"without-{dataset}" for dataset in STUDY.datasets)]),
 
 
 def script(name):
@@ -47,7 +57,7 @@ def attacks_on_target(pattern):
 
 def every(pattern):
     """Fill a pattern with the names of the study: its own, data sets, targets and the attacks on each, notebooks."""
-    names = {"study": STUDY.name, "dataset": STUDY.datasets, "notebook": NOTEBOOKS}
+    names = {"study": Path(RESULTS).name, "dataset": STUDY.datasets, "notebook": NOTEBOOKS}
     return list(dict.fromkeys(expand(every_attack(pattern), **names)))
 
 
@@ -55,6 +65,11 @@ def notebook_inputs(wildcards):
     """Return the tables and figures that a notebook reads; the human study has no pixels, and so no figures of them."""
     if wildcards.notebook == "01_reconstructions":
         return [*rules.collect_tables.output, *every(rules.draw_contact_sheet.output)]
+    if wildcards.notebook == "05_semsim":
+        learnt = [*rules.measure_generalisation.output, *rules.learn_semsim.output]
+        return [*learnt, *rules.measure_ablations.output, *every(rules.draw_semsim_examples.output)]
+    if wildcards.notebook == "06_generalisation":
+        return rules.measure_generalisation.output
     tables = expand(STATISTICS, study=wildcards.study)
     return tables if wildcards.study == HUMAN_STUDY else tables + every(rules.draw_contradictions.output)
 

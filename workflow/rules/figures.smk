@@ -44,3 +44,27 @@ rule draw_contradictions:
         "python {input.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
         " --metrics {input.metrics:q} --scales {input.scales:q} --recognition {input.recognition:q}"
         " --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"
+
+
+rule draw_semsim_examples:
+    """Draw the nearest and farthest reconstructions by SemSim, of those it did not learn from."""
+    input:
+        script=script("draw_semsim_examples.py"),
+        reconstructions=every_attack(rules.attack_target.output.images),
+        trials=rules.measure_generalisation.output.trials,
+        recognition=rules.collect_labels.output.recognition,
+    output:
+        png=f"{FIGURES}/semsim_{{dataset}}.png",
+        pdf=f"{FIGURES}/semsim_{{dataset}}.pdf",
+    log:
+        f"{RESULTS}/logs/figures/semsim_{{dataset}}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
+        " --trials {input.trials:q} --recognition {input.recognition:q}"
+        " --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"

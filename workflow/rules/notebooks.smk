@@ -16,10 +16,16 @@ rule run_notebook:
         mem_mb=2000,
         runtime=60,
     params:
-        results=subpath(output[0], ancestor=2),
+        results=lambda wildcards: f"results/{HUMAN_STUDY}" if wildcards.study == HUMAN_STUDY else RESULTS,
+        further=lambda wildcards: (
+            ["-r", "examples", FIGURES, "-r", "ablations", f"{OWN_RESULTS}/tables/ablations.csv"]
+            if wildcards.notebook == "05_semsim"
+            else []
+        ),
     shell:
         "papermill {input.notebook:q} {log.notebook:q} --kernel python3 --no-progress-bar"
-        " -r study {wildcards.study} -r results {params.results:q} -r figures figures/{wildcards.study} &> {log.text:q}"
+        " -r study {wildcards.study} -r results {params.results:q} -r figures figures/{wildcards.study}"
+        " {params.further:q} &> {log.text:q}"
         " && cp {log.notebook:q} {output:q}"
 
 

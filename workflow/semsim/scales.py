@@ -1,5 +1,6 @@
 """How to read each column of metrics: the table of scales, also of metrics that this project does not compute."""
 
+import math
 from dataclasses import dataclass
 
 from semsim.errors import SemsimError
@@ -43,6 +44,9 @@ class Scales(dict):
     def __missing__(self, metric):
         raise SemsimError(f"scales.csv has no row for the metric {metric!r}. Collect the study's tables again.")
 
+    def __or__(self, others):
+        return Scales(super().__or__(others))
+
     @property
     def labels(self):
         """The metrics' names for people, by column."""
@@ -70,3 +74,17 @@ def scales_of(table):
     texts = {name: table[name].fillna("").astype(str) for name in ("unit", "caveat")}
     rows = table.assign(**texts)[columns].itertuples(index=False)
     return Scales({row.metric: Scale(*row) for row in rows})
+
+
+LEARNED = Scales(
+    {
+        scale.metric: scale
+        for scale in (
+            Scale("semsim", "SemSim", "", 0, math.inf, False, "learnt from labels"),
+            Scale("classifier_features", "Classifier features", "", 0, math.inf, False, "learnt from public images"),
+            Scale("combination", "Combination", "", -math.inf, math.inf, True, "learnt from labels"),
+        )
+    }
+)
+"""Metrics that are learnt: SemSim, the distance in a plain classifier's features, and a logistic regression on the
+hand-crafted metrics. They stand in tables of their own."""

@@ -13,8 +13,13 @@ import yaml
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
+from semsim.learned.folds import exclusions
 from semsim.schemas import fill_defaults, problems_with, read_schema, suggestion
 
+MAIN = "semsim"
+"""The name of SemSim with the settings of the study, beside its ablations."""
+STRENGTHS = {"prune": "share", "gaussian": "sigma"}
+"""What each kind of gradient defence calls its strength."""
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
 
@@ -28,7 +33,7 @@ class Study:
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, weights, resamples, labels
+    name, seed, device, image_size, memory_gib, weights, resamples, labels, folds
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
@@ -36,8 +41,18 @@ class Study:
         Names, in the order of the configuration.
     observer_training : dict
         How observers are trained.
+    semsim_training, classifier_training : dict
+        How SemSim is trained, and the classifier of public images that it may start from.
+    variants : dict of str to dict
+        The settings of SemSim by name: `MAIN`, and the ablations, which are named after what they change.
+    networks : dict of str to dict
+        By `network_of`: settings with that backbone and width.
+    exclusions : list of str
+        What is left out in turn to try SemSim on it.
     results, figures : str
-        Folders that the study writes to, relative to the working directory.
+        Folders of the study, relative to the working directory; those of the one that it builds on, if it does.
+    own_results, own_figures : str
+        Folders of the study itself.
 
     Raises
     ------
@@ -61,7 +76,7 @@ class Study:
     def __init__(self, config):
         self._config = completed(config)
         self.name = self._config["study"]
-        for setting in ("seed", "device", "image_size", "memory_gib", "weights", "resamples", "labels"):
+        for setting in ("seed", "device", "image_size", "memory_gib", "weights", "resamples", "labels", "folds"):
             setattr(self, setting, self._config[setting])
         mirror = self._config["mirror"] or os.environ.get("SEMSIM_MIRROR")
         self.mirror = Path(mirror).expanduser().absolute() if mirror else None
@@ -70,8 +85,17 @@ class Study:
         self.attacks = tuple(self._config["attacks"])
         self.observers = tuple(self._config["observers"])
         self.observer_training = self._config["observer_training"]
-        self.results = f"results/{self.name}"
-        self.figures = f"figures/{self.name}"
+        self.semsim_training = self._config["semsim_training"]
+        self.classifier_training = self._config["classifier_training"]
+        main = self._config["semsim"]
+        self.variants = {MAIN: main} | {_variant_name(each): main | each for each in self._config["ablations"]}
+        self.networks = {self.network_of(name): settings for name, settings in self.variants.items()}
+        traits = [self.target_traits(target) for target in self.targets]
+        values = {trait: list(dict.fromkeys(each[trait] for each in traits)) for trait in ("architecture", "defence")}
+        self.exclusions = exclusions({"dataset": self.datasets, "attack": self.attacks, **values})
+        self.own_results, self.own_figures = f"results/{self.name}", f"figures/{self.name}"
+        base = self._config["builds_on"] or self.name
+        self.results, self.figures = f"results/{base}", f"figures/{base}"
 
     def data_settings(self, dataset):
         """Return what the images of a data set depend on: its kind, path, classes and counts."""
@@ -82,6 +106,14 @@ class Study:
         """Return what a target model is: architecture, width, augmentation and gradient defence."""
         settings = self._config["targets"][target]
         return {name: value for name, value in settings.items() if name != "training"}
+
+    def target_traits(self, target):
+        """Return the architecture and the defence of a target model: what SemSim is tried without, each for itself."""
+        settings = self._config["targets"][target]
+        defences = [] if settings["augmentation"] == "none" else [settings["augmentation"]]
+        if defence := settings["gradient_defence"]:
+            defences.append(f"{defence['kind']}-{defence[STRENGTHS[defence['kind']]]:g}")
+        return {"architecture": settings["architecture"], "defence": "+".join(defences) or "none"}
 
     def training_settings(self, dataset, target):
         """Return how a target model is trained: the study's recipe, changed by the data set, then by the target."""
@@ -106,6 +138,11 @@ class Study:
     def observer_settings(self, observer):
         """Return what an observer is: architecture, width and caution."""
         return self._config["observers"][observer]
+
+    def network_of(self, variant):
+        """Return the name of a variant's network: backbone and width, where that is set."""
+        settings = self.variants[variant]
+        return settings["backbone"] + (f"-{settings['width']}" if settings["width"] else "")
 
     def source(self, dataset):
         """Return what a data set of kind ``folder`` is read from: in the mirror, else below the working directory.
@@ -162,6 +199,14 @@ def completed(config):
     return config
 
 
+def _variant_name(changes):
+    """Return the name of an ablation, which is part of a path: what it changes, such as ``margin-0.2``."""
+    texts = {True: "yes", False: "no", None: "default"}
+    return "+".join(
+        f"{setting}-{texts[value] if isinstance(value, bool | None) else value}" for setting, value in changes.items()
+    )
+
+
 def _merge(settings, changes):
     for name, value in changes.items():
         if isinstance(value, dict) and isinstance(settings.get(name), dict):
@@ -202,11 +247,10 @@ def _contradictions(config):
             yield f"datasets.{name}.path: images of kind {dataset['kind']} have no path; own images are of kind folder."
         for attack in (attack for attack in dataset.get("attacks", {}) if attack not in attacks):
             yield f"datasets.{name}.attacks.{attack}: the study has no such attack.{suggestion(attack, attacks)}"
-    strengths = {"prune": "share", "gaussian": "sigma"}
     for name, target in config["targets"].items():
         if defence := target.get("gradient_defence"):
-            strength = strengths[defence["kind"]]
-            if defence.keys() & set(strengths.values()) != {strength}:
+            strength = STRENGTHS[defence["kind"]]
+            if defence.keys() & set(STRENGTHS.values()) != {strength}:
                 yield f"targets.{name}.gradient_defence: {defence['kind']} takes {strength!r}, and no other strength."
 
 

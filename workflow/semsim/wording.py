@@ -15,6 +15,14 @@ STATISTICS = {
     "auc": "area under the ROC curve",
 }
 REFERENCES = {"attacked": "against what was attacked", "original": "against the original"}
+FOLDS = {
+    "within": "originals",
+    "dataset": "originals and data set",
+    "architecture": "originals and architecture",
+    "defence": "originals and defence",
+    "attack": "originals and attack",
+}
+"""What a learned metric did not learn from, by the kind of folds."""
 NO_BREAK = "\u00a0"
 
 

@@ -16,8 +16,15 @@ from semsim.findings.reconstructions import (
     reference_findings,
     spread_findings,
 )
+from semsim.findings.semsim import (
+    ablation_findings,
+    dataset_findings,
+    generalisation_findings,
+    learning_findings,
+)
 
 __all__ = [
+    "ablation_findings",
     "accuracy_findings",
     "against_annotators_findings",
     "agreement_findings",
@@ -25,9 +32,12 @@ __all__ = [
     "attack_findings",
     "ceiling_findings",
     "contradiction_findings",
+    "dataset_findings",
     "faithfulness_findings",
+    "generalisation_findings",
     "label_findings",
     "leakage_findings",
+    "learning_findings",
     "observer_findings",
     "reference_change_findings",
     "reference_findings",

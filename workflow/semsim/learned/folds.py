@@ -7,10 +7,11 @@ import numpy as np
 from semsim.errors import SemsimError
 from semsim.seeds import seed_for
 
-LEFT_OUT = ("dataset", "target", "attack")
-"""What a fold can leave out, besides originals."""
 WITHIN = "within"
 """The kind of folds that leave out nothing but originals: training and test are of one distribution."""
+LEFT_OUT = ("dataset", "architecture", "defence", "attack")
+"""What folds of the other kinds leave out besides originals. A target model is an architecture and a defence."""
+KINDS = (WITHIN, *LEFT_OUT)
 
 
 class Fold(NamedTuple):
@@ -18,58 +19,78 @@ class Fold(NamedTuple):
 
     Attributes
     ----------
-    kind : str
-        `WITHIN`, or one of `LEFT_OUT`.
-    name : str
-        What is left out, such as ``attack-dlg-1``: a part of the originals, of a data set, target model or attack.
+    part : int
+        From 0: the originals that it tests on.
     training, test : numpy.ndarray
         bool [N], of the rows of the table.
     """
 
-    kind: str
-    name: str
+    part: int
     training: np.ndarray
     test: np.ndarray
 
 
-def make_folds(table, parts, seed):
-    """Divide labelled pairs in all ways that say how well a metric generalises.
+def exclusions(values):
+    """Return what is left out in turn: nothing but originals, then every value of which there are others.
 
-    Over the folds of one kind every pair is in one test, as long as every value of what is left out is.
+    Parameters
+    ----------
+    values : dict of str to list of str
+        By `LEFT_OUT`: the names in the study.
+
+    Returns
+    -------
+    list of str
+        Such as ``within``, ``dataset-glyphs``, ``attack-dlg``.
+
+    Examples
+    --------
+    >>> exclusions({"dataset": ["mnist"], "architecture": ["lenet", "mlp"], "defence": ["none"], "attack": ["dlg"]})
+    ['within', 'architecture-lenet', 'architecture-mlp']
+    """
+    names = [f"{kind}-{value}" for kind in LEFT_OUT if len(values[kind]) > 1 for value in values[kind]]
+    return [WITHIN, *names]
+
+
+def kind_of_folds(exclusion):
+    """Return one of `KINDS`."""
+    return exclusion.partition("-")[0]
+
+
+def make_folds(table, exclusion, parts, seed):
+    """Divide labelled pairs: each fold tests on one part of the originals and learns from the others.
+
+    Over the folds of all exclusions of one kind, every pair is tested once.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a pair: dataset, target, attack, original.
+        A row a pair: dataset, architecture, defence, attack, original.
+    exclusion : str
+        One of `exclusions`. A data set that is left out is tested as a whole: its originals are its own.
     parts : int
-        At least 2: into so many parts the originals of each data set are divided. A fold tests on one part and learns
-        from the others. A data set that is left out is tested as a whole: its originals are its own.
+        At least 2: into so many parts the originals of each data set are divided.
     seed : int
 
     Returns
     -------
     list of Fold
-        Kinds that cannot be left out, because there is one of them only, have no folds.
+        Folds without a pair to test on are left out.
 
     Raises
     ------
     SemsimError
         If a data set has fewer originals than parts.
     """
+    kind, _, value = exclusion.partition("-")
     part = _parts_of_originals(table, parts, seed)
-    folds = [Fold(WITHIN, f"{WITHIN}-{number + 1}", part != number, part == number) for number in range(parts)]
-    for kind in LEFT_OUT:
-        values = list(table[kind].unique())
-        for value in values if len(values) > 1 else ():
-            chosen = (table[kind] == value).to_numpy()
-            if kind == "dataset":
-                folds.append(Fold(kind, f"{kind}-{value}", ~chosen, chosen))
-                continue
-            folds += [
-                Fold(kind, f"{kind}-{value}-{number + 1}", ~chosen & (part != number), chosen & (part == number))
-                for number in range(parts)
-            ]
-    return folds
+    excluded = np.ones(len(table), dtype=bool) if kind == WITHIN else (table[kind] == value).to_numpy()
+    if kind == "dataset":
+        folds = [Fold(0, ~excluded, excluded)]
+    else:
+        kept = excluded if kind == WITHIN else ~excluded
+        folds = [Fold(number, kept & (part != number), excluded & (part == number)) for number in range(parts)]
+    return [fold for fold in folds if fold.test.any()]
 
 
 def _parts_of_originals(table, parts, seed):

@@ -80,6 +80,28 @@ class SemSim(nn.Module):
             "std": [float(value) for value in std],
         }
 
+    @classmethod
+    def from_classifier(cls, classifier, normalised=True, reduction="none"):
+        """Return the metric that compares the penultimate features of a classifier.
+
+        Parameters
+        ----------
+        classifier : semsim.targets.models.Target
+            It is not changed.
+        normalised, reduction
+            As above.
+
+        Returns
+        -------
+        SemSim
+            In training mode, on the classifier's device.
+        """
+        spec = classifier.spec
+        mean, std = (getattr(classifier, name).flatten().tolist() for name in ("mean", "std"))
+        metric = cls(spec["architecture"], spec.get("width"), spec["image_size"], normalised, mean, std, reduction)
+        metric.backbone.network.body.load_state_dict(classifier.network.body.state_dict())
+        return metric.to(classifier.mean.device)
+
     def forward(self, originals, reconstructions):
         """Return the distances of pairs, as `distances` does, reduced as `reduction` says."""
         return REDUCTIONS[self.reduction](self.distances(originals, reconstructions))

@@ -1,4 +1,4 @@
-"""Training of SemSim with a triplet loss on labelled pairs."""
+"""Training of SemSim on labelled pairs."""
 
 import math
 import time
@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import rankdata
-from torch.nn import functional
 
 from semsim.errors import SemsimError
+from semsim.learned.losses import LOSSES
 from semsim.learned.metric import SemSim
-from semsim.learned.triplets import TripletSampler
+from semsim.learned.triplets import ReleasedAnchors, TripletSampler
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.statistics.association import MAJORITY
@@ -31,7 +31,10 @@ def train_semsim(
     width=None,
     normalised=True,
     margin=1.0,
+    loss="triplet",
+    anchor="original",
     recipe=PAPER,
+    start=None,
     seed=0,
     device="cpu",
     description="training",
@@ -50,7 +53,16 @@ def train_semsim(
         As in `SemSim`.
     margin : float
         By how much an unrecognised reconstruction should be farther, at least.
+    loss : str
+        One of `semsim.learned.losses.LOSSES`.
+    anchor : {"original", "released"}
+        What the two reconstructions of a triplet are compared with: each with its own original, or both with one image,
+        which is the recognised one's original or any recognised reconstruction of that, be it the same: the rule of the
+        paper's released code.
     recipe : Recipe
+    start : semsim.targets.models.Target, optional
+        A classifier of the same backbone, width and image size, whose features training starts from; random weights if
+        left out.
     seed : int
         On a CPU the same seed and number of threads give the same weights.
     device : torch.device or str
@@ -72,38 +84,41 @@ def train_semsim(
     ------
     SemsimError
         If there are no triplets, or the training diverges.
-
-    References
-    ----------
-    Schroff, Kalenichenko, Philbin: FaceNet. CVPR 2015, equation 2, with distances that are not squared, as the paper
-    has them.
     """
     sampler = TripletSampler(training.table, device)
-    mean, std = channel_statistics(training.references)
-    with initial_weights(seed_for(seed, "weights")):
-        metric = SemSim(backbone, width, training.references.shape[-1], normalised, mean, std)
+    released = ReleasedAnchors(training.table, device) if anchor == "released" else None
+    if start is None:
+        mean, std = channel_statistics(training.references)
+        with initial_weights(seed_for(seed, "weights")):
+            metric = SemSim(backbone, width, training.references.shape[-1], normalised, mean, std)
+    else:
+        metric = SemSim.from_classifier(start, normalised)
     metric.to(device, memory_format=torch.channels_last)
     batches = max(1, len(training) // recipe.batch_size)
-    optimiser, schedule = recipe.optimise(metric.parameters(), batches)
-    pairs, tried = (_stacked(part, device) for part in (training, validation))
+    pairs, tried = (stacked(part, device) for part in (training, validation))
+    rates = torch.tensor(training.table["recognition_rate"].to_numpy(), dtype=torch.float32, device=device)
+    criterion = LOSSES[loss](margin, rates).to(device)
+    optimiser, schedule = recipe.optimise([*metric.parameters(), *criterion.parameters()], batches)
     recognised = validation.table["recognition_rate"].to_numpy() > MAJORITY
     generator = torch.Generator().manual_seed(seed_for(seed, "triplets"))
 
-    rows, best, start = [], -math.inf, time.perf_counter()
+    rows, best, began = [], -math.inf, time.perf_counter()
     with progress_bar(recipe.epochs, description, unit="epoch") as bar:
         for epoch in range(1, recipe.epochs + 1):
-            drawn = (sampler.draw(recipe.batch_size, generator) for _ in range(batches))
-            loss, ordered = _train_epoch(metric, optimiser, schedule, pairs, drawn, margin, generator)
-            if not math.isfinite(loss):
+            triplets = (sampler.draw(recipe.batch_size, generator) for _ in range(batches))
+            mean_loss, ordered = _train_epoch(
+                metric, criterion, optimiser, schedule, pairs, rates, triplets, released, generator
+            )
+            if not math.isfinite(mean_loss):
                 raise SemsimError(
                     f"{description}: the training loss is not finite in epoch {epoch} of {recipe.epochs}. Lower the"
                     f" learning rate (now {recipe.learning_rate:g})."
                 )
             auc = area_under_curve(measure_pairs(metric, tried).cpu().numpy(), recognised)
-            rows.append((epoch, loss, ordered, auc, time.perf_counter() - start))
+            rows.append((epoch, mean_loss, ordered, auc, time.perf_counter() - began))
             if not auc < best:
                 best, state = auc, {name: tensor.detach().clone() for name, tensor in metric.state_dict().items()}
-            bar.set_postfix_str(f"loss {loss:.3f}, validation AUC {auc:.3f}", refresh=False)
+            bar.set_postfix_str(f"loss {mean_loss:.3f}, validation AUC {auc:.3f}", refresh=False)
             bar.update()
     metric.load_state_dict(state)
     metric.to(memory_format=torch.contiguous_format)
@@ -144,8 +159,11 @@ def area_under_curve(distances, recognised):
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def _stacked(pairs, device):
-    """Return each reference above its reconstruction, uint8 [N, 6, S, S]: one image to whatever changes both alike."""
+def stacked(pairs, device):
+    """Return each reference of `LabelledPairs` above its reconstruction, uint8 [N, 6, S, S].
+
+    So they are one image to whatever changes both alike.
+    """
     return torch.from_numpy(np.concatenate([pairs.references, pairs.reconstructions], axis=1)).to(device)
 
 
@@ -155,19 +173,17 @@ def _distances(metric, pairs):
     return metric.distances(references, reconstructions)
 
 
-def _triplet_loss(recognised, unrecognised, margin):
-    """Return the loss [N] of triplets whose recognised and unrecognised pairs have these distances."""
-    return functional.relu(recognised - unrecognised + margin)
-
-
-def _train_epoch(metric, optimiser, schedule, pairs, drawn, margin, generator):
+def _train_epoch(metric, criterion, optimiser, schedule, pairs, rates, triplets, released, generator):
     """Take one step for each batch of triplets; return the mean loss and the share of triplets in the right order."""
     metric.train()
     total_loss, ordered, count = 0.0, 0, 0
-    for recognised, unrecognised in drawn:
-        batch = crop_and_flip(pairs[torch.cat([recognised, unrecognised])], generator)
-        near, far = _distances(metric, batch).chunk(2)
-        losses = _triplet_loss(near, far, margin)
+    for near_rows, far_rows in triplets:
+        compared = pairs[torch.cat([near_rows, far_rows])]
+        if released is not None:
+            anchors = released.draw(pairs, near_rows, generator).repeat(2, 1, 1, 1)
+            compared = torch.cat([anchors, compared[:, 3:]], dim=1)
+        near, far = _distances(metric, crop_and_flip(compared, generator)).chunk(2)
+        losses = criterion(near, far, rates[near_rows], rates[far_rows])
         optimiser.zero_grad()
         losses.mean().backward()
         optimiser.step()

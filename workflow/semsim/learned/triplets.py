@@ -37,11 +37,8 @@ class TripletSampler:
 
     def __init__(self, table, device="cpu"):
         recognised = table["recognition_rate"].to_numpy() > MAJORITY
-        if recognised.all() or not recognised.any():
-            raise SemsimError(
-                f"All {len(table)} labelled reconstructions are {'' if recognised.all() else 'un'}recognised, so there"
-                " are no triplets to learn from. Give labels of more attacks or target models."
-            )
+        if reason := missing_triplets(table):
+            raise SemsimError(f"{reason}. Give labels of more attacks or target models.")
         # Sorted by class and then original, the candidates of every scope stand in a row.
         classes = table.groupby(["dataset", "label"]).ngroup().to_numpy()
         originals = table.groupby(["dataset", "label", "original"]).ngroup().to_numpy()
@@ -84,6 +81,72 @@ class TripletSampler:
         chosen = (uniform[0] * len(own)).long()
         first, candidates = (part[chosen] for part in self._ranges[side])
         return own[chosen], other[first + (uniform[1] * candidates).long()]
+
+
+def missing_triplets(table):
+    """Say why there are no triplets in a table of labelled pairs; return nothing where there are some.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a pair: recognition_rate.
+
+    Returns
+    -------
+    str
+        Without a full stop.
+    """
+    recognised = table["recognition_rate"] > MAJORITY
+    if recognised.any() and not recognised.all():
+        return ""
+    un = "" if recognised.any() else "un"
+    return f"All {len(table)} labelled reconstructions are {un}recognised, so there are no triplets to learn from"
+
+
+class ReleasedAnchors:
+    """Anchors as the paper's released code draws them: any image of a folder, where the original lies among others.
+
+    The folder of a recognised reconstruction holds its original and all recognised reconstructions of that, so that an
+    anchor may be a reconstruction, and be the positive itself.
+
+    Parameters
+    ----------
+    table, device
+        As for `TripletSampler`.
+    """
+
+    def __init__(self, table, device="cpu"):
+        recognised = table["recognition_rate"].to_numpy() > MAJORITY
+        originals = table.groupby(["dataset", "original"]).ngroup().to_numpy()
+        own = np.flatnonzero(recognised)
+        self._fellows = torch.from_numpy(own[np.argsort(originals[own], kind="stable")]).to(device)
+        grouped = originals[self._fellows.cpu().numpy()]
+        first, end = (np.searchsorted(grouped, originals, side=side) for side in ("left", "right"))
+        self._first, self._count = (torch.from_numpy(part).to(device) for part in (first, end - first))
+
+    def draw(self, pairs, rows, generator):
+        """Return an anchor for each recognised pair.
+
+        Parameters
+        ----------
+        pairs : torch.Tensor
+            uint8 [N, 6, S, S]: each original above its reconstruction, a row of the table each.
+        rows : torch.Tensor
+            int64 [B], recognised pairs.
+        generator : torch.Generator
+            Of the CPU.
+
+        Returns
+        -------
+        torch.Tensor
+            uint8 [B, 3, S, S].
+        """
+        uniform = torch.rand(len(rows), generator=generator, dtype=torch.float64).to(rows.device)
+        count = self._count[rows]
+        chosen = (uniform * (count + 1)).long()
+        fellows = self._fellows[self._first[rows] + torch.minimum(chosen, count - 1)]
+        is_original = (chosen == count)[:, None, None, None]
+        return torch.where(is_original, pairs[rows][:, :3], pairs[fellows][:, 3:])
 
 
 def _partners(own, other, classes, originals):

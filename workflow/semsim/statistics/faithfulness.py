@@ -212,13 +212,13 @@ def describe_null(crossing, permutations, generator):
     return pd.DataFrame(rows)
 
 
-def compare_metrics(resampled, values, higher_is_better):
-    """Return a row for each level, statistic and pair of metrics; NaN where either is undefined."""
+def compare_metrics(resampled, values, higher_is_better, pairs=None):
+    """Return a row for each level, statistic and pair of metrics (by default all); NaN where either is undefined."""
     rows = []
     for (level, statistic), group in values.groupby(["level", "statistic"], sort=False):
         faithfulness = group.set_index("metric")["faithfulness"]
         family = []
-        for metric, other in combinations(faithfulness.index, 2):
+        for metric, other in pairs or combinations(faithfulness.index, 2):
             row = {"level": level, "statistic": statistic, "metric": metric, "other": other}
             row["difference"] = faithfulness[metric] - faithfulness[other]
             if np.isfinite(row["difference"]):

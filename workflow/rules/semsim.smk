@@ -1,0 +1,211 @@
+# SemSim: the metric that learns from labels, tried on what it did not learn from. Ablations change its settings.
+
+
+def datasets_of(public):
+    """Return the data sets whose public images a classifier learns from: ``all``, or ``without-`` one."""
+    return [name for name in STUDY.datasets if f"without-{name}" != public]
+
+
+def variant_of(wildcards):
+    """Return the variant of SemSim that a job trains: an ablation, or that with the settings of the study."""
+    return getattr(wildcards, "variant", MAIN)
+
+
+def exclusion_of(wildcards):
+    """Return what a job of SemSim leaves out; ablations leave out nothing but originals."""
+    return getattr(wildcards, "exclusion", WITHIN)
+
+
+def classifier_of(wildcards):
+    """Return the classifier that a job of SemSim starts from: one that has not seen the data set that is left out."""
+    kind, _, value = exclusion_of(wildcards).partition("-")
+    public = f"without-{value}" if kind == "dataset" else "all"
+    network = STUDY.network_of(variant_of(wildcards))
+    return expand(rules.train_classifier.output.weights, network=network, public=public)
+
+
+rule train_classifier:
+    """Train a plain classifier of public images: SemSim may start from it, and is held against its features."""
+    input:
+        script=script("train_classifier.py"),
+        data=lambda wildcards: expand(rules.prepare_data.output.images, dataset=datasets_of(wildcards.public)),
+    output:
+        weights=f"{RESULTS}/semsim/classifiers/{{network}}/{{public}}.safetensors",
+        curves=f"{RESULTS}/semsim/classifiers/{{network}}/{{public}}.csv",
+    log:
+        f"{RESULTS}/logs/semsim/classifiers/{{network}}/{{public}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/semsim/classifiers/{{network}}/{{public}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        datasets=lambda wildcards: datasets_of(wildcards.public),
+        backbone=lambda wildcards: STUDY.networks[wildcards.network]["backbone"],
+        width=lambda wildcards: [f"--width={width}" for width in [STUDY.networks[wildcards.network]["width"]] if width],
+        training=json.dumps(STUDY.classifier_training),
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --data {input.data:q} --datasets {params.datasets:q}"
+        " --backbone {params.backbone} {params.width} --training {params.training:q}"
+        " --seed {params.seed} --device {params.device} --threads {threads}"
+        " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
+
+
+rule try_semsim:
+    """Train SemSim without some data set, architecture, defence or attack and without some originals; measure these."""
+    input:
+        script=script("try_semsim.py"),
+        reconstructions=every(rules.attack_target.output.images),
+        recognition=rules.collect_labels.output.recognition,
+        classifier=classifier_of,
+    output:
+        weights=directory(f"{RESULTS}/semsim/{{exclusion}}/weights"),
+        trials=f"{RESULTS}/semsim/{{exclusion}}/trials.csv",
+        curves=f"{RESULTS}/semsim/{{exclusion}}/curves.csv",
+        counts=f"{RESULTS}/semsim/{{exclusion}}/counts.csv",
+    log:
+        f"{RESULTS}/logs/semsim/{{exclusion}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/semsim/{{exclusion}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=480,
+        gpu=GPUS,
+    params:
+        settings=lambda wildcards: json.dumps(STUDY.variants[variant_of(wildcards)]),
+        training=json.dumps(STUDY.semsim_training),
+        traits=json.dumps({target: STUDY.target_traits(target) for target in STUDY.targets}),
+        exclusion=exclusion_of,
+        folds=STUDY.folds,
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
+        " --classifier {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
+        " --traits {params.traits:q} --exclusion {params.exclusion:q} --folds {params.folds}"
+        " --seed {params.seed} --device {params.device} --threads {threads} --weights {output.weights:q}"
+        " --out {output.trials:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
+
+
+rule measure_generalisation:
+    """Measure how faithful SemSim is on what it did not learn from, beside two learned baselines and every other metric."""
+    input:
+        script=script("measure_generalisation.py"),
+        trials=expand(rules.try_semsim.output.trials, exclusion=STUDY.exclusions),
+        metrics=rules.collect_tables.output.metrics,
+        recognition=rules.collect_labels.output.recognition,
+        scales=rules.collect_tables.output.scales,
+    output:
+        values=f"{RESULTS}/tables/generalisation.csv",
+        differences=f"{RESULTS}/tables/generalisation_differences.csv",
+        trials=f"{RESULTS}/tables/semsim.csv",
+    log:
+        f"{RESULTS}/logs/generalisation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/generalisation.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        traits=rules.try_semsim.params.traits,
+        folds=STUDY.folds,
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --trials {input.trials:q} --metrics {input.metrics:q} --recognition {input.recognition:q}"
+        " --scales {input.scales:q} --traits {params.traits:q} --folds {params.folds}"
+        " --resamples {params.resamples} --seed {params.seed}"
+        " --out {output.values:q} --out-differences {output.differences:q} --out-trials {output.trials:q} &> {log:q}"
+
+
+rule learn_semsim:
+    """Train the SemSim that people take away on all labels, and describe it in a model card."""
+    input:
+        script=script("learn_semsim.py"),
+        reconstructions=every(rules.attack_target.output.images),
+        recognition=rules.collect_labels.output.recognition,
+        classifier=expand(rules.train_classifier.output.weights, network=STUDY.network_of(MAIN), public="all"),
+        generalisation=rules.measure_generalisation.output.values,
+        scales=rules.collect_tables.output.scales,
+    output:
+        weights=f"{RESULTS}/semsim/weights/model.safetensors",
+        config=f"{RESULTS}/semsim/weights/config.json",
+        card=f"{RESULTS}/semsim/weights/CARD.md",
+        curves=f"{RESULTS}/tables/semsim_curves.csv",
+        counts=f"{RESULTS}/tables/semsim_triplets.csv",
+    log:
+        f"{RESULTS}/logs/semsim/weights.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        study=STUDY.name,
+        settings=json.dumps(STUDY.variants[MAIN]),
+        training=rules.try_semsim.params.training,
+        traits=rules.try_semsim.params.traits,
+        folder=subpath(output.weights, parent=True),
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
+        " --classifier {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
+        " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
+        " --study {params.study:q} --generalisation {input.generalisation:q} --scales {input.scales:q}"
+        " --weights {params.folder:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
+
+
+use rule try_semsim as try_variant with:
+    output:
+        weights=directory(f"{OWN_RESULTS}/semsim/ablations/{{variant}}/weights"),
+        trials=f"{OWN_RESULTS}/semsim/ablations/{{variant}}/trials.csv",
+        curves=f"{OWN_RESULTS}/semsim/ablations/{{variant}}/curves.csv",
+        counts=f"{OWN_RESULTS}/semsim/ablations/{{variant}}/counts.csv",
+    log:
+        f"{OWN_RESULTS}/logs/semsim/ablations/{{variant}}.log",
+    benchmark:
+        f"{OWN_RESULTS}/benchmarks/semsim/ablations/{{variant}}.tsv"
+
+
+rule measure_ablations:
+    """Measure what each change of SemSim's settings does to its faithfulness, on folds over originals."""
+    input:
+        script=script("measure_ablations.py"),
+        trials=[
+            *expand(rules.try_semsim.output.trials, exclusion=WITHIN),
+            *expand(rules.try_variant.output.trials, variant=ABLATIONS),
+        ],
+        recognition=rules.collect_labels.output.recognition,
+    output:
+        f"{OWN_RESULTS}/tables/ablations.csv",
+    log:
+        f"{OWN_RESULTS}/logs/ablations.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        variants=[MAIN, *ABLATIONS],
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --variants {params.variants:q} --trials {input.trials:q}"
+        " --recognition {input.recognition:q} --resamples {params.resamples} --seed {params.seed}"
+        " --out {output:q} &> {log:q}"

@@ -1,0 +1,46 @@
+"""Measure what each change of SemSim's settings does to its faithfulness, on folds over originals."""
+
+import argparse
+
+import numpy as np
+
+from semsim.commandline import run
+from semsim.files import read_table, write_table
+from semsim.labels.table import KEYS
+from semsim.seeds import seed_for
+from semsim.statistics.generalisation import measure_by_dataset
+
+
+def main():
+    arguments = parse_arguments()
+    table = read_table(arguments.recognition)
+    for variant, path in zip(arguments.variants, arguments.trials, strict=True):
+        trials = read_table(path)
+        table = table.merge(trials[[*KEYS, "kind", "semsim"]].rename(columns={"semsim": variant}), on=[*KEYS, "kind"])
+    generator = np.random.default_rng(seed_for(arguments.seed, "ablations"))
+    directions = dict.fromkeys(arguments.variants, False)
+    values, differences = measure_by_dataset(table, directions, arguments.variants[0], arguments.resamples, generator)
+    # The differences are those of the study's own settings to each variant; a change is the other way round.
+    changes = differences.rename(columns={"other": "variant", "low": "change_high", "high": "change_low"})
+    changes = changes.assign(change=-changes["difference"], kind=table["kind"].iloc[0])
+    changes[["change_low", "change_high"]] *= -1
+    keys = ["dataset", "level", "statistic", "variant"]
+    values = values.rename(columns={"metric": "variant"}).drop(columns=["value", "low", "high"])
+    changes = changes[[*keys, "change", "change_low", "change_high", "p"]]
+    write_table(values.merge(changes, on=keys, how="left"), arguments.out)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--variants", required=True, nargs="+", metavar="NAME", help="first the study's own settings")
+    parser.add_argument("--trials", required=True, nargs="+", metavar="X.csv", help="their distances, in that order")
+    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="recognition rates")
+    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
+    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    parser.add_argument("--out", required=True, metavar="ablations.csv", help="the table to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

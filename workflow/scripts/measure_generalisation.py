@@ -1,0 +1,62 @@
+"""Measure how faithful learned metrics are on what they did not learn from, beside the hand-crafted metrics."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from semsim.commandline import json_object, run
+from semsim.files import read_table, write_table
+from semsim.labels.table import KEYS
+from semsim.learned.combination import combine_metrics
+from semsim.learned.folds import kind_of_folds
+from semsim.seeds import seed_for
+from semsim.statistics.faithfulness import with_rates
+from semsim.statistics.generalisation import measure_generalisation
+from semsim.tables import concatenated
+
+
+def main():
+    arguments = parse_arguments()
+    trials = concatenated(arguments.trials)
+    trials["folds"] = trials["exclusion"].map(kind_of_folds)
+    ((kind, reference),) = trials[["kind", "reference"]].drop_duplicates().to_numpy()
+    directions = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
+    table = with_rates(read_table(arguments.metrics), read_table(arguments.recognition))
+    table = table[(table["kind"] == kind) & (table["reference"] == reference)].reset_index(drop=True)
+    for trait in ("architecture", "defence"):
+        table[trait] = table["target"].map({name: each[trait] for name, each in arguments.traits.items()})
+    combinations = [
+        combine_metrics(table, list(directions), exclusion, arguments.folds, arguments.seed).assign(exclusion=exclusion)
+        for exclusion in trials["exclusion"].unique()
+    ]
+    trials = trials.merge(pd.concat(combinations), on=[*KEYS, "exclusion"], how="left")
+    generator = np.random.default_rng(seed_for(arguments.seed, "generalisation"))
+    about = {"kind": kind, "reference": reference}
+    tables = measure_generalisation(table, trials, directions, arguments.resamples, generator)
+    for found, path in zip(tables, (arguments.out, arguments.out_differences), strict=True):
+        write_table(found.assign(**about), path)
+    write_table(trials, arguments.out_trials)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", required=True, nargs="+", metavar="X.csv", help="distances of what was left out")
+    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
+    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    parser.add_argument(
+        "--traits", type=json_object, required=True, metavar="JSON", help="architecture and defence of each target"
+    )
+    parser.add_argument("--folds", type=int, required=True, metavar="N", help="parts of the originals")
+    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
+    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    parser.add_argument("--out", required=True, metavar="generalisation.csv", help="table of the metrics to write")
+    parser.add_argument("--out-differences", required=True, metavar="X.csv", help="table of pairs of metrics to write")
+    parser.add_argument("--out-trials", required=True, metavar="semsim.csv", help="to write: all that was measured")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,185 @@
+"""Charts of SemSim: its training, its distances, what its settings change, and how it generalises."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.labels.table import KEYS
+from semsim.learned.folds import WITHIN
+from semsim.scales import LEARNED
+from semsim.statistics.association import MAJORITY
+from semsim.statistics.generalisation import EVERYTHING, areas, overall
+from semsim.wording import FOLDS, STATISTICS, kind_of
+
+CURVES = {
+    "train_loss": "Loss",
+    "train_ordered": "Triplets in order (share)",
+    "validation_auc": "Validation:\narea under the ROC curve",
+}
+
+
+@styled
+def training_chart(curves):
+    """Draw the training of SemSim on all labels.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        The table ``semsim_curves.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = panels(len(CURVES), height=2.2)
+    for number, (panel, (column, label)) in enumerate(zip(axes, CURVES.items(), strict=True)):
+        panel.plot(curves["epoch"], curves[column], color=COLOURS[number], marker=MARKERS[number], markersize=3)
+        panel.set(xlabel="Epoch", ylabel=label)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    if curves["validation_auc"].notna().any():
+        best = curves["validation_auc"].max()
+        kept = curves.loc[curves["validation_auc"] == best, "epoch"].max()
+        axes[-1].axvline(kept, color=FAINT, linewidth=0.8, label="kept")
+        axes[-1].legend()
+    return figure
+
+
+@styled
+def distances_chart(trials, recognition):
+    """Draw SemSim's distances of recognised and of unrecognised reconstructions, none of which it learnt from.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The table ``semsim.csv``.
+    recognition : pandas.DataFrame
+        The table of recognition rates, by annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = trials[trials["folds"] == WITHIN].merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
+    recognised = table["recognition_rate"] > MAJORITY
+    datasets = list(table["dataset"].unique())
+    figure, axes = panels(len(datasets), height=2.1, sharex=True)
+    bins = np.linspace(0, np.nanmax([*table["semsim"], 1e-6]), 26)
+    majority = f"by the majority of {kind_of(recognition)}"
+    for panel, dataset in zip(axes, datasets, strict=True):
+        for colour, chosen, label in ((0, recognised, "recognised"), (1, ~recognised, "not recognised")):
+            values = table.loc[chosen & (table["dataset"] == dataset), "semsim"]
+            panel.hist(values, bins, color=COLOURS[colour], alpha=0.6, label=f"{label} {majority}")
+        panel.set_title(dataset)
+    axes[0].set_ylabel("Reconstructions")
+    figure.supxlabel("SemSim's distance of an original and its reconstruction", size=8)
+    legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def ablations_chart(ablations):
+    """Draw how faithful SemSim is with its settings changed, in the mean over data sets.
+
+    Parameters
+    ----------
+    ablations : pandas.DataFrame
+        The table ``ablations.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = areas(overall(ablations))
+    figure, (panel,) = panels(1, height=0.9 + row_height(len(rows)) * len(rows))
+    name_lines(panel, list(rows["variant"]))
+    estimates = (rows[f"faithfulness{end}"] for end in ("", "_low", "_high"))
+    draw_estimates(panel, *estimates, range(len(rows)), color=COLOURS[0], marker="o", markersize=4.5)
+    panel.axvline(rows["faithfulness"].iloc[0], color=FAINT, linewidth=0.8)
+    panel.set_xlabel(f"{_sentence_case(STATISTICS['auc'])} on originals not learnt from, mean over data sets")
+    return figure
+
+
+@styled
+def generalisation_chart(generalisation, scales, statistic="auc", level="reconstructions"):
+    """Draw how faithful every metric is, a panel for each respect in which SemSim learnt from something else.
+
+    Parameters
+    ----------
+    generalisation : pandas.DataFrame
+        The table ``generalisation.csv``.
+    scales : semsim.scales.Scales
+        Of the hand-crafted metrics.
+    statistic, level : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = overall(generalisation)
+    rows = rows[(rows["exclusion"] == EVERYTHING) & (rows["statistic"] == statistic) & (rows["level"] == level)]
+    names = [*LEARNED, *(name for name in scales if name in set(rows["metric"]))]
+    labels = [(scales | LEARNED)[name].label for name in names]
+    kinds = [kind for kind in FOLDS if kind in set(rows["folds"])]
+    figure, axes = panels(len(kinds), height=0.8 + row_height(len(names)) * len(names), sharex=True, sharey=True)
+    for panel, kind in zip(axes, kinds, strict=True):
+        name_lines(panel, labels)
+        panel.set_title(f"Other {FOLDS[kind].removeprefix('originals and ')}")
+        values = rows[rows["folds"] == kind].set_index("metric").reindex(names)
+        for place, name in enumerate(names):
+            look = {"color": COLOURS[0 if name == "semsim" else 1 if name in LEARNED else 2], "markersize": 4.5}
+            estimates = ([values.loc[name, f"faithfulness{end}"]] for end in ("", "_low", "_high"))
+            draw_estimates(panel, *estimates, [place], marker=MARKERS[0 if name in LEARNED else 1], **look)
+        panel.axvline(values.loc["semsim", "faithfulness"], color=FAINT, linewidth=0.8)
+    figure.supxlabel(f"{_sentence_case(STATISTICS[statistic])}, mean over data sets", size=8)
+    return figure
+
+
+@styled
+def exclusions_chart(generalisation, scales):
+    """Draw how faithful SemSim and the best hand-crafted metric are on each thing that SemSim did not learn from.
+
+    Parameters
+    ----------
+    generalisation : pandas.DataFrame
+        The table ``generalisation.csv``.
+    scales : semsim.scales.Scales
+        Of the hand-crafted metrics.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = views(generalisation)
+    names = list(dict.fromkeys(rows["view"]))
+    figure, (panel,) = panels(1, height=1 + row_height(len(names)) * len(names))
+    name_lines(panel, names)
+    hand_crafted = rows[~rows["metric"].isin(LEARNED)].dropna(subset="faithfulness")
+    best = hand_crafted.loc[hand_crafted.groupby("view")["faithfulness"].idxmax()]
+    for number, (chosen, label) in enumerate(
+        ((rows[rows["metric"] == "semsim"], "SemSim"), (best, "the best hand-crafted metric there"))
+    ):
+        places = np.array([names.index(view) for view in chosen["view"]]) + offsets(2, 0.3)[number]
+        look = {"color": COLOURS[2 * number], "marker": MARKERS[number], "markersize": 4.5, "label": label}
+        draw_estimates(panel, *(chosen[f"faithfulness{end}"] for end in ("", "_low", "_high")), places, **look)
+    right = panel.get_xlim()[1]
+    for view, metric in zip(best["view"], best["metric"], strict=True):
+        panel.text(right, names.index(view), f"  {scales[metric].label}", size=6.5, va="center", color=FAINT)
+    panel.axvline(0.5, color=FAINT, linewidth=0.8)
+    panel.set_xlabel(_sentence_case(STATISTICS["auc"]))
+    legend_above(figure, panel)
+    return figure
+
+
+def views(generalisation):
+    """Return the rows about single exclusions, and those about left-out data sets, with a name for each view."""
+    rows = areas(generalisation)
+    of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
+    single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)
+    names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
+    chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
+    return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")
+
+
+def _sentence_case(text):
+    return text[0].upper() + text[1:]

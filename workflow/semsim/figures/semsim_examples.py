@@ -1,0 +1,62 @@
+"""Examples of SemSim: the nearest and the farthest reconstructions of those it did not learn from."""
+
+from semsim.figures.style import panels, styled
+from semsim.files import read_arrays, read_metadata
+from semsim.labels.table import KEYS
+from semsim.learned.folds import WITHIN
+from semsim.statistics.association import MAJORITY
+from semsim.wording import decimal, kind_of, percent
+
+EXAMPLES = 6
+ROWS = {
+    "nearest recognised": (True, True),
+    "nearest not recognised": (False, True),
+    "farthest recognised": (True, False),
+    "farthest not recognised": (False, False),
+}
+"""Whether the majority recognised them, and whether they are the nearest."""
+CELL = 1.2  # inches of a pair of images
+
+
+@styled
+def draw_semsim_examples(dataset, paths, trials, recognition):
+    """Draw the nearest and farthest pairs, original beside reconstruction, of what was and was not recognised.
+
+    Parameters
+    ----------
+    dataset : str
+    paths : list of path-like
+        Reconstructions of this data set (safetensors files).
+    trials, recognition : pandas.DataFrame
+        The tables ``semsim.csv``, and of recognition rates by annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    chosen = trials[(trials["folds"] == WITHIN) & (trials["dataset"] == dataset)]
+    table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS).dropna(subset="semsim")
+    (reference,) = trials["reference"].unique()
+    images = {(about["target"], about["attack"]): read_arrays(path) for path in paths if (about := read_metadata(path))}
+    figure, axes = panels(len(ROWS) * EXAMPLES, height=CELL, columns=EXAMPLES)
+    figure.suptitle(f"{dataset}: SemSim and {kind_of(recognition)}", size=9, weight="bold", x=0.01, ha="left")
+    for number, (title, (recognised, nearest)) in enumerate(ROWS.items()):
+        rows = table[(table["recognition_rate"] > MAJORITY) == recognised].sort_values("semsim", ascending=nearest)
+        panels_of_row = axes[number * EXAMPLES : (number + 1) * EXAMPLES]
+        panels_of_row[0].set_title(title, size=7, loc="left", weight="bold")
+        for place, panel in enumerate(panels_of_row):
+            panel.set_axis_off()
+            if place < len(rows):
+                _show(panel, rows.iloc[place], images, reference)
+    return figure
+
+
+def _show(panel, row, images, reference):
+    """Show an original and its reconstruction side by side, with distance and recognition rate under them."""
+    arrays = images[row["target"], row["attack"]]
+    for place, name in enumerate((reference, "reconstruction")):
+        image = arrays[name][row["original"]].transpose(1, 2, 0)
+        panel.imshow(image, extent=(1.05 * place, 1.05 * place + 1, 0, 1), interpolation="nearest")
+    panel.set(xlim=(0, 2.05), ylim=(-0.32, 1))
+    text = f"{row['target']}, {row['attack']}\n{decimal(row['semsim'])}, recognised {percent(row['recognition_rate'])}"
+    panel.text(0, -0.05, text, size=4.6, va="top", linespacing=1.1)

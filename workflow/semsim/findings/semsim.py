@@ -1,0 +1,148 @@
+"""What the tables of SemSim say: whether it is ahead of the other metrics, and where it is not."""
+
+from semsim.scales import LEARNED
+from semsim.statistics.generalisation import EVERYTHING, areas, overall
+from semsim.wording import FOLDS, counted, decimal, first_few, interval, listed, p_value
+
+
+def learning_findings(counts, curves, trials):
+    """Say what SemSim learnt from, and what it did not learn at all.
+
+    Parameters
+    ----------
+    counts, curves, trials : pandas.DataFrame
+        The tables ``semsim_triplets.csv``, ``semsim_curves.csv`` and ``semsim.csv``.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for row in counts.to_dict("records"):
+        total = row["same original"] + row["same class"] + row["any"]
+        sentences.append(
+            f"Of {counted(total, row['side'] + ' reconstructions')} to learn from, {row['same original']:,} find a"
+            f" partner of the same original, {row['same class']:,} one of the same class, {row['any']:,} any."
+        )
+    best = curves["validation_auc"].max() if len(curves) else float("nan")
+    if best == best:
+        kept = curves.loc[curves["validation_auc"] == best, "epoch"].max()
+        sentences.append(
+            f"The weights of epoch {kept} of {curves['epoch'].max()} were kept, with an area under the ROC curve of"
+            f" {decimal(best)} on held-out originals."
+        )
+    for note, rows in trials.dropna(subset="note").groupby("note"):
+        if note:
+            where = first_few(list(rows["exclusion"].unique()))
+            sentences.append(f"In some folds ({where}) SemSim did not learn: {note}.")
+    return sentences
+
+
+def generalisation_findings(generalisation, differences, scales):
+    """Say, for each respect in which SemSim learnt from something else, how it stands to the other metrics.
+
+    Parameters
+    ----------
+    generalisation, differences : pandas.DataFrame
+        The tables ``generalisation.csv`` and ``generalisation_differences.csv``.
+    scales : semsim.scales.Scales
+        Of the hand-crafted metrics.
+
+    Returns
+    -------
+    list of str
+    """
+    rows, compared = (areas(table[table["exclusion"] == EVERYTHING]) for table in (generalisation, differences))
+    labels = (scales | LEARNED).labels
+    sentences = []
+    for folds in FOLDS:
+        group = overall(rows[rows["folds"] == folds]).set_index("metric")
+        if group.empty:
+            continue
+        place = f"Not having learnt from the {FOLDS[folds]} of what it is measured on,"
+        if group.loc["semsim"].isna()["faithfulness"]:
+            sentences.append(f"{place} SemSim's faithfulness is undefined ({group.loc['semsim', 'note']}).")
+            continue
+        ours = group.loc["semsim"]
+        pairs = overall(compared[compared["folds"] == folds]).set_index("other")
+        hand_crafted = group.drop(index=list(LEARNED), errors="ignore").dropna(subset="faithfulness")
+        best = hand_crafted["faithfulness"].idxmax()
+        others = [best, *(name for name in LEARNED if name != "semsim" and name in pairs.index)]
+        sentences.append(
+            f"{place} SemSim reaches {decimal(ours['faithfulness'])}"
+            f" ({interval(ours['faithfulness_low'], ours['faithfulness_high'])}). "
+            + " ".join(_compared(pairs.loc[name], labels[name], name == best) for name in others)
+        )
+    return sentences
+
+
+def dataset_findings(generalisation, differences, scales):
+    """Say on which data sets, and on which left-out things, SemSim is behind the best hand-crafted metric.
+
+    Parameters and result are those of `generalisation_findings`.
+    """
+    sentences = []
+    rows, compared = areas(generalisation), areas(differences)
+    hand_crafted = rows[~rows["metric"].isin(LEARNED)].dropna(subset="faithfulness")
+    views = ["folds", "exclusion", "dataset"]
+    best = hand_crafted.loc[hand_crafted.groupby(views)["faithfulness"].idxmax()]
+    pairs = best[[*views, "metric"]].merge(
+        compared.drop(columns="metric"), left_on=[*views, "metric"], right_on=[*views, "other"]
+    )
+    for folds in FOLDS:
+        group = pairs[(pairs["folds"] == folds) & (pairs["dataset"] != EVERYTHING)]
+        group = group[group["exclusion"] == EVERYTHING].dropna(subset="difference")
+        if group.empty:
+            continue
+        behind, clear = group["difference"] <= 0, group["low"] > 0
+        where = [f"{row.dataset} ({scales[row.other].label})" for row in group[behind].itertuples()]
+        sentences.append(
+            f"Not having learnt from the {FOLDS[folds]}: ahead of the best hand-crafted metric on"
+            f" {int((~behind).sum())} of {counted(len(group), 'data sets')}, distinguishably on {int(clear.sum())}"
+            + (f"; behind on {listed(where)}." if where else ".")
+        )
+    return sentences
+
+
+def ablation_findings(ablations):
+    """Say what each change of SemSim's settings does.
+
+    Parameters
+    ----------
+    ablations : pandas.DataFrame
+        The table ``ablations.csv``; the first variant is SemSim as the study has it.
+
+    Returns
+    -------
+    list of str
+    """
+    rows = overall(areas(ablations)).set_index("variant")
+    main, *changed = rows.index
+    value = rows.loc[main, "faithfulness"]
+    sentences = [f"As the study has it, SemSim reaches {decimal(value)}."] if value == value else []
+    for variant in changed:
+        row = rows.loc[variant]
+        if row["change"] != row["change"]:
+            sentences.append(f"With {variant}, its faithfulness is undefined.")
+            continue
+        told = _told(row["change_low"], row["change_high"])
+        sentences.append(
+            f"With {variant} it reaches {decimal(row['faithfulness'])}: {decimal(row['change'], signed=True)}"
+            f" ({interval(row['change_low'], row['change_high'])}), {told}."
+        )
+    return sentences
+
+
+def _compared(pair, label, is_best):
+    """Say how SemSim stands to one metric."""
+    name = f"{label}, the best hand-crafted metric," if is_best else label
+    where = "ahead of" if pair["difference"] > 0 else "behind" if pair["difference"] < 0 else "level with"
+    return (
+        f"It is {where} {name} by {decimal(abs(pair['difference']))}"
+        f" ({interval(pair['low'], pair['high'])} of the difference, {p_value(pair['p_holm'])} after Holm):"
+        f" {_told(pair['low'], pair['high'])}."
+    )
+
+
+def _told(low, high):
+    return "distinguishable" if low > 0 or high < 0 else "not distinguishable"

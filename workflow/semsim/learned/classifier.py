@@ -1,0 +1,54 @@
+"""A plain classifier of public images: what SemSim may start from, and the baseline that it is held against."""
+
+import numpy as np
+
+from semsim.data import load_classes
+from semsim.observers.images import divide_public
+from semsim.targets.augmentation import Augmentation
+from semsim.targets.training import train_target
+
+
+def train_classifier(data, backbone, width, recipe, seed, device="cpu", description="classifier"):
+    """Train a classifier of the public images of several data sets; the classes of all of them are told apart.
+
+    Parameters
+    ----------
+    data : dict of str to path-like
+        Files of the data stage by the names of the data sets.
+    backbone, width
+        As in `semsim.SemSim`.
+    recipe : semsim.targets.training.Recipe
+    seed : int
+        The study's.
+    device : torch.device or str
+    description : str
+        What the progress bar says.
+
+    Returns
+    -------
+    classifier, curves
+        As `semsim.targets.training.train_target` returns them; one public image in ten is held out for validation.
+    """
+    training, held_out, classes = [], [], 0
+    for dataset, path in data.items():
+        parts = divide_public(path, dataset, seed)
+        for images_and_labels, gathered in zip(parts, (training, held_out), strict=True):
+            images, labels = images_and_labels
+            gathered.append((images, labels + classes))
+        classes += len(load_classes(path))
+    return train_target(
+        train=_joined(training),
+        validation=_joined(held_out),
+        classes=classes,
+        architecture=backbone,
+        width=width,
+        augmentation=Augmentation("crop"),
+        recipe=recipe,
+        seed=seed,
+        device=device,
+        description=description,
+    )
+
+
+def _joined(parts):
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

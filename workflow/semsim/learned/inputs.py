@@ -1,0 +1,50 @@
+"""What the scripts that train SemSim share: their arguments, and what these stand for."""
+
+import torch
+
+from semsim.commandline import json_object
+from semsim.files import read_table
+from semsim.labels.table import KINDS
+from semsim.learned.pairs import read_pairs
+from semsim.learned.trials import Learner
+from semsim.targets.device import choose_device
+from semsim.targets.models import load_target
+from semsim.targets.training import Recipe
+
+
+def add_learning_arguments(parser):
+    """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
+    parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
+    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    parser.add_argument("--classifier", required=True, metavar="X.safetensors", help="plain classifier, same backbone")
+    parser.add_argument("--settings", type=json_object, required=True, metavar="JSON", help="of SemSim")
+    parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
+    parser.add_argument(
+        "--traits", type=json_object, required=True, metavar="JSON", help="architecture and defence of each target"
+    )
+    parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+
+
+def read_learner(arguments):
+    """Return the `Learner` that the arguments describe."""
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    classifier = load_target(arguments.classifier, device)
+    return Learner(arguments.settings, Recipe.from_settings(arguments.training), classifier, arguments.seed, device)
+
+
+def read_labelled_pairs(arguments):
+    """Return the study's `LabelledPairs`, with the traits of their target models as further columns.
+
+    Where annotators of several kinds labelled, SemSim learns from people if there are any, and never from two kinds.
+    """
+    recognition = read_table(arguments.recognition)
+    kind = min(recognition["kind"].unique(), key=KINDS.index)
+    pairs = read_pairs(
+        arguments.reconstructions, recognition[recognition["kind"] == kind], arguments.settings["reference"]
+    )
+    for trait in ("architecture", "defence"):
+        pairs.table[trait] = pairs.table["target"].map({name: each[trait] for name, each in arguments.traits.items()})
+    return pairs, kind

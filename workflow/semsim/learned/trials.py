@@ -1,0 +1,118 @@
+"""Trials: SemSim trained on one side of a fold and measured on the other."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from semsim.labels.table import KEYS
+from semsim.learned.metric import SemSim
+from semsim.learned.pairs import split_by_original
+from semsim.learned.training import CURVES, measure_pairs, stacked, train_semsim
+from semsim.learned.triplets import SCOPES, missing_triplets
+from semsim.seeds import seed_for
+from semsim.targets.training import Recipe
+
+OF_TRAINING = ("backbone", "width", "normalised", "loss", "margin", "anchor")
+"""Settings that are arguments of `train_semsim`."""
+VALIDATION = 0.2
+"""Share of the originals of each data set that training is validated on."""
+
+
+class Learner(NamedTuple):
+    """How SemSim learns.
+
+    Attributes
+    ----------
+    settings : dict
+        Of the section ``semsim`` of a study.
+    recipe : semsim.targets.training.Recipe
+    classifier : semsim.targets.models.Target
+        A plain classifier, with the backbone of the settings.
+    seed : int
+        The study's.
+    device : torch.device or str
+    """
+
+    settings: dict
+    recipe: Recipe
+    classifier: object
+    seed: int
+    device: object = "cpu"
+
+    def learn(self, pairs, name):
+        """Train SemSim on labelled pairs, or return what it would start from if there is nothing to learn.
+
+        Parameters
+        ----------
+        pairs : LabelledPairs
+            A share of their originals is held out for validation.
+        name : str
+            From which the seed of this training follows, and what the progress bar says.
+
+        Returns
+        -------
+        metric : SemSim
+        curves, counts : pandas.DataFrame
+            As `train_semsim` returns them, the side of the counts as a column; empty if there was nothing to learn.
+        why_not : str
+            Why there was nothing to learn; else empty.
+        """
+        seed, settings = seed_for(self.seed, "semsim", name), self.settings
+        chosen = _share_of(pairs, settings["label_share"], seed)
+        training, validation = split_by_original(chosen, VALIDATION, seed)
+        if why_not := missing_triplets(training.table):
+            start = SemSim.from_classifier(self.classifier, settings["normalised"]).eval()
+            return start, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=["side", *SCOPES]), why_not
+        metric, curves, counts = train_semsim(
+            training,
+            validation,
+            **{setting: settings[setting] for setting in OF_TRAINING},
+            recipe=self.recipe,
+            start=self.classifier if settings["start"] == "classifier" else None,
+            seed=seed,
+            device=self.device,
+            description=name,
+        )
+        return metric, curves, counts.rename_axis("side").reset_index(), ""
+
+    def measure(self, metric, pairs):
+        """Return the distances [N] of labelled pairs: of SemSim, and of the plain classifier's features."""
+        images = stacked(pairs, self.device)
+        plain = SemSim.from_classifier(self.classifier, self.settings["normalised"])
+        return [measure_pairs(each.to(self.device), images).cpu().numpy() for each in (metric, plain)]
+
+
+def try_fold(learner, pairs, fold, name):
+    """Train SemSim on one side of a fold, and measure the pairs on the other.
+
+    Parameters
+    ----------
+    learner : Learner
+    pairs : LabelledPairs
+    fold : semsim.learned.folds.Fold
+    name : str
+        As for `Learner.learn`.
+
+    Returns
+    -------
+    metric : SemSim
+    measured : pandas.DataFrame
+        A row a pair of the test: dataset, target, attack, original, part, semsim, classifier_features, note (why SemSim
+        did not learn; empty if it did).
+    curves, counts : pandas.DataFrame
+        Of the training, with a column `part`.
+    """
+    metric, curves, counts, why_not = learner.learn(pairs.where(fold.training), f"{name}, part {fold.part + 1}")
+    test = pairs.where(fold.test)
+    learnt, plain = learner.measure(metric, test)
+    measured = test.table[KEYS].assign(part=fold.part, semsim=learnt, classifier_features=plain, note=why_not)
+    return metric, measured, curves.assign(part=fold.part), counts.assign(part=fold.part)
+
+
+def _share_of(pairs, share, seed):
+    """Keep a share of labelled pairs, at random."""
+    if share == 1:
+        return pairs
+    kept = np.random.default_rng(seed_for(seed, "share")).permutation(len(pairs)) < share * len(pairs)
+    return pairs.where(kept)

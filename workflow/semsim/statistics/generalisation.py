@@ -1,0 +1,133 @@
+"""Generalisation: is a learned metric as faithful to recognition where it did not learn, and more than others?
+
+Every pair of an original and its reconstruction is measured by a metric that learnt without the pair's original, and
+without its data set, architecture, defence or attack. Statistics are those of faithfulness.
+"""
+
+import numpy as np
+import pandas as pd
+
+from semsim.labels.table import KEYS
+from semsim.scales import LEARNED
+from semsim.statistics.faithfulness import (
+    DIFFERENCE_COLUMNS,
+    compare_metrics,
+    cross,
+    describe_metrics,
+    draw,
+    resample_metrics,
+    with_faithfulness,
+)
+from semsim.statistics.resampling import percentile_interval
+
+EVERYTHING = "all"
+"""In the columns dataset and exclusion: the mean over data sets, and all exclusions together."""
+VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
+VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high", "count", "note"]
+
+
+def measure_generalisation(table, trials, higher_is_better, resamples, generator):
+    """Measure how faithful learned metrics are to recognition on what they did not learn from, beside the others.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a reconstruction: dataset, target, attack, original, recognition_rate and the hand-crafted metrics.
+    trials : pandas.DataFrame
+        A row a reconstruction and kind of folds: dataset, target, attack, original, folds, exclusion, and the metrics
+        of `semsim.scales.LEARNED`.
+    higher_is_better : dict of str to bool
+        The hand-crafted metrics.
+    resamples : int
+        For the intervals.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    values : pandas.DataFrame
+        folds, exclusion, dataset, level, statistic, metric, value, low, high, faithfulness, faithfulness_low,
+        faithfulness_high, count, note: as `measure_faithfulness` has them. Besides every data set there is their mean,
+        and besides every exclusion all of one kind together (`EVERYTHING`).
+    differences : pandas.DataFrame
+        folds, exclusion, dataset, level, statistic, metric (always SemSim), other, difference (of their faithfulness),
+        low, high, p, p_holm.
+    """
+    direction = higher_is_better | {name: scale.higher_is_better for name, scale in LEARNED.items()}
+    found, compared = [], []
+    for folds, of_kind in trials.groupby("folds", sort=False):
+        views = {EVERYTHING: of_kind}
+        if folds != "dataset" and of_kind["exclusion"].nunique() > 1:
+            views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
+        for exclusion, rows in views.items():
+            seen = table.merge(rows[[*KEYS, *LEARNED]], on=KEYS)
+            tables = measure_by_dataset(seen, direction, "semsim", resamples, generator)
+            for each, gathered in zip(tables, (found, compared), strict=True):
+                gathered.append(each.assign(folds=folds, exclusion=exclusion))
+    return tuple(
+        pd.concat(tables, ignore_index=True)[["folds", "exclusion", *tables[0].columns[:-2]]]
+        for tables in (found, compared)
+    )
+
+
+def measure_by_dataset(table, higher_is_better, subject, resamples, generator):
+    """Measure how faithful metrics are on every data set and in the mean over them, and compare one with the others.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a reconstruction: dataset, target, attack, original, recognition_rate and the metrics.
+    higher_is_better : dict of str to bool
+        The metrics.
+    subject : str
+        The metric that is compared with every other.
+    resamples : int
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    values, differences : pandas.DataFrame
+        As `measure_generalisation` returns them, for one view.
+    """
+    pairs = [(subject, other) for other in higher_is_better if other != subject]
+    every, found, compared = {}, [], []
+    for dataset, rows in table.groupby("dataset", sort=False):
+        crossing = cross(rows, higher_is_better)
+        resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
+        every[dataset] = with_faithfulness(describe_metrics(crossing, resampled), higher_is_better), resampled
+    if len(every) > 1:
+        every[EVERYTHING] = _mean_over_datasets(every, higher_is_better)
+    for dataset, (values, resampled) in every.items():
+        found.append(values.assign(dataset=dataset))
+        compared.append(compare_metrics(resampled, values, higher_is_better, pairs).assign(dataset=dataset))
+    return tuple(
+        pd.concat(tables, ignore_index=True)[["dataset", *columns]]
+        for tables, columns in ((found, VALUE_COLUMNS), (compared, DIFFERENCE_COLUMNS))
+    )
+
+
+def _mean_over_datasets(every, direction):
+    """Return values and resamples of the mean over data sets: of those for which a statistic is defined."""
+    keys = ["level", "statistic", "metric"]
+    stacked = pd.concat({dataset: values for dataset, (values, _) in every.items()}, names=["dataset"])
+    stacked = stacked.reset_index("dataset")
+    rows, means = [], {}
+    for (level, statistic, metric), group in stacked.groupby(keys, sort=False):
+        defined = group.dropna(subset="value")
+        row = {"level": level, "statistic": statistic, "metric": metric, "value": defined["value"].mean()}
+        draws = [every[dataset][1][metric][level, statistic] for dataset in defined["dataset"]]
+        mean = np.mean(draws, axis=0) if draws else np.full(1, np.nan)
+        means.setdefault(metric, {})[level, statistic] = mean
+        row["low"], row["high"] = percentile_interval(mean)
+        missing = "" if len(defined) == len(group) else f"mean of {len(defined)} of {len(group)} data sets"
+        rows.append(row | {"count": int(group["count"].sum()), "note": missing})
+    return with_faithfulness(pd.DataFrame(rows), direction), means
+
+
+def overall(table):
+    """Return the rows of a table that are about the mean over data sets, or about the only data set."""
+    return table[table["dataset"] == EVERYTHING] if EVERYTHING in set(table["dataset"]) else table
+
+
+def areas(table):
+    """Return the rows of a table that are about areas under the ROC curve, which compare reconstructions."""
+    return table[(table["level"] == "reconstructions") & (table["statistic"] == "auc")]
