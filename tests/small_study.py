@@ -8,7 +8,7 @@ import torch
 
 from semsim.files import write_arrays, write_table
 from semsim.labels import recognition_rates, shown_images, with_truth
-from semsim.labels.table import COLUMNS
+from semsim.labels.table import COLUMNS, KEYS
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
@@ -17,6 +17,7 @@ from semsim.statistics.ceiling import human_ceiling
 from semsim.statistics.contradictions import count_contradictions
 from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness
+from semsim.statistics.generalisation import measure_by_dataset, measure_generalisation
 from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage
 from semsim.targets.models import build_target, load_target, save_target
 
@@ -88,6 +89,45 @@ def label_tables(metrics, attacks):
         "faithfulness": values,
         "faithfulness_differences": differences,
         "contradictions": count_contradictions(metrics, rates, directions, 50, draws),
+    }
+
+
+def semsim_tables(metrics, recognition):
+    """Return the tables of SemSim and of its generalisation: distances that follow the noise."""
+    rates = recognition[[*KEYS, "recognition_rate"]]
+    draws = np.random.default_rng(2)
+    table = metrics[metrics["reference"] == "attacked"].merge(rates, on=KEYS)
+    trials = pd.concat(
+        table[KEYS].assign(
+            folds=folds,
+            exclusion=folds if folds == "within" else f"{folds}-" + table[folds],
+            part=table["original"] % 2,
+            semsim=table["attack"].map(ATTACKS) + draws.normal(0, 0.05, len(table)),
+            classifier_features=draws.random(len(table)),
+            combination=-table["attack"].map(ATTACKS) + draws.normal(0, 0.3, len(table)),
+        )
+        for folds in ("within", "dataset", "attack")
+    ).assign(kind="simulated", reference="attacked", note=None)
+    directions = describe_scales(metrics).set_index("metric")["higher_is_better"].to_dict()
+    values, differences = measure_generalisation(table, trials, directions, 50, draws)
+    epochs = np.arange(1, 4)
+    curves = {"epoch": epochs, "train_loss": 1 / epochs, "train_ordered": 1 - 0.5 / epochs, "validation_auc": 0.9}
+    counts = {"side": ["recognised", "unrecognised"], "same original": [8, 9], "same class": [1, 0], "any": 0}
+    variants = table.assign(
+        semsim=trials["semsim"][: len(table)].to_numpy(), **{"margin-1.0": draws.random(len(table))}
+    )
+    lines, changes = measure_by_dataset(variants, {"semsim": False, "margin-1.0": False}, "semsim", 50, draws)
+    changes = changes.assign(change=-changes["difference"], change_low=-changes["high"], change_high=-changes["low"])
+    keys = ["dataset", "level", "statistic", "variant"]
+    changes = changes.rename(columns={"other": "variant"})[[*keys, "change", "change_low", "change_high"]]
+    about = {"kind": "simulated", "reference": "attacked"}
+    return {
+        "semsim": trials,
+        "generalisation": values.assign(**about),
+        "generalisation_differences": differences.assign(**about),
+        "semsim_curves": pd.DataFrame(curves),
+        "semsim_triplets": pd.DataFrame(counts),
+        "ablations": lines.rename(columns={"metric": "variant"}).merge(changes, on=keys, how="left"),
     }
 
 
@@ -188,5 +228,6 @@ def _write_tables(folder):
         "datasets": describe_datasets([folder / "data" / f"{dataset}.safetensors" for dataset in DATASETS]),
     }
     tables |= label_tables(metrics, tables["attacks"])
+    tables |= semsim_tables(metrics, tables["recognition"])
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")

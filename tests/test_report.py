@@ -14,6 +14,7 @@ from semsim import findings
 from semsim.errors import SemsimError
 from semsim.figures.contact_sheet import draw_contact_sheet
 from semsim.figures.contradiction_pairs import draw_contradictions
+from semsim.figures.semsim_examples import draw_semsim_examples
 from semsim.figures.style import save_figure
 from semsim.files import read_table
 from semsim.report.page import render_report
@@ -27,8 +28,8 @@ from semsim.study_tables import StudyTables
 def folder(tmp_path_factory):
     """The small study's results, with contact sheets among its figures."""
     folder = small_study(tmp_path_factory.getbasetemp())
-    metrics, recognition, scales = (
-        read_table(folder / "tables" / f"{name}.csv") for name in ("metrics", "recognition", "scales")
+    metrics, recognition, scales, trials = (
+        read_table(folder / "tables" / f"{name}.csv") for name in ("metrics", "recognition", "scales", "semsim")
     )
     scales = scales_of(scales)
     for dataset in DATASETS:
@@ -36,6 +37,7 @@ def folder(tmp_path_factory):
         figures = {
             "contact_sheet": draw_contact_sheet(dataset, CLASSES, files, metrics),
             "contradictions": draw_contradictions(dataset, files, metrics, recognition, scales),
+            "semsim": draw_semsim_examples(dataset, files, trials, recognition),
         }
         for name, figure in figures.items():
             save_figure(figure, folder / "figures" / f"{name}_{dataset}")
@@ -181,6 +183,8 @@ NOTEBOOKS = {
     "02_annotators": ("recognition_simulated", "agreement_simulated", "pairwise_simulated", "ceiling_simulated"),
     "03_faithfulness": ("faithfulness_spearman_shapes_simulated", "faithfulness_auc_textures_simulated"),
     "04_contradictions": ("contradictions", "against_annotators_simulated"),
+    "05_semsim": ("semsim_training", "semsim_distances", "semsim_ablations"),
+    "06_generalisation": ("generalisation_auc", "generalisation_exclusions", "generalisation_models"),
 }
 
 
@@ -198,11 +202,9 @@ def test_notebooks_are_kept_without_outputs_and_take_parameters(notebook):
     cells = [cell for cell in notebook[1]["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
     (parameters,) = (cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
-    assert {line.split(" = ")[0] for line in "".join(parameters["source"]).splitlines()} == {
-        "study",
-        "results",
-        "figures",
-    }
+    names = {line.split(" = ")[0] for line in "".join(parameters["source"]).splitlines()}
+    further = {"examples", "ablations"} if notebook[0] == "05_semsim" else set()
+    assert names == {"study", "results", "figures"} | further
 
 
 def test_notebooks_run_and_save_their_figures(notebook, folder):
@@ -212,6 +214,8 @@ def test_notebooks_run_and_save_their_figures(notebook, folder):
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
         if "parameters" in cell["metadata"].get("tags", []):
-            names |= {"study": "small", "results": str(folder), "figures": str(folder / "figures")}
+            figures, ablations = str(folder / "figures"), str(folder / "tables" / "ablations.csv")
+            names |= {"study": "small", "results": str(folder), "figures": figures}
+            names |= {"examples": figures, "ablations": ablations}
     for figure in NOTEBOOKS[name]:
         assert (folder / "figures" / f"{figure}.png").is_file() and (folder / "figures" / f"{figure}.pdf").is_file()

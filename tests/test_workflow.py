@@ -19,6 +19,10 @@ for path in map(Path, sys.argv[1:]):
     if path.suffix in (".safetensors", ".csv", ".parquet") and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+    if path.name == "weights":  # a folder, as SemSim.save_pretrained writes it
+        path.mkdir(parents=True, exist_ok=True)
+        for name in ("model.safetensors", "config.json", "CARD.md"):
+            (path / name).touch()
 """
 
 
@@ -120,3 +124,20 @@ def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, t
     config["targets"]["mlp"]["training"] = {"epochs": 3}
     changed = {"train_target": 1, "attack_target": 3, "compute_metrics": 2, "collect_tables": 1, "metrics": 1}
     assert planned_jobs(run("--dry-run")) == changed
+
+
+def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
+    house, config = stub_house
+    config |= {"semsim": {"backbone": "vgg3"}, "folds": 2}
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    (house / "margin.yaml").write_text("study: other-margin\nbuilds_on: stub\nablations: [{margin: 0.1}, {margin: 2}]\n")
+    first = snakemake(house / "Snakefile", tmp_path, "semsim", "--cores", "2", "--configfile", house / "study.yaml")
+    assert first.returncode == 0, first.stdout
+    overlay = ["--configfile", house / "study.yaml", house / "margin.yaml"]
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "semsim", *overlay))
+    assert jobs == {"try_variant": 2, "measure_ablations": 1, "semsim": 1}
+    second = snakemake(house / "Snakefile", tmp_path, "semsim", "--cores", "2", *overlay)
+    assert second.returncode == 0, second.stdout
+    own = tmp_path / "results" / "other-margin"
+    assert {path.name for path in (own / "semsim" / "ablations").iterdir()} == {"margin-0.1", "margin-2"}
+    assert [path.name for path in (own / "tables").iterdir()] == ["ablations.csv"]

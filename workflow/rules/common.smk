@@ -15,7 +15,8 @@ from semsim.study import MAIN
 HOUSE = Path(os.path.relpath(workflow.basedir))
 # A study that builds on another one finds everything there that it does not change, or makes it there.
 RESULTS, FIGURES = STUDY.results, STUDY.figures
-OWN_RESULTS, OWN_FIGURES = STUDY.own_results, STUDY.own_figures
+OWN_RESULTS = STUDY.own_results
+BASE = Path(RESULTS).name
 HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
@@ -23,7 +24,7 @@ GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("n
 
 
 wildcard_constraints:
-    study="|".join([STUDY.name, Path(RESULTS).name, HUMAN_STUDY]),
+    study="|".join([STUDY.name, BASE, HUMAN_STUDY]),
     dataset="|".join(STUDY.datasets),
     target="|".join(STUDY.targets),
     attack="|".join(STUDY.attacks),
@@ -57,7 +58,7 @@ def attacks_on_target(pattern):
 
 def every(pattern):
     """Fill a pattern with the names of the study: its own, data sets, targets and the attacks on each, notebooks."""
-    names = {"study": Path(RESULTS).name, "dataset": STUDY.datasets, "notebook": NOTEBOOKS}
+    names = {"study": BASE, "dataset": STUDY.datasets, "notebook": NOTEBOOKS}
     return list(dict.fromkeys(expand(every_attack(pattern), **names)))
 
 

@@ -2,8 +2,17 @@ rule make_report:
     """Write the report: the study's tables, figures and findings in one page."""
     input:
         script=script("make_report.py"),
-        tables=[*rules.collect_tables.output, *rules.collect_labels.output, *every(STATISTICS)],
-        figures=every([*rules.draw_contact_sheet.output, *rules.draw_contradictions.output]),
+        tables=[
+            *rules.collect_tables.output,
+            *rules.collect_labels.output,
+            *every(STATISTICS),
+            *rules.measure_generalisation.output,
+            *rules.learn_semsim.output,
+            *rules.measure_ablations.output,
+        ],
+        figures=every(
+            [*rules.draw_contact_sheet.output, *rules.draw_contradictions.output, *rules.draw_semsim_examples.output]
+        ),
         notebooks=every(rules.notebook_html.output),
     output:
         f"{RESULTS}/report.html",

@@ -155,7 +155,7 @@ rule learn_semsim:
         runtime=240,
         gpu=GPUS,
     params:
-        study=STUDY.name,
+        study=BASE,
         settings=json.dumps(STUDY.variants[MAIN]),
         training=rules.try_semsim.params.training,
         traits=rules.try_semsim.params.traits,

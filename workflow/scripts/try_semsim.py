@@ -3,26 +3,26 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from semsim.commandline import run
 from semsim.files import write_table
 from semsim.learned.folds import make_folds
 from semsim.learned.inputs import add_learning_arguments, read_labelled_pairs, read_learner
-from semsim.learned.trials import try_fold
+from semsim.learned.trials import try_folds
 
 
 def main():
     arguments = parse_arguments()
     learner, (pairs, kind) = read_learner(arguments), read_labelled_pairs(arguments)
-    tables = []
-    for fold in make_folds(pairs.table, arguments.exclusion, arguments.folds, arguments.seed):
-        metric, *found = try_fold(learner, pairs, fold, arguments.exclusion)
-        metric.save_pretrained(arguments.weights / f"part-{fold.part + 1}")
-        tables.append(found)
+    folds = make_folds(pairs.table, arguments.exclusion, arguments.folds, arguments.seed)
+    arguments.weights.mkdir(parents=True, exist_ok=True)
+
+    def keep(part, metric):
+        metric.save_pretrained(arguments.weights / f"part-{part + 1}")
+
+    tables = try_folds(learner, pairs, folds, arguments.exclusion, keep)
     about = {"exclusion": arguments.exclusion, "kind": kind, "reference": arguments.settings["reference"]}
-    for parts, path in zip(zip(*tables, strict=True), (arguments.out, arguments.curves, arguments.counts), strict=True):
-        write_table(pd.concat(parts, ignore_index=True).assign(**about), path)
+    for table, path in zip(tables, (arguments.out, arguments.curves, arguments.counts), strict=True):
+        write_table(table.assign(**about), path)
 
 
 def parse_arguments():

@@ -51,8 +51,8 @@ class Study:
         What is left out in turn to try SemSim on it.
     results, figures : str
         Folders of the study, relative to the working directory; those of the one that it builds on, if it does.
-    own_results, own_figures : str
-        Folders of the study itself.
+    own_results : str
+        Folder of what a study that builds on another one has of its own.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class Study:
         traits = [self.target_traits(target) for target in self.targets]
         values = {trait: list(dict.fromkeys(each[trait] for each in traits)) for trait in ("architecture", "defence")}
         self.exclusions = exclusions({"dataset": self.datasets, "attack": self.attacks, **values})
-        self.own_results, self.own_figures = f"results/{self.name}", f"figures/{self.name}"
+        self.own_results = f"results/{self.name}"
         base = self._config["builds_on"] or self.name
         self.results, self.figures = f"results/{base}", f"figures/{base}"
 

@@ -4,12 +4,12 @@ import torch
 
 from semsim.commandline import json_object
 from semsim.files import read_table
-from semsim.labels.table import KINDS
 from semsim.learned.pairs import read_pairs
 from semsim.learned.trials import Learner
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 from semsim.targets.training import Recipe
+from semsim.wording import KINDS
 
 
 def add_learning_arguments(parser):
@@ -41,7 +41,7 @@ def read_labelled_pairs(arguments):
     Where annotators of several kinds labelled, SemSim learns from people if there are any, and never from two kinds.
     """
     recognition = read_table(arguments.recognition)
-    kind = min(recognition["kind"].unique(), key=KINDS.index)
+    kind = min(recognition["kind"].unique(), key=list(KINDS).index)
     pairs = read_pairs(
         arguments.reconstructions, recognition[recognition["kind"] == kind], arguments.settings["reference"]
     )

@@ -83,6 +83,34 @@ class Learner(NamedTuple):
         return [measure_pairs(each.to(self.device), images).cpu().numpy() for each in (metric, plain)]
 
 
+MEASURED = [*KEYS, "part", "semsim", "classifier_features", "note"]
+
+
+def try_folds(learner, pairs, folds, name, keep):
+    """Try each fold in turn.
+
+    Parameters
+    ----------
+    learner, pairs, name
+        As for `try_fold`.
+    folds : list of semsim.learned.folds.Fold
+    keep : callable
+        Takes each fold's part and metric.
+
+    Returns
+    -------
+    measured, curves, counts : pandas.DataFrame
+        Those of `try_fold`, one after the other; empty where there are no folds, because nothing of what is left out
+        was labelled.
+    """
+    tables = [(pd.DataFrame(columns=MEASURED), pd.DataFrame(columns=CURVES), pd.DataFrame(columns=["side", *SCOPES]))]
+    for fold in folds:
+        metric, *found = try_fold(learner, pairs, fold, name)
+        keep(fold.part, metric)
+        tables.append(found)
+    return [_joined(parts) for parts in zip(*tables, strict=True)]
+
+
 def try_fold(learner, pairs, fold, name):
     """Train SemSim on one side of a fold, and measure the pairs on the other.
 
@@ -108,6 +136,11 @@ def try_fold(learner, pairs, fold, name):
     learnt, plain = learner.measure(metric, test)
     measured = test.table[KEYS].assign(part=fold.part, semsim=learnt, classifier_features=plain, note=why_not)
     return metric, measured, curves.assign(part=fold.part), counts.assign(part=fold.part)
+
+
+def _joined(tables):
+    """Put tables below each other; empty ones only lend their columns."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def _share_of(pairs, share, seed):

@@ -1,0 +1,144 @@
+"""Trials of SemSim on folds, and the logistic combination that it is held against."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_study import smooth_images
+
+from semsim.learned.combination import combine_metrics
+from semsim.learned.folds import exclusions, make_folds
+from semsim.learned.metric import SemSim
+from semsim.learned.pairs import LabelledPairs
+from semsim.learned.trials import MEASURED, Learner, try_folds
+from semsim.targets.models import build_target, initial_weights
+from semsim.targets.training import Recipe
+
+SETTINGS = {
+    "backbone": "vgg3",
+    "width": 4,
+    "start": "classifier",
+    "normalised": True,
+    "loss": "triplet",
+    "margin": 0.3,
+    "anchor": "original",
+    "reference": "original",
+    "label_share": 1.0,
+}
+RECIPE = Recipe(epochs=1, batch_size=16, optimiser="adamw", schedule="one-cycle", learning_rate=0.01)
+
+
+def labelled(recognised=(0.8, 0.2)):
+    """Return pairs of two attacks on eight originals; the first attack's are clear."""
+    originals = np.repeat(smooth_images(8, seed=1), 2, axis=0)
+    noise = np.tile([0, 90], 8)[:, None, None, None] * np.random.default_rng(0).standard_normal(originals.shape)
+    table = pd.DataFrame({"dataset": "shapes", "target": "t", "original": np.repeat(range(8), 2)})
+    table = table.assign(
+        attack=["clear", "noisy"] * 8, label=table["original"] % 3, architecture="vgg3", defence="none"
+    )
+    shown = (originals + noise).clip(0, 255).astype(np.uint8)
+    return LabelledPairs(originals, shown, table.assign(recognition_rate=np.tile(recognised, 8)))
+
+
+def learner(seed=1, **settings):
+    with initial_weights(3):
+        classifier = build_target("vgg3", 3, 32, 4).eval()
+    return Learner(SETTINGS | settings, RECIPE, classifier, seed)
+
+
+def tried(pairs, exclusion="within", **settings):
+    kept = {}
+    folds = make_folds(pairs.table, exclusion, 2, seed=1)
+    return *try_folds(learner(**settings), pairs, folds, exclusion, kept.__setitem__), kept
+
+
+def test_every_pair_is_measured_by_the_metric_that_did_not_learn_from_its_original():
+    pairs = labelled()
+    measured, curves, counts, kept = tried(pairs)
+    assert list(measured.columns) == MEASURED and len(measured) == 16 and set(kept) == {0, 1}
+    assert (measured["note"] == "").all() and set(curves["part"]) == {0, 1} and len(counts) == 4
+    for part, metric in kept.items():
+        rows = measured[measured["part"] == part]
+        chosen = pairs.table.reset_index().merge(rows, on=["attack", "original"])
+        tensors = [torch.from_numpy(images[chosen["index"]]) / 255 for images in pairs[:2]]
+        with torch.no_grad():
+            np.testing.assert_allclose(metric(*tensors), chosen["semsim"], atol=1e-6)
+
+
+def test_the_baseline_is_the_classifier_before_it_learns():
+    pairs = labelled()
+    measured = tried(pairs)[0]
+    plain = SemSim.from_classifier(learner().classifier).eval()
+    tensors = [torch.from_numpy(images) / 255 for images in pairs[:2]]
+    with torch.no_grad():
+        expected = pairs.table.assign(expected=plain(*tensors).numpy())
+    both = measured.merge(expected, on=["attack", "original"])
+    np.testing.assert_allclose(both["classifier_features"], both["expected"], atol=1e-6)
+    assert not np.allclose(measured["semsim"], measured["classifier_features"], atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_distances():
+    one, again, other = (tried(labelled(), seed=seed)[0]["semsim"] for seed in (1, 1, 2))
+    assert one.equals(again) and not one.equals(other)
+
+
+@pytest.mark.parametrize("change", [{"loss": "weighted"}, {"loss": "ordinal"}, {"anchor": "released"}, {"margin": 2}])
+def test_every_ablation_learns_something_else(change):
+    assert not np.allclose(tried(labelled())[0]["semsim"], tried(labelled(), **change)[0]["semsim"], atol=1e-4)
+
+
+def test_a_share_of_the_labels_is_learnt_from():
+    counts = tried(labelled(), label_share=0.75)[2]
+    assert (
+        counts[["same original", "same class", "any"]].to_numpy().sum() < tried(labelled())[2].iloc[:, 1:4].sum().sum()
+    )
+
+
+def test_where_nothing_can_be_learnt_the_reason_stands_beside_the_start():
+    measured, curves, counts, kept = tried(labelled(recognised=(0.2, 0.2)))
+    assert measured["note"].str.contains("are unrecognised, so there are no triplets").all()
+    np.testing.assert_allclose(measured["semsim"], measured["classifier_features"])
+    assert curves.empty and counts.empty and len(kept) == 2 and "epoch" in curves and "same class" in counts
+
+
+def test_what_nobody_labelled_has_no_folds():
+    measured, curves, *_, kept = tried(labelled(), "attack-other")
+    assert measured.empty and list(measured.columns) == MEASURED and curves.empty and not kept
+
+
+def table_of_metrics(seed=0):
+    generator = np.random.default_rng(seed)
+    pairs = labelled().table
+    return pairs.assign(good=pairs["recognition_rate"] + generator.normal(0, 0.1, 16), bad=generator.normal(size=16))
+
+
+def test_the_combination_finds_the_metric_that_tells():
+    table = table_of_metrics()
+    found = combine_metrics(table, ["good", "bad"], "within", 2, seed=1)
+    both = table.merge(found, on=["attack", "original"])
+    assert len(found) == 16 and both.loc[both["recognition_rate"] > 0.5, "combination"].min() > 0
+    assert both.loc[both["recognition_rate"] < 0.5, "combination"].max() < 0
+
+
+def test_the_combination_learns_nothing_from_the_test():
+    table = table_of_metrics()
+    found = combine_metrics(table, ["good", "bad"], "within", 2, seed=1)
+    fold = make_folds(table, "within", 2, seed=1)[0]
+    changed = table.copy()
+    changed.loc[fold.test, "recognition_rate"] = 1 - changed.loc[fold.test, "recognition_rate"]
+    again = combine_metrics(changed, ["good", "bad"], "within", 2, seed=1)
+    first = len(table[fold.test])
+    np.testing.assert_allclose(found["combination"][:first], again["combination"][:first])
+
+
+def test_metrics_with_gaps_are_left_out_of_the_combination():
+    table = table_of_metrics()
+    expected = combine_metrics(table, ["good"], "within", 2, seed=1)
+    table.loc[3, "bad"] = np.nan
+    assert combine_metrics(table, ["good", "bad"], "within", 2, seed=1).equals(expected)
+    assert combine_metrics(table, ["bad"], "within", 2, seed=1)["combination"].isna().all()
+
+
+def test_exclusions_need_something_that_is_left():
+    names = exclusions({"dataset": ["a"], "architecture": ["x", "y"], "defence": ["none"], "attack": ["d"]})
+    assert names == ["within", "architecture-x", "architecture-y"]
