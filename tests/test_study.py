@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from semsim.errors import SemsimError
 from semsim.study import SCHEMA, Study, completed, read_config
+from semsim.targets.training import Recipe
 
 SMALL = {
     "study": "small",
@@ -63,11 +65,49 @@ def test_every_setting_is_in_the_manual(house, schema):
     assert not missing
 
 
-@pytest.mark.parametrize("overlay", [None, "smoke.yaml", "examples/cifar100.yaml"])
+CONFIGS = Path(__file__).parents[1] / "config"
+OVERLAYS = [path.relative_to(CONFIGS) for path in sorted(CONFIGS.glob("**/*.yaml")) if path.name != "config.yaml"]
+
+
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS], ids=str)
 def test_configurations_of_the_project_are_valid(house, overlay):
     files = [house / "config" / "config.yaml"] + ([house / "config" / overlay] if overlay else [])
     names = {Study(read_config(file)).name for file in files[:1]} | {Study(read_config(*files)).name}
     assert len(names) == len(files), "an overlay writes under a name of its own"
+
+
+def test_semsim_has_the_published_recipe_and_ablations_the_names_of_what_they_change():
+    study = Study(small() | {"ablations": [{"margin": 0.2}, {"width": 4, "backbone": "vgg3"}, {"normalised": False}]})
+    assert list(study.variants) == ["semsim", "margin-0.2", "width-4+backbone-vgg3", "normalised-no"]
+    main = study.variants["semsim"]
+    assert (main["backbone"], main["margin"], main["loss"], main["start"]) == ("resnet18", 1.0, "triplet", "random")
+    assert study.variants["margin-0.2"] == main | {"margin": 0.2}
+    recipe = Recipe.from_settings(study.semsim_training)
+    assert (recipe.epochs, recipe.learning_rate, recipe.milestones) == (100, 0.05, [0.37, 0.62, 0.87])
+    assert set(study.networks) == {"resnet18", "vgg3-4"} and study.network_of("margin-0.2") == "resnet18"
+
+
+def test_what_is_left_out_are_data_sets_architectures_defences_and_attacks():
+    targets = {
+        "a": {"architecture": "lenet"},
+        "b": {"architecture": "lenet", "augmentation": "3-1-7"},
+        "c": {"architecture": "mlp", "augmentation": "crop", "gradient_defence": {"kind": "prune", "share": 0.7}},
+    }
+    study = Study(small() | {"targets": targets})
+    assert study.target_traits("c") == {"architecture": "mlp", "defence": "crop+prune-0.7"}
+    assert [name for name in study.exclusions if name.startswith(("arch", "def"))] == [
+        "architecture-lenet",
+        "architecture-mlp",
+        "defence-none",
+        "defence-3-1-7",
+        "defence-crop+prune-0.7",
+    ]
+
+
+def test_a_study_that_builds_on_another_one_takes_its_results():
+    study = Study(small() | {"study": "other", "builds_on": "base"})
+    assert (study.name, study.results, study.figures) == ("other", "results/base", "figures/base")
+    assert study.own_results == "results/other"
 
 
 def test_schema_knows_what_the_library_knows(schema):

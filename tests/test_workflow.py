@@ -130,7 +130,8 @@ def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
     house, config = stub_house
     config |= {"semsim": {"backbone": "vgg3"}, "folds": 2}
     (house / "study.yaml").write_text(yaml.safe_dump(config))
-    (house / "margin.yaml").write_text("study: other-margin\nbuilds_on: stub\nablations: [{margin: 0.1}, {margin: 2}]\n")
+    change = {"study": "other-margin", "builds_on": "stub", "ablations": [{"margin": 0.1}, {"margin": 2}]}
+    (house / "margin.yaml").write_text(yaml.safe_dump(change))
     first = snakemake(house / "Snakefile", tmp_path, "semsim", "--cores", "2", "--configfile", house / "study.yaml")
     assert first.returncode == 0, first.stdout
     overlay = ["--configfile", house / "study.yaml", house / "margin.yaml"]

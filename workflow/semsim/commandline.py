@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import os
 import sys
 
 from semsim.errors import SemsimError
@@ -28,6 +29,9 @@ def run(main):
         main()
     except SemsimError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        sys.exit(1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise

@@ -361,9 +361,9 @@ def generalisation(results):
     yield Points(findings.generalisation_findings(values, differences, tables.scales))
     yield chart(
         semsim_charts.generalisation_chart(values, tables.scales),
-        "Area under the ROC curve of every metric, a panel for each respect in which SemSim learnt from something else.",
-        "Area under the ROC curve: how often a recognised reconstruction is nearer to its original than one that was not"
-        " recognised. Means over data sets with 95 % intervals over originals and target models; the grey line is"
+        "Area under the ROC curve of every metric, a panel for each respect in which SemSim learnt from other things.",
+        "Area under the ROC curve: how often a recognised reconstruction is nearer to its original than one that was"
+        " not recognised. Means over data sets with 95 % intervals over originals and target models; the grey line is"
         " SemSim.",
     )
     yield Points(findings.dataset_findings(values, differences, tables.scales))

@@ -1,0 +1,57 @@
+"""Reference results: the repository's, and how a run is compared with them."""
+
+import json
+import shutil
+
+import pytest
+
+from semsim.errors import SemsimError
+from semsim.files import read_table, write_table
+from semsim.reference import RUN, compare
+
+STUDIES = ("demo", "human-study")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_new_run_agrees_with_the_reference(house, study):
+    results = house / "results" / study
+    if not (results / "tables").is_dir():
+        pytest.skip(f"needs a run of the study {study}: none in results/")
+    assert compare(study, results, house / "results" / "reference" / study) == []
+
+
+@pytest.fixture
+def copy(house, tmp_path):
+    shutil.copytree(house / "results" / "reference" / "demo" / "tables", tmp_path / "tables")
+    return tmp_path
+
+
+def test_what_differs_too_much_is_named(house, copy):
+    reference = house / "results" / "reference" / "demo"
+    assert compare("demo", copy, reference) == []
+    table = read_table(copy / "tables" / "accuracy.csv")
+    first = table.iloc[0]
+    table.loc[0, "validation_accuracy"] += 0.3
+    write_table(table.iloc[:-1], copy / "tables" / "accuracy.csv")
+    problems = compare("demo", copy, reference)
+    assert problems[-1].startswith(f"accuracy: validation_accuracy of {first['dataset']} {first['target']} is ")
+    assert sum("is nan" in problem for problem in problems) == 2  # the row that is gone, in two columns
+
+
+def test_a_missing_table_is_named(house, copy):
+    (copy / "tables" / "metrics.csv").unlink()
+    with pytest.raises(SemsimError, match=r"metrics.csv: no such table"):
+        compare("demo", copy, house / "results" / "reference" / "demo")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_reference_says_what_made_it(house, study):
+    about = json.loads((house / "results" / "reference" / study / RUN).read_text())
+    assert about["study"] == study and about["command"].startswith("make") and len(about["commit"]) == 40
+    assert {"torch", "numpy", "snakemake"} <= about["packages"].keys()
+
+
+def test_the_readme_has_the_numbers_of_the_reference(house):
+    from semsim.reference import main_table
+
+    assert main_table(house / "results" / "reference" / "demo") in (house / "README.md").read_text()

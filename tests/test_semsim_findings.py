@@ -1,0 +1,107 @@
+"""What is said of SemSim: in sentences, in the model card, in charts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import small_study
+
+from semsim import findings
+from semsim.figures.semsim_charts import ablations_chart, exclusions_chart, generalisation_chart, training_chart
+from semsim.learned.card import model_card
+from semsim.learned.pairs import read_pairs
+from semsim.scales import Scale, Scales
+from semsim.study_tables import StudyTables
+from semsim.targets.training import Recipe
+from semsim.wording import NO_BREAK
+
+SCALES = Scales({name: Scale(name, name.upper(), "", 0, 1, True, "") for name in ("ssim", "psnr")})
+VIEW = {"level": "reconstructions", "statistic": "auc", "exclusion": "all", "folds": "within"}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    return StudyTables(small_study(tmp_path_factory.getbasetemp()) / "tables")
+
+
+def values_of(semsim, **others):
+    rows = [
+        {"dataset": dataset, "metric": metric, "faithfulness": value, "note": "all were recognised"}
+        for dataset in ("a", "all")
+        for metric, value in {"semsim": semsim, **others}.items()
+    ]
+    table = pd.DataFrame(rows).assign(**VIEW)
+    return table.assign(faithfulness_low=table["faithfulness"] - 0.1, faithfulness_high=table["faithfulness"] + 0.1)
+
+
+def differences_of(low, high, **leads):
+    rows = [
+        {"dataset": dataset, "metric": "semsim", "other": other, "difference": lead}
+        for dataset in ("a", "all")
+        for other, lead in leads.items()
+    ]
+    return pd.DataFrame(rows).assign(**VIEW, low=low, high=high, p_holm=0.2)
+
+
+def said(*arguments):
+    return " ".join(findings.generalisation_findings(*arguments, SCALES)).replace(NO_BREAK, " ")
+
+
+def test_the_lead_over_the_best_hand_crafted_metric_is_told():
+    text = said(values_of(0.9, ssim=0.7, psnr=0.8), differences_of(0.02, 0.2, ssim=0.2, psnr=0.1))
+    assert "SemSim reaches 0.90 (95 % interval 0.80 to 1.00)." in text
+    assert "It is ahead of PSNR, the best hand-crafted metric, by 0.10" in text and "SSIM" not in text
+    assert text.endswith("p = 0.2 after Holm): distinguishable.")
+
+
+def test_being_behind_is_told_as_well():
+    text = said(values_of(0.6, ssim=0.7), differences_of(-0.3, 0.1, ssim=-0.1))
+    assert "It is behind SSIM, the best hand-crafted metric, by 0.10" in text and text.endswith(
+        ": not distinguishable."
+    )
+
+
+def test_undefined_faithfulness_has_its_reason():
+    values = values_of(np.nan, ssim=np.nan)
+    assert said(values, differences_of(np.nan, np.nan, ssim=np.nan)).endswith("undefined (all were recognised).")
+
+
+def test_data_sets_where_it_is_behind_are_named():
+    values, differences = values_of(0.6, ssim=0.7), differences_of(-0.3, 0.1, ssim=-0.1)
+    (sentence,) = findings.dataset_findings(values, differences, SCALES)
+    assert sentence.endswith("on 0 of 1 data set, distinguishably on 0; behind on a (SSIM).")
+
+
+def test_what_could_not_be_learnt_is_told(tables):
+    trials = tables["semsim"].assign(note="All 4 labelled reconstructions are recognised, so there are no triplets")
+    sentences = findings.learning_findings(tables["semsim_triplets"], tables["semsim_curves"].head(0), trials)
+    assert sentences[-1].startswith(
+        "In some folds (within, dataset-shapes, dataset-textures, attack-clear, attack-noisy)"
+    )
+    assert "epoch" not in " ".join(sentences)
+
+
+def test_ablations_are_told_with_their_change(tables):
+    first, second = findings.ablation_findings(tables["ablations"])
+    assert first.startswith("As the study has it, SemSim reaches") and second.startswith("With margin-1.0 it reaches")
+
+
+def test_charts_draw_what_there_is_and_do_not_mind_what_is_undefined(tables):
+    values = tables["generalisation"]
+    for table in (values, values.assign(faithfulness=np.nan, faithfulness_low=np.nan, faithfulness_high=np.nan)):
+        assert generalisation_chart(table, tables.scales).axes
+        assert exclusions_chart(table, tables.scales).axes
+    panel = exclusions_chart(values, tables.scales).axes[0]
+    names = [label.get_text() for label in panel.get_yticklabels()]
+    assert names == ["dataset shapes", "dataset textures", "attack clear", "attack noisy"]
+    assert training_chart(tables["semsim_curves"].assign(validation_auc=np.nan)).axes
+    assert ablations_chart(tables["ablations"]).axes
+
+
+@pytest.mark.parametrize(("kind", "word"), [("simulated", "not people"), ("human", "human annotators")])
+def test_the_card_says_who_labelled_and_what_was_measured(tables, kind, word):
+    rates = tables["recognition"]
+    pairs = read_pairs(sorted((tables.folder.parent / "reconstructions").rglob("*.safetensors")), rates)
+    settings = {"backbone": "vgg3", "reference": "attacked"}
+    card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], tables.scales, "all alike.")
+    assert word in card and f"{len(rates)} reconstructions" in card and "**It did not learn:** all alike." in card
+    assert "| originals and attack |" in card and "{" not in card.replace("{'", "")
