@@ -1,5 +1,7 @@
 """Whole attacks: the batch against a plain loop, divergence, interruption, memory."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch.nn import functional
@@ -108,6 +110,16 @@ def test_one_original_fares_the_same_in_any_company(targets, images):
     together = make(targets["lenet"], images, steps=5).run()[1]
     assert (alone.images[0].int() - together.images[0].int()).abs().max() <= 1
     assert alone.costs[0] == pytest.approx(together.costs[0].item(), rel=1e-3)
+
+
+def test_a_shard_attacks_its_originals_as_the_whole_does(targets, images):
+    whole = dataclasses.replace(make(targets["lenet"], images, steps=3), augmentation=Augmentation("crop"))
+    shard = dataclasses.replace(whole, originals=images[4:], labels=whole.labels[4:], first=4)
+    (attacked, outcome), (attacked_alone, alone) = whole.run(), shard.run()
+    assert torch.equal(attacked[4:], attacked_alone)
+    torch.testing.assert_close(outcome.costs[4:], alone.costs)
+    keys = ["original", "label", "seed"]
+    assert shard.table(alone)[keys].equals(whole.table(outcome)[keys].iloc[4:].reset_index(drop=True))
 
 
 def test_the_positive_control_gives_the_image(targets, images):

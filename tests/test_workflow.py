@@ -142,3 +142,24 @@ def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
     own = tmp_path / "results" / "other-margin"
     assert {path.name for path in (own / "semsim" / "ablations").iterdir()} == {"margin-0.1", "margin-2"}
     assert [path.name for path in (own / "tables").iterdir()] == ["ablations.csv"]
+
+
+def test_shards_of_an_attack_are_jobs_of_their_own(stub_house, tmp_path):
+    house, config = stub_house
+    config["datasets"]["mnist"]["originals"] = 5
+    (house / "study.yaml").write_text(yaml.safe_dump(config | {"shard": 2}))
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", "attacks", "--configfile", house / "study.yaml")
+    jobs = planned_jobs(process)
+    assert jobs == {"prepare_data": 1, "train_target": 2, "attack_shard": 12, "join_shards": 4, "attacks": 1}
+    assert (
+        "--first 4 --count 2"
+        in snakemake(
+            house / "Snakefile",
+            tmp_path,
+            "--dry-run",
+            "--printshellcmds",
+            "attacks",
+            "--configfile",
+            house / "study.yaml",
+        ).stdout
+    )

@@ -1,3 +1,8 @@
+def state_of(images):
+    """Return the file that keeps an unfinished attack."""
+    return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
+
+
 rule attack_target:
     """Reconstruct a data set's originals from the gradients of a target model."""
     input:
@@ -25,10 +30,51 @@ rule attack_target:
         device=STUDY.device,
         memory_gib=STUDY.memory_gib,
         # Not an output: Snakemake deletes the outputs of a job that was killed, and this is what lets it go on.
-        state=f"{RESULTS}/state/{{dataset}}/{{target}}/{{attack}}.pt",
+        state=lambda wildcards, output: state_of(output.images),
+        originals=[],
     shell:
         "python {input.script:q} --data {input.data:q} --weights {input.weights:q}"
         " --dataset {wildcards.dataset} --target {wildcards.target} --attack {wildcards.attack}"
         " --target-settings {params.target_settings:q} --settings {params.settings:q}"
-        " --seed {params.seed} --device {params.device} --threads {threads} --memory-gib {params.memory_gib}"
+        " --seed {params.seed} --device {params.device} --threads {threads} --memory-gib {params.memory_gib} {params.originals}"
         " --state {params.state:q} --out {output.images:q} --table {output.table:q} &> {log:q}"
+
+
+if STUDY.shard:
+
+    use rule attack_target as attack_shard with:
+        output:
+            images=f"{RESULTS}/reconstructions/{{dataset}}/{{target}}/{{attack}}/{{first}}.safetensors",
+            table=f"{RESULTS}/reconstructions/{{dataset}}/{{target}}/{{attack}}/{{first}}.csv",
+        log:
+            f"{RESULTS}/logs/attacks/{{dataset}}/{{target}}/{{attack}}/{{first}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/attacks/{{dataset}}/{{target}}/{{attack}}/{{first}}.tsv"
+        params:
+            originals=lambda wildcards: ["--first", wildcards.first, "--count", STUDY.shard],
+
+    rule join_shards:
+        """Put the shards of an attack together."""
+        input:
+            script=script("join_shards.py"),
+            images=lambda wildcards: expand(
+                rules.attack_shard.output.images, first=STUDY.shards_of(wildcards.dataset), **wildcards
+            ),
+            tables=lambda wildcards: expand(
+                rules.attack_shard.output.table, first=STUDY.shards_of(wildcards.dataset), **wildcards
+            ),
+        output:
+            **rules.attack_target.output,
+        log:
+            f"{RESULTS}/logs/attacks/{{dataset}}/{{target}}/{{attack}}.log",
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        shell:
+            "python {input.script:q} --images {input.images:q} --tables {input.tables:q}"
+            " --out {output.images:q} --table {output.table:q} &> {log:q}"
+
+    ruleorder: join_shards > attack_target

@@ -29,6 +29,7 @@ wildcard_constraints:
     target="|".join(STUDY.targets),
     attack="|".join(STUDY.attacks),
     observer="|".join(STUDY.observers),
+    first=r"\d+",
     notebook="|".join(NOTEBOOKS),
     variant="|".join(map(re.escape, ABLATIONS)),
     exclusion="|".join(map(re.escape, STUDY.exclusions)),

@@ -30,6 +30,8 @@ def main():
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; results may depend on it")
     parser.add_argument("--memory-gib", type=float, default=2.0, help="memory for the searches that run at once")
+    parser.add_argument("--first", type=int, default=0, help="number of the first original to attack")
+    parser.add_argument("--count", type=int, help="how many originals to attack (all from the first on)")
     parser.add_argument("--state", help="file that keeps an unfinished attack, to go on from")
     parser.add_argument("--out", required=True, help="images to write, .safetensors")
     parser.add_argument("--table", required=True, help="table to write, one row an original")
@@ -37,7 +39,8 @@ def main():
 
     torch.set_num_threads(arguments.threads)
     settings = attack_settings(**{"preset": arguments.attack} | arguments.settings)
-    images, labels = load_split(arguments.data, "originals")
+    end = None if arguments.count is None else arguments.first + arguments.count
+    images, labels = (array[arguments.first : end] for array in load_split(arguments.data, "originals"))
     campaign = Campaign(
         dataset=arguments.dataset,
         target_name=arguments.target,
@@ -50,6 +53,7 @@ def main():
         defence=GradientDefence.from_settings(arguments.target_settings.get("gradient_defence")),
         study_seed=arguments.seed,
         memory_gib=arguments.memory_gib,
+        first=arguments.first,
     )
     attacked, outcome = campaign.run(arguments.state)
     arrays = {

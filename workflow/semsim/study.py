@@ -33,7 +33,7 @@ class Study:
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, weights, resamples, labels, folds
+    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, folds
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
@@ -76,7 +76,7 @@ class Study:
     def __init__(self, config):
         self._config = completed(config)
         self.name = self._config["study"]
-        for setting in ("seed", "device", "image_size", "memory_gib", "weights", "resamples", "labels", "folds"):
+        for setting in ("seed", "device", "image_size", "memory_gib", "weights", "shard", "resamples", "labels", "folds"):
             setattr(self, setting, self._config[setting])
         mirror = self._config["mirror"] or os.environ.get("SEMSIM_MIRROR")
         self.mirror = Path(mirror).expanduser().absolute() if mirror else None
@@ -101,6 +101,10 @@ class Study:
         """Return what the images of a data set depend on: its kind, path, classes and counts."""
         settings = self._config["datasets"][dataset]
         return {name: value for name, value in settings.items() if name not in ("training", "attacks")}
+
+    def shards_of(self, dataset):
+        """Return the numbers of the first originals of each shard."""
+        return range(0, self._config["datasets"][dataset]["originals"], self.shard)
 
     def target_settings(self, target):
         """Return what a target model is: architecture, width, augmentation and gradient defence."""

@@ -45,6 +45,8 @@ class Campaign:
     memory_gib : float
         How much memory the searches of one share may take. The shares follow from it, so it belongs to the study:
         another value gives other, equally good reconstructions.
+    first : int
+        The number that the first of these originals has among all of the data set.
     """
 
     dataset: str
@@ -58,6 +60,7 @@ class Campaign:
     defence: object
     study_seed: int
     memory_gib: float
+    first: int = 0
 
     def attacked(self):
         """Return the images that enter the target model, uint8 [N, 3, S, S]; the same for every attack."""
@@ -113,7 +116,7 @@ class Campaign:
                 "dataset": self.dataset,
                 "target": self.target_name,
                 "attack": self.attack,
-                "original": range(len(self.labels)),
+                "original": range(self.first, self.first + len(self.labels)),
                 "label": self.labels.numpy(),
                 "recovered_label": outcome.recovered_labels.numpy(),
                 "status": [names[pair] for pair in zip(converged.tolist(), diverged.tolist(), strict=True)],
@@ -121,7 +124,7 @@ class Campaign:
                 "restart": outcome.restarts.numpy(),
                 "initial_cost": outcome.initial_costs.numpy(),
                 "cost": outcome.costs.numpy(),
-                "seed": [self._search_seeds(original)[0] for original in range(len(self.labels))],
+                "seed": [self._search_seeds(place)[0] for place in range(len(self.labels))],
             }
         ).replace({"diverged_at": {-1: pd.NA}})
 
@@ -132,7 +135,7 @@ class Campaign:
         images = attacked.to(device).float() / 255
         seeds = self._seeds("defence", share.tolist())
         observed = shared_gradients(self.target, plan, images, labels, self.defence, seeds)
-        seeds = [seed for original in share.tolist() for seed in self._search_seeds(original)]
+        seeds = [seed for place in share.tolist() for seed in self._search_seeds(place)]
         search = Search(self.target, observed, labels, seeds, self.settings, plan)
         if state.search:
             search.load_state_dict(state.search)
@@ -166,19 +169,20 @@ class Campaign:
             )
         return originals
 
-    def _seeds(self, purpose, originals):
+    def _seeds(self, purpose, places):
         """Seeds of what a client does: the same for every attack."""
-        return [seed_for(self.study_seed, purpose, self.dataset, self.target_name, original) for original in originals]
+        names = (purpose, self.dataset, self.target_name)
+        return [seed_for(self.study_seed, *names, self.first + place) for place in places]
 
-    def _search_seeds(self, original):
-        """Seeds of the restarts on one original."""
-        names = (self.dataset, self.target_name, self.attack, original)
+    def _search_seeds(self, place):
+        """Seeds of the restarts on the original at a place."""
+        names = (self.dataset, self.target_name, self.attack, self.first + place)
         return [seed_for(self.study_seed, "search", *names, restart) for restart in range(self.settings.restarts)]
 
     def _fingerprint(self, attacked, plan):
         """Return a digest of everything that decides how the campaign runs."""
         digest = hashlib.blake2b(digest_size=16)
-        names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib)
+        names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
         device = self.target.mean.device.type
         digest.update(repr((names, asdict(self.settings), self.defence, plan, device, torch.__version__)).encode())
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):

@@ -1,0 +1,31 @@
+"""Put the shards of an attack together: one file of images and one table, as if it had been one job."""
+
+import argparse
+
+import numpy as np
+
+from semsim.commandline import run
+from semsim.files import read_arrays, read_metadata, write_arrays, write_table
+from semsim.tables import concatenated
+
+
+def main():
+    arguments = parse_arguments()
+    shards = [read_arrays(path) for path in arguments.images]
+    joined = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
+    write_arrays(joined, arguments.out, read_metadata(arguments.images[0]))
+    write_table(concatenated(arguments.tables), arguments.table)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", required=True, nargs="+", metavar="X.safetensors", help="the shards, in order")
+    parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="their tables, in the same order")
+    parser.add_argument("--out", required=True, metavar="X.safetensors", help="images to write")
+    parser.add_argument("--table", required=True, metavar="X.csv", help="table to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)
