@@ -18,6 +18,8 @@ from semsim.schemas import fill_defaults, problems_with, read_schema, suggestion
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
+SETTINGS = ("seed", "device", "image_size", "memory_gib", "shard", "weights", "resamples", "labels", "folds")
+"""Those that `Study` has under the same names."""
 STRENGTHS = {"prune": "share", "gaussian": "sigma"}
 """What each kind of gradient defence calls its strength."""
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -76,7 +78,7 @@ class Study:
     def __init__(self, config):
         self._config = completed(config)
         self.name = self._config["study"]
-        for setting in ("seed", "device", "image_size", "memory_gib", "weights", "shard", "resamples", "labels", "folds"):
+        for setting in SETTINGS:
             setattr(self, setting, self._config[setting])
         mirror = self._config["mirror"] or os.environ.get("SEMSIM_MIRROR")
         self.mirror = Path(mirror).expanduser().absolute() if mirror else None
