@@ -9,7 +9,7 @@ READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: study human-study setup test lint lock help
+.PHONY: study human-study setup estimate test lint lock help
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
@@ -50,6 +50,11 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable . && \
 	touch $@
 
+# How long the attacks of a study will take, from rates that were measured: make estimate CONFIG=... DEVICE="NVIDIA H100"
+DEVICE ?= cpu
+estimate: setup
+	@python -m semsim.estimate $(CONFIG) --device "$(DEVICE)"
+
 test: setup
 	@pytest
 
@@ -72,6 +77,7 @@ help:
 	@echo "make                set up, run the study of config/config.yaml, say where the report is"
 	@echo "make CONFIG='config/config.yaml config/smoke.yaml'    the same with changes on top: another study"
 	@echo "make human-study    the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
+	@echo "make estimate       say how long the study's attacks will take (DEVICE=cpu), without running them"
 	@echo "make setup          only make .venv, from requirements.txt"
 	@echo "make test           set up and run the tests"
 	@echo "make lint           check the style of code and workflow"

@@ -7,6 +7,9 @@ final costs of the images that both attacked are apart, as a share of the loop's
 Both run with the memory settings that the workflow gives its jobs (workflow/rules/common.smk).
 
     python benchmarks/attack_engine.py --threads 2
+
+The lines of machines that people may have are kept in ``benchmarks/rates.jsonl``, from which ``make estimate`` tells
+how long a study will take.
 """
 
 import argparse
@@ -54,7 +57,15 @@ def main():
             bar.set_description(name)
             case = Case(architecture, width, arguments.batch or batch, looped, steps, device)
             result = case.measure(rounds, bar)
-            line = {"target": name, "device": str(device), "threads": arguments.threads, **result}
+            on_cpu = device.type == "cpu"
+            line = {
+                "target": name,
+                "architecture": architecture,
+                "width": width,
+                "image_size": IMAGE_SIZE,
+                "machine": f"cpu, {arguments.threads} threads" if on_cpu else torch.cuda.get_device_name(device),
+                **result,
+            }
             print(json.dumps(line), flush=True)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_study import small_study, smooth_images
+from small_study import attack_table, small_study, smooth_images, write_reconstructions
 
 from semsim.errors import SemsimError
 from semsim.learned.pairs import LabelledPairs, read_pairs, split_by_original
@@ -139,3 +139,17 @@ def test_pairs_are_read_with_their_rates(tmp_path_factory):
     assert same[~cropped].all() and not same[cropped].any()
     with pytest.raises(SemsimError, match="No reconstruction has labels"):
         read_pairs(paths, rates.assign(dataset="other"))
+
+
+def test_pairs_of_different_sizes_are_brought_to_the_smallest(tmp_path):
+    paths, rows = [], []
+    for dataset, size in (("small", 16), ("large", 48)):
+        images = np.full((2, 3, size, size), 200, np.uint8)
+        images[:, :, : size // 2] = 40
+        table = attack_table(dataset, "t", "a", np.array([0, 1]))
+        paths.append(write_reconstructions(tmp_path, {"original": images, "reconstruction": 255 - images}, table)[0])
+        rows.append(table[["dataset", "target", "attack", "original", "label"]].assign(recognition_rate=1.0))
+    references, reconstructions, _ = read_pairs(paths, pd.concat(rows))
+    assert references.shape == reconstructions.shape == (4, 3, 16, 16)
+    assert (references[2:, :, :6] == 40).all() and (references[2:, :, 10:] == 200).all()
+    assert (reconstructions[2:, :, :6] == 215).all()

@@ -16,7 +16,7 @@ rule prepare_data:
         runtime=60,
     params:
         settings=lambda wildcards: json.dumps(STUDY.data_settings(wildcards.dataset)),
-        image_size=STUDY.image_size,
+        image_size=lambda wildcards: STUDY.image_size_of(wildcards.dataset),
         seed=STUDY.seed,
         mirror=lambda wildcards, input: ["--mirror", STUDY.mirror] if input.get("source") and STUDY.mirror else [],
     shell:

@@ -102,7 +102,11 @@ class Study:
     def data_settings(self, dataset):
         """Return what the images of a data set depend on: its kind, path, classes and counts."""
         settings = self._config["datasets"][dataset]
-        return {name: value for name, value in settings.items() if name not in ("training", "attacks")}
+        return {name: value for name, value in settings.items() if name not in ("image_size", "training", "attacks")}
+
+    def image_size_of(self, dataset):
+        """Return the side of a data set's images, in pixels."""
+        return self._config["datasets"][dataset]["image_size"] or self.image_size
 
     def shards_of(self, dataset):
         """Return the numbers of the first originals of each shard."""

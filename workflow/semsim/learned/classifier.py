@@ -3,6 +3,7 @@
 import numpy as np
 
 from semsim.data import load_classes
+from semsim.learned.pairs import of_one_size
 from semsim.observers.images import divide_public
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.training import train_target
@@ -51,4 +52,5 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
 
 
 def _joined(parts):
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    images, labels = zip(*parts, strict=True)
+    return np.concatenate(of_one_size(images)), np.concatenate(labels)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn import functional
 
 from semsim.errors import SemsimError
 from semsim.files import read_arrays, read_metadata
@@ -52,12 +54,13 @@ def read_pairs(paths, recognition, reference="original"):
     Returns
     -------
     LabelledPairs
-        In the order of the files; reconstructions without labels are left out.
+        In the order of the files; reconstructions without labels are left out. Images are brought to the smallest size
+        that there is.
 
     Raises
     ------
     SemsimError
-        If no reconstruction has labels, or images differ in size.
+        If no reconstruction has labels.
     """
     references, reconstructions, rows = [], [], []
     rates = recognition.set_index(["dataset", "target", "attack"]).sort_index()
@@ -74,11 +77,20 @@ def read_pairs(paths, recognition, reference="original"):
         rows.append(labelled[[*KEYS, "label", "recognition_rate"]])
     if not rows:
         raise SemsimError("No reconstruction has labels. Give files and labels of the same study.")
-    if len(sizes := sorted({images.shape[2] for images in references})) > 1:
-        raise SemsimError(f"The reconstructions are of different sizes ({', '.join(map(str, sizes))} pixels).")
-    return LabelledPairs(
-        np.concatenate(references), np.concatenate(reconstructions), pd.concat(rows, ignore_index=True)
-    )
+    images = (np.concatenate(of_one_size(batches)) for batches in (references, reconstructions))
+    return LabelledPairs(*images, pd.concat(rows, ignore_index=True))
+
+
+def of_one_size(batches):
+    """Bring batches of square images, uint8 [N, 3, S, S], to the smallest size among them."""
+    size = min(batch.shape[-1] for batch in batches)
+    return [batch if batch.shape[-1] == size else _resized(batch, size) for batch in batches]
+
+
+def _resized(images, size):
+    """Return uint8 images at another size, smoothed so that nothing aliases."""
+    resized = functional.interpolate(torch.from_numpy(images), (size, size), mode="bilinear", antialias=True)
+    return resized.numpy()
 
 
 def split_by_original(pairs, share, seed):

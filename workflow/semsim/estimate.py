@@ -1,0 +1,145 @@
+"""How long a study's attacks will take and how much disk they need: ``python -m semsim.estimate CONFIG [OVERLAY ...]``.
+
+Attacks are nearly all of a large study. An image-step is one evaluation of an attack's cost and gradient for one image.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from semsim.attacks.settings import attack_settings
+from semsim.commandline import run
+from semsim.errors import SemsimError
+from semsim.study import Study, read_config
+from semsim.wording import listed
+
+RATES = Path(__file__).parents[2] / "benchmarks" / "rates.jsonl"
+IMAGES = 3
+"""Images kept of each attacked original: itself, what was attacked, its reconstruction."""
+
+
+class Rate(NamedTuple):
+    """What a benchmark measured: milliseconds for an image-step of a network on a device."""
+
+    architecture: str
+    width: int | None
+    image_size: int
+    milliseconds: float
+    source: str
+
+
+def read_rates(device, path=RATES):
+    """Return what was measured on a device: ``cpu``, or a GPU whose name begins with it.
+
+    Raises
+    ------
+    SemsimError
+        If nothing was.
+    """
+    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    rates = [
+        Rate(line["architecture"], line["width"], line["image_size"], line["batched_ms"], line["machine"])
+        for line in lines
+        if line["machine"].lower().startswith(device.lower())
+    ]
+    if not rates:
+        known = listed(sorted({line["machine"] for line in lines}))
+        raise SemsimError(
+            f"No rate was measured on '{device}', only on {known}. Measure it there:"
+            " python benchmarks/attack_engine.py >> benchmarks/rates.jsonl"
+        )
+    return rates
+
+
+def forward_flops(architecture, width, image_size, classes):
+    """Return the floating-point operations of one image's way through a network."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from semsim.targets.models import build_target
+
+    with torch.device("meta"):
+        target = build_target(architecture, classes, image_size, width).eval()
+        images = torch.empty(1, 3, image_size, image_size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        target.network(images)
+    return counter.get_total_flops()
+
+
+class Cost(NamedTuple):
+    """What the attacks on one architecture take."""
+
+    image_steps: int
+    milliseconds: float
+    basis: str
+
+
+def estimate(study, rates):
+    """Return what the attacks of a study take, by architecture.
+
+    Parameters
+    ----------
+    study : semsim.study.Study
+    rates : list of Rate
+        Of one device. A network that was measured at the study's image size has its own rate; of another, the rate of
+        the measured network with the nearest number of operations is scaled by that number.
+
+    Returns
+    -------
+    dict of str to Cost
+    """
+    steps = defaultdict(int)
+    for dataset in study.datasets:
+        originals, size = study.data_settings(dataset)["originals"], study.image_size_of(dataset)
+        for target in study.targets:
+            network = study.target_settings(target)
+            for attack in study.attacks_on(target):
+                settings = attack_settings(**study.attack_settings(dataset, attack))
+                key = (network["architecture"], network["width"], size)
+                steps[key] += originals * settings.steps * settings.restarts
+    measured = [(rate, forward_flops(rate.architecture, rate.width, rate.image_size, 100)) for rate in rates]
+    costs = {}
+    for (architecture, width, size), count in steps.items():
+        flops = forward_flops(architecture, width, size, 100)
+        rate, known = min(measured, key=lambda pair, flops=flops: abs(pair[1] / flops - 1))
+        same = (rate.architecture, rate.width, rate.image_size) == (architecture, width, size)
+        basis = "measured" if same else f"scaled by operations from {rate.architecture} at {rate.image_size} pixels"
+        name = architecture + (f" of width {width}" if width else "") + f", {size} pixels"
+        costs[name] = Cost(count, rate.milliseconds * (1 if same else flops / known), basis)
+    return costs
+
+
+def disk_bytes(study):
+    """Return how much the images of a study take: its data, and what is kept of each attack."""
+    total = 0
+    for dataset in study.datasets:
+        settings = study.data_settings(dataset)
+        attacks = sum(len(study.attacks_on(target)) for target in study.targets)
+        images = settings["train"] + settings["public"] + settings["originals"] * (1 + IMAGES * attacks)
+        total += 3 * study.image_size_of(dataset) ** 2 * images
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="semsim.estimate", description=__doc__.partition(":")[0] + ".")
+    parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files; later ones change earlier ones")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or a GPU, such as 'NVIDIA H100' (cpu)")
+    arguments = parser.parse_args()
+    study, rates = Study(read_config(*arguments.configs)), read_rates(arguments.device)
+    costs = estimate(study, rates)
+    print(f"Study {study.name} on {rates[0].source}, attacks only:")
+    for name, cost in costs.items():
+        hours = cost.image_steps * cost.milliseconds / 3.6e6
+        each = f"{cost.milliseconds:.3g} ms ({cost.basis})"
+        print(f"  {name:34} {cost.image_steps:>15,} image-steps x {each}: {hours:,.1f} hours")
+    total = sum(cost.image_steps * cost.milliseconds for cost in costs.values()) / 3.6e6
+    print(f"  {'together':34} {sum(cost.image_steps for cost in costs.values()):>15,} image-steps: {total:,.1f} hours")
+    print(f"  images on disk: {disk_bytes(study) / 2**30:,.1f} GiB")
+    print(f"Rates are those of benchmarks/attack_engine.py in {RATES.relative_to(RATES.parents[1])}; L-BFGS with many")
+    print("restarts and small batches take longer. Training, metrics and labels come on top.")
+
+
+if __name__ == "__main__":
+    run(main)
