@@ -1,0 +1,67 @@
+"""Estimates of how long a study takes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from semsim.errors import SemsimError
+from semsim.estimate import Rate, disk_bytes, estimate, forward_flops, read_rates
+from semsim.study import Study
+
+DATASET = {"kind": "mnist", "train": 100, "originals": 10, "public": 20}
+
+
+def study(**changes):
+    return Study(
+        {
+            "study": "small",
+            "datasets": {"digits": DATASET, "large": DATASET | {"image_size": 64}},
+            "targets": {"a": {"architecture": "lenet"}, "b": {"architecture": "convnet3", "width": 8}},
+            "attacks": {"dlg": {"steps": 50}, "gradinversion": {"steps": 30, "restarts": 4}},
+            **changes,
+        }
+    )
+
+
+def test_image_steps_are_originals_times_steps_times_restarts():
+    costs = estimate(study(), [Rate("lenet", None, 32, 2.0, "cpu")])
+    assert set(costs) == {f"{name}, {size} pixels" for name in ("lenet", "convnet3 of width 8") for size in (32, 64)}
+    assert {cost.image_steps for cost in costs.values()} == {10 * (50 + 30 * 4)}
+
+
+def test_a_measured_network_has_its_rate_and_others_are_scaled_by_operations():
+    costs = estimate(study(), [Rate("lenet", None, 32, 2.0, "cpu")])
+    assert costs["lenet, 32 pixels"][1:] == (2.0, "measured")
+    other = costs["convnet3 of width 8, 32 pixels"]
+    ratio = forward_flops("convnet3", 8, 32, 100) / forward_flops("lenet", None, 32, 100)
+    assert (
+        other.milliseconds == pytest.approx(2 * ratio) and other.basis == "scaled by operations from lenet at 32 pixels"
+    )
+
+
+def test_operations_are_counted_as_by_hand():
+    layers = 3 * 32 * 32 * 64 + 64 * 64 + 64 * 10  # of an mlp; a multiplication and an addition for each weight
+    assert forward_flops("mlp", 64, 32, 10) == 2 * layers
+
+
+def test_disk_holds_data_and_three_images_an_attacked_original():
+    images = 100 + 20 + 10 * (1 + 3 * 2 * 2)
+    assert disk_bytes(study()) == 3 * images * (32**2 + 64**2)
+
+
+def test_an_unmeasured_device_is_told_with_what_there_is(tmp_path):
+    line = {"architecture": "lenet", "width": None, "image_size": 32, "batched_ms": 1.0, "machine": "cpu, 2 threads"}
+    path = tmp_path / "rates.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    assert read_rates("CPU", path) == [Rate("lenet", None, 32, 1.0, "cpu, 2 threads")]
+    with pytest.raises(SemsimError, match="No rate was measured on 'NVIDIA H100', only on cpu, 2 threads. Measure"):
+        read_rates("NVIDIA H100", path)
+
+
+def test_the_command_says_how_it_knows(house):
+    command = [sys.executable, "-m", "semsim.estimate", house / "config" / "config.yaml"]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=house / "workflow")
+    assert process.returncode == 0, process.stderr
+    assert "image-steps" in process.stdout and "measured" in process.stdout and "GiB" in process.stdout
