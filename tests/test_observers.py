@@ -73,9 +73,35 @@ def test_more_caution_names_fewer_classes_and_never_others():
     observer = build_target("convnet3", 5, SIZE, 4).eval()
     torch.nn.init.normal_(observer.network.head.weight)
     images = torch.from_numpy(smooth_images(50, seed=3))
-    rash, careful, sure = (answer(observer, images, caution, batch_size=7) for caution in (0, 0.4, 0.9))
+    rash, careful, sure = (answer(observer, images, caution, drawn(), batch_size=7) for caution in (0, 0.4, 0.9))
     assert (rash >= 0).all() and (careful >= 0).sum() > (sure >= 0).sum()
     assert torch.equal(careful[careful >= 0], rash[careful >= 0])
+
+
+def test_an_answer_does_not_depend_on_which_other_images_are_asked_about():
+    torch.manual_seed(0)
+    observer = build_target("convnet3", 5, SIZE, 4).eval()
+    images = torch.from_numpy(smooth_images(20, seed=3))
+    everything = answer(observer, images, 0.2, drawn())
+    assert torch.equal(answer(observer, images[5:9], 0.2, drawn()), everything[5:9])
+
+
+def test_a_pattern_that_noise_destroys_is_not_recognised():
+    observer = build_target("lenet", 2, SIZE).eval()
+    with torch.no_grad():
+        for weights in observer.parameters():
+            weights.zero_()
+
+    def sees_faint_stripes(images):
+        stripes = torch.tensor([1.0, -1.0]).repeat(SIZE // 2)
+        score = 400 * ((images * stripes).mean((1, 2, 3)) - 0.005)
+        return torch.stack([score, -score], dim=1)
+
+    observer.forward = sees_faint_stripes
+    grey = torch.full((1, 3, SIZE, SIZE), 128, dtype=torch.uint8)
+    grey[..., ::2] += 6  # seen at once, but not from a pixel aside
+    assert sees_faint_stripes(grey / 255).softmax(1)[0, 0] > 0.9
+    assert answer(observer, grey, 0.9, drawn()).item() == -1
 
 
 def run_script(house, name, *arguments):

@@ -39,9 +39,11 @@ def main():
     labels, reading = [], []
     for path in map(Path, arguments.observers):
         observer, caution = load_target(path, device), arguments.cautions[path.stem]
-        labels.append(shown[["image"]].assign(annotator=path.stem, label=answer(observer, images, caution).numpy()))
+        looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, path.stem))
+        given = answer(observer, images, caution, looks).numpy()
+        labels.append(shown[["image"]].assign(annotator=path.stem, label=given))
         about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
-        read = read_by_severity(observer, degraded, classes, caution)
+        read = read_by_severity(observer, degraded, classes, caution, looks)
         reading.append(read.assign(**about, caution=caution))
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)
