@@ -1,8 +1,8 @@
 """What an observer says about an image: the class that it sees, or that it can't tell.
 
-A small network is easily fooled: an attack leaves patterns in what people would call noise that a network takes for the
-class. So an observer looks several times, each time through some noise and a pixel aside, and goes by the mean of what it
-sees: such patterns do not survive that, and what people would recognise does.
+A small network is easily fooled: an attack leaves patterns in what people would call noise that a network takes for
+the class. So an observer looks several times, each time through some noise and a pixel aside, and goes by the mean of
+what it sees: such patterns do not survive that, and what people would recognise does.
 
 References
 ----------
