@@ -19,6 +19,13 @@ def json_object(text):
     return value
 
 
+def positive(text):
+    """Parse a whole number above 0 given as a command-line argument (an `argparse` type)."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
 def run(main):
     """Call `main()`; turn what users can put right into one message and exit status 1.
 
