@@ -58,7 +58,6 @@ def compare(arguments):
     table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
     if arguments.out:
         write_table(table, arguments.out)
-    print(
-        f"{counted(len(scores.groups), 'originals')} of {printable(arguments.originals)} in all {len(folders)} sets\n"
-    )
+    originals = f"{counted(len(scores.groups), 'originals')} of {printable(arguments.originals)}"
+    print(f"{originals}, each in {len(folders)} sets\n")
     print("\n".join([comparison_text(table, scales), "", DIRECTIONS, *about]))

@@ -20,7 +20,5 @@ def embedded_weights():
     """
     folder = Path(__file__).parents[3] / "results/reference/demo/semsim"
     if not folder.is_dir():
-        raise SemsimError(
-            "no weights of SemSim come with this copy of semsim. Give a folder of them: --weights FOLDER."
-        )
+        raise SemsimError("no weights of SemSim come with this copy of semsim. Give some: --weights FOLDER.")
     return folder

@@ -111,13 +111,10 @@ def comparison_text(table, scales):
             "set": rows["set"],
             "rank": rows["rank"].astype(str),
             "mean": rows["mean"].map(number),
-            "95 % interval": [
-                f"{number(low)} to {number(high)}"
-                for low, high in zip(rows["mean_low"], rows["mean_high"], strict=True)
-            ],
+            "95 % interval": [f"{number(row.mean_low)} to {number(row.mean_high)}" for row in rows.itertuples()],
         }
         lines = [
-            f"{row.set} − {row.next}: {number(row.difference)}"
+            f"{row.set} against {row.next}: {number(row.difference)}"
             f" ({interval(row.difference_low, row.difference_high, number)}), {p_value(row.p_holm)}"
             for row in rows.iloc[:-1].itertuples()
         ]

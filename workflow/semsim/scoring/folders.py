@@ -8,7 +8,7 @@ import numpy as np
 from semsim.data.decoding import decode_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
-from semsim.wording import first_few
+from semsim.wording import first_few, listed
 
 FULL_SIZE = 2**15
 """Asked of the decoder in pixels a side, so that it makes no JPEG file smaller."""
@@ -85,27 +85,26 @@ def match_folders(originals, sets):
         If a folder is missing or has no images, or no original has a reconstruction in each set.
     """
     folders = [Path(originals), *map(Path, sets)]
-    listed = [_by_name(folder) for folder in folders]
-    alike = {name for files in listed for name, paths in files.items() if len(paths) > 1}
+    found = [_by_name(folder) for folder in folders]
+    alike = {name for files in found for name, paths in files.items() if len(paths) > 1}
     unusable = [
         Unusable(printable(path), f"the same name as {printable(next(other for other in paths if other != path).name)}")
-        for files in listed
+        for files in found
         for paths in files.values()
         for path in (paths if len(paths) > 1 else ())
     ]
-    first, *others = [{name: paths[0] for name, paths in files.items() if name not in alike} for files in listed]
+    first, *others = [{name: paths[0] for name, paths in files.items() if name not in alike} for files in found]
     incomplete = []
     for name, path in first.items():
-        if lacking := [
-            printable(folder) for folder, files in zip(folders[1:], others, strict=True) if name not in files
-        ]:
-            incomplete.append(Unusable(printable(path), f"not in {', '.join(lacking)}"))
+        lacking = [folder for folder, files in zip(folders[1:], others, strict=True) if name not in files]
+        if lacking:
+            incomplete.append(Unusable(printable(path), f"not in {listed(list(map(printable, lacking)))}"))
     for files in others:
         strays = [path for name, path in files.items() if name not in first]
         unusable += [Unusable(printable(path), f"not in {printable(originals)}") for path in strays]
     complete = [name for name in first if all(name in files for files in others)]
     if not complete and not alike:
-        example, other = next(iter(listed[0])), next(iter(listed[1]))
+        example, other = next(iter(found[0])), next(iter(found[1]))
         raise SemsimError(
             f"no image has the same name in {' and '.join(map(printable, folders))}: there are '{example}' in the first"
             f" and '{other}' in the second. Give a reconstruction the name of its original; suffixes may differ."

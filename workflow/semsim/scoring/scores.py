@@ -283,6 +283,6 @@ def _measure(images, measures, device):
         }
     except (MemoryError, torch.OutOfMemoryError):
         raise SemsimError(
-            f"{counted(groups * sets, 'pairs')} of {images.shape[-1]}x{images.shape[-2]} pixels at once need more memory"
-            " than there is. Give a smaller --batch-size, or smaller images."
+            f"{counted(groups * sets, 'pairs')} of {images.shape[-1]}x{images.shape[-2]} pixels at once need more"
+            " memory than there is. Give a smaller --batch-size, or smaller images."
         ) from None
