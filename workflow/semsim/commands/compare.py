@@ -9,7 +9,7 @@ originals, the same resamples for all sets. Below the ranks is how each set diff
 of no difference, corrected for the metric's differences by Holm's method.
 """
 
-from semsim.commandline import positive
+from semsim.commandline import positive, share_cores
 from semsim.commands.score import add_measuring, add_output, prepare, say, warn_of
 
 EXAMPLES = """examples:
@@ -35,6 +35,7 @@ def add_arguments(parser):
 
 def compare(arguments):
     """Compare sets, print their ranks, and write the table if it was asked for."""
+    share_cores()
     from semsim.errors import SemsimError
     from semsim.files import check_output, write_table
     from semsim.scoring.comparison import compare_sets, comparison_text

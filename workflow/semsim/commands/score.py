@@ -13,7 +13,7 @@ Mean, quartiles and median of each metric are printed. Values of single pairs go
 
 import argparse
 
-from semsim.commandline import positive
+from semsim.commandline import positive, share_cores
 
 EXAMPLES = """examples:
   semsim score originals reconstructions
@@ -65,6 +65,7 @@ def _names(text):
 
 def score(arguments):
     """Score pairs, print the summary, and write what was asked for."""
+    share_cores()
     from semsim.errors import SemsimError
     from semsim.files import check_output, write_table, written_whole
     from semsim.scoring.folders import match_pair, printable
