@@ -47,7 +47,9 @@ def add_output(parser, content):
 
 def add_measuring(parser):
     """Add the options of what is measured, and how."""
-    parser.add_argument("--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all)")
+    parser.add_argument(
+        "--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all at hand)"
+    )
     parser.add_argument(
         "--weights", metavar="FOLDER", help=f"SemSim's weights: a folder, or those that come with semsim ({EMBEDDED})"
     )

@@ -213,10 +213,10 @@ def read_group(group):
             # Messages are the file, what is wrong with it and a sentence of advice.
             reason = str(error).removeprefix(f"{path}: ").rpartition(". ")[0]
             unusable.append(Unusable(printable(path), printable(reason)))
-    sizes = {path: f"{image.width}x{image.height} pixels" for path, image in images.items()}
+    sizes = {path: f"{image.width}x{image.height}" for path, image in images.items()}
     expected = sizes.get(group.original)
     unusable += [
-        Unusable(printable(path), f"{size}, its original {expected}")
+        Unusable(printable(path), f"{size} pixels, but its original {expected}")
         for path, size in sizes.items()
         if expected is not None and size != expected
     ]

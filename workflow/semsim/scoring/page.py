@@ -123,6 +123,8 @@ def ends_of(scores, scale):
     order = np.argsort(-values if scale.higher_is_better else values, kind="stable")
     order = order[: np.isfinite(values).sum()]  # NaN is sorted to the end
     half = MOST_SHOWN // 2
+    if not len(order):
+        return []
     if len(order) <= MOST_SHOWN:
         parts = {f"All pairs by {scale.axis_label}, nearest first": order}
     else:

@@ -1,5 +1,7 @@
 """Scores in short: numbers of each metric, and the same as text."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -14,14 +16,13 @@ def number(value):
 
     Examples
     --------
-    >>> number(24.0512), number(-0.00001234), number(100), number(np.nan)
-    ('24.05', '−0.00001234', '100.0', '-')
+    >>> number(24.0512), number(-0.00001234), number(0.5), number(123456), number(np.nan)
+    ('24.05', '−0.00001234', '0.5000', '123,456', '-')
     """
     if not np.isfinite(value):
         return NONE
-    if abs(value) >= 10_000:
-        return f"{value:,.0f}".replace("-", "−")
-    return np.format_float_positional(value, 4, unique=False, fractional=False, trim="k").replace("-", "−")
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, 3 - exponent)}f}".replace("-", "−")
 
 
 def summarise(scores):
