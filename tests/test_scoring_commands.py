@@ -27,20 +27,14 @@ from semsim.scoring.scores import known_metrics
 
 COMMAND = [sys.executable, "-m", "semsim.commands"]
 LIBRARY = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")}
-OTHER_WORDS = [
-    "pairs",
-    "datasets",
-    "recognised",
-    "targets",
-    "attacks",
-    "reference",
-    "settings",
-    "recipe",
-    "why_not",
-    "results",
-]
+OTHER_WORDS = ("pairs", "datasets", "recognised", "targets", "attacks", "reference", "settings", "recipe")
 CARD_OF_TESTS = CARD.format(
-    study="tests", annotators="simulated annotators", warning=WARNING, **dict.fromkeys(OTHER_WORDS, "none")
+    study="tests",
+    annotators="simulated annotators",
+    warning=WARNING,
+    why_not="",
+    results="",
+    **dict.fromkeys(OTHER_WORDS, "none"),
 )
 
 
@@ -96,9 +90,8 @@ def in_a_process(folder, *words):
 
 
 def test_score_prints_a_summary_and_writes_every_pair(images, weights, tmp_path):
-    done = in_a_process(
-        images, "score", "originals", "noisy", "--weights", weights, "--out", tmp_path / "new" / "s.csv"
-    )
+    out = tmp_path / "new" / "s.csv"
+    done = in_a_process(images, "score", "originals", "noisy", "--weights", weights, "--out", out)
     assert done.returncode == 0, done.stderr
     table = read_table(out)
     assert len(table) == 12 and table["name"].is_unique and table["semsim"].between(0, 2).all()
