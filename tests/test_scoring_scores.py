@@ -35,7 +35,7 @@ def pairs_of(folder):
 
 
 def test_values_are_those_of_one_pair_at_a_time(tmp_path, measures, semsim):
-    make_sets(tmp_path, 9, SIZES, noisy=30)
+    make_sets(tmp_path, 6, SIZES, noisy=30)
     table = score_groups(pairs_of(tmp_path), measures).table.set_index("name")
     assert list(table) == ["mse", "psnr", "ssim", *set(table) - {"mse", "psnr", "ssim", "semsim"}, "semsim"]
     networks = gather_networks(32)
@@ -54,9 +54,9 @@ def test_values_are_those_of_one_pair_at_a_time(tmp_path, measures, semsim):
             assert row["semsim"] == pytest.approx(semsim(*tensors).item(), rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 100])
+@pytest.mark.parametrize("batch_size", [1, 2])
 def test_batches_change_nothing(tmp_path, measures, batch_size):
-    make_sets(tmp_path, 11, SIZES, noisy=30)
+    make_sets(tmp_path, 7, SIZES, noisy=30)
     whole, other = (score_groups(pairs_of(tmp_path), measures, batch_size=size) for size in (None, batch_size))
     assert [group.name for group in whole.groups] == [group.name for group in other.groups]
     for name, values in whole.values.items():
