@@ -2,7 +2,8 @@
 
 The subpackages follow the order in which the study's data flows; each imports only from earlier ones:
 `data` -> `targets` -> `attacks` -> `metrics`, `labels` -> `statistics` -> `learned` -> `figures`, `report`.
-Beside them, `labelling` asks people for labels, and `commands` is the command line `semsim`.
+Beside them, `labelling` asks people for labels, `scoring` scores anyone's reconstructions, and `commands` is the
+command line `semsim`.
 """
 
 __version__ = "0.1.0"

@@ -44,6 +44,33 @@ def _umask():
     return umask
 
 
+def check_output(path, suffixes):
+    """Refuse a path that no file can be written to, before any work is done for it.
+
+    Parameters
+    ----------
+    path : path-like or None
+        None is no file, and fine.
+    suffixes : sequence of str
+        What its name may end in.
+
+    Raises
+    ------
+    SemsimError
+        If it ends in something else, is a folder, or lies below a file.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    if path.suffix not in suffixes:
+        raise SemsimError(f"{path}: must end in {' or '.join(suffixes)}. Give another name.")
+    if path.is_dir():
+        raise SemsimError(f"{path}: is a folder. Give the name of a file.")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise SemsimError(f"{path}: lies below {above}, which is a file. Give another folder.")
+
+
 def write_table(table, path):
     """Write a data frame without its index as CSV or Parquet, by the suffix of `path`."""
     path = Path(path)

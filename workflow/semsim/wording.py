@@ -104,3 +104,28 @@ def kind_of(table):
     """Return what the annotators of a table are called, who are of one kind."""
     (kind,) = table["kind"].unique()
     return KINDS[kind]
+
+
+def text_table(columns):
+    """Write texts in columns for a terminal, the first one to the left and the others to the right.
+
+    Parameters
+    ----------
+    columns : dict of str to sequence of str
+        The columns' texts by their names, which become the first line.
+
+    Examples
+    --------
+    >>> print(text_table({"set": ["a", "long"], "mean": ["0.5", "10.25"]}))
+    set    mean
+    a       0.5
+    long  10.25
+    """
+    widths = {name: max(len(name), *map(len, values)) for name, values in columns.items()}
+    rows = [dict(zip(columns, columns, strict=True))]
+    rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    first = next(iter(columns))
+    return "\n".join(
+        "  ".join(f"{row[name]:{'<' if name == first else '>'}{width}}" for name, width in widths.items()).rstrip()
+        for row in rows
+    )

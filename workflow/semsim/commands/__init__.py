@@ -9,7 +9,7 @@ from importlib import import_module
 
 from semsim.commandline import run
 
-COMMANDS = ("label",)
+COMMANDS = ("score", "compare", "label")
 """The modules, in the order in which the help lists them."""
 
 

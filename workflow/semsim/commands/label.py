@@ -17,6 +17,8 @@ annotations/README.md has more: texts, panels such as Prolific, and what is stor
 
 import argparse
 
+from semsim.commandline import positive
+
 EXAMPLES = {
     "new": """examples:
   semsim label new pilot --study demo --per-attack 10 --per-annotator 100
@@ -70,7 +72,7 @@ def add_arguments(parser):
     _add_serve(add("serve", serve, "serve a campaign as a page on this machine"))
     command = add("invite", invite, "make links for annotators elsewhere")
     command.add_argument("names", nargs="*", metavar="NAME", help="pseudonyms of annotators")
-    command.add_argument("--count", type=_positive, default=0, metavar="N", help="so many annotators with random names")
+    command.add_argument("--count", type=positive, default=0, metavar="N", help="so many annotators with random names")
     _add_url(command)
     command = add("status", show_status, "show who has done how much, and how carefully")
     command.add_argument("--participant", metavar="ID", help="only say which annotator a panel's participant is")
@@ -83,7 +85,7 @@ def _add_new(command):
     source.add_argument("--images", metavar="FOLDER", help="take any images: <class>/<image>, or <image> alone")
     command.add_argument(
         "--per-attack",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="reconstructions of each attack on each target model of each data set, originals equally often (all);"
         " with --images, how many images",
@@ -92,8 +94,8 @@ def _add_new(command):
         command.add_argument(f"--{plural}", nargs="+", metavar="NAME", help=f"only these {plural} of the study")
     command.add_argument("--classes", metavar="FILE", help="with --images: names of classes, one a line (the folders)")
     command.add_argument("--checks", metavar="FOLDER", help="with --images: clear images for checks, <class>/<image>")
-    command.add_argument("--labels-per-image", type=_positive, default=5, metavar="K", help="annotators an image (5)")
-    command.add_argument("--per-annotator", type=_positive, metavar="N", help="images an annotator (all)")
+    command.add_argument("--labels-per-image", type=positive, default=5, metavar="K", help="annotators an image (5)")
+    command.add_argument("--per-annotator", type=positive, metavar="N", help="images an annotator (all)")
     command.add_argument("--seed", type=int, default=1, help="of every random choice (1)")
 
 
@@ -108,12 +110,6 @@ def _add_serve(command):
 
 def _add_url(command):
     command.add_argument("--url", help="address under which annotators reach the server (http://127.0.0.1:8765)")
-
-
-def _positive(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def _port(text):

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections import Counter
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,32 @@ def read_folder(request):
             sources=[image.key for image in candidates],
         )
     return classes, splits
+
+
+def find_images(folder):
+    """Return the image files in a folder and all folders below it, sorted; hidden ones are left alone.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    SemsimError
+        If there is no such folder, or no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SemsimError(f"{folder}: no such folder of images.")
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if not found:
+        raise SemsimError(f"{folder}: no images (files that end in {', '.join(sorted(SUFFIXES))}).")
+    return found
 
 
 def list_images(names, where):

@@ -14,7 +14,8 @@ import yaml
 from PIL import Image
 
 from semsim.data.dataset import load_classes, load_split
-from semsim.data.decoding import SUFFIXES, decode_rgb
+from semsim.data.decoding import decode_rgb
+from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.files import read_arrays, read_table, write_table
 from semsim.labelling.campaign import CHECK_COLUMNS, SCHEMA, read_campaign_folder
@@ -197,12 +198,7 @@ def from_folder(folder, seed, most=None, classes=None, checks=None):
 
 def _find_images(folder):
     """Return the image files at the two places where they may be, and refuse any that lies deeper."""
-    if not folder.is_dir():
-        raise SemsimError(f"{folder}: no such folder of images.")
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    if not found:
-        raise SemsimError(f"{folder}: no images (files that end in {', '.join(sorted(SUFFIXES))}).")
+    found = find_images(folder)
     if deep := [path for path in found if len(path.relative_to(folder).parts) > 2]:
         raise SemsimError(f"{deep[0]}: lies too deep. Put images into {folder}/<class>/ or {folder}/ itself.")
     return found

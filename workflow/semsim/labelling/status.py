@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from semsim.wording import counted, decimal, percent
+from semsim.wording import counted, decimal, percent, text_table
 
 NONE = "-"
 
@@ -24,7 +24,7 @@ def status_text(campaign, datasets, annotators):
     parts = [
         f"{campaign.folder}: {counted(int(datasets['labels'].sum()), 'labels')} of"
         f" {each * len(campaign.images):,} ({each} for each of {counted(len(campaign.images), 'images')})",
-        _table(
+        text_table(
             {
                 "data set": datasets["dataset"],
                 "complete": _of(datasets["complete"], datasets["images"]),
@@ -36,7 +36,7 @@ def status_text(campaign, datasets, annotators):
     ]
     if len(annotators):
         parts.append(
-            _table(
+            text_table(
                 {
                     "annotator": annotators["annotator"],
                     "answered": _of(annotators["answered"], annotators["of"]),
@@ -62,15 +62,3 @@ def _of(count, total):
 
 def _written(values, write):
     return pd.Series([NONE if pd.isna(value) else write(value) for value in values], dtype=str)
-
-
-def _table(columns):
-    """Write texts in columns, the first one to the left and the others to the right."""
-    widths = {name: max(len(name), *map(len, values)) for name, values in columns.items()}
-    rows = [dict(zip(columns, columns, strict=True))]
-    rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    first = next(iter(columns))
-    return "\n".join(
-        "  ".join(f"{row[name]:{'<' if name == first else '>'}{width}}" for name, width in widths.items()).rstrip()
-        for row in rows
-    )

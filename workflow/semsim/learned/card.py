@@ -1,5 +1,8 @@
 """The model card of a trained SemSim: what it learnt from, and how faithful it was on what it did not learn from."""
 
+import re
+from pathlib import Path
+
 from semsim.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.wording import FOLDS, KINDS, counted, decimal, interval, listed
@@ -110,3 +113,28 @@ def _results(generalisation, scales):
         ]
         lines.append(f"| {FOLDS[folds]} | {texts[0]} | {scales[best.name].label}: {texts[1]} |")
     return "\n".join(lines)
+
+
+def training_of(folder):
+    """Say in a sentence what weights were trained on, by the card that lies with them.
+
+    Parameters
+    ----------
+    folder : path-like
+        As `semsim.SemSim.save_pretrained` writes it.
+
+    Returns
+    -------
+    str
+        Which study and which annotators, and whatever their card warns of; or that there is no such card.
+    """
+    try:
+        text = (Path(folder) / "CARD.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    text = " ".join(text.split())
+    study = re.search(r"# SemSim, (trained by the study `[^`]+`)", text)
+    annotators = re.search(r"The annotators are \*\*(.+?)\*\*([^.]*)\.", text)
+    if not study or not annotators:
+        return "Nothing says what SemSim was trained on: there is no card of it with its weights."
+    return f"SemSim was {study[1].replace('`', '')} on labels of {annotators[1]}{annotators[2]}."

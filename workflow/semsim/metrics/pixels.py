@@ -3,6 +3,9 @@
 from semsim.errors import SemsimError
 from semsim.metrics.registry import metric
 
+SSIM_WINDOW = 7
+"""Pixels of SSIM's windows on each side, and so the smallest images that have an SSIM."""
+
 
 @metric(label="MSE", bounds=(0, 1), higher_is_better=False)
 def mse(reference, reconstruction):
@@ -82,7 +85,7 @@ def ssim(reference, reconstruction):
     Wang, Bovik, Sheikh, Simoncelli: "Image quality assessment: from error visibility to structural similarity",
     IEEE Transactions on Image Processing 13 (2004).
     """
-    side = 7
+    side = SSIM_WINDOW
     height, width = reference.shape[-2:]
     if min(height, width) < side:
         raise SemsimError(

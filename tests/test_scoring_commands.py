@@ -1,0 +1,295 @@
+"""``semsim score`` and ``semsim compare`` from the command line: what they print and write, and how they stop."""
+
+import base64
+import io
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from image_sets import make_sets
+from PIL import Image
+
+from semsim import SemSim
+from semsim.commands import main
+from semsim.errors import SemsimError
+from semsim.files import read_table
+from semsim.learned.card import CARD, WARNING, training_of
+from semsim.learned.embedded import embedded_weights
+from semsim.scoring.page import MOST_SHOWN, THUMBNAIL
+from semsim.scoring.scores import known_metrics
+
+COMMAND = [sys.executable, "-m", "semsim.commands"]
+LIBRARY = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")}
+OTHER_WORDS = ("pairs", "datasets", "recognised", "targets", "attacks", "reference", "settings", "recipe")
+CARD_OF_TESTS = CARD.format(
+    study="tests",
+    annotators="simulated annotators",
+    warning=WARNING,
+    why_not="",
+    results="",
+    **dict.fromkeys(OTHER_WORDS, "none"),
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Twelve originals and two sets; never changed."""
+    folder = tmp_path_factory.mktemp("images")
+    make_sets(folder, 12, noisy=20, worse=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights") / "semsim"
+    torch.manual_seed(0)
+    SemSim("vgg3", width=4).save_pretrained(folder, card=CARD_OF_TESTS)
+    return str(folder)
+
+
+@pytest.fixture
+def semsim(monkeypatch, images, capsys):
+    """Run a command where the images are; return its exit status, output and errors."""
+    monkeypatch.chdir(images)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["semsim", *map(str, words)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+                status = 1
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def no_embedded_weights(monkeypatch):
+    def missing():
+        raise SemsimError("no weights")
+
+    monkeypatch.setattr("semsim.learned.embedded.embedded_weights", missing)
+
+
+def in_a_process(folder, *words):
+    """Run the command line by itself, as users do."""
+    return subprocess.run(
+        [*COMMAND, *map(str, words)], cwd=folder, env=LIBRARY, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_score_prints_a_summary_and_writes_every_pair(images, weights, tmp_path):
+    out = tmp_path / "new" / "s.csv"
+    done = in_a_process(images, "score", "originals", "noisy", "--weights", weights, "--out", out)
+    assert done.returncode == 0, done.stderr
+    table = read_table(out)
+    assert len(table) == 12 and table["name"].is_unique and table["semsim"].between(0, 2).all()
+    lines = done.stdout.splitlines()
+    assert lines[0] == "12 pairs: originals and noisy"
+    assert lines[2].split() == ["metric", "mean", "lower", "quartile", "median", "upper", "quartile"]
+    values = next(line for line in lines if line.startswith("PSNR (dB)\u00a0↑")).split()[-4:]
+    psnr = table["psnr"]
+    expected = [psnr.mean(), *psnr.quantile([0.25, 0.5, 0.75])]
+    np.testing.assert_allclose([float(value) for value in values], expected, rtol=1e-3)
+    assert "SemSim was trained by the study tests on labels of simulated annotators: classifiers that" in done.stdout
+    assert "scoring" in done.stderr and "scoring" not in done.stdout
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["s.csv"]
+
+
+def test_compare_ranks_and_writes(images, weights, tmp_path, semsim):
+    words = ["compare", "originals", "worse", "clear=noisy", "--weights", weights, "--out", tmp_path / "c.csv"]
+    done = in_a_process(images, *words, "--resamples", 200)
+    assert done.returncode == 0, done.stderr
+    table = read_table(tmp_path / "c.csv")
+    assert set(table["metric"]) >= {"mse", "psnr", "ssim", "semsim"} and len(table) == 2 * table["metric"].nunique()
+    first = table[table["rank"] == 1].set_index("metric")
+    assert (first.loc[["mse", "psnr", "ssim"], "set"] == "clear").all()
+    assert (first.loc[["mse", "psnr"], "p_holm"] < 0.05).all()
+    assert "12 originals of originals, each in 2 sets" in done.stdout and "clear against worse: " in done.stdout
+    assert semsim(*words[:-1], tmp_path / "again.parquet", "--resamples", 200)[1] == done.stdout
+    pd.testing.assert_frame_equal(read_table(tmp_path / "again.parquet"), table.fillna({"next": ""}))
+
+
+def test_wrong_files_end_it_with_one_message(images, tmp_path):
+    make_sets(tmp_path, 4, noisy=20)
+    (tmp_path / "noisy" / "0.png").write_bytes(b"no image")
+    (tmp_path / "noisy" / "2.png").unlink()
+    words = ["score", "originals", "noisy", "--metrics", "psnr", "--out", "s.csv", "--report", "s.html"]
+    done = in_a_process(tmp_path, *words)
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: 2 files cannot be scored: originals/2.png (not in noisy), noisy/0.png (not an image")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy", "originals"]
+    done = in_a_process(tmp_path, *words, "--skip")
+    assert done.returncode == 0 and "left out 2 files: originals/2.png (not in noisy), noisy/0.png" in done.stderr
+    assert read_table(tmp_path / "s.csv")["name"].tolist() == ["deep/1", "deep/3"]
+
+
+def test_output_that_nobody_reads_is_no_error(images):
+    command = [*COMMAND, "score", "originals", "noisy", "--metrics", "psnr"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        command, cwd=images, env=LIBRARY, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(write)
+    assert "Traceback" not in done.stderr and "Broken" not in done.stderr
+
+
+def test_compare_lists_what_not_every_set_has(semsim, tmp_path, monkeypatch):
+    make_sets(tmp_path, 6, noisy=20, worse=60)
+    (tmp_path / "worse" / "deep" / "1.png").unlink()
+    monkeypatch.chdir(tmp_path)
+    status, said, errors = semsim("compare", "originals", "noisy", "worse", "--metrics", "mse")
+    assert status == 0 and "5 originals of originals" in said
+    assert "1 original not in all sets: originals/deep/1.png (not in worse)." in errors
+    (tmp_path / "originals" / "0.png").unlink()
+    status, said, errors = semsim("compare", "originals", "noisy", "worse", "--metrics", "mse")
+    assert status == 1 and not said and "noisy/0.png (not in originals), worse/0.png (not in originals)" in errors
+    status, said, errors = semsim("compare", "originals", "noisy", "worse", "--metrics", "mse", "--skip")
+    assert status == 0 and "4 originals of originals" in said and "left out 2 files" in errors
+
+
+def test_two_images(semsim, weights):
+    status, said, _ = semsim("score", "originals/0.png", "originals/0.png", "--metrics", "psnr,ssim")
+    rows = [line.split() for line in said.splitlines()]
+    assert status == 0 and rows[2:5] == [["metric", "value"], ["PSNR", "(dB)", "↑", "100.0"], ["SSIM", "↑", "1.000"]]
+
+
+def test_parquet(semsim, tmp_path):
+    semsim("score", "originals", "noisy", "--metrics", "ssim,mse", "--out", tmp_path / "s.parquet")
+    semsim("score", "originals", "noisy", "--metrics", "ssim,mse", "--out", tmp_path / "s.csv")
+    tables = [read_table(tmp_path / f"s.{suffix}") for suffix in ("parquet", "csv")]
+    assert list(tables[0]) == ["name", "ssim", "mse"]
+    pd.testing.assert_frame_equal(*tables, check_dtype=False)
+
+
+def test_without_embedded_weights_the_other_metrics_go_on(semsim, tmp_path, no_embedded_weights):
+    out = tmp_path / "s.csv"
+    status, said, errors = semsim("score", "originals", "noisy", "--out", out)
+    assert status == 0 and "Going on without SemSim: no weights" in errors and "SemSim" not in said
+    assert {"mse", "psnr", "ssim"} < set(read_table(out)) and "semsim" not in read_table(out)
+    for asked in (["--metrics", "semsim"], ["--weights", "embedded"]):
+        status, said, errors = semsim("score", "originals", "noisy", *asked)
+        assert status == 1 and not said and errors.endswith("error: no weights\n")
+
+
+def test_embedded_weights_are_found_or_missed_in_words():
+    try:
+        assert (embedded_weights() / "config.json").is_file()
+    except SemsimError as error:
+        assert "--weights FOLDER" in str(error)
+
+
+def test_what_weights_were_trained_on(weights, tmp_path):
+    assert training_of(weights).startswith("SemSim was trained by the study tests on labels of simulated annotators")
+    for text in ("", "# Something else"):
+        (tmp_path / "CARD.md").write_text(text)
+        assert training_of(tmp_path).startswith("Nothing says what SemSim was trained on")
+    assert training_of(tmp_path / "nowhere").startswith("Nothing says")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("score originals nowhere", "nowhere: no such file or folder"),
+        ("score originals originals/0.png", "give two folders or two images"),
+        ("score originals noisy --metrics psn", "Did you mean 'psnr'?"),
+        ("score originals noisy --out s.txt", "s.txt: must end in .csv or .parquet"),
+        ("score originals noisy --out originals/0.png/s.csv", "lies below"),
+        ("score originals noisy --report page.pdf", "must end in .html"),
+        ("score originals noisy --sort psnr", "--sort: goes with --report only"),
+        ("score originals noisy --report s.html --sort ssmi", "Did you mean 'ssim'?"),
+        ("score originals noisy --report s.html --metrics mse --sort ssim", "ssim is not computed. Choose one of mse."),
+        ("score originals noisy --weights nowhere", "nowhere/config.json: cannot be read"),
+        ("score originals noisy --weights x --metrics psnr", "--weights: goes with the metric semsim only"),
+        ("score originals noisy --batch-size 0", "'0' is not a whole number above 0"),
+        ("score originals noisy --metrics ,", "give names of metrics"),
+        ("compare originals noisy", "one set cannot be compared"),
+        ("compare originals noisy originals/../noisy", "two sets are called 'noisy'"),
+        ("compare originals noisy nowhere", "nowhere: no such folder"),
+        ("compare originals noisy worse --seed -1", "--seed: must not be negative"),
+        ("compare originals noisy worse --resamples none", "'none' is not a whole number above 0"),
+        ("compare originals noisy worse --out c.html", "must end in .csv or .parquet"),
+        pytest.param(
+            "score originals noisy --device cuda",
+            "no CUDA GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_what_cannot_work_is_said_in_a_sentence(semsim, words, message):
+    status, said, errors = semsim(*words.split())
+    assert status in (1, 2) and message in errors and not said and "Traceback" not in errors
+
+
+class Page(HTMLParser):
+    """A page taken apart: addresses of everything that it asks for, and its pictures."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.addresses, self.pictures = [], {}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.addresses += [attributes[name] for name in ("src", "href", "srcset", "data") if name in attributes]
+        if tag == "img":
+            self.pictures[attributes["alt"]] = attributes["src"]
+
+
+def test_the_page_holds_everything_itself(semsim, weights, tmp_path):
+    path = tmp_path / "s.html"
+    status, _, errors = semsim("score", "originals", "noisy", "--weights", weights, "--report", path)
+    html = path.read_text(encoding="utf-8")
+    page = Page(html)
+    assert status == 0 and "http" not in re.sub(r"data:[^\"]+", "", html) and "url(" not in html
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert len(page.pictures) == 2 * 12 + 1 and "A histogram of each metric." in page.pictures
+    assert "All pairs by SemSim" in html and "trained by the study tests" in html
+    content = base64.b64decode(page.pictures["Reconstruction of deep/3"].partition(",")[2])
+    shown = np.asarray(Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(shown, np.asarray(Image.open("noisy/deep/3.png")))
+
+
+def test_the_page_shows_both_ends_in_order(semsim, tmp_path):
+    count = MOST_SHOWN + 5
+    make_sets(tmp_path, count, ((120, 200), (20, 20)), noisy=20)
+    options = ["--metrics", "psnr,mse", "--sort", "psnr", "--report", tmp_path / "s.html", "--out", tmp_path / "s.csv"]
+    assert semsim("score", tmp_path / "originals", tmp_path / "noisy", *options)[0] == 0
+    html = (tmp_path / "s.html").read_text(encoding="utf-8")
+    names = re.findall('alt="Reconstruction of ([^"]+)"', html)
+    by_psnr = read_table(tmp_path / "s.csv").sort_values("psnr", ascending=False, kind="stable")["name"].tolist()
+    half = MOST_SHOWN // 2
+    assert names == by_psnr[:half] + by_psnr[: -half - 1 : -1]
+    assert f"Nearest {half} of {count} by PSNR" in html and f"Farthest {half} by PSNR" in html
+    for source in Page(html).pictures.values():
+        if source.startswith("data:image/png"):
+            assert max(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).size) in (20, THUMBNAIL)
+
+
+def test_names_are_text_on_the_page(semsim, tmp_path):
+    make_sets(tmp_path, 2, noisy=20)
+    for folder in ("originals", "noisy"):
+        (tmp_path / folder / "0.png").rename(tmp_path / folder / "<b>&.png")
+    assert semsim("score", tmp_path / "originals", tmp_path / "noisy", "--report", tmp_path / "s.html")[0] == 0
+    assert "&lt;b&gt;&amp;" in (html := (tmp_path / "s.html").read_text(encoding="utf-8")) and "<b>&" not in html
+
+
+def test_the_help_names_every_metric_and_comes_without_pytorch(images):
+    done = in_a_process(images, "score", "--help")
+    assert done.returncode == 0 and all(name in done.stdout for name in known_metrics()) and "examples:" in done.stdout
+    code = "import sys, semsim.commands as c; c.build_parser(); print({'torch', 'pandas'} & {*sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], env=LIBRARY, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "set()"

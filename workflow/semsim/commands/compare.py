@@ -1,0 +1,64 @@
+"""Rank sets of reconstructions by what they leak.
+
+Each set is a folder of reconstructions of the same originals, by one model or defence each; its name is the folder's,
+or give NAME=FOLDER. Names pair reconstructions with originals as in `semsim score`. Only originals that every set has
+are compared; the others are listed.
+
+For each metric the sets are ranked by their means, the one that leaks most first, with 95 % intervals: a bootstrap over
+originals, the same resamples for all sets. Below the ranks is how each set differs from the next one, with the p value
+of no difference, corrected for the metric's differences by Holm's method.
+"""
+
+from semsim.commandline import positive, share_cores
+from semsim.commands.score import add_measuring, add_output, prepare, say, warn_of
+
+EXAMPLES = """examples:
+  semsim compare originals lenet resnet vit
+  semsim compare originals plain=runs/1/images noise=runs/2/images --out comparison.csv
+  semsim compare originals plain noise --metrics ssim,semsim --weights results/mine/semsim
+
+The table has a row a metric and set: rank, mean, its interval, and the difference from the next set.
+"""
+
+
+def add_arguments(parser):
+    """Add what ``semsim compare`` takes to its parser."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("originals", metavar="ORIGINALS", help="a folder of images")
+    parser.add_argument("sets", metavar="SET", nargs="+", help="a folder of their reconstructions, or NAME=FOLDER")
+    add_output(parser, "ranks, means and differences")
+    add_measuring(parser)
+    parser.add_argument("--resamples", type=positive, default=2000, metavar="N", help="of the bootstrap (2000)")
+    parser.add_argument("--seed", type=int, default=1, help="of the resamples (1)")
+    parser.set_defaults(carry_out=compare)
+
+
+def compare(arguments):
+    """Compare sets, print their ranks, and write the table if it was asked for."""
+    share_cores()
+    from semsim.errors import SemsimError
+    from semsim.files import check_output, write_table
+    from semsim.scoring.comparison import compare_sets, comparison_text
+    from semsim.scoring.folders import listing, match_folders, name_sets, printable
+    from semsim.scoring.scores import check_names, score_groups
+    from semsim.scoring.summary import DIRECTIONS
+    from semsim.wording import counted
+
+    check_output(arguments.out, (".csv", ".parquet"))
+    check_names(arguments.metrics or [])
+    if arguments.seed < 0:
+        raise SemsimError("--seed: must not be negative.")
+    folders = name_sets(arguments.sets)
+    matches = match_folders(arguments.originals, folders.values())
+    measures, about, device = prepare(arguments)
+    scores = score_groups(matches.groups, measures, matches.unusable, arguments.skip, device, arguments.batch_size)
+    if matches.incomplete:
+        say(f"{counted(len(matches.incomplete), 'originals')} not in all sets: {listing(matches.incomplete)}.")
+    warn_of(scores, measures)
+    scales = {measure.name: measure.scale for measure in measures}
+    table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
+    if arguments.out:
+        write_table(table, arguments.out)
+    originals = f"{counted(len(scores.groups), 'originals')} of {printable(arguments.originals)}"
+    print(f"{originals}, each in {len(folders)} sets\n")
+    print("\n".join([comparison_text(table, scales), "", DIRECTIONS, *about]))

@@ -1,0 +1,163 @@
+"""Score reconstructions by every metric of pairs, SemSim among them.
+
+Originals and reconstructions are two folders, or two images. A reconstruction belongs to the original of the same name
+in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. The two
+images of a pair must have one size; pairs may differ in size.
+
+The metrics are mse, psnr, ssim, semsim and one of lpips and lpips_random_trunk. Weights of networks are never
+downloaded: lpips needs those of its trunk in the folder of torch hub, and where they are missing lpips_random_trunk
+stands in, the same computation with random weights. SemSim says what its weights were trained on.
+
+Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
+"""
+
+import argparse
+
+from semsim.commandline import positive, share_cores
+
+EXAMPLES = """examples:
+  semsim score originals reconstructions
+  semsim score originals reconstructions --out scores.csv --report scores.html
+  semsim score originals reconstructions --metrics psnr,ssim --out scores.parquet
+  semsim score cat.png reconstructed_cat.png
+  semsim score originals reconstructions --weights results/mine/semsim --device cuda
+
+The table has a row a pair: name (the path without its suffix) and a column a metric. The page shows the nearest and
+the farthest pairs by SemSim, or by the metric of --sort. Several models are compared by: semsim compare
+"""
+EMBEDDED = "embedded"
+
+
+def add_arguments(parser):
+    """Add what ``semsim score`` takes to its parser."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("originals", metavar="ORIGINALS", help="a folder of images, or one image")
+    parser.add_argument("reconstructions", metavar="RECONSTRUCTIONS", help="their reconstructions, likewise")
+    add_output(parser, "the scores of each pair")
+    parser.add_argument("--report", metavar="FILE", help="write a page with histograms and pictures: .html")
+    parser.add_argument("--sort", metavar="NAME", help="metric that sorts the page's pictures (semsim if it is there)")
+    add_measuring(parser)
+    parser.set_defaults(carry_out=score)
+
+
+def add_output(parser, content):
+    """Add the option of the table to write."""
+    parser.add_argument("--out", metavar="FILE", help=f"write {content} as a table: .csv or .parquet")
+
+
+def add_measuring(parser):
+    """Add the options of what is measured, and how."""
+    parser.add_argument(
+        "--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all at hand)"
+    )
+    parser.add_argument(
+        "--weights", metavar="FOLDER", help=f"SemSim's weights: a folder, or those that come with semsim ({EMBEDDED})"
+    )
+    parser.add_argument("--skip", action="store_true", help="leave out files that cannot be scored, and list them")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="pairs at once (256 of 32x32, fewer larger)")
+
+
+def _names(text):
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("give names of metrics, such as psnr,ssim")
+    return names
+
+
+def score(arguments):
+    """Score pairs, print the summary, and write what was asked for."""
+    share_cores()
+    from semsim.errors import SemsimError
+    from semsim.files import check_output, write_table, written_whole
+    from semsim.scoring.folders import match_pair, printable
+    from semsim.scoring.scores import check_names, score_groups
+    from semsim.scoring.summary import summarise, summary_text
+    from semsim.wording import counted
+
+    check_output(arguments.out, (".csv", ".parquet"))
+    check_output(arguments.report, (".html",))
+    check_names(arguments.metrics or [])
+    if arguments.sort:
+        if not arguments.report:
+            raise SemsimError("--sort: goes with --report only.")
+        check_names([arguments.sort], "--sort")
+    matches = match_pair(arguments.originals, arguments.reconstructions)
+    measures, about, device = prepare(arguments)
+    names = [measure.name for measure in measures]
+    if arguments.sort and arguments.sort not in names:
+        raise SemsimError(f"--sort: {arguments.sort} is not computed. Choose one of {', '.join(names)}.")
+    unusable = [*matches.incomplete, *matches.unusable]
+    scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, arguments.batch_size)
+    warn_of(scores, measures)
+    html = None
+    if arguments.report:
+        from semsim.scoring.page import render_page
+
+        sort = arguments.sort or ("semsim" if "semsim" in names else names[0])
+        html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, about)
+    if arguments.out:
+        write_table(scores.table, arguments.out)
+    if arguments.report:
+        with written_whole(arguments.report) as part:
+            part.write_text(html, encoding="utf-8")
+    originals, reconstructions = printable(arguments.originals), printable(arguments.reconstructions)
+    print(f"{counted(len(scores.groups), 'pairs')}: {originals} and {reconstructions}\n")
+    print(summary_text(summarise(scores), measures, about))
+
+
+def prepare(arguments):
+    """Make the metrics ready that were asked for, or all that are at hand.
+
+    Returns
+    -------
+    measures : list of semsim.scoring.scores.Measure
+    about : list of str
+        What to say of their values.
+    device : torch.device
+    """
+    from semsim.errors import SemsimError
+    from semsim.learned.card import training_of
+    from semsim.learned.embedded import embedded_weights
+    from semsim.learned.metric import SemSim
+    from semsim.scoring.scores import make_measures
+    from semsim.targets.device import choose_device
+
+    names = arguments.metrics
+    if arguments.weights and names and "semsim" not in names:
+        raise SemsimError("--weights: goes with the metric semsim only, which --metrics leaves out.")
+    device = choose_device(arguments.device)
+    metric, about = None, []
+    if names is None or "semsim" in names:
+        try:
+            embedded = arguments.weights in (None, EMBEDDED)
+            folder = embedded_weights() if embedded else arguments.weights
+        except SemsimError as error:
+            if names or arguments.weights:
+                raise
+            say(f"Going on without SemSim: {error}")
+        else:
+            metric = SemSim.from_pretrained(folder, device)
+            about.append(training_of(folder))
+    measures = make_measures(names, metric, device)
+    about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != "semsim"]
+    return measures, about, device
+
+
+def warn_of(scores, measures):
+    """Say on standard error what was left out, and which metrics lack values."""
+    from semsim.scoring.folders import listing
+    from semsim.scoring.summary import remarks
+    from semsim.wording import counted
+
+    if scores.left_out:
+        say(f"left out {counted(len(scores.left_out), 'files')}: {listing(scores.left_out)}.")
+    for remark in remarks(scores, measures):
+        say(remark)
+
+
+def say(sentence):
+    """Write a sentence to standard error."""
+    import sys
+
+    print(sentence, file=sys.stderr)

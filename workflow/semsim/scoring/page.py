@@ -1,0 +1,161 @@
+"""The scores of one set as an HTML page that needs nothing but itself: distributions, and the pairs at both ends."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from semsim import __version__
+from semsim.errors import SemsimError
+from semsim.figures.style import COLOURS, INK, data_url, panels, styled
+from semsim.report.blocks import Table, chart
+from semsim.scoring.folders import printable, read_group
+from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
+from semsim.wording import counted
+
+MOST_SHOWN = 60
+"""Pairs on a page, half of them at each end."""
+THUMBNAIL = 96  # pixels a side, at most
+MOST_BINS = 40
+
+
+def render_page(scores, measures, sort, originals, reconstructions, about):
+    """Return the page.
+
+    Parameters
+    ----------
+    scores : semsim.scoring.scores.Scores
+        Of one set.
+    measures : list of semsim.scoring.scores.Measure
+    sort : str
+        The metric whose nearest and farthest pairs are shown.
+    originals, reconstructions : path-like
+        What was compared, for the heading.
+    about : list of str
+        Sentences to stand below the numbers.
+
+    Returns
+    -------
+    str
+        An HTML document; pictures are inside it, so no request leaves it.
+
+    Raises
+    ------
+    SemsimError
+        If an image that was scored can no longer be read.
+    """
+    templates = Environment(
+        loader=ChoiceLoader([PackageLoader("semsim.scoring", ""), PackageLoader("semsim.report", "")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    scales = {measure.name: measure.scale for measure in measures}
+    columns = summary_columns(summarise(scores), measures)
+    pairs = counted(len(scores.groups), "pairs")
+    blocks = [Table(pd.DataFrame(columns), f"{pairs}. {DIRECTIONS}", tuple(columns)[1:])]
+    if len(scores.groups) > 1:
+        blocks.append(
+            chart(
+                distribution_chart(scores, measures),
+                "A histogram of each metric.",
+                "How many pairs have which value. The dashed line is the median.",
+            )
+        )
+    return templates.get_template("scores.html.j2").render(
+        originals=printable(originals),
+        reconstructions=printable(reconstructions),
+        about=about,
+        blocks=blocks,
+        ends=ends_of(scores, scales[sort]),
+        version=__version__,
+    )
+
+
+@styled
+def distribution_chart(scores, measures):
+    """Draw a histogram of each metric, with its median.
+
+    Parameters
+    ----------
+    scores : semsim.scoring.scores.Scores
+    measures : list of semsim.scoring.scores.Measure
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = panels(len(measures), height=2.0)
+    for panel, measure in zip(axes, measures, strict=True):
+        values = scores.values[measure.name]
+        values = values[np.isfinite(values)]
+        if len(values):
+            panel.hist(values, bins=min(MOST_BINS, 2 + len(values) // 4), color=COLOURS[0])
+            panel.axvline(np.median(values), color=INK, linewidth=1, linestyle="--")
+        panel.set(xlabel=measure.scale.axis_label, ylabel="Pairs")
+        panel.yaxis.get_major_locator().set_params(integer=True)
+        panel.grid(False, axis="x")
+    return figure
+
+
+def ends_of(scores, scale):
+    """Return the pairs to show: the nearest and the farthest by a metric, or all where they are few.
+
+    Parameters
+    ----------
+    scores : semsim.scoring.scores.Scores
+    scale : semsim.scales.Scale
+        Of the metric.
+
+    Returns
+    -------
+    list of dict
+        title, and pairs: dicts of name, value, and the addresses of both pictures.
+
+    Raises
+    ------
+    SemsimError
+        If an image can no longer be read.
+    """
+    values = scores.values[scale.metric][:, 0]
+    order = np.argsort(-values if scale.higher_is_better else values, kind="stable")
+    order = order[: np.isfinite(values).sum()]  # NaN is sorted to the end
+    half = MOST_SHOWN // 2
+    if not len(order):
+        return []
+    if len(order) <= MOST_SHOWN:
+        parts = {f"All pairs by {scale.axis_label}, nearest first": order}
+    else:
+        parts = {
+            f"Nearest {half} of {len(order):,} by {scale.axis_label}": order[:half],
+            f"Farthest {half} by {scale.axis_label}, farthest first": order[: -half - 1 : -1],
+        }
+    return [
+        {"title": title, "pairs": [_shown(scores.groups[place], scale, values[place]) for place in places]}
+        for title, places in parts.items()
+    ]
+
+
+def _shown(group, scale, value):
+    """Return a pair as the template takes it."""
+    images, unusable = read_group(group)
+    if unusable:
+        raise SemsimError(f"{unusable[0]}: it changed while it was scored. Run again.")
+    original, reconstruction = (data_url("image/png", _thumbnail(image)) for image in images)
+    return {
+        "name": group.name,
+        "value": f"{scale.label} {number(value)}",
+        "original": original,
+        "reconstruction": reconstruction,
+    }
+
+
+def _thumbnail(array):
+    """Return an image [3, H, W] as the bytes of a small PNG file; a small one stays as it is."""
+    image = Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

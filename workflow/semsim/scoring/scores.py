@@ -1,0 +1,288 @@
+"""Every metric of pairs of images that needs nothing but the pair, computed while files are read."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semsim.errors import SemsimError
+from semsim.metrics import METRICS, describe_scales, metrics_at_hand
+from semsim.metrics.measure import BATCH_PIXELS, gather_networks
+from semsim.metrics.pixels import SSIM_WINDOW
+from semsim.metrics.pretrained import ALEXNET, LPIPS_SMALLEST_IMAGE
+from semsim.progress import progress_bar
+from semsim.scales import LEARNED, Scale, scales_of
+from semsim.schemas import suggestion
+from semsim.scoring.folders import Group, Unusable, listing, read_group
+from semsim.wording import counted
+
+SEMSIM = "semsim"
+LPIPS_METRICS = ("lpips", "lpips_random_trunk")
+SMALLEST_IMAGE = {"ssim": SSIM_WINDOW, **dict.fromkeys(LPIPS_METRICS, LPIPS_SMALLEST_IMAGE)}
+"""Pixels that images need on each side for these metrics; smaller ones have no value."""
+WAITING_PIXELS = 2**24
+"""Of all images that wait for others of their size: where sizes are many, batches start before they are full."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric that is ready to compute.
+
+    Attributes
+    ----------
+    scale : semsim.scales.Scale
+        Its name, label and direction.
+    compute : callable
+        From originals and reconstructions, float [N, 3, H, W] in [0, 1], to values [N].
+    """
+
+    scale: Scale
+    compute: Callable
+
+    @property
+    def name(self):
+        """The name of the column in tables."""
+        return self.scale.metric
+
+    @property
+    def smallest_image(self):
+        """The pixels that images need on each side."""
+        return SMALLEST_IMAGE.get(self.name, 1)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The values of all metrics.
+
+    Attributes
+    ----------
+    groups : list of Group
+        What was scored, in the order that was asked for.
+    values : dict of str to numpy.ndarray
+        By metric: [groups, sets]; NaN where images are too small for it.
+    left_out : list of Unusable
+        Files that could not be scored.
+    """
+
+    groups: list[Group]
+    values: dict[str, np.ndarray]
+    left_out: list[Unusable]
+
+    @property
+    def table(self):
+        """Name and metrics, a row a pair, where there is one set: pandas.DataFrame."""
+        names = [group.name for group in self.groups]
+        return pd.DataFrame({"name": names, **{name: values[:, 0] for name, values in self.values.items()}})
+
+
+def known_metrics():
+    """Return the names of all metrics that can be asked for, in the order of tables."""
+    networks = {"lpips_network", "random_trunk_network"}
+    return [metric.name for metric in metrics_at_hand("pair", {"reference", "reconstruction", *networks})] + [SEMSIM]
+
+
+def check_names(names, option="--metrics"):
+    """Refuse names of metrics that are not known.
+
+    Parameters
+    ----------
+    names : list of str
+    option : str
+        That gave them, for the message.
+
+    Raises
+    ------
+    SemsimError
+    """
+    known = known_metrics()
+    for name in names:
+        if name not in known:
+            raise SemsimError(
+                f"{option}: no metric is called {name!r}.{suggestion(name, known)} Known are {', '.join(known)}."
+            )
+
+
+def make_measures(names=None, semsim=None, device="cpu"):
+    """Make metrics ready: load the networks that they need.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        Checked by `check_names`; by default all that are at hand.
+    semsim : semsim.SemSim, optional
+        On the device; without it there is no metric ``semsim``.
+    device : torch.device or str
+
+    Returns
+    -------
+    list of Measure
+
+    Raises
+    ------
+    SemsimError
+        If one was named that is not at hand.
+    """
+    wants_lpips = names is None or not set(LPIPS_METRICS).isdisjoint(names)
+    networks = gather_networks(LPIPS_SMALLEST_IMAGE, device=device) if wants_lpips else {}
+    scales = scales_of(describe_scales(pd.DataFrame(columns=list(METRICS)))) | LEARNED
+    measures = {
+        metric.name: Measure(scales[metric.name], _of_pairs(metric, networks))
+        for metric in metrics_at_hand("pair", {"reference", "reconstruction", *networks})
+    }
+    if semsim is not None:
+        measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances)
+    names = list(measures) if names is None else list(dict.fromkeys(names))
+    if missing := [name for name in names if name not in measures]:
+        raise SemsimError(f"--metrics: {missing[0]} is not at hand. {_why_not(missing[0])}")
+    return [measures[name] for name in names]
+
+
+def _of_pairs(metric, networks):
+    """Return a registered metric as a function of originals and reconstructions."""
+    return lambda originals, reconstructions: metric(
+        {"reference": originals, "reconstruction": reconstructions, **networks}
+    )
+
+
+def _why_not(name):
+    """Say what to do where a metric is not at hand."""
+    if name == SEMSIM:
+        return "Give its weights: --weights FOLDER."
+    if name == "lpips":
+        folder = os.path.join(torch.hub.get_dir(), "checkpoints")
+        return f"Put the weights of its trunk, {ALEXNET}, into {folder}, or take lpips_random_trunk."
+    return "It stands in for lpips where that lacks its weights, and they are there: take lpips."
+
+
+def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None):
+    """Compute all metrics of all reconstructions.
+
+    Files are read ahead by threads, and no more images are held than wait for a batch of their size. Where a file is
+    unusable and nothing may be skipped, the others are still read, so that one message names all of them.
+
+    Parameters
+    ----------
+    groups : list of Group
+        All with the same number K of reconstructions.
+    measures : list of Measure
+    unusable : sequence of Unusable
+        What is known to be unusable before anything is read.
+    skip : bool
+        Whether to leave out groups with an unusable file.
+    device : torch.device or str
+        Where the networks of the measures are.
+    batch_size : int, optional
+        Pairs at once; by default as many as have the pixels of 256 images of 32x32.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    SemsimError
+        If a file is unusable and `skip` is false, nothing is left, or a batch does not fit into memory.
+    """
+    sets = len(groups[0].reconstructions) if groups else 1
+    values = {measure.name: np.full((len(groups), sets), np.nan) for measure in measures}
+    unusable, usable = list(unusable), np.zeros(len(groups), dtype=bool)
+    waiting = _Waiting(sets, batch_size)
+
+    def compute(places, images):
+        for name, batch in _measure(images, measures, device).items():
+            values[name][places] = batch
+
+    with torch.inference_mode(), progress_bar(len(groups) * sets, "scoring", unit="pair") as bar:
+        for place, (images, problems) in enumerate(_read_ahead(groups)):
+            unusable += problems
+            usable[place] = images is not None
+            if usable[place] and (skip or not unusable):
+                for batch in waiting.add(place, images):
+                    compute(*batch)
+            bar.update(sets)
+        if skip or not unusable:
+            for batch in waiting.rest():
+                compute(*batch)
+    if unusable and not skip:
+        raise SemsimError(
+            f"{counted(len(unusable), 'files')} cannot be scored: {listing(unusable)}."
+            " Correct this, or leave such files out with --skip."
+        )
+    if not usable.any():
+        raise SemsimError(f"nothing is left to score: {listing(unusable)}. Give pairs of images that can be read.")
+    kept = [group for group, fine in zip(groups, usable, strict=True) if fine]
+    return Scores(kept, {name: array[usable] for name, array in values.items()}, unusable)
+
+
+class _Waiting:
+    """Images that wait until there are enough of their size for a batch.
+
+    A batch is a pair: the places of its groups, and their images, uint8 [groups, 1 + sets, 3, H, W].
+    """
+
+    def __init__(self, sets, batch_size):
+        self.sets, self.batch_size = sets, batch_size
+        self.by_size, self.pixels = {}, 0
+
+    def add(self, place, images):
+        """Take a group's images, and yield a batch if one is full, or must start because too much waits."""
+        size = images.shape[-2:]
+        self.by_size.setdefault(size, []).append((place, images))
+        self.pixels += images[:, 0].size
+        pairs = self.batch_size or BATCH_PIXELS // (size[0] * size[1])
+        if len(self.by_size[size]) * self.sets >= pairs:
+            yield self._take(size)
+        elif self.pixels > WAITING_PIXELS:
+            yield self._take(max(self.by_size, key=lambda size: len(self.by_size[size]) * size[0] * size[1]))
+
+    def rest(self):
+        """Yield what still waits."""
+        for size in list(self.by_size):
+            yield self._take(size)
+
+    def _take(self, size):
+        places, images = zip(*self.by_size.pop(size), strict=True)
+        images = np.stack(images)
+        self.pixels -= images[:, :, 0].size
+        return list(places), images
+
+
+def _read_ahead(groups):
+    """Yield what `read_group` makes of each group, in order, while threads read the next ones."""
+    threads = min(16, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        reading = deque()
+        try:
+            for group in groups:
+                reading.append(pool.submit(read_group, group))
+                if len(reading) > 4 * threads:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _measure(images, measures, device):
+    """Return [groups, sets] by metric for images of one size, uint8 [groups, 1 + sets, 3, H, W]."""
+    groups, sets = images.shape[0], images.shape[1] - 1
+    tensor = torch.from_numpy(images).to(device).float() / 255
+    originals = tensor[:, :1].expand(-1, sets, -1, -1, -1).flatten(0, 1)
+    reconstructions = tensor[:, 1:].flatten(0, 1)
+    side = min(images.shape[-2:])
+    try:
+        return {
+            measure.name: measure.compute(originals, reconstructions).cpu().numpy().reshape(groups, sets)
+            for measure in measures
+            if side >= measure.smallest_image
+        }
+    except (MemoryError, torch.OutOfMemoryError):
+        raise SemsimError(
+            f"{counted(groups * sets, 'pairs')} of {images.shape[-1]}x{images.shape[-2]} pixels at once need more"
+            " memory than there is. Give a smaller --batch-size, or smaller images."
+        ) from None

@@ -1,0 +1,111 @@
+"""Scores in short: numbers of each metric, and the same as text."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from semsim.wording import counted, text_table
+
+DIRECTIONS = "↑ a higher value is closer to the original and leaks more; ↓ a lower value is and does."
+NONE = "-"
+
+
+def number(value):
+    """Write a value of a metric with four digits, and a true minus sign.
+
+    Examples
+    --------
+    >>> number(24.0512), number(-0.00001234), number(0.5), number(123456), number(np.nan)
+    ('24.05', '−0.00001234', '0.5000', '123,456', '-')
+    """
+    if not np.isfinite(value):
+        return NONE
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, 3 - exponent)}f}".replace("-", "−")
+
+
+def summarise(scores):
+    """Return how each metric is distributed over pairs.
+
+    Parameters
+    ----------
+    scores : semsim.scoring.scores.Scores
+        Of one set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        metric, pairs (that have a value), mean, lower_quartile, median, upper_quartile.
+    """
+    rows = []
+    for name, values in scores.values.items():
+        defined = values[np.isfinite(values)]
+        quartiles = np.quantile(defined, [0.25, 0.5, 0.75]) if len(defined) else [np.nan] * 3
+        mean = defined.mean() if len(defined) else np.nan
+        rows.append((name, len(defined), mean, *quartiles))
+    return pd.DataFrame(rows, columns=["metric", "pairs", "mean", "lower_quartile", "median", "upper_quartile"])
+
+
+def summary_columns(summary, measures):
+    """Return the columns of the summary as people read them.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        From `summarise`.
+    measures : list of semsim.scoring.scores.Measure
+
+    Returns
+    -------
+    dict of str to list of str
+        The value alone where there is one pair.
+    """
+    labels = {measure.name: measure.scale.axis_label for measure in measures}
+    columns = {"metric": [labels[name] for name in summary["metric"]]}
+    if summary["pairs"].max() == 1:
+        return columns | {"value": [number(value) for value in summary["mean"]]}
+    for name in ("mean", "lower_quartile", "median", "upper_quartile"):
+        columns[name.replace("_", " ")] = [number(value) for value in summary[name]]
+    return columns
+
+
+def summary_text(summary, measures, about):
+    """Return the summary for a terminal.
+
+    Parameters
+    ----------
+    summary, measures
+        As for `summary_columns`.
+    about : list of str
+        Sentences to follow the table.
+
+    Returns
+    -------
+    str
+    """
+    return "\n".join([text_table(summary_columns(summary, measures)), "", DIRECTIONS, *about])
+
+
+def remarks(scores, measures):
+    """Say of each metric that lacks values why it does.
+
+    Parameters
+    ----------
+    scores : semsim.scoring.scores.Scores
+    measures : list of semsim.scoring.scores.Measure
+
+    Returns
+    -------
+    list of str
+        A sentence a metric.
+    """
+    sentences = []
+    for measure in measures:
+        missing = int(np.isnan(scores.values[measure.name]).sum())
+        if missing:
+            side = measure.smallest_image
+            sentences.append(
+                f"{measure.scale.label} has no value for {counted(missing, 'pairs')}: it needs {side}x{side} pixels."
+            )
+    return sentences
