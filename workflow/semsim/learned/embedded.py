@@ -18,7 +18,7 @@ def embedded_weights():
     SemsimError
         If this copy of semsim has none, such as one that is installed without its repository.
     """
-    folder = Path(__file__).parents[3] / "results/reference/demo/semsim"
+    folder = Path(__file__).parents[3] / "results/reference/demo/semsim/weights"
     if not folder.is_dir():
         raise SemsimError("no weights of SemSim come with this copy of semsim. Give some: --weights FOLDER.")
     return folder
