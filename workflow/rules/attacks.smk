@@ -1,8 +1,3 @@
-def state_of(images):
-    """Return the file that keeps an unfinished attack."""
-    return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
-
-
 rule attack_target:
     """Reconstruct a data set's originals from the gradients of a target model."""
     input:

@@ -1,29 +1,6 @@
 # SemSim: the metric that learns from labels, tried on what it did not learn from. Ablations change its settings.
 
 
-def datasets_of(public):
-    """Return the data sets whose public images a classifier learns from: ``all``, or ``without-`` one."""
-    return [name for name in STUDY.datasets if f"without-{name}" != public]
-
-
-def variant_of(wildcards):
-    """Return the variant of SemSim that a job trains: an ablation, or that with the settings of the study."""
-    return getattr(wildcards, "variant", MAIN)
-
-
-def exclusion_of(wildcards):
-    """Return what a job of SemSim leaves out; ablations leave out nothing but originals."""
-    return getattr(wildcards, "exclusion", WITHIN)
-
-
-def classifier_of(wildcards):
-    """Return the classifier that a job of SemSim starts from: one that has not seen the data set that is left out."""
-    kind, _, value = exclusion_of(wildcards).partition("-")
-    public = f"without-{value}" if kind == "dataset" else "all"
-    network = STUDY.network_of(variant_of(wildcards))
-    return expand(rules.train_classifier.output.weights, network=network, public=public)
-
-
 rule train_classifier:
     """Train a plain classifier of public images: SemSim may start from it, and is held against its features."""
     input:

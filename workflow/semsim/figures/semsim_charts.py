@@ -5,10 +5,10 @@ from matplotlib.ticker import MaxNLocator
 
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.labels.recognition import MAJORITY
 from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
 from semsim.scales import LEARNED
-from semsim.statistics.association import MAJORITY
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.wording import FOLDS, STATISTICS, kind_of
 

@@ -2,9 +2,9 @@
 
 from semsim.figures.style import panels, styled
 from semsim.files import read_arrays, read_metadata
+from semsim.labels.recognition import MAJORITY
 from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
-from semsim.statistics.association import MAJORITY
 from semsim.wording import decimal, kind_of, percent
 
 EXAMPLES = 6

@@ -2,6 +2,9 @@
 
 from semsim.labels.table import KEYS
 
+MAJORITY = 0.5
+"""A reconstruction is recognised by the majority if its recognition rate is above this."""
+
 
 def with_truth(labels, images):
     """Join labels with what was shown.
@@ -42,3 +45,23 @@ def recognition_rates(answers, by=(*KEYS, "label", "kind")):
     """
     groups = answers.groupby([*by], sort=False)["recognised"]
     return groups.agg(labels="size", recognition_rate="mean").reset_index()
+
+
+def missing_triplets(table):
+    """Say why there are no triplets in a table of labelled pairs; return nothing where there are some.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a pair: recognition_rate.
+
+    Returns
+    -------
+    str
+        Without a full stop.
+    """
+    recognised = table["recognition_rate"] > MAJORITY
+    if recognised.any() and not recognised.all():
+        return ""
+    un = "" if recognised.any() else "un"
+    return f"All {len(table)} labelled reconstructions are {un}recognised, so there are no triplets to learn from"

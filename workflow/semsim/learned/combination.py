@@ -6,10 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from semsim.labels.recognition import MAJORITY, missing_triplets
 from semsim.labels.table import KEYS
 from semsim.learned.folds import make_folds
-from semsim.learned.triplets import missing_triplets
-from semsim.statistics.association import MAJORITY
 
 
 def combine_metrics(table, metrics, exclusion, parts, seed):

@@ -9,12 +9,12 @@ import torch
 from scipy.stats import rankdata
 
 from semsim.errors import SemsimError
+from semsim.labels.recognition import MAJORITY
 from semsim.learned.losses import LOSSES
 from semsim.learned.metric import SemSim
 from semsim.learned.triplets import ReleasedAnchors, TripletSampler
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
-from semsim.statistics.association import MAJORITY
 from semsim.targets.augmentation import crop_and_flip
 from semsim.targets.models import initial_weights
 from semsim.targets.training import Recipe, channel_statistics

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from semsim.labels.recognition import missing_triplets
 from semsim.labels.table import KEYS
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import split_by_original
 from semsim.learned.training import CURVES, measure_pairs, stacked, train_semsim
-from semsim.learned.triplets import SCOPES, missing_triplets
+from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
 from semsim.targets.training import Recipe
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
-from semsim.statistics.association import MAJORITY
+from semsim.labels.recognition import MAJORITY, missing_triplets
 
 SCOPES = ("same original", "same class", "any")
 
@@ -81,26 +81,6 @@ class TripletSampler:
         chosen = (uniform[0] * len(own)).long()
         first, candidates = (part[chosen] for part in self._ranges[side])
         return own[chosen], other[first + (uniform[1] * candidates).long()]
-
-
-def missing_triplets(table):
-    """Say why there are no triplets in a table of labelled pairs; return nothing where there are some.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A row a pair: recognition_rate.
-
-    Returns
-    -------
-    str
-        Without a full stop.
-    """
-    recognised = table["recognition_rate"] > MAJORITY
-    if recognised.any() and not recognised.all():
-        return ""
-    un = "" if recognised.any() else "un"
-    return f"All {len(table)} labelled reconstructions are {un}recognised, so there are no triplets to learn from"
 
 
 class ReleasedAnchors:

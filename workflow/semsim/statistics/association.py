@@ -17,8 +17,9 @@ Daniels: "The relation between measures of correlation in the universe of sample
 import numpy as np
 from scipy import sparse
 
+from semsim.labels.recognition import MAJORITY
+
 CORRELATIONS = ("spearman", "kendall", "pearson")
-MAJORITY = 0.5
 
 
 class ModelMeans:
