@@ -8,7 +8,9 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from semsim.learned.folds import WITHIN
+from semsim.files import read_table
+from semsim.labels.released import UNKNOWN
+from semsim.learned.folds import WITHIN, exclusions
 from semsim.study import MAIN
 
 # Relative to the working directory, so that a study goes on after its folder was moved.
@@ -18,6 +20,7 @@ RESULTS, FIGURES = STUDY.results, STUDY.figures
 OWN_RESULTS = STUDY.own_results
 BASE = Path(RESULTS).name
 HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
+RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
@@ -32,7 +35,7 @@ wildcard_constraints:
     first=r"\d+",
     notebook="|".join(NOTEBOOKS),
     variant="|".join(map(re.escape, ABLATIONS)),
-    exclusion="|".join(map(re.escape, STUDY.exclusions)),
+    exclusion=rf"{WITHIN}|(target|attack)-[nm]\d+" if STUDY.released else "|".join(map(re.escape, STUDY.exclusions)),
     network="|".join(STUDY.networks),
     public="|".join(["all", *(f"without-{dataset}" for dataset in STUDY.datasets)]),
 
@@ -61,6 +64,15 @@ def every(pattern):
     """Fill a pattern with the names of the study: its own, data sets, targets and the attacks on each, notebooks."""
     names = {"study": BASE, "dataset": STUDY.datasets, "notebook": NOTEBOOKS}
     return list(dict.fromkeys(expand(every_attack(pattern), **names)))
+
+
+def every_trial(wildcards):
+    """Return the trials of SemSim without each thing in turn; what the released images have is known once they are there."""
+    names = STUDY.exclusions
+    if STUDY.released:
+        shown = read_table(checkpoints.fetch_released.get().output.images)
+        names = exclusions({kind: list(shown[kind].unique()) for kind in ("dataset", "target", "attack")})
+    return expand(rules.try_semsim.output.trials, exclusion=names)
 
 
 def notebook_inputs(wildcards):

@@ -10,8 +10,10 @@ from semsim.seeds import seed_for
 WITHIN = "within"
 """The kind of folds that leave out nothing but originals: training and test are of one distribution."""
 LEFT_OUT = ("dataset", "target", "architecture", "defence", "attack")
-"""What folds of the other kinds leave out besides originals. A target model is an architecture and a defence; where these
-are not known, it is left out as a whole."""
+"""What folds of the other kinds leave out besides originals.
+
+A target model is an architecture and a defence; where these are not known, it is left out as a whole.
+"""
 KINDS = (WITHIN, *LEFT_OUT)
 
 
