@@ -100,7 +100,9 @@ def test_a_page_in_place_of_the_file_says_what_to_put_where(drive, tmp_path, pag
         fetch_archive("an-id", tmp_path / "ours.zip")
     message = str(caught.value)
     assert message.startswith("ours.zip cannot be downloaded from Google Drive") and "\n" not in message
-    assert message.endswith(f"from https://drive.google.com/file/d/an-id/view and put it there as {tmp_path}/ours.zip.")
+    assert message.endswith(
+        f"from https://drive.google.com/file/d/an-id/view, and put it there as {tmp_path}/ours.zip."
+    )
     assert ("Too many users" in message) == (page == QUOTA) and not list(tmp_path.iterdir())
 
 

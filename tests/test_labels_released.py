@@ -156,7 +156,7 @@ def scores(run, imported):
     trials = []
     metrics = ["--out", imported / "tables" / "metrics.csv", "--out-scales", scales]
     processes = [run("measure_pairs", *pairs, "--seed", 1, "--device", "cpu", *metrics)]
-    for exclusion in ("within", "target-n1", "attack-m2"):
+    for exclusion in ("within", "target-n1"):
         place = imported / exclusion
         trials.append(place / "trials.csv")
         written = [f"--{part}={place / f'{part}.csv'}" for part in ("curves", "counts")]
@@ -184,13 +184,13 @@ def scores(run, imported):
 def test_semsim_learns_from_people_and_says_so(scores, imported):
     card = (imported / "weights" / "CARD.md").read_text()
     assert "The annotators are **human annotators**." in card and "32 reconstructions on `cifar100`" in card
-    assert "Target models: `n1` and `n2`" in card and "A caveat." in card and "| originals and attack |" in card
+    assert "Target models: `n1` and `n2`" in card and "A caveat." in card and "| originals and target model |" in card
     assert SemSim.from_pretrained(imported / "weights").config["backbone"] == "vgg3"
 
 
 def test_it_is_held_against_other_metrics_and_no_classifier(scores):
     assert "classifier_features" not in set(scores["metric"]) and {"semsim", "ssim"} <= set(scores["metric"])
-    assert set(scores["folds"]) == {"within", "target", "attack"} and set(scores["kind"]) == {"human"}
+    assert set(scores["folds"]) == {"within", "target"} and set(scores["kind"]) == {"human"}
     within = scores[(scores["folds"] == "within") & (scores["statistic"] == "auc") & (scores["metric"] == "mse")]
     assert within["faithfulness"].tolist() == [1.0]
 

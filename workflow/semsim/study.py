@@ -284,7 +284,7 @@ def _contradictions(config):
         for place, settings in [("semsim", config.get("semsim", {})), *_numbered("ablations", config)]:
             for name, value in (("start", "classifier"), ("reference", "attacked")):
                 if settings.get(name) == value:
-                    yield f"{place}.{name}: '{value}' needs what is not released. Leave it out; the default does not."
+                    yield f"{place}.{name}: '{value}' needs what is not released. Take another value, or none."
 
 
 def _numbered(section, config):

@@ -72,9 +72,9 @@ def _download(drive_id, path):
             )
     except (gdown.DownloadError, OSError) as error:  # OSError is the base of what requests raises
         raise SemsimError(
-            f"{path.name} cannot be downloaded from Google Drive, which limits how often a file is fetched"
-            f" ({' '.join(str(error).split())}). Try again later, or download it in a browser from"
-            f" {PAGE.format(drive_id)} and put it there as {path}."
+            f"{path.name} cannot be downloaded from Google Drive ({' '.join(str(error).split())}). Check the network;"
+            f" if the file was fetched too often, try again tomorrow. Or get it by hand, in a browser, from"
+            f" {PAGE.format(drive_id)}, and put it there as {path}."
         ) from None
 
 
