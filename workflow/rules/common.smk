@@ -1,5 +1,6 @@
 # What all stages share: names, places and limits. `STUDY` holds the checked configuration.
 
+import csv
 import json
 import os
 import re
@@ -8,8 +9,6 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from semsim.files import read_table
-from semsim.labels.released import UNKNOWN
 from semsim.learned.folds import WITHIN, exclusions
 from semsim.study import MAIN
 
@@ -70,8 +69,10 @@ def every_trial(wildcards):
     """Return the trials of SemSim without each thing in turn; what the released images have is known once they are there."""
     names = STUDY.exclusions
     if STUDY.released:
-        shown = read_table(checkpoints.fetch_released.get().output.images)
-        names = exclusions({kind: list(shown[kind].unique()) for kind in ("dataset", "target", "attack")})
+        with open(checkpoints.fetch_released.get().output.images, encoding="utf-8") as images:
+            shown = list(csv.DictReader(images))
+        kinds = ("dataset", "target", "attack")
+        names = exclusions({kind: list(dict.fromkeys(row[kind] for row in shown)) for kind in kinds})
     return expand(rules.try_semsim.output.trials, exclusion=names)
 
 

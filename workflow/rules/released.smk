@@ -54,8 +54,14 @@ rule measure_released:
         " --out {output.metrics:q} --out-scales {output.scales:q} &> {log:q}"
 
 
-# What SemSim learns from, and the metrics that it is held against.
+# What SemSim learns from, the metrics that it is held against, and what its model card has to add.
+CAVEAT = []
 if STUDY.released:
+    CAVEAT = [
+        "--caveat",
+        "Of these labels only the majority is known. Target models and attacks are named after two numbers in the names of"
+        " the files, n and m, which stand for what was attacked and how; which is which is not documented.",
+    ]
     RECONSTRUCTIONS = rules.fetch_released.output.reconstructions
     RECOGNITION = rules.fetch_released.output.recognition
     METRICS, SCALES = rules.measure_released.output

@@ -163,7 +163,7 @@ rule learn_semsim:
     params:
         study=BASE,
         classifier=rules.try_semsim.params.classifier,
-        caveat=["--caveat", UNKNOWN] if STUDY.released else [],
+        caveat=CAVEAT,
         settings=json.dumps(STUDY.variants[MAIN]),
         training=rules.try_semsim.params.training,
         traits=rules.try_semsim.params.traits,

@@ -36,11 +36,6 @@ ARCHIVES = {
 }
 """What there is of CIFAR-100 on Google Drive, by the ids there; ``training`` are the folders that are read here."""
 TREE, OTHERS = "train_with_ori", "others"
-UNKNOWN = (
-    "Of these labels only the majority is known. Target models and attacks are named after two numbers in the names of"
-    " the files, n and m, which stand for what was attacked and how; which is which is not documented."
-)
-"""What to keep in mind of a metric that learnt from these labels."""
 PLACE = re.compile(
     r"(?P<unrecognised>-?)(?P<folder>N)/(?P<number>N)_(?P<label>N)_(ori|rec_(?P<n>N)_(?P<m>N))\.png".replace(
         "N", "[0-9]{1,6}"
