@@ -31,6 +31,7 @@ include: "workflow/rules/observers.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/released.smk"
 include: "workflow/rules/semsim.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/notebooks.smk"
@@ -50,16 +51,21 @@ localrules:
     notebooks,
     report,
     human_study,
+    released,
 
 
 rule all:
     default_target: True
     input:
-        # What a study that builds on another one has of its own are ablations.
+        # Of released images there is SemSim alone; what a study that builds on another one has of its own are ablations.
         (
-            expand(rules.notebook_html.output, study=STUDY.name, notebook="05_semsim")
-            if OWN_RESULTS != RESULTS
-            else rules.make_report.output
+            [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]
+            if STUDY.released
+            else (
+                expand(rules.notebook_html.output, study=STUDY.name, notebook="05_semsim")
+                if OWN_RESULTS != RESULTS
+                else rules.make_report.output
+            )
         ),
 
 
@@ -120,6 +126,11 @@ rule report:
 rule human_study:
     input:
         expand(rules.notebook_html.output, study=HUMAN_STUDY, notebook=NOTEBOOKS[1:4]),
+
+
+rule released:
+    input:
+        rules.measure_released.output,
 
 
 onsuccess:

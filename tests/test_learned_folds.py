@@ -13,9 +13,13 @@ TARGETS = pd.DataFrame(
     [("m", "lenet", "none"), ("n", "lenet", "crop"), ("o", "mlp", "none")],
     columns=["target", "architecture", "defence"],
 )
-ALL = exclusions(
-    {"dataset": ["a", "b"], "architecture": ["lenet", "mlp"], "defence": ["none", "crop"], "attack": ["x", "y"]}
-)
+VALUES = {
+    "target": ["m", "n", "o"],
+    "architecture": ["lenet", "mlp"],
+    "defence": ["none", "crop"],
+    "attack": ["x", "y"],
+}
+ALL = exclusions({"dataset": ["a", "b"]} | VALUES)
 
 
 def table_of(originals=7):

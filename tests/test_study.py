@@ -233,6 +233,12 @@ def target(**changes):
         ({"study": "Two Words"}, ["study: 'Two Words' cannot be used", "hyphens"]),
         ({"study": "reference"}, ["study: 'reference' cannot be used"]),
         ({"device": "gpu"}, ["device: 'gpu' is not one of auto, cpu, cuda"]),
+        ({"study": "released"}, ["study: 'released' cannot be used"]),
+        (
+            {"released": True, "semsim": {"start": "classifier"}},
+            ["semsim.start: 'classifier' needs what is not released"],
+        ),
+        ({"released": True, "ablations": [{"reference": "attacked"}]}, ["ablations.0.reference: 'attacked' needs"]),
         ({"seed": -1}, ["seed: -1 is less than the minimum of 0"]),
         ({"attacks": None}, ["attacks: None is not of type 'object'"]),
         ({"datasets": {"digits": None}}, ["datasets: {} should be non-empty"]),

@@ -74,6 +74,22 @@ def test_the_human_study_needs_no_other_stage(house, tmp_path):
     assert jobs == statistics | {"fetch_human_study": 1, "run_notebook": 3, "notebook_html": 3, "human_study": 1}
 
 
+def test_released_images_take_the_place_of_all_other_stages(house, tmp_path):
+    overlay = ["--configfile", house / "config" / "config.yaml", house / "config" / "human-semsim.yaml"]
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", *overlay))
+    measured = {"measure_released": 1, "measure_generalisation": 1, "learn_semsim": 1, "measure_ablations": 1, "all": 1}
+    assert jobs == measured | {"fetch_released": 1, "try_semsim": 1}
+
+    # What can be left out is known when they are there.
+    released = tmp_path / "results" / "released"
+    (released / "reconstructions").mkdir(parents=True)
+    (released / "tables").mkdir()
+    (released / "tables" / "recognition.csv").touch()
+    (released / "tables" / "images.csv").write_text("dataset,target,attack\nc,n1,m1\nc,n2,m1\nc,n10,m1\n")
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", *overlay))
+    assert jobs == measured | {"try_semsim": 4}
+
+
 def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("attacks: {dlg: {step: 3}}\ntargets: {lenet: {architecture: lennet}}\n")

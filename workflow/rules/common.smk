@@ -1,5 +1,6 @@
 # What all stages share: names, places and limits. `STUDY` holds the checked configuration.
 
+import csv
 import json
 import os
 import re
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from semsim.learned.folds import WITHIN
+from semsim.learned.folds import WITHIN, exclusions
 from semsim.study import MAIN
 
 # Relative to the working directory, so that a study goes on after its folder was moved.
@@ -18,6 +19,7 @@ RESULTS, FIGURES = STUDY.results, STUDY.figures
 OWN_RESULTS = STUDY.own_results
 BASE = Path(RESULTS).name
 HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
+RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
@@ -32,7 +34,7 @@ wildcard_constraints:
     first=r"\d+",
     notebook="|".join(NOTEBOOKS),
     variant="|".join(map(re.escape, ABLATIONS)),
-    exclusion="|".join(map(re.escape, STUDY.exclusions)),
+    exclusion=rf"{WITHIN}|(target|attack)-[nm]\d+" if STUDY.released else "|".join(map(re.escape, STUDY.exclusions)),
     network="|".join(STUDY.networks),
     public="|".join(["all", *(f"without-{dataset}" for dataset in STUDY.datasets)]),
 
@@ -84,11 +86,27 @@ def exclusion_of(wildcards):
 
 
 def classifier_of(wildcards):
-    """Return the classifier that a job of SemSim starts from: one that has not seen the data set that is left out."""
+    """Return the classifier that a job of SemSim starts from: one that has not seen the data set that is left out.
+
+    Nothing is released to train one on.
+    """
+    if STUDY.released:
+        return []
     kind, _, value = exclusion_of(wildcards).partition("-")
     public = f"without-{value}" if kind == "dataset" else "all"
     network = STUDY.network_of(variant_of(wildcards))
     return expand(rules.train_classifier.output.weights, network=network, public=public)
+
+
+def every_trial(wildcards):
+    """Return the trials of SemSim without each thing in turn; what the released images have is known once they are there."""
+    names = STUDY.exclusions
+    if STUDY.released:
+        with open(checkpoints.fetch_released.get().output.images, encoding="utf-8") as images:
+            shown = list(csv.DictReader(images))
+        kinds = ("dataset", "target", "attack")
+        names = exclusions({kind: list(dict.fromkeys(row[kind] for row in shown)) for kind in kinds})
+    return expand(rules.try_semsim.output.trials, exclusion=names)
 
 
 def notebook_inputs(wildcards):

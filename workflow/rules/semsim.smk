@@ -38,8 +38,8 @@ rule try_semsim:
     """Train SemSim without some data set, architecture, defence or attack and without some originals; measure these."""
     input:
         script=script("try_semsim.py"),
-        reconstructions=every(rules.attack_target.output.images),
-        recognition=rules.collect_labels.output.recognition,
+        reconstructions=RECONSTRUCTIONS,
+        recognition=RECOGNITION,
         classifier=classifier_of,
     output:
         weights=directory(f"{RESULTS}/semsim/{{exclusion}}/weights"),
@@ -61,13 +61,14 @@ rule try_semsim:
         settings=lambda wildcards: json.dumps(STUDY.variants[variant_of(wildcards)]),
         training=json.dumps(STUDY.semsim_training),
         traits=json.dumps({target: STUDY.target_traits(target) for target in STUDY.targets}),
+        classifier=lambda wildcards, input: "--classifier" if input.classifier else [],
         exclusion=exclusion_of,
         folds=STUDY.folds,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {input.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " --classifier {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
+        " {params.classifier} {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --exclusion {params.exclusion:q} --folds {params.folds}"
         " --seed {params.seed} --device {params.device} --threads {threads} --weights {output.weights:q}"
         " --out {output.trials:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
@@ -77,10 +78,10 @@ rule measure_generalisation:
     """Measure how faithful SemSim is on what it did not learn from, beside two learned baselines and every other metric."""
     input:
         script=script("measure_generalisation.py"),
-        trials=expand(rules.try_semsim.output.trials, exclusion=STUDY.exclusions),
-        metrics=rules.collect_tables.output.metrics,
-        recognition=rules.collect_labels.output.recognition,
-        scales=rules.collect_tables.output.scales,
+        trials=every_trial,
+        metrics=METRICS,
+        recognition=RECOGNITION,
+        scales=SCALES,
     output:
         values=f"{RESULTS}/tables/generalisation.csv",
         differences=f"{RESULTS}/tables/generalisation_differences.csv",
@@ -111,11 +112,11 @@ rule learn_semsim:
     """Train the SemSim that people take away on all labels, and describe it in a model card."""
     input:
         script=script("learn_semsim.py"),
-        reconstructions=every(rules.attack_target.output.images),
-        recognition=rules.collect_labels.output.recognition,
-        classifier=expand(rules.train_classifier.output.weights, network=STUDY.network_of(MAIN), public="all"),
+        reconstructions=RECONSTRUCTIONS,
+        recognition=RECOGNITION,
+        classifier=classifier_of,
         generalisation=rules.measure_generalisation.output.values,
-        scales=rules.collect_tables.output.scales,
+        scales=SCALES,
     output:
         weights=f"{RESULTS}/semsim/weights/model.safetensors",
         config=f"{RESULTS}/semsim/weights/config.json",
@@ -133,6 +134,8 @@ rule learn_semsim:
         gpu=GPUS,
     params:
         study=BASE,
+        classifier=rules.try_semsim.params.classifier,
+        caveat=CAVEAT,
         settings=json.dumps(STUDY.variants[MAIN]),
         training=rules.try_semsim.params.training,
         traits=rules.try_semsim.params.traits,
@@ -141,9 +144,9 @@ rule learn_semsim:
         device=STUDY.device,
     shell:
         "python {input.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " --classifier {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
+        " {params.classifier} {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
-        " --study {params.study:q} --generalisation {input.generalisation:q} --scales {input.scales:q}"
+        " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q} --scales {input.scales:q}"
         " --weights {params.folder:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
 
 
@@ -167,7 +170,7 @@ rule measure_ablations:
             *expand(rules.try_semsim.output.trials, exclusion=WITHIN),
             *expand(rules.try_variant.output.trials, variant=ABLATIONS),
         ],
-        recognition=rules.collect_labels.output.recognition,
+        recognition=RECOGNITION,
     output:
         f"{OWN_RESULTS}/tables/ablations.csv",
     log:

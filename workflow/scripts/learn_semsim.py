@@ -22,6 +22,7 @@ def main():
         read_table(arguments.generalisation),
         scales_of(read_table(arguments.scales)),
         why_not,
+        arguments.caveat,
     )
     metric.save_pretrained(arguments.weights, card)
     write_table(curves, arguments.curves)
@@ -35,6 +36,7 @@ def parse_arguments():
     parser.add_argument("--study", required=True, metavar="NAME", help="its name, for the card")
     parser.add_argument("--generalisation", required=True, metavar="generalisation.csv", help="for the card")
     parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    parser.add_argument("--caveat", default="", metavar="TEXT", help="what else to keep in mind, for the card")
     parser.add_argument("--weights", required=True, metavar="DIR", help="folder of weights to write")
     parser.add_argument("--curves", required=True, metavar="X.csv", help="losses and validation to write")
     parser.add_argument("--counts", required=True, metavar="X.csv", help="to write: where triplets come from")

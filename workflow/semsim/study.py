@@ -18,7 +18,18 @@ from semsim.schemas import fill_defaults, problems_with, read_schema, suggestion
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
-SETTINGS = ("seed", "device", "image_size", "memory_gib", "shard", "weights", "resamples", "labels", "folds")
+SETTINGS = (
+    "seed",
+    "device",
+    "image_size",
+    "memory_gib",
+    "shard",
+    "weights",
+    "resamples",
+    "labels",
+    "released",
+    "folds",
+)
 """Those that `Study` has under the same names."""
 STRENGTHS = {"prune": "share", "gaussian": "sigma"}
 """What each kind of gradient defence calls its strength."""
@@ -35,7 +46,7 @@ class Study:
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, folds
+    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, released, folds
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
@@ -165,6 +176,13 @@ class Study:
         return None
 
     def __str__(self):
+        if self.released:
+            lines = (
+                f"Study {self.name}: SemSim from released images",
+                f"  weights  {self.results}/semsim/weights/",
+                f"  tables   {self.results}/tables/",
+            )
+            return "\n".join(lines)
         counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
         return "\n".join(
             [
@@ -262,6 +280,17 @@ def _contradictions(config):
             strength = STRENGTHS[defence["kind"]]
             if defence.keys() & set(STRENGTHS.values()) != {strength}:
                 yield f"targets.{name}.gradient_defence: {defence['kind']} takes {strength!r}, and no other strength."
+    if config.get("released"):
+        for place, settings in [("semsim", config.get("semsim", {})), *_numbered("ablations", config)]:
+            for name, value in (("start", "classifier"), ("reference", "attacked")):
+                if settings.get(name) == value:
+                    yield f"{place}.{name}: '{value}' needs what is not released. Take another value, or none."
+
+
+def _numbered(section, config):
+    """Yield the entries of a list with their places."""
+    for number, entry in enumerate(config.get(section, [])):
+        yield f"{section}.{number}", entry
 
 
 def main():

@@ -18,6 +18,7 @@ REFERENCES = {"attacked": "against what was attacked", "original": "against the 
 FOLDS = {
     "within": "originals",
     "dataset": "originals and data set",
+    "target": "originals and target model",
     "architecture": "originals and architecture",
     "defence": "originals and defence",
     "attack": "originals and attack",

@@ -44,11 +44,11 @@ settings, but from no original that they were measured on, and from nothing of w
   check it there before you rely on it.
 - A small distance is a reason to worry. A large one is no proof of privacy: another attack may do better, and what
   cannot be recognised may still give something away.
-"""
+{caveat}"""
 WARNING = ": classifiers that stand in for people, so it predicts them, not people"
 
 
-def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why_not=""):
+def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why_not="", caveat=""):
     """Return the text of the card.
 
     Parameters
@@ -67,6 +67,8 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
         Of the hand-crafted metrics.
     why_not : str
         Why nothing was learnt; empty if it was.
+    caveat : str
+        What else to keep in mind, in sentences; may be empty.
 
     Returns
     -------
@@ -89,6 +91,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
         recipe=_described(vars(recipe)),
         why_not=f". **It did not learn:** {why_not}" if why_not else "",
         results=_results(generalisation, scales),
+        caveat=f"- {caveat}\n" if caveat else "",
     )
 
 

@@ -9,8 +9,11 @@ from semsim.seeds import seed_for
 
 WITHIN = "within"
 """The kind of folds that leave out nothing but originals: training and test are of one distribution."""
-LEFT_OUT = ("dataset", "architecture", "defence", "attack")
-"""What folds of the other kinds leave out besides originals. A target model is an architecture and a defence."""
+LEFT_OUT = ("dataset", "target", "architecture", "defence", "attack")
+"""What folds of the other kinds leave out besides originals.
+
+A target model is an architecture and a defence; where these are not known, it is left out as a whole.
+"""
 KINDS = (WITHIN, *LEFT_OUT)
 
 
@@ -36,7 +39,7 @@ def exclusions(values):
     Parameters
     ----------
     values : dict of str to list of str
-        By `LEFT_OUT`: the names in the study.
+        By some of `LEFT_OUT`: the names in the study.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def exclusions(values):
     >>> exclusions({"dataset": ["mnist"], "architecture": ["lenet", "mlp"], "defence": ["none"], "attack": ["dlg"]})
     ['within', 'architecture-lenet', 'architecture-mlp']
     """
-    names = [f"{kind}-{value}" for kind in LEFT_OUT if len(values[kind]) > 1 for value in values[kind]]
+    names = [f"{kind}-{value}" for kind in LEFT_OUT if len(values.get(kind, ())) > 1 for value in values[kind]]
     return [WITHIN, *names]
 
 

@@ -3,6 +3,7 @@
 import torch
 
 from semsim.commandline import json_object
+from semsim.errors import SemsimError
 from semsim.files import read_table
 from semsim.learned.pairs import read_pairs
 from semsim.learned.trials import Learner
@@ -14,9 +15,13 @@ from semsim.wording import KINDS
 
 def add_learning_arguments(parser):
     """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
-    parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
+    parser.add_argument(
+        "--reconstructions", required=True, nargs="+", metavar="PATH", help="all of the study: files or folders"
+    )
     parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    parser.add_argument("--classifier", required=True, metavar="X.safetensors", help="plain classifier, same backbone")
+    parser.add_argument(
+        "--classifier", metavar="X.safetensors", help="plain classifier, same backbone; without it there is no baseline"
+    )
     parser.add_argument("--settings", type=json_object, required=True, metavar="JSON", help="of SemSim")
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
     parser.add_argument(
@@ -31,7 +36,9 @@ def read_learner(arguments):
     """Return the `Learner` that the arguments describe."""
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
-    classifier = load_target(arguments.classifier, device)
+    if arguments.classifier is None and arguments.settings["start"] == "classifier":
+        raise SemsimError("SemSim cannot start from a classifier where there is none. Give one, or set start: random.")
+    classifier = load_target(arguments.classifier, device) if arguments.classifier else None
     return Learner(arguments.settings, Recipe.from_settings(arguments.training), classifier, arguments.seed, device)
 
 

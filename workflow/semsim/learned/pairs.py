@@ -1,5 +1,6 @@
 """Labelled pairs: reconstructions beside what they are compared with, and how often each was recognised."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,8 @@ def read_pairs(paths, recognition, reference="original"):
     Parameters
     ----------
     paths : iterable of path-like
-        Reconstructions, as the attack stage writes them: one file a data set, target model and attack.
+        Reconstructions, as the attack stage writes them: one file a data set, target model and attack; or folders of
+        such files.
     recognition : pandas.DataFrame
         Recognition rates by annotators of one kind.
     reference : {"original", "attacked"}
@@ -64,7 +66,7 @@ def read_pairs(paths, recognition, reference="original"):
     """
     references, reconstructions, rows = [], [], []
     rates = recognition.set_index(["dataset", "target", "attack"]).sort_index()
-    for path in paths:
+    for path in _files(paths):
         about = read_metadata(path)
         key = tuple(about[name] for name in ("dataset", "target", "attack"))
         if key not in rates.index:
@@ -91,6 +93,12 @@ def _resized(images, size):
     """Return uint8 images at another size, smoothed so that nothing aliases."""
     resized = functional.interpolate(torch.from_numpy(images), (size, size), mode="bilinear", antialias=True)
     return resized.numpy()
+
+
+def _files(paths):
+    """Yield paths of files: those given, and those in the folders given."""
+    for path in map(Path, paths):
+        yield from sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
 
 
 def split_by_original(pairs, share, seed):

@@ -88,9 +88,7 @@ def train_semsim(
     sampler = TripletSampler(training.table, device)
     released = ReleasedAnchors(training.table, device) if anchor == "released" else None
     if start is None:
-        mean, std = channel_statistics(training.references)
-        with initial_weights(seed_for(seed, "weights")):
-            metric = SemSim(backbone, width, training.references.shape[-1], normalised, mean, std)
+        metric = random_semsim(training.references, backbone, width, normalised, seed)
     else:
         metric = SemSim.from_classifier(start, normalised)
     metric.to(device, memory_format=torch.channels_last)
@@ -123,6 +121,13 @@ def train_semsim(
     metric.load_state_dict(state)
     metric.to(memory_format=torch.contiguous_format)
     return metric.eval(), pd.DataFrame(rows, columns=CURVES), sampler.counts
+
+
+def random_semsim(references, backbone, width, normalised, seed):
+    """Return a SemSim with random weights, for images such as these references, uint8 [N, 3, S, S]."""
+    mean, std = channel_statistics(references)
+    with initial_weights(seed_for(seed, "weights")):
+        return SemSim(backbone, width, references.shape[-1], normalised, mean, std)
 
 
 def measure_pairs(metric, pairs, batch_size=256):

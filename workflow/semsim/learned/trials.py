@@ -9,7 +9,7 @@ from semsim.labels.recognition import missing_triplets
 from semsim.labels.table import KEYS
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import split_by_original
-from semsim.learned.training import CURVES, measure_pairs, stacked, train_semsim
+from semsim.learned.training import CURVES, measure_pairs, random_semsim, stacked, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
 from semsim.targets.training import Recipe
@@ -28,8 +28,8 @@ class Learner(NamedTuple):
     settings : dict
         Of the section ``semsim`` of a study.
     recipe : semsim.targets.training.Recipe
-    classifier : semsim.targets.models.Target
-        A plain classifier, with the backbone of the settings.
+    classifier : semsim.targets.models.Target or None
+        A plain classifier, with the backbone of the settings; None where there are no public images to train one.
     seed : int
         The study's.
     device : torch.device or str
@@ -63,8 +63,12 @@ class Learner(NamedTuple):
         chosen = _share_of(pairs, settings["label_share"], seed)
         training, validation = split_by_original(chosen, VALIDATION, seed)
         if why_not := missing_triplets(training.table):
-            start = SemSim.from_classifier(self.classifier, settings["normalised"]).eval()
-            return start, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=["side", *SCOPES]), why_not
+            return (
+                self._start(training, seed).eval(),
+                pd.DataFrame(columns=CURVES),
+                pd.DataFrame(columns=["side", *SCOPES]),
+                why_not,
+            )
         metric, curves, counts = train_semsim(
             training,
             validation,
@@ -78,10 +82,19 @@ class Learner(NamedTuple):
         return metric, curves, counts.rename_axis("side").reset_index(), ""
 
     def measure(self, metric, pairs):
-        """Return the distances [N] of labelled pairs: of SemSim, and of the plain classifier's features."""
+        """Return the distances [N] of labelled pairs by name: of SemSim, and of the plain classifier's features."""
         images = stacked(pairs, self.device)
-        plain = SemSim.from_classifier(self.classifier, self.settings["normalised"])
-        return [measure_pairs(each.to(self.device), images).cpu().numpy() for each in (metric, plain)]
+        metrics = {"semsim": metric}
+        if self.classifier is not None:
+            metrics["classifier_features"] = SemSim.from_classifier(self.classifier, self.settings["normalised"])
+        return {name: measure_pairs(each.to(self.device), images).cpu().numpy() for name, each in metrics.items()}
+
+    def _start(self, pairs, seed):
+        """Return what SemSim is before it learns: the classifier's features, or random ones where there is none."""
+        if self.classifier is not None:
+            return SemSim.from_classifier(self.classifier, self.settings["normalised"])
+        backbone, width, normalised = (self.settings[name] for name in ("backbone", "width", "normalised"))
+        return random_semsim(pairs.references, backbone, width, normalised, seed)
 
 
 MEASURED = [*KEYS, "part", "semsim", "classifier_features", "note"]
@@ -127,15 +140,14 @@ def try_fold(learner, pairs, fold, name):
     -------
     metric : SemSim
     measured : pandas.DataFrame
-        A row a pair of the test: dataset, target, attack, original, part, semsim, classifier_features, note (why SemSim
-        did not learn; empty if it did).
+        A row a pair of the test: dataset, target, attack, original, part, semsim, classifier_features (if there is a
+        classifier), note (why SemSim did not learn; empty if it did).
     curves, counts : pandas.DataFrame
         Of the training, with a column `part`.
     """
     metric, curves, counts, why_not = learner.learn(pairs.where(fold.training), f"{name}, part {fold.part + 1}")
     test = pairs.where(fold.test)
-    learnt, plain = learner.measure(metric, test)
-    measured = test.table[KEYS].assign(part=fold.part, semsim=learnt, classifier_features=plain, note=why_not)
+    measured = test.table[KEYS].assign(part=fold.part, **learner.measure(metric, test), note=why_not)
     return metric, measured, curves.assign(part=fold.part), counts.assign(part=fold.part)
 
 

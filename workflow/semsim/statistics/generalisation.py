@@ -35,7 +35,7 @@ def measure_generalisation(table, trials, higher_is_better, resamples, generator
         A row a reconstruction: dataset, target, attack, original, recognition_rate and the hand-crafted metrics.
     trials : pandas.DataFrame
         A row a reconstruction and kind of folds: dataset, target, attack, original, folds, exclusion, and the metrics
-        of `semsim.scales.LEARNED`.
+        of `semsim.scales.LEARNED`, as far as there are any.
     higher_is_better : dict of str to bool
         The hand-crafted metrics.
     resamples : int
@@ -52,14 +52,15 @@ def measure_generalisation(table, trials, higher_is_better, resamples, generator
         folds, exclusion, dataset, level, statistic, metric (always SemSim), other, difference (of their faithfulness),
         low, high, p, p_holm.
     """
-    direction = higher_is_better | {name: scale.higher_is_better for name, scale in LEARNED.items()}
+    learned = [name for name in LEARNED if name in trials]
+    direction = higher_is_better | {name: LEARNED[name].higher_is_better for name in learned}
     found, compared = [], []
     for folds, of_kind in trials.groupby("folds", sort=False):
         views = {EVERYTHING: of_kind}
         if folds != "dataset" and of_kind["exclusion"].nunique() > 1:
             views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
         for exclusion, rows in views.items():
-            seen = table.merge(rows[[*KEYS, *LEARNED]], on=KEYS)
+            seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
             tables = measure_by_dataset(seen, direction, "semsim", resamples, generator)
             for each, gathered in zip(tables, (found, compared), strict=True):
                 gathered.append(each.assign(folds=folds, exclusion=exclusion))
