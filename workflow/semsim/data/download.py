@@ -1,8 +1,8 @@
 """Files that are downloaded once, into a cache that all studies share, and checked before each use."""
 
 import os
+import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
@@ -23,72 +23,56 @@ WORTH_WAITING = frozenset((408, 425, 429))
 """What servers answer, besides 500 and above, when they may answer otherwise a little later."""
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A published file.
-
-    Attributes
-    ----------
-    name : str
-        What it is called, where it is published and in the cache.
-    checksum : str
-        Of its content, "sha256:..." or "md5:...".
-    url : str or None
-        None where only a person can get it, because the publisher asks for consent.
-    """
-
-    name: str
-    checksum: str
-    url: str | None
-
-
 def cache_folder():
     """Return the folder that downloads are kept in: the environment variable SEMSIM_CACHE, else the user's cache."""
     return Path(os.environ.get("SEMSIM_CACHE") or pooch.os_cache("semsim")).expanduser().absolute()
 
 
-def fetch(file, folder):
-    """Return the path of a file in `folder`; download it if it is not there.
+def fetch(path, checksum, url=None):
+    """Download a file, unless it is there.
 
     Its checksum is compared every time. What has come of an unfinished download is kept, under another name, and the
     next call goes on from there if the server can. Of several processes one downloads, and the others wait for it.
 
     Parameters
     ----------
-    file : RemoteFile
-    folder : pathlib.Path
-        Is made if needed.
+    path : pathlib.Path
+        Where the file belongs; its folder is made if needed.
+    checksum : str
+        Of its content, "sha256:..." or "md5:...".
+    url : str, optional
+        None where only a person can get it, because the publisher asks for consent.
 
     Returns
     -------
     pathlib.Path
+        `path`.
 
     Raises
     ------
     SemsimError
         If the file cannot be had, or its content is not the published one.
     """
-    path = folder / file.name
-    if not path.exists() and file.url is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f".{file.name}.lock", path):
+    if not path.exists() and url is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
             if not path.exists():  # another process may have been first
-                _download(file, path)
+                _download(url, checksum, path)
                 return path
     if not path.exists():
         raise SemsimError(f"{path}: no such file, and it cannot be downloaded without a person's consent.")
-    if problem := _mismatch(path, file.checksum):
+    if problem := _mismatch(path, checksum):
         raise SemsimError(f"{path}: not the published file, or damaged ({problem}). Delete it and get it again.")
     return path
 
 
-def _alone(lock_path, path):
-    """Return a held lock, which ends with the process that holds it, however that ends."""
-    lock = FileLock(lock_path)
+def _alone(path):
+    """Return a held lock on a file's name, which ends with the process that holds it, however that ends."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         return lock.acquire(blocking=False)
     except Timeout:
-        tqdm.write(f"{path}: another process is downloading it; waiting")
+        tqdm.write(f"{path}: another process is downloading it; waiting", file=sys.stderr)
         return lock.acquire()
 
 
@@ -99,7 +83,7 @@ def _mismatch(path, checksum):
     return None if found == expected else f"its {algorithm.upper()} is {found}, not {expected}"
 
 
-def _download(file, path):
+def _download(url, checksum, path):
     """Download a file, in several attempts if need be, and give it its name when it is whole and right."""
     part = path.with_name(f".{path.name}.part")
     for attempt in range(ATTEMPTS):
@@ -107,15 +91,15 @@ def _download(file, path):
             time.sleep(PAUSE * 2 ** (attempt - 1))
         begun = part.stat().st_size if part.exists() else 0
         try:
-            _transfer(file.url, part, begun)
+            _transfer(url, part, begun)
         except requests.RequestException as error:
             trouble = str(error)
             status = 0 if error.response is None else error.response.status_code
             if 400 <= status < 500 and status not in WORTH_WAITING:
                 break
-            tqdm.write(f"{file.name}: {trouble}")
+            tqdm.write(f"{path.name}: {trouble}", file=sys.stderr)
             continue
-        if not (problem := _mismatch(part, file.checksum)):
+        if not (problem := _mismatch(part, checksum)):
             os.replace(part, path)
             return
         part.unlink()
@@ -123,7 +107,7 @@ def _download(file, path):
         if not begun:  # a new beginning would end in the same way
             break
     raise SemsimError(
-        f"{file.url}: cannot be downloaded ({trouble}). Run again later; what has come so far is kept. "
+        f"{url}: cannot be downloaded ({trouble}). Run again later; what has come so far is kept. "
         f"Or get the file in another way and put it at {path}."
     )
 

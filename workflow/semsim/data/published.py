@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from semsim.data.cifar import CifarArchive
-from semsim.data.download import RemoteFile, cache_folder, fetch
 from semsim.data.folder import read_images
 from semsim.data.sources import Selection, TarArchive, open_source
 from semsim.errors import SemsimError
@@ -17,6 +16,25 @@ BACKGROUND = "BACKGROUND_Google"
 """The folder of Caltech-101 that is no class: whatever an image search found."""
 FEWEST_IMAGES = 30
 """Images that an identity of CelebA must have to be a class. The paper says nothing of its choice: this one is ours."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file.
+
+    Attributes
+    ----------
+    name : str
+        What it is called, where it is published and in the cache.
+    checksum : str
+        Of its content, "sha256:..." or "md5:...".
+    url : str or None
+        None where only a person can get it, because the publisher asks for consent.
+    """
+
+    name: str
+    checksum: str
+    url: str | None
 
 
 @dataclass(frozen=True)
@@ -71,9 +89,11 @@ def read_published(kind, request):
 
 def _fetch_files(kind, request):
     """Return the paths of the published files; if they can't be had, say in which ways people can help."""
+    from semsim.data.download import cache_folder, fetch  # needs packages that only the data environment has
+
     published, folder = PUBLISHED[kind], cache_folder() / kind
     try:
-        return [fetch(file, folder) for file in published.files]
+        return [fetch(folder / file.name, file.checksum, file.url) for file in published.files]
     except SemsimError as error:
         files = " and ".join(file.name for file in published.files)
         raise SemsimError(
