@@ -18,7 +18,8 @@ PAUSE = 1.0
 """Seconds before the second attempt; before each further one the pause is twice as long."""
 TIMEOUTS = (15, 60)
 """Seconds to wait for a connection, and for the next bytes."""
-CHUNK = 2**20
+CHUNK = 2**16
+"""Bytes that are written at once; of those that a cut connection leaves incomplete none is kept."""
 WORTH_WAITING = frozenset((408, 425, 429))
 """What servers answer, besides 500 and above, when they may answer otherwise a little later."""
 
@@ -93,7 +94,7 @@ def _download(url, checksum, path):
         try:
             _transfer(url, part, begun)
         except requests.RequestException as error:
-            trouble = str(error)
+            trouble = _reason(error)
             status = 0 if error.response is None else error.response.status_code
             if 400 <= status < 500 and status not in WORTH_WAITING:
                 break
@@ -110,6 +111,17 @@ def _download(url, checksum, path):
         f"{url}: cannot be downloaded ({trouble}). Run again later; what has come so far is kept. "
         f"Or get the file in another way and put it at {path}."
     )
+
+
+def _reason(error):
+    """Say in few words what went wrong on the way."""
+    if error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut"
+    if isinstance(error, requests.Timeout):
+        return "the server does not answer"
+    return str(error)
 
 
 def _transfer(url, part, begun):
