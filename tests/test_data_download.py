@@ -127,6 +127,14 @@ def test_a_refusal_is_told_at_once(site, path, get, status):
     assert left(path) == [] and len(site.asked) == 1
 
 
+def test_a_server_that_does_not_answer(site, path, get, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUTS", (1, 0.2))
+    site.moods = ["stuck"] * ATTEMPTS
+    with pytest.raises(SemsimError, match=r"cannot be downloaded \(.*timed out.*what has come so far is kept"):
+        get()
+    assert left(path) == [".data.tar.part"] and len(site.asked) == ATTEMPTS
+
+
 def test_a_busy_server_is_asked_again(site, get):
     site.moods = [503, 429, 500]
     assert get().read_bytes() == CONTENT
@@ -143,7 +151,7 @@ def test_no_server(path, monkeypatch):
     monkeypatch.setattr(download, "PAUSE", 0)
     with served() as site:
         url = site.url
-    with pytest.raises(SemsimError, match="cannot be downloaded .*Connection refused"):
+    with pytest.raises(SemsimError, match=r"cannot be downloaded \(no connection: Failed [^()]*Connection refused\)"):
         fetch(path, CHECKSUM, url)
 
 

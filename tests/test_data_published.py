@@ -270,7 +270,7 @@ def test_where_it_is_not_the_message_has_all_ways_on(publish, site, tmp_path):
         "404",
         f"put it at {tmp_path / 'cache' / 'caltech101' / 'caltech-101.zip'}",
         "SEMSIM_CACHE",
-        "SEMSIM_MIRROR) may hold caltech101.zip",
+        "put caltech101.zip, with <class>/<image> inside, into a mirror",
         "https://data.caltech.edu/records/mzrjq-6wc02",
     ):
         assert words in str(told.value)
@@ -287,7 +287,7 @@ def test_celeba_says_which_files_a_person_must_get(tmp_path):
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.startswith(f"error: data set 'faces': {tmp_path / 'cache' / 'celeba' / 'img_align_celeba.zip'}")
-    assert "img_align_celeba.zip and identity_CelebA.txt, which belong into" in done.stderr
+    assert "offers: img_align_celeba.zip and identity_CelebA.txt." in done.stderr
     assert "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html" in done.stderr
 
 

@@ -107,8 +107,9 @@ def _download(url, checksum, path):
         trouble = f"what came is not the published file: {problem}; it was deleted"
         if not begun:  # a new beginning would end in the same way
             break
+    kept = "; what has come so far is kept" if part.exists() else ""
     raise SemsimError(
-        f"{url}: cannot be downloaded ({trouble}). Run again later; what has come so far is kept. "
+        f"{url}: cannot be downloaded ({trouble}). Run again later{kept}. "
         f"Or get the file in another way and put it at {path}."
     )
 
@@ -121,7 +122,9 @@ def _reason(error):
         return "the connection was cut"
     if isinstance(error, requests.Timeout):
         return "the server does not answer"
-    return str(error)
+    # The library wraps the one sentence that says what it was in several that name its own parts.
+    cause = str(getattr(error.args[0], "reason", error) if error.args else error)
+    return "no connection: " + (cause.partition("): ")[2] or cause)
 
 
 def _transfer(url, part, begun):

@@ -97,9 +97,9 @@ def _fetch_files(kind, request):
     except SemsimError as error:
         files = " and ".join(file.name for file in published.files)
         raise SemsimError(
-            f"data set '{request.name}': {error} {published.page} offers {files}, which belong into {folder} "
-            "(SEMSIM_CACHE names another place than the usual cache). Instead of them, a mirror (`mirror` or "
-            f"SEMSIM_MIRROR) may hold {kind}.zip with <class>/<image> inside."
+            f"data set '{request.name}': {error} In {folder} (SEMSIM_CACHE names another cache) belongs what "
+            f"{published.page} offers: {files}. Or put {kind}.zip, with <class>/<image> inside, into a mirror "
+            "(`mirror` or SEMSIM_MIRROR)."
         ) from None
 
 
