@@ -120,6 +120,11 @@ def test_rules_find_what_their_scripts_import(house):
     assert len(scripts) >= 7 and not missing
 
 
+def test_downloads_find_what_they_import(house):
+    code = (house / "workflow" / "semsim" / "data" / "download.py").read_text()  # which is imported only when needed
+    assert {"pooch", "requests", "filelock"} <= packages_loaded(house, code) <= pins_of(house, "data").keys()
+
+
 def test_notebooks_find_what_they_import(house):
     for path in sorted((house / "notebooks").glob("*.ipynb")):
         cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]

@@ -18,7 +18,7 @@ from semsim.labels.human_study import (
     read_human_study,
     tables_of,
 )
-from semsim.labels.restricted_pickle import load_builtins
+from semsim.restricted_pickle import load_builtins
 
 CROPPED = "ResNet20-4_200_inversed_crop_auglist__rlabel_False_defense_gaussian_1e-3"
 METRICS = {"mse": 6502.5, "ssim": 0.1, "psnr": 10.0, "lpips": 0.6, "dreamsim": 0.5, "semsim": 70.0}

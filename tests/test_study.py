@@ -247,6 +247,7 @@ def target(**changes):
         (dataset(kind="glyph"), ["datasets.digits.kind: 'glyph' is not one of", "Did you mean 'glyphs'?"]),
         (dataset(kind="folder"), ["datasets.digits: 'path' is missing"]),
         (dataset(path="photos"), ["datasets.digits.path: images of kind mnist have no path"]),
+        (dataset(kind="cifar10"), ["datasets.digits.kind: 'cifar10' is not one of", "Did you mean 'cifar100'?"]),
         (dataset(originals=0), ["datasets.digits.originals: 0 is less than the minimum of 1"]),
         (dataset(attacks={"dgl": {}}), ["datasets.digits.attacks.dgl", "Did you mean 'dlg'?"]),
         ({"datasets": {"a/b": SMALL["datasets"]["digits"]}}, ["datasets: 'a/b' cannot be used", "file name"]),
@@ -288,3 +289,15 @@ def test_source_is_in_the_mirror_first(monkeypatch, tmp_path):
     assert study.source("digits") == tmp_path / "mirror" / "photos"
     assert Study(small()).source("digits") is None
     assert Study(small(**dataset(kind="folder", path="absent"))).source("digits") is None
+
+
+def test_published_data_sets_are_read_from_the_mirror_if_they_are_there(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "mnist.zip").touch()
+    (tmp_path / "celeba.zip").touch()
+    study = Study(small(mirror=str(tmp_path / "mirror"), **dataset(kind="celeba")))
+    assert study.source("digits") is None and Study(small(**dataset(kind="celeba"))).source("digits") is None
+    (tmp_path / "mirror" / "celeba.zip").touch()
+    assert study.source("digits") == tmp_path / "mirror" / "celeba.zip"
+    assert Study(small(mirror=str(tmp_path / "mirror"))).source("digits") is None

@@ -1,5 +1,5 @@
 rule prepare_data:
-    """Draw or read a data set and divide it: train, originals (attacked), public."""
+    """Draw, download or read a data set and divide it: train, originals (attacked), public."""
     input:
         script=script("prepare_data.py"),
         source=lambda wildcards: STUDY.source(wildcards.dataset) or [],
@@ -13,7 +13,7 @@ rule prepare_data:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=240,
     params:
         settings=lambda wildcards: json.dumps(STUDY.data_settings(wildcards.dataset)),
         image_size=lambda wildcards: STUDY.image_size_of(wildcards.dataset),

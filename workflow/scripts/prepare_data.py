@@ -1,4 +1,7 @@
-"""Make one data set of the study: three splits of images, drawn or read from where they lie."""
+"""Make one data set of the study: three splits of images, drawn, read from where they lie, or downloaded.
+
+Downloads are kept in the folder that the environment variable SEMSIM_CACHE names, else in the user's cache.
+"""
 
 import argparse
 import os
@@ -21,7 +24,7 @@ def main():
         type=Path,
         metavar="DIR",
         default=os.environ.get("SEMSIM_MIRROR") or None,
-        help="folder in which a relative `path` is looked up first (default: the environment variable SEMSIM_MIRROR)",
+        help="folder in which a relative `path` and <kind>.zip are looked up first (default: SEMSIM_MIRROR)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="X.safetensors", help="the images and labels")
     parser.add_argument("--index", required=True, type=Path, metavar="X.csv", help="a table of them, for people")

@@ -12,12 +12,12 @@ def progress_bar(total, description, unit="it", initial=0):
 
     Parameters
     ----------
-    total : int
-        How many units the whole work has.
+    total : int or None
+        How many units the whole work has, if that is known.
     description : str
         What is being done, for instance ``"glyphs/convnet/dlg"``.
     unit : str
-        The name of one unit.
+        The name of one unit; "B" for bytes, which are then counted in kB, MB and so on.
     initial : int
         Units already done (resumed work).
     """
@@ -26,6 +26,7 @@ def progress_bar(total, description, unit="it", initial=0):
         total=total,
         desc=description,
         unit=unit,
+        unit_scale=unit == "B",
         initial=initial,
         mininterval=0.5 if terminal else 10,
         dynamic_ncols=terminal,

@@ -31,6 +31,8 @@ SETTINGS = (
     "folds",
 )
 """Those that `Study` has under the same names."""
+PUBLISHED = ("cifar100", "caltech101", "imagenette", "celeba", "stanford_dogs")
+"""The kinds of data sets that are downloaded, unless the mirror has them as ``<kind>.zip``."""
 STRENGTHS = {"prune": "share", "gaussian": "sigma"}
 """What each kind of gradient defence calls its strength."""
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -166,14 +168,21 @@ class Study:
         return settings["backbone"] + (f"-{settings['width']}" if settings["width"] else "")
 
     def source(self, dataset):
-        """Return what a data set of kind ``folder`` is read from: in the mirror, else below the working directory.
+        """Return the file or folder that a data set is read from, or None.
 
-        None for any other kind, and if there is nothing at either place; `semsim.data` then says where it looked.
+        Of kind ``folder``: its path in the mirror, else below the working directory; None if there is nothing at either
+        place; `semsim.data` then says where it looked. Of the kinds of `PUBLISHED`: ``<kind>.zip`` in the mirror; None
+        if it is not there, and the data set is downloaded. None for any other kind.
         """
-        if path := self._config["datasets"][dataset].get("path"):
-            places = [folder / Path(path).expanduser() for folder in (self.mirror, Path()) if folder]
-            return next((place for place in places if place.exists()), None)
-        return None
+        settings = self._config["datasets"][dataset]
+        if settings["kind"] == "folder":
+            path, folders = settings["path"], (self.mirror, Path())
+        elif settings["kind"] in PUBLISHED:
+            path, folders = f"{settings['kind']}.zip", (self.mirror,)
+        else:
+            return None
+        places = [folder / Path(path).expanduser() for folder in folders if folder]
+        return next((place for place in places if place.exists()), None)
 
     def __str__(self):
         if self.released:

@@ -1,4 +1,4 @@
-"""Images for the study: embedded sets that need no download, and anyone's own folder of images.
+"""Images for the study: embedded sets that need no download, published ones, and anyone's own folder of images.
 
 Every data set has three disjoint splits: `train` (the target model's), `originals` (attacked) and `public` (for whoever
 needs other images of the same classes). Nothing here imports torch.

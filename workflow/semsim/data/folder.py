@@ -53,12 +53,17 @@ def read_folder(request):
         If the data set or one of the chosen images is not as it must be, or there are too few images.
     """
     with open_source(find_source(request)) as source:
-        listing = list_images(source.names(), source.path)
-        classes = request.first_classes(listing.images)
-        _require_images(listing, classes, source.path)
-        images = _candidates(listing.images, classes)
-        held_out = None if listing.held_out is None else _candidates(listing.held_out, classes)
-        chosen, pixels = _read_distinct(source, images, held_out, request)
+        return read_images(source, request)
+
+
+def read_images(source, request):
+    """Choose and read images as `read_folder` does, from an open source (`semsim.data.sources`)."""
+    listing = list_images(source.names(), source.path)
+    classes = request.first_classes(listing.images)
+    _require_images(listing, classes, source.path)
+    images = _candidates(listing.images, classes)
+    held_out = None if listing.held_out is None else _candidates(listing.held_out, classes)
+    chosen, pixels = _read_distinct(source, images, held_out, request)
     splits = {}
     for split, candidates in chosen.items():
         square = (len(candidates), 3, request.image_size, request.image_size)
@@ -194,13 +199,13 @@ def _read_distinct(source, images, held_out, request):
         if not new:
             break
         with progress_bar(len(new), f"{request.name}: reading images", unit="image") as bar:
-            for key in new:
-                image = decode_square(source.read(key), request.image_size, source.where(key))
-                if first_with.setdefault(hashlib.blake2b(image.tobytes()).digest(), key) == key:
-                    pixels[key] = image
-                else:
-                    repeated.add(key)
+            for key, content in source.contents(new):
+                pixels[key] = decode_square(content, request.image_size, source.where(key))
                 bar.update()
+        for key in new:  # a source gives them in an order of its own
+            if first_with.setdefault(hashlib.blake2b(pixels[key].tobytes()).digest(), key) != key:
+                repeated.add(key)
+                del pixels[key]
         if repeated:
             tqdm.write(f"{request.name}: {len(repeated)} images left out, equal to another one", file=sys.stderr)
     return chosen, pixels

@@ -5,6 +5,7 @@ from functools import partial
 from semsim.data.dataset import SPLITS, ImageDataset
 from semsim.data.digits import read_digits
 from semsim.data.folder import read_folder
+from semsim.data.published import PUBLISHED, read_published
 from semsim.data.rendering import GLYPHS, LETTERS, render
 from semsim.data.request import Request
 from semsim.errors import SemsimError
@@ -14,12 +15,13 @@ KINDS = {
     "glyphs": partial(render, GLYPHS),
     "letters": partial(render, LETTERS),
     "mnist": read_digits,
+    **{kind: partial(read_published, kind) for kind in PUBLISHED},
 }
 """Kinds of data sets: functions of a `Request` that return the class names and a `Split` for each of `SPLITS`."""
 
 
 def prepare_dataset(name, settings, image_size, seed, mirror=None):
-    """Make a data set: draw it, or read it from where it lies.
+    """Make a data set: draw it, read it from where it lies, or download it.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def prepare_dataset(name, settings, image_size, seed, mirror=None):
     seed : int
         The study's seed. The same seed gives the same images on every machine.
     mirror : path-like, optional
-        The folder in which a relative `path` is looked up first.
+        The folder in which a relative `path` is looked up first, and the published data sets as ``<kind>.zip``.
 
     Returns
     -------

@@ -29,7 +29,7 @@ class Request:
     path : str or None
         Where a data set of kind `folder` lies.
     mirror : pathlib.Path or None
-        The folder in which a relative `path` is looked up first.
+        The folder in which a relative `path` is looked up first, and the published data sets as ``<kind>.zip``.
     """
 
     name: str

@@ -1,7 +1,13 @@
-"""Where a folder data set lies: a folder or a .zip file, read in the same way, one file at a time."""
+"""Where image files lie: a folder, a .zip file or a tar file, read in the same way, one file at a time.
+
+A source has `path`, for messages; `names()`, the paths of its files, and of its folders with a "/" at the end;
+`contents(names)`, which gives the files asked for in the order that is quickest; and `where(name)`, which says how
+messages call a file. A .zip or tar file is never unpacked to disk.
+"""
 
 import lzma
 import os
+import tarfile
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -37,13 +43,17 @@ class Folder:
         except OSError as error:
             raise SemsimError(f"{self.where(name)}: cannot be read ({error.strerror}).") from None
 
+    def contents(self, names):
+        """Yield the name and the content, as bytes, of each of `names`."""
+        return ((name, self.read(name)) for name in names)
+
     def where(self, name):
         """Return how messages call a file."""
         return str(self.path / name)
 
 
 class Archive:
-    """The files in a .zip file, which is never unpacked to disk."""
+    """The files in a .zip file."""
 
     def __init__(self, path, archive):
         self.path = path
@@ -76,9 +86,86 @@ class Archive:
             # In turn: damaged, encrypted, an unknown way of packing, and the ways in which unpackers stumble.
             raise SemsimError(f"{self.where(name)}: cannot be unpacked ({error}). Pack the images again.") from None
 
+    def contents(self, names):
+        """Yield the name and the content, as bytes, of each of `names`."""
+        return ((name, self.read(name)) for name in names)
+
+    def open(self, name):
+        """Open an entry as a binary file."""
+        return self._archive.open(self._entries[name])
+
     def where(self, name):
         """Return how messages call an entry."""
         return f"{self.path}: {name}"
+
+
+class TarArchive:
+    """The files in a tar file, compressed or not, which can only be read from the beginning to the end.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    reopen : callable
+        Returns the file, opened for reading: once to list it, and again each time that contents are asked for.
+    """
+
+    def __init__(self, path, reopen):
+        self.path = path
+        self._reopen = reopen
+
+    def _members(self):
+        """Yield the open archive and each of its files and folders, in their order."""
+        try:
+            with self._reopen() as file, tarfile.open(fileobj=file) as archive:
+                for member in archive:
+                    if member.isfile() or member.isdir():
+                        yield archive, member
+        except (tarfile.TarError, *STUMBLES) as error:
+            raise SemsimError(f"{self.path}: cannot be unpacked ({error}). Get it again.") from None
+
+    def names(self):
+        """Return the names of all entries; those of folders end with "/"."""
+        return [member.name + ("/" if member.isdir() else "") for _, member in self._members()]
+
+    def contents(self, names):
+        """Yield the name and the content, as bytes, of each of `names`, in the order of the archive."""
+        wanted = set(names)
+        for archive, member in self._members():
+            if member.name in wanted:
+                yield member.name, archive.extractfile(member).read()
+
+    def where(self, name):
+        """Return how messages call an entry."""
+        return f"{self.path}: {name}"
+
+
+class Selection:
+    """Some files of another source, under names of their own.
+
+    Parameters
+    ----------
+    source : Folder, Archive or TarArchive
+    entries : dict of str to str
+        What a file is called in `source`, by the name it gets here.
+    """
+
+    def __init__(self, source, entries):
+        self.path = source.path
+        self._source, self._entries = source, entries
+
+    def names(self):
+        """Return the names of all files."""
+        return list(self._entries)
+
+    def contents(self, names):
+        """Yield the name and the content, as bytes, of each of `names`."""
+        ours = {self._entries[name]: name for name in names}
+        return ((ours[theirs], content) for theirs, content in self._source.contents(ours))
+
+    def where(self, name):
+        """Return how messages call a file."""
+        return self._source.where(self._entries[name])
 
 
 @contextmanager

@@ -1,0 +1,64 @@
+"""CIFAR-100 as its authors publish it: two pickled tables of pixels in a tar file."""
+
+import tarfile
+
+from semsim.restricted_pickle import load_arrays
+
+FOLDER = "cifar-100-python"
+PARTS = ("train", "test")
+SIDE = 32
+
+
+class CifarArchive:
+    """The images of the Python version of CIFAR-100, each as an image file, `<part>/<class>/<file name>`.
+
+    The file names are the published ones, so a folder or .zip file of these images gives the same study. Both tables
+    are in memory, 180 MB of pixels, whatever part of them is asked for.
+
+    Parameters
+    ----------
+    path : path-like
+        ``cifar-100-python.tar.gz``.
+
+    Raises
+    ------
+    SemsimError
+        If a table names anything but arrays and builtin values.
+
+    References
+    ----------
+    Krizhevsky: "Learning Multiple Layers of Features from Tiny Images", 2009, and the page of the data set.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        tables = {}
+        with tarfile.open(path) as archive:
+            for member in archive:
+                part = member.name.removeprefix(f"{FOLDER}/")
+                if part in (*PARTS, "meta"):
+                    tables[part] = load_arrays(archive.extractfile(member), f"{path}: {member.name}")
+        classes = [name.decode() for name in tables["meta"][b"fine_label_names"]]
+        self._pixels = {part: tables[part][b"data"] for part in PARTS}
+        self._rows = {
+            f"{part}/{classes[label]}/{name.decode()}": (part, row)
+            for part in PARTS
+            for row, (label, name) in enumerate(
+                zip(tables[part][b"fine_labels"], tables[part][b"filenames"], strict=True)
+            )
+        }
+
+    def names(self):
+        """Return the names of all images."""
+        return list(self._rows)
+
+    def contents(self, names):
+        """Yield each of `names`, and the image as the bytes of a PPM file, the plainest there is."""
+        for name in names:
+            part, row = self._rows[name]
+            pixels = self._pixels[part][row].reshape(3, SIDE, SIDE).transpose(1, 2, 0)
+            yield name, b"P6 %d %d 255\n" % (SIDE, SIDE) + pixels.tobytes()
+
+    def where(self, name):
+        """Return how messages call an image."""
+        return f"{self.path}: {name}"

@@ -1,0 +1,192 @@
+"""The five data sets of the paper, as their authors publish them, or from a mirror."""
+
+from collections import Counter
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from semsim.data.cifar import CifarArchive
+from semsim.data.folder import read_images
+from semsim.data.sources import Selection, TarArchive, open_source
+from semsim.errors import SemsimError
+
+BACKGROUND = "BACKGROUND_Google"
+"""The folder of Caltech-101 that is no class: whatever an image search found."""
+FEWEST_IMAGES = 30
+"""Images that an identity of CelebA must have to be a class. The paper says nothing of its choice: this one is ours."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file.
+
+    Attributes
+    ----------
+    name : str
+        What it is called, where it is published and in the cache.
+    checksum : str
+        Of its content, "sha256:..." or "md5:...".
+    url : str or None
+        None where only a person can get it, because the publisher asks for consent.
+    """
+
+    name: str
+    checksum: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class PublishedSet:
+    """A published data set.
+
+    Attributes
+    ----------
+    page : str
+        Where people read about it, and about its terms.
+    files : tuple of RemoteFile
+    open : callable
+        Takes the paths of the files and gives a context with their images: a source (`semsim.data.sources`).
+    """
+
+    page: str
+    files: tuple[RemoteFile, ...]
+    open: Any
+
+
+def read_published(kind, request):
+    """Choose and read images of a published data set for the three splits, as `semsim.data.folder.read_folder` does.
+
+    They are read from ``<kind>.zip`` in the mirror if it is there, an image-folder tree; else from the published files,
+    which are downloaded into the cache (`semsim.data.download.cache_folder`).
+
+    Parameters
+    ----------
+    kind : str
+        One of `PUBLISHED`.
+    request : semsim.data.request.Request
+
+    Returns
+    -------
+    classes : tuple of str
+        Sorted. Their names are those of the published folders; in CelebA, numbers of identities with five digits.
+    splits : dict of str to semsim.data.dataset.Split
+        The source of an image is its path inside the data set.
+
+    Raises
+    ------
+    SemsimError
+        If the files cannot be had or are not the published ones, or there are too few images.
+    """
+    if request.mirror and (mirrored := request.mirror / f"{kind}.zip").exists():
+        opened = open_source(mirrored)
+    else:
+        opened = PUBLISHED[kind].open(*_fetch_files(kind, request))
+    with opened as source:
+        return read_images(source, request)
+
+
+def _fetch_files(kind, request):
+    """Return the paths of the published files; if they can't be had, say in which ways people can help."""
+    from semsim.data.download import cache_folder, fetch  # needs packages that only the data environment has
+
+    published, folder = PUBLISHED[kind], cache_folder() / kind
+    try:
+        return [fetch(folder / file.name, file.checksum, file.url) for file in published.files]
+    except SemsimError as error:
+        files = " and ".join(file.name for file in published.files)
+        raise SemsimError(
+            f"data set '{request.name}': {error} In {folder} (SEMSIM_CACHE names another cache) belongs what "
+            f"{published.page} offers: {files}. Or put {kind}.zip, with <class>/<image> inside, into a mirror "
+            "(`mirror` or SEMSIM_MIRROR)."
+        ) from None
+
+
+def _open_tar(path):
+    """The images of a tar file that is laid out like an image folder."""
+    return nullcontext(TarArchive(path, partial(open, path, "rb")))
+
+
+@contextmanager
+def _open_caltech(path):
+    """The images of Caltech-101: a compressed tar file inside a .zip file; without the background."""
+    with open_source(path) as outer:
+        images = TarArchive(path, partial(outer.open, "caltech-101/101_ObjectCategories.tar.gz"))
+        yield Selection(images, {name: name for name in images.names() if BACKGROUND not in name})
+
+
+@contextmanager
+def _open_celeba(images_path, identities_path):
+    """The aligned images of CelebA by identity, of which enough images are there."""
+    identities = dict(line.split() for line in Path(identities_path).read_text(encoding="ascii").splitlines())
+    numbers = Counter(identities.values())
+    entries = {
+        f"{int(identity):05d}/{image}": f"img_align_celeba/{image}"
+        for image, identity in identities.items()
+        if numbers[identity] >= FEWEST_IMAGES
+    }
+    with open_source(images_path) as images:
+        yield Selection(images, entries)
+
+
+PUBLISHED = {
+    "cifar100": PublishedSet(
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        (
+            RemoteFile(
+                "cifar-100-python.tar.gz",
+                "sha256:85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+                "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+            ),
+        ),
+        lambda path: nullcontext(CifarArchive(path)),
+    ),
+    "caltech101": PublishedSet(
+        "https://data.caltech.edu/records/mzrjq-6wc02",
+        (
+            RemoteFile(
+                "caltech-101.zip",
+                "md5:3138e1922a9193bfa496528edbbc45d0",
+                "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+            ),
+        ),
+        _open_caltech,
+    ),
+    "imagenette": PublishedSet(
+        "https://github.com/fastai/imagenette",
+        (
+            # Shorter side 320: well above the 112 pixels of the paper, and a fifth of the download in full size.
+            RemoteFile(
+                "imagenette2-320.tgz",
+                "sha256:5020a9130cea0348272823cb12d2db7e981c6f2afa3dce71ccd5b8013005c55e",
+                "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
+            ),
+        ),
+        _open_tar,
+    ),
+    "celeba": PublishedSet(
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        (
+            RemoteFile(
+                "img_align_celeba.zip",
+                "sha256:46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
+                None,
+            ),
+            RemoteFile("identity_CelebA.txt", "md5:32bd1bd63d3c78cd57e08160ec5ed1e2", None),
+        ),
+        _open_celeba,
+    ),
+    "stanford_dogs": PublishedSet(
+        "http://vision.stanford.edu/aditya86/ImageNetDogs/",
+        (
+            RemoteFile(
+                "images.tar",
+                "sha256:a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",
+                "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
+            ),
+        ),
+        _open_tar,
+    ),
+}
+"""By kind. The checksums are those of torchvision (MD5) and of TensorFlow Datasets and Keras (SHA-256)."""
