@@ -92,7 +92,7 @@ def ablations_chart(ablations):
     """
     rows = areas(overall(ablations))
     figure, (panel,) = panels(1, height=0.9 + row_height(len(rows)) * len(rows))
-    name_lines(panel, list(rows["variant"]))
+    name_lines(panel, [_variant_label(name) for name in rows["variant"]])
     estimates = (rows[f"faithfulness{end}"] for end in ("", "_low", "_high"))
     draw_estimates(panel, *estimates, range(len(rows)), color=COLOURS[0], marker="o", markersize=4.5)
     panel.axvline(rows["faithfulness"].iloc[0], color=FAINT, linewidth=0.8)
@@ -179,6 +179,11 @@ def views(generalisation):
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
     chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")
+
+
+def _variant_label(name):
+    """Return what a variant changes, as people write it."""
+    return name.replace("+", ", ").replace("-", " ").replace("_", " ") if name != "semsim" else "as the study has it"
 
 
 def _sentence_case(text):

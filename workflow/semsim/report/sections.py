@@ -392,6 +392,11 @@ def limits(results):
             "Simulated annotators are not people. They fail where small classifiers fail, and may share with a metric"
             " what people do not: faithfulness to them is a test of the method, not evidence about people.",
         )
+        sentences.insert(
+            1,
+            "The classifier from which SemSim may start learnt from the same public images as the simulated annotators."
+            " What it takes for a class may be what they take for it, and not what people do.",
+        )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append(
             "The pretrained weights of LPIPS were not at hand. The random-trunk distance takes its place in the tables"
