@@ -4,13 +4,16 @@ import numpy as np
 
 from semsim.data import load_classes
 from semsim.learned.pairs import of_one_size
+from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
-from semsim.targets.augmentation import Augmentation
 from semsim.targets.training import train_target
 
 
 def train_classifier(data, backbone, width, recipe, seed, device="cpu", description="classifier"):
     """Train a classifier of the public images of several data sets; the classes of all of them are told apart.
+
+    Half of the images of a batch are degraded, as those are that observers learn from: features of clear images alone
+    tell little about reconstructions.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
         classes=classes,
         architecture=backbone,
         width=width,
-        augmentation=Augmentation("crop"),
+        augmentation=Degradation(),
         recipe=recipe,
         seed=seed,
         device=device,

@@ -355,7 +355,7 @@ def generalisation(results):
     yield Paragraph(
         "SemSim is tried on originals that it has not seen, and besides on a data set, an architecture, a defence or an"
         " attack of which it has seen nothing. Two learned baselines stand beside it: the distance in the features of a"
-        " plain classifier of public images, with SemSim's backbone, and a logistic regression on the hand-crafted"
+        " plain classifier of public images, from which SemSim starts, and a logistic regression on the hand-crafted"
         " metrics, which learns from the same labels."
     )
     yield Points(findings.generalisation_findings(values, differences, tables.scales))
