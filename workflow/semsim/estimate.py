@@ -83,8 +83,8 @@ def estimate(study, rates):
     ----------
     study : semsim.study.Study
     rates : list of Rate
-        Of one device. A network that was measured at the study's image size has its own rate; of another, the rate of
-        the measured network with the nearest number of operations is scaled by that number.
+        Of one device. A network that was measured at the study's image size has its own rate. For another, that of the
+        same architecture, or else of the one with the nearest number of operations, is scaled by that number.
 
     Returns
     -------
@@ -103,12 +103,17 @@ def estimate(study, rates):
     costs = {}
     for (architecture, width, size), count in steps.items():
         flops = forward_flops(architecture, width, size, 100)
-        rate, known = min(measured, key=lambda pair, flops=flops: abs(pair[1] / flops - 1))
+        rate, known = _nearest(measured, architecture, flops)
         same = (rate.architecture, rate.width, rate.image_size) == (architecture, width, size)
         basis = "measured" if same else f"scaled by operations from {rate.architecture} at {rate.image_size} pixels"
         name = architecture + (f" of width {width}" if width else "") + f", {size} pixels"
         costs[name] = Cost(count, rate.milliseconds * (1 if same else flops / known), basis)
     return costs
+
+
+def _nearest(measured, architecture, flops):
+    """Return the measured rate, and its operations, that says most about a network."""
+    return min(measured, key=lambda pair: (pair[0].architecture != architecture, abs(pair[1] / flops - 1)))
 
 
 def disk_bytes(study):
