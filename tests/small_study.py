@@ -119,7 +119,7 @@ def semsim_tables(metrics, recognition):
     lines, changes = measure_by_dataset(variants, {"semsim": False, "margin-1.0": False}, "semsim", 50, draws)
     changes = changes.assign(change=-changes["difference"], change_low=-changes["high"], change_high=-changes["low"])
     keys = ["dataset", "level", "statistic", "variant"]
-    changes = changes.rename(columns={"other": "variant"})[[*keys, "change", "change_low", "change_high"]]
+    changes = changes.rename(columns={"other": "variant"})[[*keys, "change", "change_low", "change_high", "p_holm"]]
     about = {"kind": "simulated", "reference": "attacked"}
     return {
         "semsim": trials,

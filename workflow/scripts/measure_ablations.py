@@ -26,7 +26,7 @@ def main():
     changes[["change_low", "change_high"]] *= -1
     keys = ["dataset", "level", "statistic", "variant"]
     values = values.rename(columns={"metric": "variant"}).drop(columns=["value", "low", "high"])
-    changes = changes[[*keys, "change", "change_low", "change_high", "p"]]
+    changes = changes[[*keys, "change", "change_low", "change_high", "p_holm"]]
     write_table(values.merge(changes, on=keys, how="left"), arguments.out)
 
 

@@ -1,5 +1,7 @@
 """The words for what tables name in short, and how numbers are written in sentences and figures."""
 
+import re
+
 KINDS = {
     "human": "human annotators",
     "vision-language-model": "vision-language models",
@@ -99,6 +101,17 @@ def counted(count, plural):
     ('1 data set', '8,400 pairs')
     """
     return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
+
+
+def variant_label(name):
+    """Write what a variant of SemSim changes as people do.
+
+    Examples
+    --------
+    >>> variant_label("semsim"), variant_label("backbone-vgg3+label_share-0.3")
+    ('as the study has it', 'backbone vgg3, label share 0.3')
+    """
+    return "as the study has it" if name == "semsim" else re.sub("[-_]", " ", name).replace("+", ", ")
 
 
 def kind_of(table):

@@ -10,7 +10,7 @@ from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
 from semsim.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.wording import FOLDS, STATISTICS, kind_of
+from semsim.wording import FOLDS, STATISTICS, kind_of, variant_label
 
 CURVES = {
     "train_loss": "Loss",
@@ -92,7 +92,7 @@ def ablations_chart(ablations):
     """
     rows = areas(overall(ablations))
     figure, (panel,) = panels(1, height=0.9 + row_height(len(rows)) * len(rows))
-    name_lines(panel, [_variant_label(name) for name in rows["variant"]])
+    name_lines(panel, [variant_label(name) for name in rows["variant"]])
     estimates = (rows[f"faithfulness{end}"] for end in ("", "_low", "_high"))
     draw_estimates(panel, *estimates, range(len(rows)), color=COLOURS[0], marker="o", markersize=4.5)
     panel.axvline(rows["faithfulness"].iloc[0], color=FAINT, linewidth=0.8)
@@ -179,11 +179,6 @@ def views(generalisation):
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
     chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")
-
-
-def _variant_label(name):
-    """Return what a variant changes, as people write it."""
-    return name.replace("+", ", ").replace("-", " ").replace("_", " ") if name != "semsim" else "as the study has it"
 
 
 def _sentence_case(text):

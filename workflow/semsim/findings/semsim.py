@@ -2,7 +2,10 @@
 
 from semsim.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.wording import FOLDS, counted, decimal, first_few, interval, listed, p_value
+from semsim.wording import FOLDS, counted, decimal, first_few, interval, listed, p_value, variant_label
+
+SIGNIFICANT = 0.05
+"""Of p values after Holm's correction."""
 
 
 def learning_findings(counts, curves, trials):
@@ -94,7 +97,7 @@ def dataset_findings(generalisation, differences, scales):
         group = group[group["exclusion"] == EVERYTHING].dropna(subset="difference")
         if group.empty:
             continue
-        behind, clear = group["difference"] <= 0, group["low"] > 0
+        behind, clear = group["difference"] <= 0, (group["difference"] > 0) & (group["p_holm"] < SIGNIFICANT)
         where = [f"{row.dataset} ({scales[row.other].label})" for row in group[behind].itertuples()]
         sentences.append(
             f"Not having learnt from the {FOLDS[folds]}: ahead of the best hand-crafted metric on"
@@ -123,12 +126,12 @@ def ablation_findings(ablations):
     for variant in changed:
         row = rows.loc[variant]
         if row["change"] != row["change"]:
-            sentences.append(f"With {variant}, its faithfulness is undefined.")
+            sentences.append(f"With {variant_label(variant)}, its faithfulness is undefined.")
             continue
-        told = _told(row["change_low"], row["change_high"])
         sentences.append(
-            f"With {variant} it reaches {decimal(row['faithfulness'])}: {decimal(row['change'], signed=True)}"
-            f" ({interval(row['change_low'], row['change_high'])}), {told}."
+            f"With {variant_label(variant)} it reaches {decimal(row['faithfulness'])}:"
+            f" {decimal(row['change'], signed=True)} ({interval(row['change_low'], row['change_high'])}),"
+            f" {_told(row['p_holm'])} ({p_value(row['p_holm'])} after Holm)."
         )
     return sentences
 
@@ -140,9 +143,10 @@ def _compared(pair, label, is_best):
     return (
         f"It is {where} {name} by {decimal(abs(pair['difference']))}"
         f" ({interval(pair['low'], pair['high'])} of the difference, {p_value(pair['p_holm'])} after Holm):"
-        f" {_told(pair['low'], pair['high'])}."
+        f" {_told(pair['p_holm'])}."
     )
 
 
-def _told(low, high):
-    return "distinguishable" if low > 0 or high < 0 else "not distinguishable"
+def _told(p):
+    """Say whether a difference can be told from none."""
+    return "distinguishable" if p < SIGNIFICANT else "not distinguishable"
