@@ -134,7 +134,7 @@ rule released:
 
 
 onsuccess:
-    print(f"Done: results are in {RESULTS}/, figures in {FIGURES}/.")
+    print(f"Done: results are in {OWN_RESULTS}/, figures in figures/{STUDY.name}/.")
 
 
 onerror:
