@@ -9,7 +9,7 @@ from semsim.commandline import json_object, run
 from semsim.files import read_table, write_table
 from semsim.labels.table import KEYS
 from semsim.learned.combination import combine_metrics
-from semsim.learned.folds import kind_of_folds
+from semsim.learned.folds import kind_of_folds, with_traits
 from semsim.seeds import seed_for
 from semsim.statistics.faithfulness import with_rates
 from semsim.statistics.generalisation import measure_generalisation
@@ -24,8 +24,7 @@ def main():
     directions = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
     table = with_rates(read_table(arguments.metrics), read_table(arguments.recognition))
     table = table[(table["kind"] == kind) & (table["reference"] == reference)].reset_index(drop=True)
-    for trait in ("architecture", "defence"):
-        table[trait] = table["target"].map({name: each[trait] for name, each in arguments.traits.items()})
+    table = with_traits(table, arguments.traits)
     combinations = [
         combine_metrics(table, list(directions), exclusion, arguments.folds, arguments.seed).assign(exclusion=exclusion)
         for exclusion in trials["exclusion"].unique()

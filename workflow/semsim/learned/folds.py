@@ -33,6 +33,23 @@ class Fold(NamedTuple):
     test: np.ndarray
 
 
+def with_traits(table, traits):
+    """Add the architecture and the defence of target models to a table with a column `target`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    traits : dict of str to dict
+        By target model: its ``architecture`` and ``defence``. One that is not there has neither.
+    """
+    return table.assign(
+        **{
+            trait: table["target"].map({target: each[trait] for target, each in traits.items()})
+            for trait in ("architecture", "defence")
+        }
+    )
+
+
 def exclusions(values):
     """Return what is left out in turn: nothing but originals, then every value of which there are others.
 

@@ -5,7 +5,8 @@ import torch
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
 from semsim.files import read_table
-from semsim.learned.pairs import read_pairs
+from semsim.learned.folds import with_traits
+from semsim.learned.pairs import LabelledPairs, read_pairs
 from semsim.learned.trials import Learner
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
@@ -43,7 +44,7 @@ def read_learner(arguments):
 
 
 def read_labelled_pairs(arguments):
-    """Return the study's `LabelledPairs`, with the traits of their target models as further columns.
+    """Return the study's `LabelledPairs`, with the traits of their target models, and the kind of who labelled them.
 
     Where annotators of several kinds labelled, SemSim learns from people if there are any, and never from two kinds.
     """
@@ -52,6 +53,4 @@ def read_labelled_pairs(arguments):
     pairs = read_pairs(
         arguments.reconstructions, recognition[recognition["kind"] == kind], arguments.settings["reference"]
     )
-    for trait in ("architecture", "defence"):
-        pairs.table[trait] = pairs.table["target"].map({name: each[trait] for name, each in arguments.traits.items()})
-    return pairs, kind
+    return LabelledPairs(*pairs[:2], with_traits(pairs.table, arguments.traits)), kind

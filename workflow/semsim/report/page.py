@@ -2,10 +2,9 @@
 
 import re
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from semsim import __version__
 from semsim.report.sections import SECTIONS
+from semsim.report.templates import page_templates
 
 
 def render_report(results):
@@ -25,11 +24,9 @@ def render_report(results):
     SemsimError
         If a table or figure that a section needs is missing.
     """
-    templates = Environment(
-        loader=PackageLoader("semsim.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     sections = [
         {"title": title, "anchor": re.sub(r"\W+", "-", title.lower()), "blocks": list(function(results))}
         for title, function in SECTIONS
     ]
-    return templates.get_template("page.html.j2").render(study=results.study, sections=sections, version=__version__)
+    template = page_templates().get_template("page.html.j2")
+    return template.render(study=results.study, sections=sections, version=__version__)

@@ -4,13 +4,13 @@ import io
 
 import numpy as np
 import pandas as pd
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from semsim import __version__
 from semsim.errors import SemsimError
 from semsim.figures.style import COLOURS, INK, data_url, panels, styled
 from semsim.report.blocks import Table, chart
+from semsim.report.templates import page_templates
 from semsim.scoring.folders import printable, read_group
 from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
 from semsim.wording import counted
@@ -46,12 +46,6 @@ def render_page(scores, measures, sort, originals, reconstructions, about):
     SemsimError
         If an image that was scored can no longer be read.
     """
-    templates = Environment(
-        loader=ChoiceLoader([PackageLoader("semsim.scoring", ""), PackageLoader("semsim.report", "")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
     scales = {measure.name: measure.scale for measure in measures}
     columns = summary_columns(summarise(scores), measures)
     pairs = counted(len(scores.groups), "pairs")
@@ -64,13 +58,17 @@ def render_page(scores, measures, sort, originals, reconstructions, about):
                 "How many pairs have which value. The dashed line is the median.",
             )
         )
-    return templates.get_template("scores.html.j2").render(
-        originals=printable(originals),
-        reconstructions=printable(reconstructions),
-        about=about,
-        blocks=blocks,
-        ends=ends_of(scores, scales[sort]),
-        version=__version__,
+    return (
+        page_templates("semsim.scoring")
+        .get_template("scores.html.j2")
+        .render(
+            originals=printable(originals),
+            reconstructions=printable(reconstructions),
+            about=about,
+            blocks=blocks,
+            ends=ends_of(scores, scales[sort]),
+            version=__version__,
+        )
     )
 
 
