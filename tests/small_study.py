@@ -109,14 +109,14 @@ def semsim_tables(metrics, recognition):
         for folds in ("within", "dataset", "attack")
     ).assign(kind="simulated", reference="attacked", note=None)
     directions = describe_scales(metrics).set_index("metric")["higher_is_better"].to_dict()
-    values, differences = measure_generalisation(table, trials, directions, 50, draws)
+    values, differences = measure_generalisation(table, trials, directions, 50, 3)
     epochs = np.arange(1, 4)
     curves = {"epoch": epochs, "train_loss": 1 / epochs, "train_ordered": 1 - 0.5 / epochs, "validation_auc": 0.9}
     counts = {"side": ["recognised", "unrecognised"], "same original": [8, 9], "same class": [1, 0], "any": 0}
     variants = table.assign(
         semsim=trials["semsim"][: len(table)].to_numpy(), **{"margin-1.0": draws.random(len(table))}
     )
-    lines, changes = measure_by_dataset(variants, {"semsim": False, "margin-1.0": False}, "semsim", 50, draws)
+    lines, changes = measure_by_dataset(variants, {"semsim": False, "margin-1.0": False}, "semsim", 50, 3)
     changes = changes.assign(change=-changes["difference"], change_low=-changes["high"], change_high=-changes["low"])
     keys = ["dataset", "level", "statistic", "variant"]
     changes = changes.rename(columns={"other": "variant"})[[*keys, "change", "change_low", "change_high", "p_holm"]]

@@ -36,7 +36,7 @@ def study(datasets=("a", "b"), seed=0):
 
 @pytest.fixture(scope="module")
 def measured():
-    return measure_generalisation(*study(), {"weak": True}, 200, np.random.default_rng(1))
+    return measure_generalisation(*study(), {"weak": True}, 200, 1)
 
 
 def test_views_are_every_kind_of_folds_and_every_exclusion(measured):
@@ -64,6 +64,13 @@ def test_areas_are_those_of_all_pairs_and_their_mean(measured):
     assert found["all"] == pytest.approx((found["a"] + found["b"]) / 2)
 
 
+def test_a_metric_that_does_not_learn_has_one_interval(measured):
+    rows = measured[0]
+    rows = rows[(rows["metric"] == "weak") & (rows["exclusion"] == "all")]
+    for _, alike in rows.groupby(["dataset", "level", "statistic"]):
+        assert len(alike) == 3 and len(alike[["value", "low", "high"]].drop_duplicates()) == 1
+
+
 def test_differences_are_semsims_lead_with_intervals(measured):
     values, differences = measured
     assert set(differences["metric"]) == {"semsim"}
@@ -76,7 +83,7 @@ def test_differences_are_semsims_lead_with_intervals(measured):
 
 def test_the_interval_of_the_mean_is_narrower_than_that_of_a_data_set():
     table, _ = study(datasets=tuple("abcdef"))
-    values, _ = measure_by_dataset(table, {"weak": True}, "weak", 300, np.random.default_rng(0))
+    values, _ = measure_by_dataset(table, {"weak": True}, "weak", 300, 0)
     rows = areas(values)
     rows = rows[rows["metric"] == "weak"].set_index("dataset")
     width = rows["high"] - rows["low"]
@@ -86,9 +93,7 @@ def test_the_interval_of_the_mean_is_narrower_than_that_of_a_data_set():
 def test_a_data_set_without_a_curve_is_left_out_of_the_mean_and_told():
     table, _ = study()
     table.loc[table["dataset"] == "b", "recognition_rate"] = 0.0
-    values, _ = measure_by_dataset(
-        table.assign(same=table["weak"]), {"weak": True, "same": True}, "weak", 50, np.random.default_rng(0)
-    )
+    values, _ = measure_by_dataset(table.assign(same=table["weak"]), {"weak": True, "same": True}, "weak", 50, 0)
     rows = areas(values)
     rows = rows[rows["metric"] == "weak"].set_index("dataset")
     assert np.isnan(rows.loc["b", "value"]) and rows.loc["all", "value"] == rows.loc["a", "value"]
@@ -97,5 +102,5 @@ def test_a_data_set_without_a_curve_is_left_out_of_the_mean_and_told():
 
 def test_one_data_set_has_no_mean():
     table, _ = study(datasets=("a",))
-    values, _ = measure_by_dataset(table, {"weak": True}, "weak", 50, np.random.default_rng(0))
+    values, _ = measure_by_dataset(table, {"weak": True}, "weak", 50, 0)
     assert set(values["dataset"]) == {"a"} and len(overall(values)) == len(values)

@@ -2,8 +2,6 @@
 
 import argparse
 
-import numpy as np
-
 from semsim.commandline import run
 from semsim.files import read_table, write_table
 from semsim.labels.table import KEYS
@@ -17,9 +15,9 @@ def main():
     for variant, path in zip(arguments.variants, arguments.trials, strict=True):
         trials = read_table(path)
         table = table.merge(trials[[*KEYS, "kind", "semsim"]].rename(columns={"semsim": variant}), on=[*KEYS, "kind"])
-    generator = np.random.default_rng(seed_for(arguments.seed, "ablations"))
+    seed = seed_for(arguments.seed, "ablations")
     directions = dict.fromkeys(arguments.variants, False)
-    values, differences = measure_by_dataset(table, directions, arguments.variants[0], arguments.resamples, generator)
+    values, differences = measure_by_dataset(table, directions, arguments.variants[0], arguments.resamples, seed)
     # The differences are those of the study's own settings to each variant; a change is the other way round.
     changes = differences.rename(columns={"other": "variant", "low": "change_high", "high": "change_low"})
     changes = changes.assign(change=-changes["difference"], kind=table["kind"].iloc[0])

@@ -2,7 +2,6 @@
 
 import argparse
 
-import numpy as np
 import pandas as pd
 
 from semsim.commandline import json_object, run
@@ -30,9 +29,9 @@ def main():
         for exclusion in trials["exclusion"].unique()
     ]
     trials = trials.merge(pd.concat(combinations), on=[*KEYS, "exclusion"], how="left")
-    generator = np.random.default_rng(seed_for(arguments.seed, "generalisation"))
+    seed = seed_for(arguments.seed, "generalisation")
     about = {"kind": kind, "reference": reference}
-    tables = measure_generalisation(table, trials, directions, arguments.resamples, generator)
+    tables = measure_generalisation(table, trials, directions, arguments.resamples, seed)
     for found, path in zip(tables, (arguments.out, arguments.out_differences), strict=True):
         write_table(found.assign(**about), path)
     write_table(trials, arguments.out_trials)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from semsim.labels.table import KEYS
 from semsim.scales import LEARNED
+from semsim.seeds import seed_for
 from semsim.statistics.faithfulness import (
     DIFFERENCE_COLUMNS,
     compare_metrics,
@@ -26,7 +27,7 @@ VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
 VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high", "count", "note"]
 
 
-def measure_generalisation(table, trials, higher_is_better, resamples, generator):
+def measure_generalisation(table, trials, higher_is_better, resamples, seed):
     """Measure how faithful learned metrics are to recognition on what they did not learn from, beside the others.
 
     Parameters
@@ -40,7 +41,8 @@ def measure_generalisation(table, trials, higher_is_better, resamples, generator
         The hand-crafted metrics.
     resamples : int
         For the intervals.
-    generator : numpy.random.Generator
+    seed : int
+        Of the intervals. Every kind of folds meets the same draws, so a metric that does not learn has one interval.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def measure_generalisation(table, trials, higher_is_better, resamples, generator
             views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
         for exclusion, rows in views.items():
             seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
-            tables = measure_by_dataset(seen, direction, "semsim", resamples, generator)
+            tables = measure_by_dataset(seen, direction, "semsim", resamples, seed)
             for each, gathered in zip(tables, (found, compared), strict=True):
                 gathered.append(each.assign(folds=folds, exclusion=exclusion))
     return tuple(
@@ -70,7 +72,7 @@ def measure_generalisation(table, trials, higher_is_better, resamples, generator
     )
 
 
-def measure_by_dataset(table, higher_is_better, subject, resamples, generator):
+def measure_by_dataset(table, higher_is_better, subject, resamples, seed):
     """Measure how faithful metrics are on every data set and in the mean over them, and compare one with the others.
 
     Parameters
@@ -81,8 +83,8 @@ def measure_by_dataset(table, higher_is_better, subject, resamples, generator):
         The metrics.
     subject : str
         The metric that is compared with every other.
-    resamples : int
-    generator : numpy.random.Generator
+    resamples, seed : int
+        For the intervals; each data set has draws of its own.
 
     Returns
     -------
@@ -93,6 +95,7 @@ def measure_by_dataset(table, higher_is_better, subject, resamples, generator):
     every, found, compared = {}, [], []
     for dataset, rows in table.groupby("dataset", sort=False):
         crossing = cross(rows, higher_is_better)
+        generator = np.random.default_rng(seed_for(seed, dataset))
         resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
         every[dataset] = with_faithfulness(describe_metrics(crossing, resampled), higher_is_better), resampled
     if len(every) > 1:
