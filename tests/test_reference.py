@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
 
+import pandas as pd
 import pytest
 
 from semsim.errors import SemsimError
+from semsim.figures.style import data_url
 from semsim.files import read_table, write_table
-from semsim.reference import RUN, compare
+from semsim.reference import RUN, compare, keep
 
 STUDIES = ("demo", "human-study")
 
@@ -56,3 +59,40 @@ def test_the_readme_has_the_numbers_of_the_reference(house):
     from semsim.reference import main_table
 
     assert main_table(house / "results" / "reference" / "demo") in (house / "README.md").read_text()
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A repository with a finished study, whose page shows a chart and a contact sheet."""
+    results, figures = tmp_path / "results" / "faces", tmp_path / "figures" / "faces"
+    for folder in (results / "tables", results / "semsim" / "weights", figures):
+        folder.mkdir(parents=True)
+    write_table(pd.DataFrame({"dataset": ["people"]}), results / "tables" / "datasets.csv")
+    (results / "semsim" / "weights" / "config.json").write_text("{}")
+    pictures = {
+        name: name.encode() for name in ("contact_sheet_people", "contradictions_people", "semsim_people", "psnr")
+    }
+    for name, content in pictures.items():
+        (figures / f"{name}.png").write_bytes(content)
+    page = "".join(f'<img src="{data_url("image/png", content)}" alt="{name}">' for name, content in pictures.items())
+    (results / "report.html").write_text(page)
+    subprocess.run(
+        "git init -q; git -c user.name=n -c user.email=e commit -q --allow-empty -m x", cwd=tmp_path, shell=True
+    )
+    return tmp_path
+
+
+def test_a_reference_of_numbers_shows_no_image(finished):
+    kept = keep("faces", "make", numbers_only=True, root=finished)
+    page = (kept / "report.html").read_text()
+    assert page.count("data:image/png") == 1 and data_url("image/png", b"psnr") in page
+    assert page.count("data:image/svg+xml") == 3 and 'alt="semsim_people"' in page
+    assert [path.name for path in (finished / "figures" / "reference" / "faces").iterdir()] == ["psnr.png"]
+    assert not (kept / "semsim").exists()
+
+
+def test_a_whole_reference_has_weights_and_every_figure(finished):
+    kept = keep("faces", "make", root=finished)
+    assert (kept / "report.html").read_text() == (finished / "results" / "faces" / "report.html").read_text()
+    assert (kept / "semsim" / "weights" / "config.json").exists()
+    assert len(list((finished / "figures" / "reference" / "faces").iterdir())) == 4

@@ -1,8 +1,8 @@
 """Reference results: one run of a study, kept in the repository, and how close a new run comes to it.
 
 ``python -m semsim.reference keep STUDY`` copies a finished study's tables, pages, figures and weights of SemSim to
-``results/reference/STUDY`` and ``figures/reference/STUDY``; ``python -m semsim.reference compare STUDY`` compares a new
-run's tables with them.
+``results/reference/STUDY`` and ``figures/reference/STUDY``; with ``--numbers-only``, nothing that shows images.
+``python -m semsim.reference compare STUDY`` compares a new run's tables with them.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
+from semsim.figures.style import data_url
 from semsim.files import read_table
 from semsim.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
@@ -25,8 +26,17 @@ from semsim.study_tables import StudyTables
 from semsim.wording import FOLDS, decimal
 
 RUN = "run.json"
-KEPT = ("tables/*.csv", "notebooks/*.html", "report.html", "semsim/weights/*")
+KEPT = ("tables/*.csv", "notebooks/*.html", "report.html")
 """What is kept of ``results/<study>``."""
+WEIGHTS = "semsim/weights/*"
+"""What is kept besides, unless numbers alone are: networks can give away what they learnt from."""
+SHOWING_IMAGES = ("contact_sheet", "contradictions", "semsim")
+"""The figures of each data set that show its images, ``<figure>_<data set>.png``; all others are charts."""
+LEFT_OUT = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="620" height="40"><text x="4" y="25" font-family="sans-serif"'
+    ' font-size="15" fill="#555">Left out of the reference: this figure shows images of a data set.</text></svg>'
+)
+"""What pages show in place of such a figure."""
 GIVEN = {"human-study": ("labels.csv", "images.csv", "metrics.csv", "recognition.csv")}
 """Tables that are not kept: what others published, a row an image."""
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "lpips", "snakemake")
@@ -155,7 +165,7 @@ def main_table(reference):
     return "\n".join(lines)
 
 
-def keep(study, command, root="."):
+def keep(study, command, numbers_only=False, root="."):
     """Copy a finished study to the reference folders, which are made anew.
 
     Parameters
@@ -163,6 +173,9 @@ def keep(study, command, root="."):
     study : str
     command : str
         That made it.
+    numbers_only : bool
+        Leave out weights and figures that show images of the data sets, for images that may not be passed on. Pages say
+        where there was one.
     root : path-like
         Of the repository.
 
@@ -186,19 +199,31 @@ def keep(study, command, root="."):
     for folder in (kept, drawn):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    for pattern in KEPT:
+    datasets = read_table(results / "tables" / "datasets.csv")["dataset"].unique() if numbers_only else ()
+    left_out = {figures / f"{figure}_{dataset}.png" for figure in SHOWING_IMAGES for dataset in datasets}
+    for pattern in KEPT if numbers_only else (*KEPT, WEIGHTS):
         for path in sorted(results.glob(pattern)):
             if path.name in GIVEN.get(study, ()):
                 continue
             target = kept / path.relative_to(results)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-    for path in sorted(figures.glob("*.png")):
+            if path.suffix == ".html":
+                target.write_text(_without_figures(path.read_text(encoding="utf-8"), left_out), encoding="utf-8")
+            else:
+                shutil.copyfile(path, target)
+    for path in sorted(set(figures.glob("*.png")) - left_out):
         shutil.copyfile(path, drawn / path.name)
     about = {"study": study, "command": command, "commit": _git(root, "rev-parse", "HEAD")}
     about |= {"python": sys.version.split()[0], "packages": {name: version(name) for name in PACKAGES}}
     (kept / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return kept
+
+
+def _without_figures(page, figures):
+    """Return a page with a line of text in place of figures, which it holds as they are."""
+    for path in figures:
+        page = page.replace(data_url("image/png", path.read_bytes()), data_url("image/svg+xml", LEFT_OUT.encode()))
+    return page
 
 
 def _git(root, *arguments):
@@ -211,10 +236,13 @@ def main():
     keeper = commands.add_parser("keep", help="copy a finished study to the reference folders")
     keeper.add_argument("study")
     keeper.add_argument("--command", required=True, help="what made it")
+    keeper.add_argument(
+        "--numbers-only", action="store_true", help="leave out weights and figures that show images of the data sets"
+    )
     commands.add_parser("compare", help="compare a new run with the reference").add_argument("study")
     arguments = parser.parse_args()
     if arguments.action == "keep":
-        print(keep(arguments.study, arguments.command))
+        print(keep(arguments.study, arguments.command, arguments.numbers_only))
         return
     results = Path("results")
     if problems := compare(arguments.study, results / arguments.study, results / "reference" / arguments.study):
