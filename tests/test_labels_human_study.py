@@ -1,14 +1,16 @@
 """The published human labels: a pickle that is not trusted, and the tables made of it."""
 
+import hashlib
 import pickle
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from web_site import served
 
 from semsim.errors import SemsimError
-from semsim.labels import check_labels, recognition_rates, with_truth
+from semsim.labels import check_labels, human_study, recognition_rates, with_truth
 from semsim.labels.human_study import (
     CLASSES,
     DATASET,
@@ -40,8 +42,8 @@ def write_pickle(value, path, protocol=4):
 
 
 @pytest.fixture(scope="module")
-def study(mirror, tmp_path_factory):
-    return read_human_study(find_labels(tmp_path_factory.mktemp("download"), mirror))
+def study(mirror):
+    return read_human_study(find_labels(mirror))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -70,11 +72,22 @@ def test_builtin_values_are_read_and_half_a_file_is_not(tmp_path):
 def test_another_file_is_refused_before_it_is_read(tmp_path):
     (tmp_path / "annotations").mkdir()
     with pytest.raises(SemsimError, match="label_dict_complete.pkl: no such file"):
-        find_labels(tmp_path, mirror=tmp_path)
+        find_labels(tmp_path)
     path = write_pickle(Command(print, "read"), tmp_path / "annotations" / "label_dict_complete.pkl")
-    for use in (read_human_study, lambda _: find_labels(tmp_path, mirror=tmp_path)):
+    for use in (read_human_study, lambda _: find_labels(tmp_path)):
         with pytest.raises(SemsimError, match="not the published file: its SHA-256 is"):
             use(path)
+
+
+def test_without_a_mirror_the_file_comes_into_the_cache(tmp_path, monkeypatch):
+    content = b"the published labels"
+    monkeypatch.setenv("SEMSIM_CACHE", str(tmp_path))
+    monkeypatch.setattr(human_study, "CHECKSUM", "sha256:" + hashlib.sha256(content).hexdigest())
+    with served() as site:
+        site.files[human_study.FILE] = content
+        monkeypatch.setattr(human_study, "URL", site.url + human_study.FILE)
+        path = find_labels()
+    assert path.read_bytes() == content and path.is_relative_to(tmp_path)
 
 
 def test_an_entry_becomes_rows_of_each_table():

@@ -19,7 +19,6 @@ rule fetch_human_study:
         runtime=30,
     params:
         mirror=["--mirror", STUDY.mirror] if STUDY.mirror else [],
-        download=f"results/{HUMAN_STUDY}/download",
         tables=subpath(output.labels, parent=True),
     shell:
-        "python {input.script:q} {params.mirror:q} --download {params.download:q} --out {params.tables:q} &> {log:q}"
+        "python {input.script:q} {params.mirror:q} --out {params.tables:q} &> {log:q}"

@@ -11,7 +11,7 @@ from semsim.labels.human_study import CLASSES, DATASET, SCALES, find_labels, rea
 
 def main():
     arguments = parse_arguments()
-    study = read_human_study(find_labels(arguments.download, arguments.mirror))
+    study = read_human_study(find_labels(arguments.mirror))
     check_labels(study.labels, study.images, {DATASET: CLASSES}, where="the published labels")
     rates = recognition_rates(with_truth(study.labels, study.images))
     tables = {**study._asdict(), "recognition": rates, "scales": SCALES}
@@ -23,9 +23,11 @@ def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--mirror", type=Path, metavar="DIR", help="folder with the file in annotations/, instead of a download"
+        "--mirror",
+        type=Path,
+        metavar="DIR",
+        help="folder with the file in annotations/, instead of a download into the cache",
     )
-    parser.add_argument("--download", required=True, type=Path, metavar="DIR", help="where a download is kept")
     parser.add_argument(
         "--out",
         required=True,

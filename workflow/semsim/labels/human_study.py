@@ -8,7 +8,6 @@ Sun, Gazagnadou, Sharma, Lyu, Li, Zheng: "Privacy Assessment on Reconstructed Im
 Faithful to Human Perception?", NeurIPS 2023.
 """
 
-import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from semsim.data.download import cache_folder, fetch
 from semsim.errors import SemsimError
 from semsim.labels.table import COLUMNS, KEYS, name_images
 from semsim.restricted_pickle import load_builtins
 
 FILE = "label_dict_complete.pkl"
 URL = f"https://raw.githubusercontent.com/gparrella12/SemSim/c6e4e07f5d7e3af91e9e2ad90f233ba69cea1e72/{FILE}"
-SHA256 = "2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95820"
+CHECKSUM = "sha256:2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95820"
 
 DATASET, ATTACK, CLASSES = "cifar100", "invertgrad", 100
 
@@ -60,13 +60,11 @@ class HumanStudy(NamedTuple):
     targets: pd.DataFrame
 
 
-def find_labels(folder, mirror=None):
-    """Return the path of the label file: the mirror's where there is a mirror, else a download kept in `folder`.
+def find_labels(mirror=None):
+    """Return the path of the label file: the mirror's where there is a mirror, else a download in the shared cache.
 
     Parameters
     ----------
-    folder : path-like
-        Where a download is kept; a complete one is not repeated.
     mirror : path-like, optional
         A folder that has the file in ``annotations/``.
 
@@ -79,38 +77,12 @@ def find_labels(folder, mirror=None):
     SemsimError
         If the mirror lacks the file, the download fails, or the file is not the pinned one (SHA-256).
     """
-    if mirror is not None:
-        path = Path(mirror) / "annotations" / FILE
-        if not path.is_file():
-            raise SemsimError(f"{path}: no such file. Put it there ({URL}), or set no mirror to download it.")
-    else:
-        path = _download(folder)
-    return _verified(path)
-
-
-def _download(folder):
-    """Fetch the file unless it is there; pooch moves it to its name only when it is complete."""
-    import pooch
-
-    try:
-        return Path(pooch.retrieve(URL, known_hash=None, fname=FILE, path=folder))
-    except OSError as error:  # the base of what requests raises
-        raise SemsimError(
-            f"{URL}: cannot be downloaded ({error}). Check the network,"
-            f" or set SEMSIM_MIRROR to a folder with annotations/{FILE}."
-        ) from None
-
-
-def _verified(path):
-    """Return `path` if its content is the pinned one."""
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise SemsimError(
-            f"{path}: not the published file: its SHA-256 is {found}, not {SHA256}."
-            f" Delete it and get it again from {URL}."
-        )
-    return path
+    if mirror is None:
+        return fetch(cache_folder() / "human_study" / FILE, CHECKSUM, URL)
+    path = Path(mirror) / "annotations" / FILE
+    if not path.is_file():
+        raise SemsimError(f"{path}: no such file. Put it there ({URL}), or set no mirror to download it.")
+    return fetch(path, CHECKSUM)
 
 
 def read_human_study(path):
@@ -131,7 +103,7 @@ def read_human_study(path):
     SemsimError
         If the file is not the pinned one, or names anything but builtin values.
     """
-    return tables_of(load_builtins(_verified(path)))
+    return tables_of(load_builtins(fetch(Path(path), CHECKSUM)))
 
 
 def tables_of(published):
