@@ -75,7 +75,7 @@ def test_another_file_is_refused_before_it_is_read(tmp_path):
         find_labels(tmp_path)
     path = write_pickle(Command(print, "read"), tmp_path / "annotations" / "label_dict_complete.pkl")
     for use in (read_human_study, lambda _: find_labels(tmp_path)):
-        with pytest.raises(SemsimError, match="not the published file: its SHA-256 is"):
+        with pytest.raises(SemsimError, match="label_dict_complete.pkl: not the published file, or damaged"):
             use(path)
 
 
