@@ -40,7 +40,7 @@ human-study: setup
 # Each defect of the paper's released code on the results of the study CONFIG, under a name of its own; then the notebook.
 defects: CONFIG = config/config.yaml config/real-small.yaml
 defects: setup
-	@base=$$(python -c 'import sys; from semsim.study import *; print(Study(read_config(*sys.argv[1:])).name)' $(CONFIG)) && \
+	@base=$$(python -c 'import sys; from semsim.study import Study, read_config; print(Study(read_config(*sys.argv[1:])).name)' $(CONFIG)) && \
 	for overlay in config/ablations/defects/*.yaml; do \
 		number=$$(basename $$overlay | cut -d- -f1); \
 		names="study=$$base-defect-$$number"; \

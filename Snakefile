@@ -128,7 +128,7 @@ rule released:
 
 rule defects:
     input:
-        expand(rules.notebook_html.output, study=STUDY.name, notebook=DEFECTS),
+        expand(rules.notebook_html.output, study=STUDY.name, notebook=DEFECTS_NOTEBOOK),
 
 
 onsuccess:

@@ -129,8 +129,8 @@ def test_a_defence_is_compared_with_the_first_undefended_target_model_on_the_sam
         rows.loc["t3", "change_high"] - rows.loc["t3", "change_low"]
     )
     said = findings.defence_findings(found.assign(kind="simulated"), SCALES)
-    assert len(said) == 4 and said[0].startswith("Of t0, simulated annotators recognised 50.")
-    assert "t3 (prune 0.7 (both))" in said[3] and said[3].endswith("Distinguishably, it leaks less by PSNR.")
+    assert len(said) == 4 and "of t0, undefended, simulated annotators recognised 50." in said[0]
+    assert "t3, with prune 0.7 (both)," in said[3] and said[3].endswith("It leaks distinguishably less by PSNR.")
     assert said[2].endswith("By no metric is it distinguishable.")
 
 

@@ -21,8 +21,8 @@ BASE = Path(RESULTS).name
 HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
 RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
-DEFECTS = "07_defects"  # a notebook on other studies, those of config/ablations/defects/
-NOTEBOOKS = sorted({path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb")} - {DEFECTS})
+DEFECTS_NOTEBOOK = "07_defects"  # a notebook on other studies, those of config/ablations/defects/
+NOTEBOOKS = sorted({path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb")} - {DEFECTS_NOTEBOOK})
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
 
 
@@ -33,7 +33,7 @@ wildcard_constraints:
     attack="|".join(STUDY.attacks),
     observer="|".join(STUDY.observers),
     first=r"\d+",
-    notebook="|".join([*NOTEBOOKS, DEFECTS]),
+    notebook="|".join([*NOTEBOOKS, DEFECTS_NOTEBOOK]),
     variant="|".join(map(re.escape, ABLATIONS)),
     exclusion=rf"{WITHIN}|(target|attack)-[nm]\d+" if STUDY.released else "|".join(map(re.escape, STUDY.exclusions)),
     network="|".join(STUDY.networks),
@@ -119,7 +119,7 @@ def notebook_inputs(wildcards):
         return [*learnt, *rules.measure_ablations.output, *every(rules.draw_semsim_examples.output)]
     if wildcards.notebook == "06_generalisation":
         return rules.measure_generalisation.output
-    if wildcards.notebook == DEFECTS:
+    if wildcards.notebook == DEFECTS_NOTEBOOK:
         return tables_of_defects(wildcards)
     tables = expand(STATISTICS, study=wildcards.study)
     return tables if wildcards.study == HUMAN_STUDY else tables + every(rules.draw_contradictions.output)
@@ -131,11 +131,9 @@ def outcome_of_study():
         return [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]
     if OWN_RESULTS == RESULTS and not STUDY.defects:
         return rules.make_report.output
-    ablations = ABLATIONS if OWN_RESULTS != RESULTS else []
-    return [
-        *(table for defect in STUDY.defects for table in DEFECT_TABLES[defect]),
-        *expand(rules.notebook_html.output, study=STUDY.name, notebook=["05_semsim"] if ablations else []),
-    ]
+    notebooks = ["05_semsim"] if OWN_RESULTS != RESULTS and ABLATIONS else []
+    tables = [table for defect in STUDY.defects for table in DEFECT_TABLES[defect]]
+    return [*tables, *expand(rules.notebook_html.output, study=STUDY.name, notebook=notebooks)]
 
 
 # Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the

@@ -100,9 +100,9 @@ def unscaled_findings(unscaled, values, scales):
     label = scales[metric].label
     order = stats.spearmanr(values[metric], values["unscaled"]).statistic
     sentences = [
-        f"{label} of {counted(len(values), 'reconstructions')} is {decimal(values['unscaled'].mean())} in the mean with"
-        f" unscaled images, and {decimal(values[metric].mean())} with scaled ones. Both order reconstructions with"
-        f" {STATISTICS['spearman']} of {decimal(order)}."
+        f"{label} of {counted(len(values), 'reconstructions')} is {values['unscaled'].mean():.3g} in the mean with"
+        f" unscaled images, and {values[metric].mean():.3g} with scaled ones. Both order them alike to"
+        f" {STATISTICS['spearman']} {decimal(order)}."
     ]
     ranked = unscaled[unscaled["statistic"].isin(("spearman", "auc"))]
     for (level, statistic), rows in ranked.groupby(["level", "statistic"], sort=False):
@@ -139,9 +139,13 @@ def defence_findings(scope, scales):
     for target, group in rows.groupby("target", sort=False):
         measures = group.set_index("measure")
         rate, defence = measures.loc[RATE], group["gradient_defence"].iloc[0]
-        name = target if defence == UNDEFENDED else f"{target} ({defence})"
+        points, low, high = (100 * rate[f"change{end}"] for end in ("", "_low", "_high"))
+        name = f"{target}, undefended," if defence == UNDEFENDED else f"{target}, with {defence},"
         if rate["change"] != rate["change"]:
-            sentences.append(f"Of {name}, {kind} recognised {percent(rate['value'])}. The others are compared with it.")
+            sentences.append(
+                f"Of the reconstructions of {name} {kind} recognised {percent(rate['value'])}. The other target models"
+                " are compared with that."
+            )
             continue
         leaks = {"more": [], "less": []}
         for measure in measures.index.drop(RATE):
@@ -149,15 +153,15 @@ def defence_findings(scope, scales):
             if row["p_holm"] < SIGNIFICANT:
                 leaks["more" if (row["change"] > 0) == scales[measure].higher_is_better else "less"].append(measure)
         found = [
-            f"it leaks {direction} by {listed([scales[measure].label for measure in names])}"
+            f"{direction} by {listed([scales[measure].label for measure in names])}"
             for direction, names in leaks.items()
             if names
         ]
         sentences.append(
-            f"Of {name}, they recognised {percent(rate['value'])}: {decimal(100 * rate['change'], signed=True)} points"
-            f" ({interval(100 * rate['change_low'], 100 * rate['change_high'])}, {p_value(rate['p_holm'])} after Holm),"
+            f"Of those of {name} they recognised {percent(rate['value'])}:"
+            f" {decimal(points, signed=True)} points ({interval(low, high)}, {p_value(rate['p_holm'])} after Holm),"
             f" {told(rate['p_holm'])}. "
-            + (f"Distinguishably, {', and '.join(found)}." if found else "By no metric is it distinguishable.")
+            + (f"It leaks distinguishably {', and '.join(found)}." if found else "By no metric is it distinguishable.")
         )
     return sentences
 
