@@ -23,6 +23,16 @@ RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 DEFECTS_NOTEBOOK = "07_defects"  # a notebook on other studies, those of config/ablations/defects/
 NOTEBOOKS = sorted({path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb")} - {DEFECTS_NOTEBOOK})
+# By the number of a defect, what notebook 07 reads of the study that has it.
+SHOWN_OF_DEFECTS = {
+    1: ["ablations"],
+    2: ["ablations"],
+    3: ["ablations"],
+    4: ["ablations", "misaligned_reference"],
+    5: ["unscaled_lpips", "unscaled_lpips_values"],
+    6: ["defence_scope"],
+    7: ["set_sizes"],
+}
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
 
 
@@ -123,6 +133,20 @@ def notebook_inputs(wildcards):
         return tables_of_defects(wildcards)
     tables = expand(STATISTICS, study=wildcards.study)
     return tables if wildcards.study == HUMAN_STUDY else tables + every(rules.draw_contradictions.output)
+
+
+def tables_of_defects(wildcards):
+    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
+    paths = [
+        f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
+    ]
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
+        raise WorkflowError(
+            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
+            f" one after the other: make defects CONFIG='{configs}'"
+        )
+    return [*paths, *rules.collect_tables.output]
 
 
 def outcome_of_study():

@@ -121,27 +121,3 @@ DEFECT_TABLES = {
     "defence_scope": rules.measure_defence_scope.output,
     "set_sizes": rules.measure_set_sizes.output,
 }
-# By the number of a defect, what notebook 07 reads of the study that has it.
-SHOWN_OF_DEFECTS = {
-    1: ["ablations"],
-    2: ["ablations"],
-    3: ["ablations"],
-    4: ["ablations", "misaligned_reference"],
-    5: ["unscaled_lpips", "unscaled_lpips_values"],
-    6: ["defence_scope"],
-    7: ["set_sizes"],
-}
-
-
-def tables_of_defects(wildcards):
-    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
-    paths = [
-        f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
-    ]
-    if missing := [path for path in paths if not os.path.exists(path)]:
-        configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
-        raise WorkflowError(
-            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
-            f" one after the other: make defects CONFIG='{configs}'"
-        )
-    return [*paths, *rules.collect_tables.output]
