@@ -1,6 +1,7 @@
 """Charts of what defects of the paper's released code do: as released beside what is meant."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from semsim.defects.defences import RATE
 from semsim.defects.set_sizes import ALIKE, NAMES, RECONSTRUCTED
@@ -76,6 +77,7 @@ def defences_chart(scope, scales):
         draw_estimates(panel, values["value"], values["low"], values["high"], range(len(targets)), **look)
         compared = values["change"].isna().to_numpy().nonzero()[0]
         panel.axvline(values["value"].iloc[compared[0]], color=FAINT, linewidth=0.8)
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
         panel.set_xlabel(labels[measure])
     figure.supxlabel(f"Mean over data sets; recognised by {kind_of(rows)}; grey: the first undefended model", size=8)
     return figure

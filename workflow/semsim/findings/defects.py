@@ -101,8 +101,8 @@ def unscaled_findings(unscaled, values, scales):
     order = stats.spearmanr(values[metric], values["unscaled"]).statistic
     sentences = [
         f"{label} of {counted(len(values), 'reconstructions')} is {values['unscaled'].mean():.3g} in the mean with"
-        f" unscaled images, and {values[metric].mean():.3g} with scaled ones. Both order them alike to"
-        f" {STATISTICS['spearman']} {decimal(order)}."
+        f" unscaled images, and {values[metric].mean():.3g} with scaled ones. {STATISTICS['spearman']} of the"
+        f" two is {decimal(order)}."
     ]
     ranked = unscaled[unscaled["statistic"].isin(("spearman", "auc"))]
     for (level, statistic), rows in ranked.groupby(["level", "statistic"], sort=False):
@@ -140,11 +140,11 @@ def defence_findings(scope, scales):
         measures = group.set_index("measure")
         rate, defence = measures.loc[RATE], group["gradient_defence"].iloc[0]
         points, low, high = (100 * rate[f"change{end}"] for end in ("", "_low", "_high"))
-        name = f"{target}, undefended," if defence == UNDEFENDED else f"{target}, with {defence},"
+        name = target if defence == UNDEFENDED else f"{target}, {defence}"
         if rate["change"] != rate["change"]:
             sentences.append(
-                f"Of the reconstructions of {name} {kind} recognised {percent(rate['value'])}. The other target models"
-                " are compared with that."
+                f"{name}: {kind} recognised {percent(rate['value'])} of its reconstructions. The other target models"
+                " are compared with it."
             )
             continue
         leaks = {"more": [], "less": []}
@@ -158,9 +158,8 @@ def defence_findings(scope, scales):
             if names
         ]
         sentences.append(
-            f"Of those of {name} they recognised {percent(rate['value'])}:"
-            f" {decimal(points, signed=True)} points ({interval(low, high)}, {p_value(rate['p_holm'])} after Holm),"
-            f" {told(rate['p_holm'])}. "
+            f"{name}: {percent(rate['value'])}, which are {decimal(points, signed=True)} points ({interval(low, high)},"
+            f" {p_value(rate['p_holm'])} after Holm), {told(rate['p_holm'])}. "
             + (f"It leaks distinguishably {', and '.join(found)}." if found else "By no metric is it distinguishable.")
         )
     return sentences
