@@ -9,21 +9,21 @@ READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: study human-study setup estimate test lint lock help
+.PHONY: study human-study defects setup estimate test lint lock help
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
 	flock --nonblock 9 || { echo "Another make is at work in this folder: waiting for it." && flock 9; }; fi
 
 # The marker outlives a run only if that was killed; then the locks that Snakemake finds are its, and nobody's any more.
-# $(1): the target of the Snakefile, or nothing for the whole study.
+# $(1): the target of the Snakefile, or nothing for the whole study. $(2): what follows CONFIG: another overlay, options.
 workflow = $(alone); \
 	if [ -e .snakemake/make.running ] && [ -n "$$(ls .snakemake/locks 2> /dev/null)" ]; then \
 		echo "The last run was killed: going on where it was."; \
 		snakemake --unlock --configfile $(CONFIG) 2> /dev/null; \
 	fi; \
 	touch .snakemake/make.running; \
-	snakemake $(1) --cores $(CORES) --configfile $(CONFIG) --logger rich; status=$$?; \
+	snakemake $(1) --cores $(CORES) --configfile $(CONFIG) $(2) --logger rich; status=$$?; \
 	[ $$status -gt 128 ] || rm -f .snakemake/make.running; \
 	exit $$status
 
@@ -36,6 +36,18 @@ study: setup
 human-study: setup
 	@$(call workflow,human_study)
 	@echo "Notebooks are in results/human-study/notebooks/, tables in results/human-study/tables/."
+
+# Each defect of the paper's released code on the results of the study CONFIG, under a name of its own; then the notebook.
+defects: CONFIG = config/config.yaml config/real-small.yaml
+defects: setup
+	@base=$$(python -c 'import sys; from semsim.study import Study, read_config; print(Study(read_config(*sys.argv[1:])).name)' $(CONFIG)) && \
+	for overlay in config/ablations/defects/*.yaml; do \
+		number=$$(basename $$overlay | cut -d- -f1); \
+		names="study=$$base-defect-$$number"; \
+		if grep -q '^builds_on:' $$overlay; then names="$$names builds_on=$$base"; fi; \
+		($(call workflow,,$$overlay --config $$names)) || exit; \
+	done; \
+	($(call workflow,defects)) && echo "What they do to conclusions: results/$$base/notebooks/07_defects.html"
 
 setup: $(READY)
 	@:
@@ -77,6 +89,7 @@ help:
 	@echo "make                set up, run the study of config/config.yaml, say where the report is"
 	@echo "make CONFIG='config/config.yaml config/smoke.yaml'    the same with changes on top: another study"
 	@echo "make human-study    the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
+	@echo "make defects        what defects of the paper's released code do to the study on photographs, or another CONFIG"
 	@echo "make estimate       say how long the study's attacks will take (DEVICE=cpu), without running them"
 	@echo "make setup          only make .venv, from requirements.txt"
 	@echo "make test           set up and run the tests"

@@ -33,6 +33,7 @@ include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
 include: "workflow/rules/semsim.smk"
+include: "workflow/rules/defects.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/report.smk"
@@ -52,21 +53,13 @@ localrules:
     report,
     human_study,
     released,
+    defects,
 
 
 rule all:
     default_target: True
     input:
-        # Of released images there is SemSim alone; what a study that builds on another one has of its own are ablations.
-        (
-            [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]
-            if STUDY.released
-            else (
-                expand(rules.notebook_html.output, study=STUDY.name, notebook="05_semsim")
-                if OWN_RESULTS != RESULTS
-                else rules.make_report.output
-            )
-        ),
+        outcome_of_study(),
 
 
 rule data:
@@ -131,6 +124,11 @@ rule human_study:
 rule released:
     input:
         rules.measure_released.output,
+
+
+rule defects:
+    input:
+        expand(rules.notebook_html.output, study=STUDY.name, notebook=DEFECTS_NOTEBOOK),
 
 
 onsuccess:

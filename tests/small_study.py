@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from semsim.defects.defences import compare_defences
+from semsim.defects.misalignment import measure_misalignment
+from semsim.defects.set_sizes import measure_set_sizes
+from semsim.defects.unscaled import UNSCALED, measure_unscaled
 from semsim.files import write_arrays, write_table
 from semsim.labels import recognition_rates, shown_images, with_truth
 from semsim.labels.table import COLUMNS, KEYS
@@ -24,6 +28,7 @@ from semsim.targets.models import build_target, load_target, save_target
 DATASETS = ("shapes", "textures")
 TARGETS = {"plain": "none", "cropped": "crop"}
 ATTACKS = {"clear": 0.05, "noisy": 0.4}  # standard deviation of the noise in their reconstructions
+DEFENCES = {"plain": "none", "cropped": "prune 0.7 (training)"}
 CLASSES = ("square", "disc", "cross")
 SIZE, ORIGINALS = 32, 6
 
@@ -131,6 +136,35 @@ def semsim_tables(metrics, recognition):
     }
 
 
+def defect_tables(tables):
+    """Return by number the tables of the studies of defects: unscaled images are as good, and one defence does much."""
+    metrics, rates, ablations = (tables[name] for name in ("metrics", "recognition", "ablations"))
+    directions = tables["scales"].set_index("metric")["higher_is_better"].to_dict()
+    attacked = metrics[metrics["reference"] == "attacked"]
+    values = attacked[[*KEYS, "reference", "lpips_random_trunk"]].dropna()
+    values = values.assign(**{UNSCALED: values["lpips_random_trunk"] / 2})
+    defended = tables["accuracy"].assign(gradient_defence=tables["accuracy"]["target"].map(DEFENCES))
+    features = torch.randn(300, 40, generator=torch.Generator().manual_seed(1))
+    found = {
+        number: {"ablations": ablations.replace({"variant": {"margin-1.0": name}})}
+        for number, name in enumerate(
+            ("evaluation-itself", "evaluation-unnormalised", "anchor-released", "reference-original"), start=1
+        )
+    }
+    undefined = found[1]["ablations"]["variant"] != "semsim"
+    found[1]["ablations"].loc[undefined, ["faithfulness", "change"]] = np.nan
+    found[1]["ablations"].loc[undefined, "note"] = "the metric has one value throughout"
+    found[4]["misaligned_reference"] = measure_misalignment(metrics, rates, {"cropped"}, directions, 50, seed=1)
+    found[5] = {
+        "unscaled_lpips": measure_unscaled(values, rates, "lpips_random_trunk", 50, seed=1),
+        "unscaled_lpips_values": values,
+    }
+    scope = compare_defences(attacked, rates, defended, directions, 50, seed=1)
+    found[6] = {"defence_scope": scope.assign(kind="simulated")}
+    found[7] = {"set_sizes": measure_set_sizes(features, features + 0.5, 3, seed=1).assign(features="classifier")}
+    return found
+
+
 def write_reconstructions(folder, reconstructions, table):
     """Write the two files of an attack on a target model; return their paths."""
     names = {key: str(table[key].iloc[0]) for key in ("dataset", "target", "attack")}
@@ -231,3 +265,6 @@ def _write_tables(folder):
     tables |= semsim_tables(metrics, tables["recognition"])
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")
+    for number, of_defect in defect_tables(tables).items():
+        for name, table in of_defect.items():
+            write_table(table, folder.with_name(f"{folder.name}-defect-{number}") / "tables" / f"{name}.csv")

@@ -10,6 +10,7 @@ from semsim.learned.combination import combine_metrics
 from semsim.learned.folds import exclusions, make_folds
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import LabelledPairs
+from semsim.learned.training import area_under_curve
 from semsim.learned.trials import MEASURED, Learner, try_folds
 from semsim.targets.models import build_target, initial_weights
 from semsim.targets.training import Recipe
@@ -85,6 +86,35 @@ def test_the_same_seed_gives_the_same_distances():
 @pytest.mark.parametrize("change", [{"loss": "weighted"}, {"loss": "ordinal"}, {"anchor": "released"}, {"margin": 2}])
 def test_every_ablation_learns_something_else(change):
     assert not np.allclose(tried(labelled())[0]["semsim"], tried(labelled(), **change)[0]["semsim"], atol=1e-4)
+
+
+@pytest.mark.parametrize("evaluation", ["unnormalised", "itself"])
+def test_another_evaluation_has_the_same_weights(evaluation):
+    (measured, *_, kept), (again, *_, others) = tried(labelled()), tried(labelled(), evaluation=evaluation)
+    for part, metric in kept.items():
+        state, other = metric.state_dict(), others[part].state_dict()
+        assert all(torch.equal(state[name], other[name]) for name in state) and others[part].config == metric.config
+    assert again["classifier_features"].equals(measured["classifier_features"])
+    assert not np.allclose(again["semsim"], measured["semsim"], atol=1e-3)
+
+
+def test_embeddings_that_are_not_scaled_are_the_features_of_the_same_weights():
+    pairs = labelled()
+    measured, *_, kept = tried(pairs, evaluation="unnormalised")
+    for part, metric in kept.items():
+        rows = measured[measured["part"] == part]
+        chosen = pairs.table.reset_index().merge(rows, on=["attack", "original"])
+        one, other = (torch.from_numpy(images[chosen["index"]]) / 255 for images in pairs[:2])
+        with torch.no_grad():
+            expected = (metric.backbone.features(one) - metric.backbone.features(other)).norm(dim=1)
+        np.testing.assert_allclose(expected, chosen["semsim"], rtol=1e-4)
+
+
+def test_compared_with_itself_every_reconstruction_is_at_distance_zero():
+    measured = tried(labelled(), evaluation="itself")[0]
+    assert (measured["semsim"] == 0).all()
+    recognised = labelled().table["recognition_rate"].to_numpy() > 0.5
+    assert area_under_curve(measured["semsim"].to_numpy(), recognised) == 0.5
 
 
 def test_a_share_of_the_labels_is_learnt_from():

@@ -185,6 +185,7 @@ NOTEBOOKS = {
     "04_contradictions": ("contradictions", "against_annotators_simulated"),
     "05_semsim": ("semsim_training", "semsim_distances", "semsim_ablations"),
     "06_generalisation": ("generalisation_auc", "generalisation_exclusions", "generalisation_models"),
+    "07_defects": ("defects_semsim", "defects_references", "defects_defences_simulated", "defects_set_sizes"),
 }
 
 

@@ -104,6 +104,20 @@ def test_what_is_left_out_are_data_sets_architectures_defences_and_attacks():
     ]
 
 
+def test_another_evaluation_can_only_be_an_ablation():
+    study = Study(small() | {"ablations": [{"evaluation": "itself"}]})
+    assert (
+        study.variants["evaluation-itself"]["evaluation"] == "itself" and "evaluation" not in study.variants["semsim"]
+    )
+    assert "Try anything else in `ablations`" in message(small(semsim={"evaluation": "itself"}))
+
+
+def test_defects_are_known_by_name_and_need_target_models():
+    assert Study(small(defects=["set_sizes"])).defects == ["set_sizes"] and Study(small()).defects == []
+    assert "Did you mean 'set_sizes'?" in message(small(defects=["set_size"]))
+    assert "need target models of the study's own" in message(small(defects=["set_sizes"], released=True))
+
+
 def test_a_study_that_builds_on_another_one_takes_its_results():
     study = Study(small() | {"study": "other", "builds_on": "base"})
     assert (study.name, study.results, study.figures) == ("other", "results/base", "figures/base")

@@ -172,6 +172,51 @@ def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
     assert [path.name for path in (own / "tables").iterdir()] == ["ablations.csv"]
 
 
+DEFECT_JOBS = {
+    1: {"try_variant": 1, "measure_ablations": 1},
+    2: {"try_variant": 1, "measure_ablations": 1},
+    3: {"try_variant": 1, "measure_ablations": 1},
+    4: {"try_variant": 1, "measure_ablations": 1, "measure_misaligned_reference": 1},
+    5: {"measure_unscaled_lpips": 1},
+    6: {"train_target": 16, "attack_target": 32, "measure_defence_scope": 1},
+    7: {"measure_set_sizes": 1, "train_classifier": 1},
+}
+
+
+@pytest.mark.parametrize("number", DEFECT_JOBS)
+def test_each_defect_is_a_study_that_runs_what_it_changes(house, tmp_path, number):
+    (overlay,) = (house / "config" / "ablations" / "defects").glob(f"{number}-*.yaml")
+    names = [f"study=smoke-defect-{number}", *([] if number == 6 else ["builds_on=smoke"])]
+    files = [house / "config" / "config.yaml", house / "config" / "smoke.yaml", overlay]
+    jobs = planned_jobs(
+        snakemake(house / "Snakefile", tmp_path, "--dry-run", "--configfile", *files, "--config", *names)
+    )
+    assert {rule: jobs[rule] for rule in DEFECT_JOBS[number]} == DEFECT_JOBS[number]
+    assert "make_report" not in jobs and jobs["run_notebook"] == (number < 5)
+
+
+def test_the_notebook_on_defects_is_made_once_they_are_and_says_how(house, tmp_path):
+    files = ["--configfile", house / "config" / "config.yaml", house / "config" / "smoke.yaml"]
+    asked = snakemake(house / "Snakefile", tmp_path, "--dry-run", "defects", *files)
+    assert asked.returncode != 0 and "Traceback (most recent call last)" not in asked.stdout
+    assert "results/smoke-defect-1/tables/ablations.csv: no such table (9 of 9 are missing)" in asked.stdout
+    assert "make defects CONFIG='" in asked.stdout and "smoke.yaml'" in asked.stdout
+
+    for number, names in {
+        **dict.fromkeys((1, 2, 3), ["ablations"]),
+        4: ["ablations", "misaligned_reference"],
+        5: ["unscaled_lpips", "unscaled_lpips_values"],
+        6: ["defence_scope"],
+        7: ["set_sizes"],
+    }.items():
+        folder = tmp_path / "results" / f"smoke-defect-{number}" / "tables"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.csv").touch()
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "defects", *files))
+    assert jobs["run_notebook"] == jobs["notebook_html"] == jobs["defects"] == 1 and "make_report" not in jobs
+
+
 def test_shards_of_an_attack_are_jobs_of_their_own(stub_house, tmp_path):
     house, config = stub_house
     config["datasets"]["mnist"]["originals"] = 5

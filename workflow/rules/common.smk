@@ -21,7 +21,18 @@ BASE = Path(RESULTS).name
 HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
 RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
-NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
+DEFECTS_NOTEBOOK = "07_defects"  # a notebook on other studies, those of config/ablations/defects/
+NOTEBOOKS = sorted({path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb")} - {DEFECTS_NOTEBOOK})
+# By the number of a defect, what notebook 07 reads of the study that has it.
+SHOWN_OF_DEFECTS = {
+    1: ["ablations"],
+    2: ["ablations"],
+    3: ["ablations"],
+    4: ["ablations", "misaligned_reference"],
+    5: ["unscaled_lpips", "unscaled_lpips_values"],
+    6: ["defence_scope"],
+    7: ["set_sizes"],
+}
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
 
 
@@ -32,7 +43,7 @@ wildcard_constraints:
     attack="|".join(STUDY.attacks),
     observer="|".join(STUDY.observers),
     first=r"\d+",
-    notebook="|".join(NOTEBOOKS),
+    notebook="|".join([*NOTEBOOKS, DEFECTS_NOTEBOOK]),
     variant="|".join(map(re.escape, ABLATIONS)),
     exclusion=rf"{WITHIN}|(target|attack)-[nm]\d+" if STUDY.released else "|".join(map(re.escape, STUDY.exclusions)),
     network="|".join(STUDY.networks),
@@ -118,8 +129,35 @@ def notebook_inputs(wildcards):
         return [*learnt, *rules.measure_ablations.output, *every(rules.draw_semsim_examples.output)]
     if wildcards.notebook == "06_generalisation":
         return rules.measure_generalisation.output
+    if wildcards.notebook == DEFECTS_NOTEBOOK:
+        return tables_of_defects(wildcards)
     tables = expand(STATISTICS, study=wildcards.study)
     return tables if wildcards.study == HUMAN_STUDY else tables + every(rules.draw_contradictions.output)
+
+
+def tables_of_defects(wildcards):
+    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
+    paths = [
+        f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
+    ]
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
+        raise WorkflowError(
+            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
+            f" one after the other: make defects CONFIG='{configs}'"
+        )
+    return [*paths, *rules.collect_tables.output]
+
+
+def outcome_of_study():
+    """Return what a study is made for: its report, or what it has in place of one."""
+    if STUDY.released:  # SemSim alone
+        return [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]
+    if OWN_RESULTS == RESULTS and not STUDY.defects:
+        return rules.make_report.output
+    notebooks = ["05_semsim"] if OWN_RESULTS != RESULTS and ABLATIONS else []
+    tables = [table for defect in STUDY.defects for table in DEFECT_TABLES[defect]]
+    return [*tables, *expand(rules.notebook_html.output, study=STUDY.name, notebook=notebooks)]
 
 
 # Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the

@@ -29,6 +29,7 @@ SETTINGS = (
     "labels",
     "released",
     "folds",
+    "defects",
 )
 """Those that `Study` has under the same names."""
 PUBLISHED = ("cifar100", "caltech101", "imagenette", "celeba", "stanford_dogs")
@@ -48,7 +49,7 @@ class Study:
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, released, folds
+    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, released, folds, defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
@@ -289,7 +290,11 @@ def _contradictions(config):
             strength = STRENGTHS[defence["kind"]]
             if defence.keys() & set(STRENGTHS.values()) != {strength}:
                 yield f"targets.{name}.gradient_defence: {defence['kind']} takes {strength!r}, and no other strength."
+    if "evaluation" in config.get("semsim", {}):
+        yield "semsim.evaluation: SemSim is evaluated as it was trained. Try anything else in `ablations`."
     if config.get("released"):
+        if config.get("defects"):
+            yield "defects: they need target models of the study's own. Leave `defects` out, or `released`."
         for place, settings in [("semsim", config.get("semsim", {})), *_numbered("ablations", config)]:
             for name, value in (("start", "classifier"), ("reference", "attacked")):
                 if settings.get(name) == value:

@@ -114,6 +114,22 @@ def variant_label(name):
     return "as the study has it" if name == "semsim" else re.sub("[-_]", " ", name).replace("+", ", ")
 
 
+def at_level(level):
+    """Write at which level a statistic is taken.
+
+    Examples
+    --------
+    >>> at_level("models"), at_level("originals")
+    ('over target models', 'within one original')
+    """
+    return {"models": "over target models", "reconstructions": "over all reconstructions"}.get(level, LEVELS[level])
+
+
+def sentence_case(text):
+    """Write a text with a capital letter at its beginning, and leave the others alone."""
+    return text[0].upper() + text[1:]
+
+
 def kind_of(table):
     """Return what the annotators of a table are called, who are of one kind."""
     (kind,) = table["kind"].unique()

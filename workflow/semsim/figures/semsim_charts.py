@@ -10,7 +10,7 @@ from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
 from semsim.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.wording import FOLDS, STATISTICS, kind_of, variant_label
+from semsim.wording import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
 
 CURVES = {
     "train_loss": "Loss",
@@ -96,7 +96,9 @@ def ablations_chart(ablations):
     estimates = (rows[f"faithfulness{end}"] for end in ("", "_low", "_high"))
     draw_estimates(panel, *estimates, range(len(rows)), color=COLOURS[0], marker="o", markersize=4.5)
     panel.axvline(rows["faithfulness"].iloc[0], color=FAINT, linewidth=0.8)
-    panel.set_xlabel(f"{_sentence_case(STATISTICS['auc'])} on originals not learnt from, mean over data sets")
+    for place in np.flatnonzero(rows["faithfulness"].isna()):
+        panel.text(0.01, place, "undefined", transform=panel.get_yaxis_transform(), va="center", size=7, color=FAINT)
+    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} on originals not learnt from, mean over data sets")
     return figure
 
 
@@ -131,7 +133,7 @@ def generalisation_chart(generalisation, scales, statistic="auc", level="reconst
             estimates = ([values.loc[name, f"faithfulness{end}"]] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, [place], marker=MARKERS[0 if name in LEARNED else 1], **look)
         panel.axvline(values.loc["semsim", "faithfulness"], color=FAINT, linewidth=0.8)
-    figure.supxlabel(f"{_sentence_case(STATISTICS[statistic])}, mean over data sets", size=8)
+    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])}, mean over data sets", size=8)
     return figure
 
 
@@ -166,7 +168,7 @@ def exclusions_chart(generalisation, scales):
     for view, metric in zip(best["view"], best["metric"], strict=True):
         panel.text(right, names.index(view), f"  {scales[metric].label}", size=6.5, va="center", color=FAINT)
     panel.axvline(0.5, color=FAINT, linewidth=0.8)
-    panel.set_xlabel(_sentence_case(STATISTICS["auc"]))
+    panel.set_xlabel(sentence_case(STATISTICS["auc"]))
     legend_above(figure, panel)
     return figure
 
@@ -179,7 +181,3 @@ def views(generalisation):
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
     chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")
-
-
-def _sentence_case(text):
-    return text[0].upper() + text[1:]

@@ -8,6 +8,13 @@ from semsim.findings.agreement import (
     observer_findings,
 )
 from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
+from semsim.findings.defects import (
+    defence_findings,
+    misalignment_findings,
+    reference_faithfulness_findings,
+    set_size_findings,
+    unscaled_findings,
+)
 from semsim.findings.faithfulness import faithfulness_findings, reference_change_findings
 from semsim.findings.reconstructions import (
     accuracy_findings,
@@ -33,13 +40,18 @@ __all__ = [
     "ceiling_findings",
     "contradiction_findings",
     "dataset_findings",
+    "defence_findings",
     "faithfulness_findings",
     "generalisation_findings",
     "label_findings",
     "leakage_findings",
     "learning_findings",
+    "misalignment_findings",
     "observer_findings",
     "reference_change_findings",
+    "reference_faithfulness_findings",
     "reference_findings",
+    "set_size_findings",
     "spread_findings",
+    "unscaled_findings",
 ]

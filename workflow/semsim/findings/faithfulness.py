@@ -3,7 +3,7 @@
 import numpy as np
 
 from semsim.statistics.ceiling import EVERYONE
-from semsim.wording import LEVELS, STATISTICS, decimal, interval, kind_of, listed, p_value
+from semsim.wording import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
 
 NOTHING = {"auc": 0.5}
 """What a metric that has nothing to do with recognition would have; 0 for correlations."""
@@ -36,7 +36,7 @@ def faithfulness_findings(faithfulness, differences, ceiling, scales, statistic,
     limits = limits.set_index(["dataset", "level"])["value"]
     sentences = []
     for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):
-        place = f"On {dataset}, {_at(level)},"
+        place = f"On {dataset}, {at_level(level)},"
         known = group.dropna(subset="value").sort_values("faithfulness", ascending=False)
         if known.empty:
             sentences.append(f"{place} faithfulness is undefined ({group['note'].iloc[0]}).")
@@ -79,14 +79,10 @@ def reference_change_findings(faithfulness, scales, statistic="spearman", level=
         change = (wide["attacked"] - wide["original"]).loc[scales.among(wide.index)]
         parts = [f"{scales[metric].label} {decimal(value, signed=True)}" for metric, value in change.items()]
         sentences.append(
-            f"On {dataset}, {_at(level)}, comparing with what was attacked instead of the original changes faithfulness"
-            f" ({STATISTICS[statistic]}) by: {', '.join(parts)}."
+            f"On {dataset}, {at_level(level)}, comparing with what was attacked instead of the original changes"
+            f" faithfulness ({STATISTICS[statistic]}) by: {', '.join(parts)}."
         )
     return sentences
-
-
-def _at(level):
-    return {"models": "over target models", "reconstructions": "over all reconstructions"}.get(level, LEVELS[level])
 
 
 def _alike(best, pairs):

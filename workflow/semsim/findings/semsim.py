@@ -126,14 +126,26 @@ def ablation_findings(ablations):
     for variant in changed:
         row = rows.loc[variant]
         if row["change"] != row["change"]:
-            sentences.append(f"With {variant_label(variant)}, its faithfulness is undefined.")
+            why = why_undefined(areas(ablations[ablations["variant"] == variant]))
+            sentences.append(f"With {variant_label(variant)}, its faithfulness is undefined ({why}).")
             continue
         sentences.append(
             f"With {variant_label(variant)} it reaches {decimal(row['faithfulness'])}:"
             f" {decimal(row['change'], signed=True)} ({interval(row['change_low'], row['change_high'])}),"
-            f" {_told(row['p_holm'])} ({p_value(row['p_holm'])} after Holm)."
+            f" {told(row['p_holm'])} ({p_value(row['p_holm'])} after Holm)."
         )
     return sentences
+
+
+def why_undefined(rows):
+    """Return why a statistic is undefined: the reasons of single data sets, for the mean over these has none."""
+    notes = rows.loc[rows["dataset"] != EVERYTHING, "note"].dropna().unique()
+    return listed([note for note in notes if note] or ["there is nothing to compare with"])
+
+
+def told(p):
+    """Say whether a difference can be told from none."""
+    return "distinguishable" if p < SIGNIFICANT else "not distinguishable"
 
 
 def _compared(pair, label, is_best):
@@ -143,10 +155,5 @@ def _compared(pair, label, is_best):
     return (
         f"It is {where} {name} by {decimal(abs(pair['difference']))}"
         f" ({interval(pair['low'], pair['high'])} of the difference, {p_value(pair['p_holm'])} after Holm):"
-        f" {_told(pair['p_holm'])}."
+        f" {told(pair['p_holm'])}."
     )
-
-
-def _told(p):
-    """Say whether a difference can be told from none."""
-    return "distinguishable" if p < SIGNIFICANT else "not distinguishable"

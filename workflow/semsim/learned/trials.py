@@ -1,5 +1,6 @@
 """Trials: SemSim trained on one side of a fold and measured on the other."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -84,10 +85,11 @@ class Learner(NamedTuple):
     def measure(self, metric, pairs):
         """Return the distances [N] of labelled pairs by name: of SemSim, and of the plain classifier's features."""
         images = stacked(pairs, self.device)
-        metrics = {"semsim": metric}
+        measured = {"semsim": as_evaluated(metric, images, self.settings.get("evaluation"))}
         if self.classifier is not None:
-            metrics["classifier_features"] = SemSim.from_classifier(self.classifier, self.settings["normalised"])
-        return {name: measure_pairs(each.to(self.device), images).cpu().numpy() for name, each in metrics.items()}
+            baseline = SemSim.from_classifier(self.classifier, self.settings["normalised"])
+            measured["classifier_features"] = baseline, images
+        return {name: measure_pairs(each.to(self.device), of).cpu().numpy() for name, (each, of) in measured.items()}
 
     def _start(self, pairs, seed):
         """Return what SemSim is before it learns: the classifier's features, or random ones where there is none."""
@@ -95,6 +97,32 @@ class Learner(NamedTuple):
             return SemSim.from_classifier(self.classifier, self.settings["normalised"])
         backbone, width, normalised = (self.settings[name] for name in ("backbone", "width", "normalised"))
         return random_semsim(pairs.references, backbone, width, normalised, seed)
+
+
+def as_evaluated(metric, images, evaluation=None):
+    """Return a metric and the images that it measures, as an ablation evaluates them.
+
+    Parameters
+    ----------
+    metric : SemSim
+    images : torch.Tensor
+        uint8 [N, 6, S, S]: each reference above its reconstruction.
+    evaluation : {None, "unnormalised", "itself"}
+        None: as in training. The others are what the paper's released code does: embeddings that were scaled to length
+        1 in training are not in evaluation, or each reconstruction is compared with itself.
+
+    Returns
+    -------
+    metric : SemSim
+        With the same weights; the one given is not changed.
+    images : torch.Tensor
+    """
+    if evaluation == "unnormalised":
+        metric = copy.copy(metric)
+        metric.config = metric.config | {"normalised": False}
+    if evaluation == "itself":
+        images = images[:, 3:].repeat(1, 2, 1, 1)
+    return metric, images
 
 
 MEASURED = [*KEYS, "part", "semsim", "classifier_features", "note"]

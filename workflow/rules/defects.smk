@@ -1,0 +1,123 @@
+# Defects of the paper's released code: what each does to the study's conclusions. `defects` and `evaluation` in the
+# settings choose them, config/ablations/defects/ has a study for each, and notebook 07 shows all of them together.
+
+
+rule measure_misaligned_reference:
+    """Measure how faithful metrics are against the original, as released, and against what was attacked."""
+    input:
+        script=script("measure_misaligned_reference.py"),
+        metrics=rules.collect_tables.output.metrics,
+        recognition=rules.collect_labels.output.recognition,
+        scales=rules.collect_tables.output.scales,
+        accuracy=rules.collect_tables.output.accuracy,
+    output:
+        f"{OWN_RESULTS}/tables/misaligned_reference.csv",
+    log:
+        f"{OWN_RESULTS}/logs/misaligned_reference.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        " --accuracy {input.accuracy:q} --resamples {params.resamples} --seed {params.seed} --out {output:q} &> {log:q}"
+
+
+rule measure_unscaled_lpips:
+    """Measure LPIPS of images that are not scaled to [-1, 1], as released, and how faithful it is beside what is meant."""
+    input:
+        script=script("measure_unscaled_lpips.py"),
+        reconstructions=every(rules.attack_target.output.images),
+        tables=every(rules.attack_target.output.table),
+        metrics=rules.collect_tables.output.metrics,
+        recognition=rules.collect_labels.output.recognition,
+    output:
+        versions=f"{OWN_RESULTS}/tables/unscaled_lpips.csv",
+        values=f"{OWN_RESULTS}/tables/unscaled_lpips_values.csv",
+    log:
+        f"{OWN_RESULTS}/logs/unscaled_lpips.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        pretrained=rules.compute_metrics.params.pretrained,
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
+        " --metrics {input.metrics:q} --recognition {input.recognition:q} {params.pretrained:q}"
+        " --resamples {params.resamples} --seed {params.seed} --device {params.device} --threads {threads}"
+        " --out {output.versions:q} --out-values {output.values:q} &> {log:q}"
+
+
+rule measure_defence_scope:
+    """Compare what target models leak, by the gradients that their defence changes, with an undefended one."""
+    input:
+        script=script("measure_defence_scope.py"),
+        metrics=rules.collect_tables.output.metrics,
+        recognition=rules.collect_labels.output.recognition,
+        scales=rules.collect_tables.output.scales,
+        accuracy=rules.collect_tables.output.accuracy,
+    output:
+        f"{OWN_RESULTS}/tables/defence_scope.csv",
+    log:
+        f"{OWN_RESULTS}/logs/defence_scope.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        " --accuracy {input.accuracy:q} --resamples {params.resamples} --seed {params.seed} --out {output:q} &> {log:q}"
+
+
+rule measure_set_sizes:
+    """Measure distances of sets of images, such as FID and KID, for few and for many images."""
+    input:
+        script=script("measure_set_sizes.py"),
+        data=every(rules.prepare_data.output.images),
+        reconstructions=every(rules.attack_target.output.images),
+        classifier=expand(rules.train_classifier.output.weights, network=STUDY.network_of(MAIN), public="all"),
+    output:
+        f"{OWN_RESULTS}/tables/set_sizes.csv",
+    log:
+        f"{OWN_RESULTS}/logs/set_sizes.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        pretrained=rules.compute_metrics.params.pretrained,
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {input.script:q} --data {input.data:q} --reconstructions {input.reconstructions:q}"
+        " --classifier {input.classifier:q} {params.pretrained:q} --seed {params.seed} --device {params.device}"
+        " --threads {threads} --out {output:q} &> {log:q}"
+
+
+# What a study has of its own in place of a report, if it chooses defects.
+DEFECT_TABLES = {
+    "misaligned_reference": rules.measure_misaligned_reference.output,
+    "unscaled_lpips": rules.measure_unscaled_lpips.output,
+    "defence_scope": rules.measure_defence_scope.output,
+    "set_sizes": rules.measure_set_sizes.output,
+}

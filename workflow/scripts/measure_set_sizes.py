@@ -1,0 +1,48 @@
+"""Measure distances of sets of images, such as FID and KID, for few and for many images."""
+
+import argparse
+
+import numpy as np
+import torch
+
+from semsim.commandline import run
+from semsim.data import load_split
+from semsim.defects.features import features_of
+from semsim.defects.set_sizes import measure_set_sizes
+from semsim.files import read_arrays, write_table
+from semsim.learned.pairs import of_one_size
+from semsim.seeds import seed_for
+from semsim.targets.device import choose_device
+
+DRAWS = 20
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    clear = [load_split(path, "train")[0] for path in arguments.data]
+    reconstructed = [read_arrays(path, "reconstruction")["reconstruction"] for path in arguments.reconstructions]
+    images = of_one_size([*clear, *reconstructed])
+    parts = (np.concatenate(images[: len(clear)]), np.concatenate(images[len(clear) :]))
+    device = choose_device(arguments.device)
+    name, (clear, reconstructed) = features_of(parts, arguments.classifier, arguments.pretrained, device)
+    table = measure_set_sizes(clear, reconstructed, DRAWS, seed_for(arguments.seed, "set sizes"))
+    write_table(table.assign(features=name), arguments.out)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
+    parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
+    parser.add_argument("--classifier", required=True, metavar="X.safetensors", help="where Inception is not at hand")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
+    parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    parser.add_argument("--out", required=True, metavar="X.csv", help="the table to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

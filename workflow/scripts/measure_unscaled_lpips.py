@@ -1,0 +1,53 @@
+"""Measure LPIPS of images that are not scaled to [-1, 1], as released, and how faithful it is beside what is meant."""
+
+import argparse
+
+import pandas as pd
+import torch
+
+from semsim.commandline import run
+from semsim.defects.unscaled import UNSCALED, load_network, measure_unscaled, unscaled_distances
+from semsim.files import read_table, write_table
+from semsim.labels.table import KEYS
+from semsim.metrics.reconstructions import REFERENCES, read_reconstructions
+from semsim.seeds import seed_for
+from semsim.targets.device import choose_device
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    metric, network = load_network(arguments.pretrained, arguments.seed, device)
+    found = []
+    for paths in zip(arguments.reconstructions, arguments.tables, strict=True):
+        attack = read_reconstructions(*paths)
+        images = (attack.images[name] for name in (REFERENCES[0], "reconstruction"))
+        distances = unscaled_distances(*images, network, device)
+        found.append(attack.table[KEYS].assign(reference=REFERENCES[0], **{UNSCALED: distances}))
+    metrics = read_table(arguments.metrics)[[*KEYS, "reference", metric]].dropna()
+    values = pd.concat(found, ignore_index=True).merge(metrics, on=[*KEYS, "reference"])
+    seed, rates = seed_for(arguments.seed, "unscaled lpips"), read_table(arguments.recognition)
+    write_table(measure_unscaled(values, rates, metric, arguments.resamples, seed), arguments.out)
+    write_table(values, arguments.out_values)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
+    parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
+    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="LPIPS as it is meant")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
+    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
+    parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    parser.add_argument("--out", required=True, metavar="X.csv", help="to write: how faithful both are")
+    parser.add_argument("--out-values", required=True, metavar="X.csv", help="to write: both for each reconstruction")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""Features of images for distances of sets: those of Inception, or where it is not at hand, of a plain classifier."""
+
+import torch
+
+from semsim.learned.metric import SemSim
+from semsim.metrics.pretrained import INCEPTION, find_weights, load_inception
+from semsim.progress import progress_bar
+from semsim.targets.models import load_target
+
+BATCH = 32
+
+
+def features_of(parts, classifier, pretrained=None, device="cpu"):
+    """Return features of images: of Inception where its weights are at hand, else of a classifier.
+
+    Parameters
+    ----------
+    parts : list of numpy.ndarray
+        uint8 [N, 3, S, S].
+    classifier : path-like
+        Weights of a plain classifier of public images.
+    pretrained : path-like, optional
+        Folder of public weights; by default torch hub's.
+    device : torch.device or str
+
+    Returns
+    -------
+    name : {"inception", "classifier"}
+    features : list of torch.Tensor
+        float [N, D] for each part, on the CPU.
+    """
+    if path := find_weights(INCEPTION, pretrained):
+        inception = load_inception(path).to(device)
+        return "inception", [_in_batches(images, lambda batch: inception(batch)[0], device) for images in parts]
+    network = SemSim.from_classifier(load_target(classifier, device), normalised=False).eval()
+    return "classifier", [_in_batches(images, lambda batch: network.embed(batch / 255), device) for images in parts]
+
+
+def _in_batches(images, extract, device):
+    """Return features [N, D] of images, extracted from a batch at a time."""
+    batches = []
+    with torch.inference_mode(), progress_bar(len(images), "features", unit="image") as bar:
+        for batch in torch.from_numpy(images).split(BATCH):
+            batches.append(extract(batch.to(device)).cpu())
+            bar.update(len(batch))
+    return torch.cat(batches)

@@ -1,0 +1,124 @@
+"""Charts of what defects of the paper's released code do: as released beside what is meant."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from semsim.defects.defences import RATE
+from semsim.defects.set_sizes import ALIKE, NAMES, RECONSTRUCTED
+from semsim.defects.versions import VERSIONS
+from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.statistics.generalisation import overall
+from semsim.wording import STATISTICS, kind_of, sentence_case
+
+
+@styled
+def versions_chart(table, scales, views, legend):
+    """Draw how faithful metrics are as released and as meant, in the mean over data sets, a panel a view.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``misaligned_reference.csv`` or ``unscaled_lpips.csv``, of annotators of one kind.
+    scales : semsim.scales.Scales
+    views : dict of str to dict
+        By the title of each panel: the values of columns that choose its rows, ``statistic`` among them.
+    legend : tuple of str
+        What the version as released and the one that is meant are called.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = overall(table)
+    metrics = scales.among(rows["metric"])
+    height = 1.3 * row_height(len(metrics))
+    one_scale = len({choice["statistic"] for choice in views.values()}) == 1
+    figure, axes = panels(len(views), height=1.1 + height * len(metrics), sharey=True, sharex=one_scale)
+    for panel, (title, choice) in zip(axes, views.items(), strict=True):
+        chosen = rows[np.logical_and.reduce([rows[name] == value for name, value in choice.items()])]
+        name_lines(panel, [scales[metric].label for metric in metrics])
+        panel.set_title(title)
+        for number, (version, shift) in enumerate(zip(VERSIONS, offsets(2, 0.4), strict=True)):
+            places = np.array([metrics.index(metric) for metric in chosen["metric"]]) + shift
+            look = {"marker": MARKERS[1 - number], "color": COLOURS[1 - number], "markersize": 4.5}
+            estimates = (chosen[f"{version}{end}"] for end in ("", "_low", "_high"))
+            draw_estimates(panel, *estimates, places, label=legend[number], **look)
+        panel.axvline(0.5 if choice["statistic"] == "auc" else 0, color=FAINT, linewidth=0.8)
+        panel.set_xlabel(sentence_case(STATISTICS[choice["statistic"]]))
+    figure.supxlabel(f"Faithfulness to {kind_of(rows)}, mean over data sets, 1 is best", size=8)
+    legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def defences_chart(scope, scales):
+    """Draw what each target model leaks by recognition and by metrics, in the mean over data sets.
+
+    Parameters
+    ----------
+    scope : pandas.DataFrame
+        The table ``defence_scope.csv``, of annotators of one kind.
+    scales : semsim.scales.Scales
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = overall(scope)
+    targets = list(rows["target"].unique())
+    labels = {RATE: "Recognised (share) ↑"} | {name: scale.axis_label for name, scale in scales.items()}
+    measures = [name for name in labels if name in set(rows["measure"])]
+    figure, axes = panels(len(measures), height=0.65 + row_height(len(targets)) * len(targets), sharey=True)
+    for panel, measure in zip(axes, measures, strict=True):
+        values = rows[rows["measure"] == measure].set_index("target").loc[targets]
+        name_lines(panel, targets)
+        look = {"color": COLOURS[0 if measure == RATE else 2], "marker": MARKERS[measure != RATE], "markersize": 4.5}
+        draw_estimates(panel, values["value"], values["low"], values["high"], range(len(targets)), **look)
+        compared = values["change"].isna().to_numpy().nonzero()[0]
+        panel.axvline(values["value"].iloc[compared[0]], color=FAINT, linewidth=0.8)
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        panel.set_xlabel(labels[measure])
+    figure.supxlabel(f"Mean over data sets; recognised by {kind_of(rows)}; grey: the first undefended model", size=8)
+    return figure
+
+
+@styled
+def set_sizes_chart(sizes):
+    """Draw distances of sets against the number of images in each.
+
+    Parameters
+    ----------
+    sizes : pandas.DataFrame
+        The table ``set_sizes.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = NAMES[sizes["features"].iloc[0]]
+    series = {
+        ALIKE: "two sets of clear images: the true distance is 0",
+        RECONSTRUCTED: "clear images and reconstructions",
+    }
+    figure, axes = panels(len(names), height=2.6)
+    for panel, (distance, name) in zip(axes, names.items(), strict=True):
+        for number, (compared, label) in enumerate(series.items()):
+            rows = sizes[(sizes["distance"] == distance) & (sizes["compared"] == compared)]
+            look = {
+                "color": COLOURS[number],
+                "marker": MARKERS[number],
+                "markersize": 4.5,
+                "capsize": 2,
+                "linewidth": 1,
+            }
+            panel.errorbar(rows["images"], rows["mean"], rows["sd"], label=label, **look)
+        panel.axhline(0, color=FAINT, linewidth=0.8)
+        panel.set_xscale("log")
+        ticks = sizes["images"].unique()
+        panel.set_xticks(ticks, [f"{size:,}" for size in ticks])
+        panel.minorticks_off()
+        panel.set(title=sentence_case(name), xlabel="Images in each set")
+    axes[0].set_ylabel("Mean ± sd of draws")
+    legend_above(figure, axes[0])
+    return figure
