@@ -22,7 +22,9 @@ HUMAN_STUDY = "human-study"  # the published labels: another source of the same 
 RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 NOTEBOOKS = sorted(path.stem for path in HOUSE.glob("notebooks/[0-9]*.ipynb"))
-GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
+uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)
+# Decided once, where the study is started: a job on a node of a cluster must not use more than was asked for.
+GPUS = int(os.environ.setdefault("SEMSIM_GPUS", str(int(uses_gpu))))
 
 
 wildcard_constraints:
