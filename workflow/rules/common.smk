@@ -33,7 +33,9 @@ SHOWN_OF_DEFECTS = {
     6: ["defence_scope"],
     7: ["set_sizes"],
 }
-GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None))
+uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)
+# Decided once, where the study is started: a job on a node of a cluster must not use more than was asked for.
+GPUS = int(os.environ.setdefault("SEMSIM_GPUS", str(int(uses_gpu))))
 
 
 wildcard_constraints:
