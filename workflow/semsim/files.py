@@ -53,7 +53,7 @@ def written_whole(path):
 
 
 def _system_error(error):
-    """Return the number of the system error behind an error, or None: PyTorch and safetensors raise errors of their own."""
+    """Return the number of the system error behind one that a writer raised, or None."""
     while error is not None:
         if isinstance(error, OSError):
             return error.errno
