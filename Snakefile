@@ -139,3 +139,7 @@ onerror:
     print(
         "Stopped. Finished work is kept: put right what the log above says, and the same command goes on from here."
     )
+    # On a full disk a log, too, can come out empty.
+    left = shutil.disk_usage(RESULTS if os.path.isdir(RESULTS) else ".").free / 2**20
+    if left < 100:
+        print(f"The disk is full or nearly so, {left:.1f} MiB are left where {RESULTS}/ is: make room first.")

@@ -239,3 +239,15 @@ def test_shards_of_an_attack_are_jobs_of_their_own(stub_house, tmp_path):
             house / "study.yaml",
         ).stdout
     )
+
+
+def test_a_full_disk_is_said_even_if_no_log_can_say_it(stub_house, tmp_path, monkeypatch):
+    house, config = stub_house
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    (house / "workflow" / "scripts" / "prepare_data.py").write_text("raise SystemExit(1)")
+    full = "import shutil\nshutil.disk_usage = lambda path: shutil._ntuple_diskusage(2**30, 2**30, 0)\n"
+    (tmp_path / "sitecustomize.py").write_text(full)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = snakemake(house / "Snakefile", tmp_path, "data", "--cores", "1", "--configfile", house / "study.yaml")
+    assert process.returncode != 0
+    assert "The disk is full or nearly so, 0.0 MiB are left where results/stub/ is: make room first." in process.stdout

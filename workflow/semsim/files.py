@@ -1,7 +1,9 @@
 """Files between stages: tables and tensors, written whole or not at all."""
 
+import errno
 import json
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from semsim.errors import SemsimError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the system errors that say that a disk, or one's share of it, is full."""
 
 
 @contextmanager
@@ -25,6 +30,11 @@ def written_whole(path):
     ------
     pathlib.Path
         A name in the same folder, with the same suffix (so that writers that look at suffixes work).
+
+    Raises
+    ------
+    OSError
+        If the disk is full, whatever the writer makes of that.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +43,24 @@ def written_whole(path):
         yield part
         part.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         os.replace(part, path)
+    except Exception as error:
+        number = _system_error(error)
+        if number not in FULL:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _system_error(error):
+    """Return the number of the system error behind one that a writer raised, or None."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.errno
+        if isinstance(error, SafetensorError) and (found := re.search(r"os error (\d+)", str(error))):
+            return int(found[1])
+        error = error.__context__
+    return None
 
 
 def _umask():
@@ -87,12 +113,17 @@ def read_table(path):
     Raises
     ------
     SemsimError
-        If the file is missing or is not a readable table.
+        If the file is missing, was cut off or is not a readable table.
     """
     path = Path(path)
-    reader = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
     try:
-        return reader(path)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if not path.read_bytes().endswith(b"\n"):  # pandas would fill the last row up
+            raise SemsimError(
+                f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
+            )
+        return pd.read_csv(path)
     except FileNotFoundError:
         raise SemsimError(f"{path}: no such table. Run the stage that writes it first.") from None
     except (ValueError, OSError) as error:

@@ -243,8 +243,9 @@ class _State:
         if self.path is None:
             return
         outcomes = [vars(outcome) for outcome in self.outcomes]
-        with written_whole(self.path) as part:
-            torch.save({"fingerprint": self.fingerprint, "outcomes": outcomes, "search": search}, part)
+        # PyTorch, given a name instead of a file, does not say why it could not write.
+        with written_whole(self.path) as part, part.open("wb") as file:
+            torch.save({"fingerprint": self.fingerprint, "outcomes": outcomes, "search": search}, file)
         self.saved_at = time.monotonic()
 
     def remove(self):

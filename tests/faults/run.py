@@ -1,0 +1,282 @@
+"""Kill the study, fill its disk and cut its files off: its tables have to come out as if nothing had happened.
+
+README.md beside this file says what is done, how to run it, and how it went last time.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HOUSE = Path(__file__).resolve().parents[2]
+RESULTS = Path("results/faults")
+# The clone has the environment of the repository, which is not to be set up again.
+MAKE = ["make", "--old-file=.venv/ready", "CONFIG=config/config.yaml config/smoke.yaml tests/faults/study.yaml"]
+COMPARED = ("tables/*.csv", "reconstructions/**/*.csv", "reconstructions/**/*.safetensors")
+LEFT_OVER = ("state/**/*.pt", "**/.*.part*")
+
+KILLS = 20
+AIMED = 4
+"""One kill in so many waits for an attack that has kept its state; the others come at any moment."""
+LATEST = 1 / 3
+"""The latest moment of a kill after its run was started, as a share of how long the undisturbed run took."""
+SHARES_OF_DISK = (0.15, 0.5, 0.8, 0.97)
+"""How large the disk is, run after run, in shares of what the study needs."""
+ROUNDS = (
+    (
+        "targets/mnist/mlp.safetensors",
+        "reconstructions/mnist/mlp-gaussian/invertgrad.safetensors",
+        "reconstructions/mnist/mlp-gaussian/idlg.csv",
+        "observers/mnist/observer-1.safetensors",
+        "semsim/classifiers/*/all.safetensors",
+    ),
+    ("metrics/mnist/mlp.parquet", "labels/mnist.csv", "observers/mnist.csv"),
+    ("tables/metrics.csv", "tables/recognition.csv", "tables/labels.csv", "tables/images.csv"),
+    ("semsim/within/trials.csv", "semsim/ablations/*/trials.csv", "tables/faithfulness.csv", "tables/scales.csv"),
+)
+"""What is cut off together: none is made from another one of its round, so each has to be found by a reader."""
+
+
+class Study:
+    """The study in a clone of the repository, of what is committed there.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The clone, made where missing; its runs' output goes to a log beside it.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.results, self.log = folder, folder / RESULTS, folder.with_suffix(".log")
+        if not folder.exists():
+            subprocess.run(["git", "clone", "--quiet", HOUSE, folder], check=True)
+            (folder / ".venv").symlink_to(HOUSE / ".venv")
+
+    def start(self):
+        """Start the study as the leader of a process group."""
+        with self.log.open("ab") as log:
+            self.begun_at = log.tell()
+            self.process = subprocess.Popen(
+                MAKE,
+                cwd=self.folder,
+                env=os.environ | {"COLUMNS": "1000"},  # so that no line is wrapped
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self):
+        """Run the study to its end; return the exit status and what it said."""
+        self.start()
+        status = self.process.wait()
+        with self.log.open("rb") as log:
+            log.seek(self.begun_at)
+            return status, log.read().decode(errors="replace")
+
+    def ends(self, seconds, until=lambda: True):
+        """Wait until something is so, and then some seconds; return whether the study has ended meanwhile."""
+        while not until() and self.process.poll() is None:
+            time.sleep(0.2)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self):
+        """Kill the study with all its jobs."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            while True:  # killed processes need a moment to end
+                os.killpg(self.process.pid, 0)
+                time.sleep(0.1)
+
+    def jobs(self):
+        """Return what the jobs of the study are doing."""
+        listed = subprocess.run(["ps", "-A", "-o", "pgid=,args="], capture_output=True, text=True, check=True).stdout
+        jobs = []
+        for group, command in (line.split(maxsplit=1) for line in listed.splitlines()):
+            found = re.search(r"^\S*python\S* \S+/(?:scripts/(\w+)\.py|bin/(papermill|jupyter-nbconvert)) ", command)
+            if found and int(group) == self.process.pid:
+                attack = re.search(r"--target (\S+) --attack (\S+)", command)
+                jobs.append(" ".join([found[1] or found[2], *(attack.groups() if attack else ())]))
+        return sorted(jobs)
+
+    def states(self):
+        """Return the files that keep unfinished attacks."""
+        return sorted(self.results.glob("state/**/*.pt"))
+
+    def attacks_with_state(self):
+        """Tell whether there is an attack at work, and one that has kept its state."""
+        return bool(self.states()) and any(job.startswith("attack ") for job in self.jobs())
+
+    def finish(self, reference):
+        """Run the study to its end, which has to be that of the undisturbed study."""
+        if self.run()[0] != 0:
+            self.fail("the study stopped")
+        return self.compare(reference)
+
+    def fail(self, why):
+        """End here: a fault did something that must not be."""
+        sys.exit(f"FAILED: {why}. What it said is in {self.log}.")
+
+    def compare(self, reference):
+        """Refuse results that are not those of the undisturbed study byte for byte, or left-overs; else say so."""
+        ours, theirs = (
+            {path.relative_to(results) for pattern in COMPARED for path in results.glob(pattern)}
+            for results in (self.results, reference.results)
+        )
+        problems = [f"{path}: there in one of them only" for path in sorted(ours ^ theirs)]
+        problems += [
+            f"{path}: differs"
+            for path in sorted(ours & theirs)
+            if (self.results / path).read_bytes() != (reference.results / path).read_bytes()
+        ]
+        problems += [f"{path}: left over" for pattern in LEFT_OVER for path in self.results.glob(pattern)]
+        if problems or not ours:
+            sys.exit("\n  ".join([f"FAILED: {self.results} and {reference.results} are not the same:", *problems]))
+        return f"{len(ours)} tables and reconstructions equal those of the undisturbed run"
+
+    def seconds(self):
+        """Return how long a study took that was never disturbed."""
+        times = [path.stat().st_mtime for path in self.results.rglob("*")]
+        return max(times) - min(times)
+
+
+def kill_often(work, reference):
+    """Kill the study at random moments; each next run goes on. Once it is finished, it begins anew."""
+    print(f"\n## {KILLS} kills\n\n| chain | kill | after | running | kept states |\n| --- | --- | --- | --- | --- |")
+    kills, chain, study = 0, 0, None
+    while kills < KILLS or study:
+        if study is None:
+            chain += 1
+            study = Study(work / f"chain-{chain}")
+        draw = random.Random(kills).random()
+        begun = time.monotonic()
+        study.start()
+        if kills == KILLS:
+            ended = study.ends(None)
+        elif (kills + 1) % AIMED == 0:
+            ended = study.ends(5 * draw, study.attacks_with_state)
+        else:
+            ended = study.ends(draw * LATEST * reference.seconds())
+        if not ended:
+            kills += 1
+            after, running = time.monotonic() - begun, ", ".join(study.jobs()) or "Snakemake alone"
+            study.kill()
+            print(f"| {chain} | {kills} | {after:.0f} s | {running} | {len(study.states())} |", flush=True)
+        elif study.process.returncode:
+            study.fail("the study stopped")
+        else:
+            print(f"| {chain} | finished | | {study.compare(reference)} | |", flush=True)
+            study = None
+
+
+def fill_disk(work, reference):
+    """Run the study on a disk that is too small, make room, and go on."""
+    print("\n## A full disk\n")
+    study = Study(work / "full-disk")
+    study.results.mkdir(parents=True)
+    # Files take whole pages.
+    needed = sum(-(-path.stat().st_size // 4096) * 4096 for path in reference.results.rglob("*") if path.is_file())
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={int(SHARES_OF_DISK[0] * needed)}", "tmpfs", study.results]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
+    if mounted.returncode:
+        print(f"Skipped: no disk could be mounted ({mounted.stderr.strip()}). It takes root on Linux.")
+        return
+    try:
+        for share in SHARES_OF_DISK:
+            size = int(share * needed)
+            subprocess.run(["mount", "-o", f"remount,size={size}", study.results], check=True)
+            status, output = study.run()
+            said = [line.strip() for line in output.splitlines() if "No space left on device" in line]
+            if status == 0 or not said or "ake room" not in output:
+                study.fail(f"no clear message that the disk of {size} bytes is full")
+            print(f"- {size / 2**20:.1f} MiB, {share:.0%} of the need: `{said[0]}`", flush=True)
+        subprocess.run(["mount", "-o", f"remount,size={10 * needed}", study.results], check=True)
+        print(f"- With room: {study.finish(reference)}.", flush=True)
+    finally:
+        subprocess.run(["umount", study.results], check=True)
+
+
+def cut_off(paths):
+    """Cut files in half."""
+    for path in paths:
+        os.truncate(path, path.stat().st_size // 2)
+
+
+def mend(study, paths, reference):
+    """Run the study with files that were cut off: it has to name each, and to end well once these are deleted."""
+    unnamed = [path.relative_to(study.folder) for path in paths]
+    while (run := study.run())[0] != 0:
+        messages = {path: _message(run[1], path) for path in unnamed}
+        found = [path for path in unnamed if messages[path]]
+        if not found or "Traceback" in run[1]:
+            study.fail(f"no message names one of {', '.join(map(str, unnamed))}")
+        for path in found:
+            print(f"- `{messages[path]}`", flush=True)
+            (study.folder / path).unlink()
+            unnamed.remove(path)
+    if unnamed:
+        study.fail(f"nobody noticed {', '.join(map(str, unnamed))}")
+    print(f"- Once they were deleted: {study.compare(reference)}.", flush=True)
+
+
+def _message(output, path):
+    """Return the line of a study's output that says to delete a file, or nothing."""
+    lines = (line.strip() for line in output.splitlines() if f"{path}: " in line and "Delete it" in line)
+    return next(lines, "")
+
+
+def cut_files(work, reference):
+    """Cut files in half: whoever reads one has to name it and say to delete it; attacks begin anew by themselves."""
+    print("\n## Files that were cut off\n", flush=True)
+    study = Study(work / "cut-off")
+    study.start()
+    study.ends(0, study.states)
+    study.kill()
+    states, images = study.states(), study.results / "data" / "mnist.safetensors"
+    cut_off([*states, images])
+    mend(study, [images], reference)
+    logs = [log.read_text() for log in study.results.glob("logs/attacks/**/*.log")]
+    for path in (path.relative_to(study.folder) for path in states):
+        if not any(f"{path}: cannot be read" in log for log in logs):
+            study.fail(f"no log says that {path} cannot be read")
+        print(f"- `{path}`: its attack said so in its log, and began anew.", flush=True)
+    for names in ROUNDS:
+        paths = [path for name in names for path in study.results.glob(name)]
+        cut_off(paths)
+        mend(study, paths, reference)
+
+
+FAULTS = {"kills": kill_often, "full-disk": fill_disk, "cut-off": cut_files}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("work", type=Path, help="folder to work in; an undisturbed run that is there is used again")
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"{', '.join(FAULTS)} (default: all of them)")
+    arguments = parser.parse_args()
+    work, faults = arguments.work.absolute(), arguments.faults or [*FAULTS]
+    if unknown := set(faults) - set(FAULTS):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(FAULTS)}.")
+    work.mkdir(parents=True, exist_ok=True)
+    reference = Study(work / "undisturbed")
+    if reference.run()[0] != 0:
+        reference.fail("the undisturbed study stopped")
+    print(f"The undisturbed run took {reference.seconds():.0f} s.", flush=True)
+    begun = time.monotonic()
+    for name in faults:
+        FAULTS[name](work, reference)
+    print(f"\nAll of this held. It took {(time.monotonic() - begun) / 60:.0f} minutes besides the undisturbed run.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Files between stages: what a full disk says, and what a file says that was cut off."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from semsim.attacks.campaign import _State
+from semsim.commandline import run
+from semsim.errors import SemsimError
+from semsim.files import read_arrays, read_table, write_arrays, write_table
+
+TABLE = pd.DataFrame({"image": ["a/1", "b, 2", 'c "3"'], "value": [0.25, 1.5, 22.75]})
+
+
+class Unsaved:
+    """Stands in for the outcome of an attack: PyTorch can save what it holds."""
+
+    def __init__(self):
+        self.images = torch.zeros(10_000)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+@pytest.mark.parametrize(
+    "name, write",
+    [
+        ("x.csv", lambda path: write_table(TABLE, path)),
+        ("x.parquet", lambda path: write_table(TABLE, path)),
+        ("x.pt", lambda path: _State(path, "").finish_share(Unsaved())),
+    ],
+)
+def test_a_full_disk_is_said_by_every_writer(tmp_path, name, write):
+    path = tmp_path / name
+    path.write_text("older")
+    path.with_name(f".{path.stem}.part{path.suffix}").symlink_to("/dev/full")
+    with pytest.raises(SystemExit, match=f"{name}: No space left on device. Make room"):
+        run(lambda: write(path))
+    assert path.read_text() == "older"
+    assert not list(tmp_path.glob(".*.part*"))
+
+
+def test_a_full_disk_is_said_for_safetensors(tmp_path, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("semsim.files.save_file", fail)
+    with pytest.raises(SystemExit, match="x.safetensors: No space left on device. Make room"):
+        run(lambda: write_arrays({"x": np.zeros(1)}, tmp_path / "x.safetensors"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_that_was_cut_off_is_not_read(tmp_path, suffix):
+    path = tmp_path / f"table{suffix}"
+    write_table(TABLE, path)
+    whole = path.read_bytes()
+    pd.testing.assert_frame_equal(read_table(path), TABLE)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        if suffix == ".csv" and whole[:length].endswith(b"\n"):
+            continue  # a shorter table, which only those can tell from a whole one who know how many rows it has
+        with pytest.raises(SemsimError, match=rf"table{suffix}: .* Delete it and run again"):
+            read_table(path)
+
+
+def test_arrays_that_were_cut_off_are_not_read(tmp_path):
+    path = tmp_path / "x.safetensors"
+    write_arrays({"x": np.arange(10)}, path)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(SemsimError, match="x.safetensors: .* Delete it and run again"):
+            read_arrays(path)
