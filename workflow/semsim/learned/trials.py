@@ -9,7 +9,7 @@ from semsim.labels.recognition import missing_triplets
 from semsim.labels.table import KEYS
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import split_by_original
-from semsim.learned.training import CURVES, measure_pairs, random_semsim, stacked, train_semsim
+from semsim.learned.training import CURVES, StackedPairs, measure_pairs, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
 from semsim.targets.training import Recipe
@@ -83,7 +83,7 @@ class Learner(NamedTuple):
 
     def measure(self, metric, pairs):
         """Return the distances [N] of labelled pairs by name: of SemSim, and of the plain classifier's features."""
-        images = stacked(pairs, self.device)
+        images = StackedPairs(pairs, self.device)
         metrics = {"semsim": metric}
         if self.classifier is not None:
             metrics["classifier_features"] = SemSim.from_classifier(self.classifier, self.settings["normalised"])

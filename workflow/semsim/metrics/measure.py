@@ -20,6 +20,7 @@ from semsim.metrics.pretrained import (
 )
 from semsim.metrics.reconstructions import KEYS, REFERENCES
 from semsim.progress import progress_bar
+from semsim.rows import JoinedRows
 from semsim.seeds import seed_for
 
 BATCH_PIXELS = 2**18  # of each image set at once: 256 images of 32x32 pixels
@@ -57,7 +58,7 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
 
     Parameters
     ----------
-    references, reconstructions : numpy.ndarray
+    references, reconstructions : numpy.ndarray or semsim.rows.JoinedRows
         uint8 [N, 3, H, W].
     labels : numpy.ndarray, optional
         int64 [N], for metrics that need the class.
@@ -143,8 +144,8 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
     parts = []
     for reference in REFERENCES:
         values = measure_pairs(
-            images[reference][scored],
-            images["reconstruction"][scored],
+            images[reference].where(scored),
+            images["reconstruction"].where(scored),
             table["label"].to_numpy()[scored],
             device,
             f"{attacks[0].dataset}/{attacks[0].target} against {reference}",
@@ -221,12 +222,12 @@ def _inception_features(images, path, device):
 
 
 def _pooled(attacks):
-    """Return the tables and the images of all attacks on one target model as one table and one set of arrays."""
+    """Return the tables and the images of all attacks on one target model as one table and one set of `JoinedRows`."""
     if len({(attack.dataset, attack.target) for attack in attacks}) != 1:
         found = ", ".join(f"{attack.dataset}/{attack.target}" for attack in attacks) or "none"
         raise SemsimError(f"reconstructions of one target model are needed; these are of: {found}. Give those of one.")
     table = pd.concat([attack.table[[*KEYS, "status"]] for attack in attacks], ignore_index=True)
-    return table, {name: np.concatenate([attack.images[name] for attack in attacks]) for name in attacks[0].images}
+    return table, {name: JoinedRows([attack.images[name] for attack in attacks]) for name in attacks[0].images}
 
 
 def _check_fits(target, table, images):
