@@ -1,5 +1,6 @@
 """Every metric of every reconstruction of one target model."""
 
+import hashlib
 import itertools
 import math
 
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.files import blocks
 from semsim.metrics import metrics_at_hand, metrics_of
 from semsim.metrics.pretrained import (
     ALEXNET,
@@ -184,15 +186,15 @@ def measure_sets(attacks, pretrained=None, device="cpu"):
     table, images = _pooled(attacks)
     scored = (table["status"] != "diverged").to_numpy()
     path = find_weights(INCEPTION, pretrained)
-    features = _inception_features(images, path, device) if path else None
+    features, places = _inception_features(images, path, device) if path else (None, None)
     rows = []
     for reference, attack in itertools.product(REFERENCES, [*table["attack"].unique(), "all"]):
         names = {"dataset": attacks[0].dataset, "target": attacks[0].target, "attack": attack, "reference": reference}
         members = (table["attack"] == attack).to_numpy() | (attack == "all")
         at_hand = {}
-        if features:
-            at_hand["reference_features"] = features[reference][members].unique(dim=0)
-            at_hand["reconstruction_features"] = features["reconstruction"][members & scored]
+        if path:
+            at_hand["reference_features"] = features[np.unique(places[reference][members])]
+            at_hand["reconstruction_features"] = features[places["reconstruction"][members & scored]]
         for metric in metrics_of("set"):
             value, note = _compare_sets(metric, at_hand)
             rows.append({**names, "metric": metric.name, "value": value, "note": note})
@@ -209,16 +211,22 @@ def _compare_sets(metric, features):
 
 
 def _inception_features(images, path, device):
-    """Return features [N, 2048] for each array of `images`; an image that occurs twice passes the network once."""
-    distinct, places = np.unique(np.concatenate(list(images.values())), axis=0, return_inverse=True)
+    """Return the features of all distinct images, [N, 2048], and for each array of `images` which of them it has."""
+    everything, numbers, first = JoinedRows(list(images.values())), {}, []
+    places = np.empty(len(everything), dtype=np.int64)
+    for rows in blocks(everything):
+        for row, image in enumerate(everything[rows], start=rows.start):
+            places[row] = numbers.setdefault(hashlib.sha256(image.tobytes()).digest(), len(numbers))
+            if places[row] == len(first):
+                first.append(row)
     network = load_inception(path).to(device)
     batches = []
-    with torch.inference_mode(), progress_bar(len(distinct), "Inception features", unit="image") as bar:
-        for batch in torch.from_numpy(distinct).split(INCEPTION_BATCH):
+    with torch.inference_mode(), progress_bar(len(first), "Inception features", unit="image") as bar:
+        for start in range(0, len(first), INCEPTION_BATCH):
+            batch = torch.from_numpy(everything[first[start : start + INCEPTION_BATCH]])
             batches.append(network(batch.to(device))[0].cpu())
             bar.update(len(batch))
-    features = torch.cat(batches)[torch.from_numpy(places)]
-    return dict(zip(images, features.chunk(len(images)), strict=True))
+    return torch.cat(batches), dict(zip(images, np.split(places, len(images)), strict=True))
 
 
 def _pooled(attacks):

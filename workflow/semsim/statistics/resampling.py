@@ -55,7 +55,7 @@ class DrawnCounts:
         row_bytes = self.shape[1] * self._dtype.itemsize
         self._file.seek(start * row_bytes)
         counts = np.frombuffer(self._file.read((stop - start) * row_bytes), self._dtype)
-        return counts.reshape(stop - start, -1).astype(np.float32)
+        return counts.reshape(stop - start, self.shape[1]).astype(np.float32)
 
     def __matmul__(self, columns):
         """Return the sums of columns [units, n] over each resample, float64 [resamples, n]."""
