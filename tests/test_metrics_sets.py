@@ -6,6 +6,7 @@ import torch
 from small_study import attack_table, smooth_images, write_reconstructions
 
 from semsim.errors import SemsimError
+from semsim.metrics import sets
 from semsim.metrics.measure import measure_sets
 from semsim.metrics.pretrained import INCEPTION
 from semsim.metrics.reconstructions import read_reconstructions
@@ -50,6 +51,13 @@ def test_kid_is_that_of_torchmetrics_on_one_subset_of_everything():
     theirs.update(reference, real=True)
     theirs.update(reconstruction, real=False)
     assert kid(reference, reconstruction).item() == pytest.approx(theirs.compute()[0].item(), rel=1e-6)
+
+
+def test_kid_sums_some_rows_of_the_kernel_at_a_time(monkeypatch):
+    reference, reconstruction = samples(20), samples(15, shift=0.7, seed=1)
+    at_once = kid(reference, reconstruction).item()
+    monkeypatch.setattr(sets, "KERNEL_ROWS", 4)
+    assert kid(reference, reconstruction).item() == pytest.approx(at_once, rel=1e-9)
 
 
 def test_equal_sets_have_no_distance():

@@ -6,6 +6,7 @@ import pytest
 
 from semsim.labels import recognition_rates, with_truth
 from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
+from semsim.statistics import contradictions
 from semsim.statistics.contradictions import ANNOTATORS, _share, count_contradictions
 
 
@@ -47,6 +48,15 @@ def test_a_reconstruction_without_a_value_is_in_no_pair():
     gap[0, 0] = np.nan
     row = compare(x / 12, {"one": True, "other": True}, one=x, other=gap).loc[("one", "other")]
     assert row["pairs"] == 18 - 3 and row["tied"] == 0 and row["value"] == 0
+
+
+def test_blocks_of_resamples_change_nothing(monkeypatch):
+    generator = np.random.default_rng(3)
+    rates, x = generator.integers(0, 6, size=(5, 8)) / 5, generator.normal(size=(5, 8))
+    x[2, 3] = np.nan
+    at_once = compare(rates, {"up": True, "down": False}, up=x, down=-(x**2))
+    monkeypatch.setattr(contradictions, "BLOCK", 7)
+    pd.testing.assert_frame_equal(compare(rates, {"up": True, "down": False}, up=x, down=-(x**2)), at_once)
 
 
 def test_a_resample_counts_the_pairs_of_the_repeated_rows():

@@ -9,11 +9,12 @@ from sklearn.metrics import roc_auc_score
 from semsim.errors import SemsimError
 from semsim.labels import recognition_rates, with_truth
 from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
+from semsim.statistics import association
 from semsim.statistics.association import LEVELS, PooledReconstructions, evaluate_levels
 from semsim.statistics.ceiling import EVERYONE, human_ceiling
 from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.statistics.permutation import p_of_no_association, permutation_null
-from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
+from semsim.statistics.resampling import DrawnCounts, draw_counts, holm, p_of_no_difference, percentile_interval
 
 SCIPY = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}
 
@@ -86,6 +87,27 @@ def test_a_resample_is_what_scipy_makes_of_the_repeated_rows(ties, gaps, dtype, 
         expected = repeated_by_scipy(x, y, column, original)
         assert {key: found[key][resample] for key in expected} == pytest.approx(expected, abs=tolerance, nan_ok=True)
     assert set(found) == set(expected)
+
+
+@pytest.mark.parametrize("units", [5, 300])
+def test_counts_in_a_file_are_those_that_would_be_drawn_at_once(units):
+    generators = [np.random.default_rng(5) for _ in range(2)]
+    whole, stored = draw_counts(units, 150, generators[0]), DrawnCounts(units, 150, generators[1])
+    assert stored.shape == whole.shape and len(stored) == 150
+    for rows in (slice(None), slice(60, 70), slice(140, 200), slice(0, 0)):
+        assert stored[rows].dtype == whole.dtype and np.array_equal(stored[rows], whole[rows])
+    columns = generators[0].normal(size=(units, 3))
+    np.testing.assert_allclose(stored @ columns, whole.astype(float) @ columns)
+    assert generators[1].normal(size=(units, 3)).tolist() == columns.tolist(), "the generator is elsewhere"
+
+
+def test_more_reconstructions_are_evaluated_in_smaller_chunks(monkeypatch):
+    x, y = made_up(7, 12, seed=3)
+    weights = [draw_counts(size, 70, np.random.default_rng(4)) for size in x.shape]
+    at_once = evaluate_levels(x, y, *weights)
+    monkeypatch.setattr(association, "CHUNK_VALUES", 5 * x.size)
+    for key, values in evaluate_levels(x, y, *weights).items():
+        np.testing.assert_allclose(values, at_once[key], rtol=1e-5)
 
 
 def test_the_interval_covers_the_known_answer_as_often_as_it_says():

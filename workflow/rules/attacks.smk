@@ -62,6 +62,8 @@ if STUDY.shard:
             **rules.attack_target.output,
         log:
             f"{RESULTS}/logs/attacks/{{dataset}}/{{target}}/{{attack}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/attacks/{{dataset}}/{{target}}/{{attack}}.tsv"
         conda:
             "../../envs/data.yaml"
         threads: 1

@@ -8,6 +8,8 @@ rule prepare_data:
         index=f"{RESULTS}/data/{{dataset}}.csv",
     log:
         f"{RESULTS}/logs/data/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/data/{{dataset}}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1

@@ -10,6 +10,8 @@ rule draw_contact_sheet:
         pdf=f"{FIGURES}/contact_sheet_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/contact_sheet_{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/contact_sheet_{{dataset}}.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -34,6 +36,8 @@ rule draw_contradictions:
         pdf=f"{FIGURES}/contradictions_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/contradictions_{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/contradictions_{{dataset}}.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -58,6 +62,8 @@ rule draw_semsim_examples:
         pdf=f"{FIGURES}/semsim_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/semsim_{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/semsim_{{dataset}}.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1

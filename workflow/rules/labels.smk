@@ -17,6 +17,8 @@ rule collect_labels:
         recognition=f"{RESULTS}/tables/recognition.csv",
     log:
         f"{RESULTS}/logs/labels.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/labels.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -49,6 +49,8 @@ rule collect_tables:
         leakage=f"{RESULTS}/tables/leakage.csv",
     log:
         f"{RESULTS}/logs/tables.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -9,6 +9,8 @@ rule run_notebook:
         # Papermill writes here first: a failed notebook stays readable, where a failed output would be deleted.
         notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
         text="results/{study}/logs/notebooks/{notebook}.log",
+    benchmark:
+        "results/{study}/benchmarks/notebooks/{notebook}.tsv"
     conda:
         "../../envs/notebook.yaml"
     threads: 1
@@ -37,6 +39,8 @@ rule notebook_html:
         "results/{study}/notebooks/{notebook}.html",
     log:
         "results/{study}/logs/notebooks/{notebook}_html.log",
+    benchmark:
+        "results/{study}/benchmarks/notebooks/{notebook}_html.tsv"
     conda:
         "../../envs/notebook.yaml"
     threads: 1

@@ -45,6 +45,8 @@ rule ask_observers:
         reading=f"{RESULTS}/observers/{{dataset}}.csv",
     log:
         f"{RESULTS}/logs/labels/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/labels/{{dataset}}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

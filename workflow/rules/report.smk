@@ -18,6 +18,8 @@ rule make_report:
         f"{RESULTS}/report.html",
     log:
         f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1

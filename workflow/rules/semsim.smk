@@ -125,6 +125,8 @@ rule learn_semsim:
         counts=f"{RESULTS}/tables/semsim_triplets.csv",
     log:
         f"{RESULTS}/logs/semsim/weights.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/semsim/weights.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -175,6 +177,8 @@ rule measure_ablations:
         f"{OWN_RESULTS}/tables/ablations.csv",
     log:
         f"{OWN_RESULTS}/logs/ablations.log",
+    benchmark:
+        f"{OWN_RESULTS}/benchmarks/ablations.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -12,6 +12,8 @@ rule measure_agreement:
         ceiling="results/{study}/tables/ceiling.csv",
     log:
         "results/{study}/logs/agreement.log",
+    benchmark:
+        "results/{study}/benchmarks/agreement.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -67,6 +69,8 @@ rule count_contradictions:
         "results/{study}/tables/contradictions.csv",
     log:
         "results/{study}/logs/contradictions.log",
+    benchmark:
+        "results/{study}/benchmarks/contradictions.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -3,17 +3,17 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from semsim.commandline import json_object, run
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, write_table
+from semsim.files import write_table
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
 from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
 from semsim.observers.images import divide_public
+from semsim.rows import JoinedRows, open_arrays
 from semsim.seeds import seed_for
 from semsim.tables import concatenated
 from semsim.targets.device import choose_device
@@ -24,14 +24,14 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     attacks = concatenated(arguments.tables)
-    reconstructions = np.concatenate([read_arrays(path)["reconstruction"] for path in arguments.reconstructions])
+    reconstructions = JoinedRows([open_arrays(path)["reconstruction"] for path in arguments.reconstructions])
     if len(attacks) != len(reconstructions):
         raise SemsimError(
             f"{len(reconstructions)} reconstructions, but {len(attacks)} rows in their tables. Give the tables of the"
             " same attacks in the same order, and run an attack again whose files do not agree."
         )
-    kept = torch.from_numpy((attacks["status"] != "diverged").to_numpy())
-    images, shown = torch.from_numpy(reconstructions)[kept], shown_images(attacks)
+    images = reconstructions.where((attacks["status"] != "diverged").to_numpy())
+    shown = shown_images(attacks)
     _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
     clear, classes = map(torch.from_numpy, held_out)
     drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))

@@ -7,7 +7,7 @@ import torch
 from semsim.attacks.campaign import Campaign
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import json_object, run
-from semsim.data import load_split
+from semsim.data import open_split
 from semsim.files import write_arrays, write_table
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
@@ -40,7 +40,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     settings = attack_settings(**{"preset": arguments.attack} | arguments.settings)
     end = None if arguments.count is None else arguments.first + arguments.count
-    images, labels = (array[arguments.first : end] for array in load_split(arguments.data, "originals"))
+    images, labels = (array[arguments.first : end] for array in open_split(arguments.data, "originals"))
     campaign = Campaign(
         dataset=arguments.dataset,
         target_name=arguments.target,

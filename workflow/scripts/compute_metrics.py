@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from semsim.commandline import run
-from semsim.data import load_split
+from semsim.data import open_split
 from semsim.files import write_table
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
@@ -18,7 +18,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     attacks = [read_reconstructions(*pair) for pair in zip(arguments.reconstructions, arguments.tables, strict=True)]
-    originals, _ = load_split(arguments.data, "originals")
+    originals, _ = open_split(arguments.data, "originals")
     for attack in attacks:
         check_originals(attack, originals)
     target = load_target(arguments.weights, device)

@@ -2,17 +2,16 @@
 
 import argparse
 
-import numpy as np
-
 from semsim.commandline import run
-from semsim.files import read_arrays, read_metadata, write_arrays, write_table
+from semsim.files import read_metadata, write_arrays, write_table
+from semsim.rows import JoinedRows, open_arrays
 from semsim.tables import concatenated
 
 
 def main():
     arguments = parse_arguments()
-    shards = [read_arrays(path) for path in arguments.images]
-    joined = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
+    shards = [open_arrays(path) for path in arguments.images]
+    joined = {name: JoinedRows([shard[name] for shard in shards]) for name in shards[0]}
     write_arrays(joined, arguments.out, read_metadata(arguments.images[0]))
     write_table(concatenated(arguments.tables), arguments.table)
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from semsim.commandline import json_object, run
-from semsim.data import load_classes, load_split
+from semsim.data import load_classes, load_split, open_split
 from semsim.errors import SemsimError
 from semsim.files import write_table
+from semsim.rows import JoinedRows
 from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
@@ -62,8 +63,8 @@ def main():
 
 def load_validation(path):
     """Return all images of a data set, and their labels, that its targets are not trained on."""
-    splits = [load_split(path, split) for split in ("originals", "public")]
-    return tuple(np.concatenate(arrays) for arrays in zip(*splits, strict=True))
+    images, labels = zip(*(open_split(path, split) for split in ("originals", "public")), strict=True)
+    return JoinedRows(images), np.concatenate(labels)
 
 
 def parse_arguments():

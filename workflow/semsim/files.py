@@ -2,19 +2,22 @@
 
 import errno
 import json
+import math
 import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from semsim.errors import SemsimError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the system errors that say that a disk, or one's share of it, is full."""
+BLOCK_BYTES = 2**24
+"""How much of an array is read or written at once where all of it passes by."""
 
 
 @contextmanager
@@ -131,20 +134,40 @@ def read_table(path):
 
 
 def write_arrays(arrays, path, metadata=None):
-    """Write named numpy arrays as one safetensors file.
+    """Write named arrays as one safetensors file, a block of rows after the other.
 
     Parameters
     ----------
     arrays : dict of str to numpy.ndarray
-        C-contiguous copies are made where needed.
+        Or of what has a shape and a dtype and gives a `numpy.ndarray` for a slice of its rows (`semsim.rows`): it is
+        never held whole.
     path : path-like
         The file to make.
     metadata : dict, optional
         Anything JSON can hold; `read_metadata` gives it back.
     """
-    arrays = {name: array.copy(order="C") for name, array in arrays.items()}
-    with written_whole(path) as part:
-        save_file(arrays, part, metadata=encode_metadata(metadata))
+    # Byte for byte what safetensors makes of arrays that it is given whole: wide numbers first, truth values last.
+    ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[1].dtype.kind == "b", item[0]))
+    header, end = {"__metadata__": encode_metadata(metadata)}, 0
+    for name, array in ordered:
+        start, end = end, end + math.prod(array.shape) * array.dtype.itemsize
+        kind = "BOOL" if array.dtype.kind == "b" else f"{array.dtype.kind.upper()}{8 * array.dtype.itemsize}"
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [start, end]}
+    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    with written_whole(path) as part, part.open("wb") as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for _, array in ordered:
+            for rows in blocks(array):
+                file.write(np.ascontiguousarray(array[rows]))
+
+
+def blocks(array):
+    """Yield slices that divide the rows of an array into blocks of about `BLOCK_BYTES`, of at least one row each."""
+    row_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
+    step = max(1, BLOCK_BYTES // max(1, row_bytes))
+    for start in range(0, array.shape[0], step):
+        yield slice(start, start + step)
 
 
 def encode_metadata(metadata):

@@ -4,7 +4,7 @@ Every data set has three disjoint splits: `train` (the target model's), `origina
 needs other images of the same classes). Nothing here imports torch.
 """
 
-from semsim.data.dataset import SPLITS, ImageDataset, Split, load_classes, load_split, save_dataset
+from semsim.data.dataset import SPLITS, ImageDataset, Split, load_classes, load_split, open_split, save_dataset
 from semsim.data.prepare import KINDS, prepare_dataset
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Split",
     "load_classes",
     "load_split",
+    "open_split",
     "prepare_dataset",
     "save_dataset",
 ]

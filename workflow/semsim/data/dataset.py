@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from semsim.files import read_arrays, read_metadata, write_arrays, write_table
+from semsim.files import read_metadata, write_arrays, write_table
+from semsim.rows import open_arrays
 
 SPLITS = ("train", "originals", "public")
 """`train`: the target model's; `originals`: attacked; `public`: for whoever needs other images of the same classes."""
@@ -111,8 +112,14 @@ def load_split(path, split):
     labels : numpy.ndarray
         int64, shape (n,).
     """
-    arrays = read_arrays(path, f"{split}_images", f"{split}_labels")
-    return arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    images, labels = open_split(path, split)
+    return images[:], labels
+
+
+def open_split(path, split):
+    """Open one split as `load_split` reads it, but leave the images in the file (`semsim.rows.StoredArray`)."""
+    arrays = open_arrays(path, f"{split}_images", f"{split}_labels")
+    return arrays[f"{split}_images"], arrays[f"{split}_labels"][:]
 
 
 def load_classes(path):

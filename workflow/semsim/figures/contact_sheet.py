@@ -4,12 +4,14 @@ import textwrap
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from semsim.errors import SemsimError
 from semsim.figures.style import FAINT, INK, styled
-from semsim.files import read_arrays, read_metadata
+from semsim.files import read_metadata
+from semsim.rows import StoredArray, open_arrays, same_rows
 
 # Lengths in inches, text in points.
 CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13
@@ -65,7 +67,7 @@ def _rows(dataset, paths, metrics):
     metrics = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == "attacked")]
     rows, target = [], None
     for path in paths:
-        about, images = read_metadata(path), read_arrays(path)
+        about, images = read_metadata(path), open_arrays(path)
         if about["dataset"] != dataset:
             raise SemsimError(f"{path}: reconstructions of {about['dataset']}, not of {dataset}. Leave the file out.")
         scores = metrics[(metrics["target"] == about["target"]) & (metrics["attack"] == about["attack"])]
@@ -77,12 +79,11 @@ def _rows(dataset, paths, metrics):
         if not rows:
             rows.append(_Row("original", "", images["original"]))
         first, target = about["target"] != target, about["target"]
-        if first and not np.array_equal(images["attacked"], images["original"]):
+        if first and not same_rows(images["attacked"], images["original"]):
             rows.append(_Row(target, "as attacked", images["attacked"]))
             first = False
-        scores = scores.to_dict("records")
         rows.append(_Row(target if first else "", about["attack"], images["reconstruction"], scores))
-    return rows, images["label"]
+    return rows, images["label"][:]
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class _Row:
 
     target: str
     attack: str
-    images: np.ndarray
-    scores: list[dict] | None = None
+    images: StoredArray
+    scores: pd.DataFrame | None = None
 
     @property
     def gap_above(self):
@@ -102,7 +103,7 @@ class _Row:
     @property
     def height(self):
         """Inches of the images and what stands under them."""
-        return CELL + GAP + (NUMBERS if self.scores else 0)
+        return CELL + GAP + (0 if self.scores is None else NUMBERS)
 
 
 class _Sheet:
@@ -139,7 +140,8 @@ class _Sheet:
         self.axes.text(MARGIN, middle, row.target, size=NORMAL, weight="bold", va="center")
         self.axes.text(self.left - 0.08, middle, row.attack, size=NORMAL, ha="right", va="center")
         for column, index in enumerate(shown):
-            self._cell(self.left + column * (CELL + GAP), row.images[index], row.scores and row.scores[index])
+            score = None if row.scores is None else row.scores.iloc[index].to_dict()
+            self._cell(self.left + column * (CELL + GAP), row.images[index], score)
         self.top += row.height
 
     def foot(self):

@@ -1,10 +1,11 @@
 """Examples of SemSim: the nearest and the farthest reconstructions of those it did not learn from."""
 
 from semsim.figures.style import panels, styled
-from semsim.files import read_arrays, read_metadata
+from semsim.files import read_metadata
 from semsim.labels.recognition import MAJORITY
 from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
+from semsim.rows import open_arrays
 from semsim.wording import decimal, kind_of, percent
 
 EXAMPLES = 6
@@ -37,7 +38,7 @@ def draw_semsim_examples(dataset, paths, trials, recognition):
     chosen = trials[(trials["folds"] == WITHIN) & (trials["dataset"] == dataset)]
     table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS).dropna(subset="semsim")
     (reference,) = trials["reference"].unique()
-    images = {(about["target"], about["attack"]): read_arrays(path) for path in paths if (about := read_metadata(path))}
+    images = {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
     figure, axes = panels(len(ROWS) * EXAMPLES, height=CELL, columns=EXAMPLES)
     figure.suptitle(f"{dataset}: SemSim and {kind_of(recognition)}", size=9, weight="bold", x=0.01, ha="left")
     for number, (title, (recognised, nearest)) in enumerate(ROWS.items()):

@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, read_metadata
+from semsim.files import read_metadata
 from semsim.labels.table import KEYS
+from semsim.rows import JoinedRows, open_arrays, rows_where
 from semsim.seeds import seed_for
 
 
@@ -19,14 +20,14 @@ class LabelledPairs(NamedTuple):
 
     Attributes
     ----------
-    references, reconstructions : numpy.ndarray
+    references, reconstructions : semsim.rows.JoinedRows or numpy.ndarray
         uint8 [N, 3, S, S].
     table : pandas.DataFrame
         A row a pair: dataset, target, attack, original, label (the true class), recognition_rate in [0, 1].
     """
 
-    references: np.ndarray
-    reconstructions: np.ndarray
+    references: JoinedRows | np.ndarray
+    reconstructions: JoinedRows | np.ndarray
     table: pd.DataFrame
 
     def __len__(self):
@@ -35,9 +36,8 @@ class LabelledPairs(NamedTuple):
     def where(self, chosen):
         """Return the pairs for which a mask, bool [N], is true."""
         chosen = np.asarray(chosen)
-        return LabelledPairs(
-            self.references[chosen], self.reconstructions[chosen], self.table[chosen].reset_index(drop=True)
-        )
+        images = (rows_where(array, chosen) for array in self[:2])
+        return LabelledPairs(*images, self.table[chosen].reset_index(drop=True))
 
 
 def read_pairs(paths, recognition, reference="original"):
@@ -56,8 +56,8 @@ def read_pairs(paths, recognition, reference="original"):
     Returns
     -------
     LabelledPairs
-        In the order of the files; reconstructions without labels are left out. Images are brought to the smallest size
-        that there is.
+        In the order of the files; reconstructions without labels are left out. Images stay in their files until they
+        are indexed, and are then brought to the smallest size that there is.
 
     Raises
     ------
@@ -72,27 +72,39 @@ def read_pairs(paths, recognition, reference="original"):
         if key not in rates.index:
             continue
         labelled = rates.loc[[key]].sort_values("original").reset_index()
-        arrays = read_arrays(path, reference, "reconstruction")
+        arrays = open_arrays(path, reference, "reconstruction")
         chosen = labelled["original"].to_numpy()
-        references.append(arrays[reference][chosen])
-        reconstructions.append(arrays["reconstruction"][chosen])
+        references.append(JoinedRows([arrays[reference]], chosen))
+        reconstructions.append(JoinedRows([arrays["reconstruction"]], chosen))
         rows.append(labelled[[*KEYS, "label", "recognition_rate"]])
     if not rows:
         raise SemsimError("No reconstruction has labels. Give files and labels of the same study.")
-    images = (np.concatenate(of_one_size(batches)) for batches in (references, reconstructions))
+    images = (JoinedRows(of_one_size(batches)) for batches in (references, reconstructions))
     return LabelledPairs(*images, pd.concat(rows, ignore_index=True))
 
 
 def of_one_size(batches):
-    """Bring batches of square images, uint8 [N, 3, S, S], to the smallest size among them."""
+    """Bring batches of square images, uint8 [N, 3, S, S], to the smallest size among them, each when it is indexed."""
     size = min(batch.shape[-1] for batch in batches)
-    return [batch if batch.shape[-1] == size else _resized(batch, size) for batch in batches]
+    return [batch if batch.shape[-1] == size else _Resized(batch, size) for batch in batches]
 
 
-def _resized(images, size):
-    """Return uint8 images at another size, smoothed so that nothing aliases."""
-    resized = functional.interpolate(torch.from_numpy(images), (size, size), mode="bilinear", antialias=True)
-    return resized.numpy()
+class _Resized:
+    """Uint8 images at another size, smoothed so that nothing aliases."""
+
+    def __init__(self, images, size):
+        self.images, self.size = images, size
+        self.shape, self.dtype = (*images.shape[:2], size, size), images.dtype
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        images = torch.from_numpy(self.images[rows])
+        return functional.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True).numpy()
+
+    def __array__(self, dtype=None, copy=None):
+        return self[:]
 
 
 def _files(paths):

@@ -85,16 +85,16 @@ def train_semsim(
     SemsimError
         If there are no triplets, or the training diverges.
     """
-    sampler = TripletSampler(training.table, device)
-    released = ReleasedAnchors(training.table, device) if anchor == "released" else None
+    sampler = TripletSampler(training.table)
+    released = ReleasedAnchors(training.table) if anchor == "released" else None
     if start is None:
         metric = random_semsim(training.references, backbone, width, normalised, seed)
     else:
         metric = SemSim.from_classifier(start, normalised)
     metric.to(device, memory_format=torch.channels_last)
     batches = max(1, len(training) // recipe.batch_size)
-    pairs, tried = (stacked(part, device) for part in (training, validation))
-    rates = torch.tensor(training.table["recognition_rate"].to_numpy(), dtype=torch.float32, device=device)
+    pairs, tried = (StackedPairs(part, device) for part in (training, validation))
+    rates = torch.tensor(training.table["recognition_rate"].to_numpy(), dtype=torch.float32)
     criterion = LOSSES[loss](margin, rates).to(device)
     optimiser, schedule = recipe.optimise([*metric.parameters(), *criterion.parameters()], batches)
     recognised = validation.table["recognition_rate"].to_numpy() > MAJORITY
@@ -131,10 +131,11 @@ def random_semsim(references, backbone, width, normalised, seed):
 
 
 def measure_pairs(metric, pairs, batch_size=256):
-    """Return the distances [N] of stacked pairs, uint8 [N, 6, S, S], in eval mode, in which the metric is left."""
+    """Return the distances [N] of `StackedPairs` in eval mode, in which the metric is left."""
     metric.eval()
     with torch.no_grad():
-        return torch.cat([_distances(metric, batch) for batch in pairs.split(batch_size)])
+        starts = range(0, len(pairs), batch_size)
+        return torch.cat([_distances(metric, pairs[start : start + batch_size]) for start in starts])
 
 
 def area_under_curve(distances, recognised):
@@ -164,12 +165,29 @@ def area_under_curve(distances, recognised):
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def stacked(pairs, device):
-    """Return each reference of `LabelledPairs` above its reconstruction, uint8 [N, 6, S, S].
+class StackedPairs:
+    """Each reference of `LabelledPairs` above its reconstruction, uint8 [N, 6, S, S], read and put together by batches.
 
-    So they are one image to whatever changes both alike.
+    So they are one image to whatever changes both alike, and memory does not grow with their number.
+
+    Parameters
+    ----------
+    pairs : LabelledPairs
+    device : torch.device or str
+        Where batches go.
     """
-    return torch.from_numpy(np.concatenate([pairs.references, pairs.reconstructions], axis=1)).to(device)
+
+    def __init__(self, pairs, device):
+        self.pairs, self.device = pairs, device
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, rows):
+        """Return a batch: rows are a slice, or a tensor, int64 [B]."""
+        rows = rows.numpy() if isinstance(rows, torch.Tensor) else rows
+        images = (self.pairs.references[rows], self.pairs.reconstructions[rows])
+        return torch.from_numpy(np.concatenate(images, axis=1)).to(self.device)
 
 
 def _distances(metric, pairs):
@@ -188,7 +206,7 @@ def _train_epoch(metric, criterion, optimiser, schedule, pairs, rates, triplets,
             anchors = released.draw(pairs, near_rows, generator).repeat(2, 1, 1, 1)
             compared = torch.cat([anchors, compared[:, 3:]], dim=1)
         near, far = _distances(metric, crop_and_flip(compared, generator)).chunk(2)
-        losses = criterion(near, far, rates[near_rows], rates[far_rows])
+        losses = criterion(near, far, *(rates[rows].to(near.device) for rows in (near_rows, far_rows)))
         optimiser.zero_grad()
         losses.mean().backward()
         optimiser.step()

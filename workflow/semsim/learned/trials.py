@@ -10,7 +10,7 @@ from semsim.labels.recognition import missing_triplets
 from semsim.labels.table import KEYS
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import split_by_original
-from semsim.learned.training import CURVES, measure_pairs, random_semsim, stacked, train_semsim
+from semsim.learned.training import CURVES, StackedPairs, measure_pairs, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
 from semsim.targets.training import Recipe
@@ -84,12 +84,14 @@ class Learner(NamedTuple):
 
     def measure(self, metric, pairs):
         """Return the distances [N] of labelled pairs by name: of SemSim, and of the plain classifier's features."""
-        images = stacked(pairs, self.device)
-        measured = {"semsim": as_evaluated(metric, images, self.settings.get("evaluation"))}
+        measured = {"semsim": as_evaluated(metric, pairs, self.settings.get("evaluation"))}
         if self.classifier is not None:
             baseline = SemSim.from_classifier(self.classifier, self.settings["normalised"])
-            measured["classifier_features"] = baseline, images
-        return {name: measure_pairs(each.to(self.device), of).cpu().numpy() for name, (each, of) in measured.items()}
+            measured["classifier_features"] = baseline, pairs
+        return {
+            name: measure_pairs(each.to(self.device), StackedPairs(of, self.device)).cpu().numpy()
+            for name, (each, of) in measured.items()
+        }
 
     def _start(self, pairs, seed):
         """Return what SemSim is before it learns: the classifier's features, or random ones where there is none."""
@@ -99,14 +101,13 @@ class Learner(NamedTuple):
         return random_semsim(pairs.references, backbone, width, normalised, seed)
 
 
-def as_evaluated(metric, images, evaluation=None):
-    """Return a metric and the images that it measures, as an ablation evaluates them.
+def as_evaluated(metric, pairs, evaluation=None):
+    """Return a metric and the pairs that it measures, as an ablation evaluates them.
 
     Parameters
     ----------
     metric : SemSim
-    images : torch.Tensor
-        uint8 [N, 6, S, S]: each reference above its reconstruction.
+    pairs : LabelledPairs
     evaluation : {None, "unnormalised", "itself"}
         None: as in training. The others are what the paper's released code does: embeddings that were scaled to length
         1 in training are not in evaluation, or each reconstruction is compared with itself.
@@ -115,14 +116,14 @@ def as_evaluated(metric, images, evaluation=None):
     -------
     metric : SemSim
         With the same weights; the one given is not changed.
-    images : torch.Tensor
+    pairs : LabelledPairs
     """
     if evaluation == "unnormalised":
         metric = copy.copy(metric)
         metric.config = metric.config | {"normalised": False}
     if evaluation == "itself":
-        images = images[:, 3:].repeat(1, 2, 1, 1)
-    return metric, images
+        pairs = pairs._replace(references=pairs.reconstructions)
+    return metric, pairs
 
 
 MEASURED = [*KEYS, "part", "semsim", "classifier_features", "note"]

@@ -22,7 +22,6 @@ class TripletSampler:
     ----------
     table : pandas.DataFrame
         A row a pair: dataset, original, label, recognition_rate.
-    device : torch.device or str
 
     Attributes
     ----------
@@ -35,7 +34,7 @@ class TripletSampler:
         If all pairs are recognised, or none.
     """
 
-    def __init__(self, table, device="cpu"):
+    def __init__(self, table):
         recognised = table["recognition_rate"].to_numpy() > MAJORITY
         if reason := missing_triplets(table):
             raise SemsimError(f"{reason}. Give labels of more attacks or target models.")
@@ -50,11 +49,8 @@ class TripletSampler:
             columns=SCOPES,
             index=["recognised", "unrecognised"],
         )
-        self._sides = [torch.from_numpy(side).to(device) for side in sides]
-        self._ranges = [
-            tuple(torch.from_numpy(part).to(device) for part in (first, count)) for first, count, _ in found
-        ]
-        self._device = device
+        self._sides = [torch.from_numpy(side) for side in sides]
+        self._ranges = [tuple(map(torch.from_numpy, (first, count))) for first, count, _ in found]
 
     def draw(self, count, generator):
         """Draw triplets: half of them by their recognised pair, half by the other.
@@ -63,7 +59,7 @@ class TripletSampler:
         ----------
         count : int
         generator : torch.Generator
-            Of the CPU, so that every device draws the same.
+            Of the CPU.
 
         Returns
         -------
@@ -77,7 +73,7 @@ class TripletSampler:
 
     def _draw_side(self, side, count, generator):
         own, other = self._sides[side], self._sides[1 - side]
-        uniform = torch.rand(2, count, generator=generator, dtype=torch.float64).to(self._device)
+        uniform = torch.rand(2, count, generator=generator, dtype=torch.float64)
         chosen = (uniform[0] * len(own)).long()
         first, candidates = (part[chosen] for part in self._ranges[side])
         return own[chosen], other[first + (uniform[1] * candidates).long()]
@@ -91,25 +87,25 @@ class ReleasedAnchors:
 
     Parameters
     ----------
-    table, device
+    table : pandas.DataFrame
         As for `TripletSampler`.
     """
 
-    def __init__(self, table, device="cpu"):
+    def __init__(self, table):
         recognised = table["recognition_rate"].to_numpy() > MAJORITY
         originals = table.groupby(["dataset", "original"]).ngroup().to_numpy()
         own = np.flatnonzero(recognised)
-        self._fellows = torch.from_numpy(own[np.argsort(originals[own], kind="stable")]).to(device)
-        grouped = originals[self._fellows.cpu().numpy()]
+        fellows = own[np.argsort(originals[own], kind="stable")]
+        grouped = originals[fellows]
         first, end = (np.searchsorted(grouped, originals, side=side) for side in ("left", "right"))
-        self._first, self._count = (torch.from_numpy(part).to(device) for part in (first, end - first))
+        self._fellows, self._first, self._count = map(torch.from_numpy, (fellows, first, end - first))
 
     def draw(self, pairs, rows, generator):
         """Return an anchor for each recognised pair.
 
         Parameters
         ----------
-        pairs : torch.Tensor
+        pairs : semsim.learned.training.StackedPairs or torch.Tensor
             uint8 [N, 6, S, S]: each original above its reconstruction, a row of the table each.
         rows : torch.Tensor
             int64 [B], recognised pairs.
@@ -121,12 +117,13 @@ class ReleasedAnchors:
         torch.Tensor
             uint8 [B, 3, S, S].
         """
-        uniform = torch.rand(len(rows), generator=generator, dtype=torch.float64).to(rows.device)
+        uniform = torch.rand(len(rows), generator=generator, dtype=torch.float64)
         count = self._count[rows]
         chosen = (uniform * (count + 1)).long()
         fellows = self._fellows[self._first[rows] + torch.minimum(chosen, count - 1)]
+        originals, others = pairs[rows][:, :3], pairs[fellows][:, 3:]
         is_original = (chosen == count)[:, None, None, None]
-        return torch.where(is_original, pairs[rows][:, :3], pairs[fellows][:, 3:])
+        return torch.where(is_original.to(originals.device), originals, others)
 
 
 def _partners(own, other, classes, originals):

@@ -1,5 +1,6 @@
 """Every metric of every reconstruction of one target model."""
 
+import hashlib
 import itertools
 import math
 
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.files import blocks
 from semsim.metrics import metrics_at_hand, metrics_of
 from semsim.metrics.pretrained import (
     ALEXNET,
@@ -20,6 +22,7 @@ from semsim.metrics.pretrained import (
 )
 from semsim.metrics.reconstructions import KEYS, REFERENCES
 from semsim.progress import progress_bar
+from semsim.rows import JoinedRows
 from semsim.seeds import seed_for
 
 BATCH_PIXELS = 2**18  # of each image set at once: 256 images of 32x32 pixels
@@ -57,7 +60,7 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
 
     Parameters
     ----------
-    references, reconstructions : numpy.ndarray
+    references, reconstructions : numpy.ndarray or semsim.rows.JoinedRows
         uint8 [N, 3, H, W].
     labels : numpy.ndarray, optional
         int64 [N], for metrics that need the class.
@@ -143,8 +146,8 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
     parts = []
     for reference in REFERENCES:
         values = measure_pairs(
-            images[reference][scored],
-            images["reconstruction"][scored],
+            images[reference].where(scored),
+            images["reconstruction"].where(scored),
             table["label"].to_numpy()[scored],
             device,
             f"{attacks[0].dataset}/{attacks[0].target} against {reference}",
@@ -183,15 +186,15 @@ def measure_sets(attacks, pretrained=None, device="cpu"):
     table, images = _pooled(attacks)
     scored = (table["status"] != "diverged").to_numpy()
     path = find_weights(INCEPTION, pretrained)
-    features = _inception_features(images, path, device) if path else None
+    features, places = _inception_features(images, path, device) if path else (None, None)
     rows = []
     for reference, attack in itertools.product(REFERENCES, [*table["attack"].unique(), "all"]):
         names = {"dataset": attacks[0].dataset, "target": attacks[0].target, "attack": attack, "reference": reference}
         members = (table["attack"] == attack).to_numpy() | (attack == "all")
         at_hand = {}
-        if features:
-            at_hand["reference_features"] = features[reference][members].unique(dim=0)
-            at_hand["reconstruction_features"] = features["reconstruction"][members & scored]
+        if path:
+            at_hand["reference_features"] = features[np.unique(places[reference][members])]
+            at_hand["reconstruction_features"] = features[places["reconstruction"][members & scored]]
         for metric in metrics_of("set"):
             value, note = _compare_sets(metric, at_hand)
             rows.append({**names, "metric": metric.name, "value": value, "note": note})
@@ -208,25 +211,31 @@ def _compare_sets(metric, features):
 
 
 def _inception_features(images, path, device):
-    """Return features [N, 2048] for each array of `images`; an image that occurs twice passes the network once."""
-    distinct, places = np.unique(np.concatenate(list(images.values())), axis=0, return_inverse=True)
+    """Return the features of all distinct images, [N, 2048], and for each array of `images` which of them it has."""
+    everything, numbers, first = JoinedRows(list(images.values())), {}, []
+    places = np.empty(len(everything), dtype=np.int64)
+    for rows in blocks(everything):
+        for row, image in enumerate(everything[rows], start=rows.start):
+            places[row] = numbers.setdefault(hashlib.sha256(image.tobytes()).digest(), len(numbers))
+            if places[row] == len(first):
+                first.append(row)
     network = load_inception(path).to(device)
     batches = []
-    with torch.inference_mode(), progress_bar(len(distinct), "Inception features", unit="image") as bar:
-        for batch in torch.from_numpy(distinct).split(INCEPTION_BATCH):
+    with torch.inference_mode(), progress_bar(len(first), "Inception features", unit="image") as bar:
+        for start in range(0, len(first), INCEPTION_BATCH):
+            batch = torch.from_numpy(everything[first[start : start + INCEPTION_BATCH]])
             batches.append(network(batch.to(device))[0].cpu())
             bar.update(len(batch))
-    features = torch.cat(batches)[torch.from_numpy(places)]
-    return dict(zip(images, features.chunk(len(images)), strict=True))
+    return torch.cat(batches), dict(zip(images, np.split(places, len(images)), strict=True))
 
 
 def _pooled(attacks):
-    """Return the tables and the images of all attacks on one target model as one table and one set of arrays."""
+    """Return the tables and the images of all attacks on one target model as one table and one set of `JoinedRows`."""
     if len({(attack.dataset, attack.target) for attack in attacks}) != 1:
         found = ", ".join(f"{attack.dataset}/{attack.target}" for attack in attacks) or "none"
         raise SemsimError(f"reconstructions of one target model are needed; these are of: {found}. Give those of one.")
     table = pd.concat([attack.table[[*KEYS, "status"]] for attack in attacks], ignore_index=True)
-    return table, {name: np.concatenate([attack.images[name] for attack in attacks]) for name in attacks[0].images}
+    return table, {name: JoinedRows([attack.images[name] for attack in attacks]) for name in attacks[0].images}
 
 
 def _check_fits(target, table, images):

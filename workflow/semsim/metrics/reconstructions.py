@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, read_metadata, read_table
+from semsim.files import blocks, read_metadata, read_table
+from semsim.rows import StoredArray, open_arrays, same_rows
 
 REFERENCES = ("attacked", "original")
 """What a reconstruction is compared with: exactly what went into the model, or the image before augmentation."""
@@ -23,15 +24,16 @@ class Reconstructions:
     dataset, target, attack : str
     table : pandas.DataFrame
         One row an original: `KEYS`, status (finished, converged or diverged), steps, cost and more.
-    images : dict of str to numpy.ndarray
-        ``original``, ``attacked`` and ``reconstruction``, uint8 [N, 3, S, S] in the order of the table.
+    images : dict of str to semsim.rows.StoredArray
+        ``original``, ``attacked`` and ``reconstruction``, uint8 [N, 3, S, S] in the order of the table; they stay in
+        their file until they are indexed.
     """
 
     dataset: str
     target: str
     attack: str
     table: pd.DataFrame
-    images: dict[str, np.ndarray]
+    images: dict[str, StoredArray]
 
     @property
     def diverged(self):
@@ -41,7 +43,7 @@ class Reconstructions:
     @property
     def augmented(self):
         """Whether the attacked images differ from the originals."""
-        return not np.array_equal(self.images["attacked"], self.images["original"])
+        return not same_rows(self.images["attacked"], self.images["original"])
 
 
 def read_reconstructions(path, table_path):
@@ -64,7 +66,7 @@ def read_reconstructions(path, table_path):
         If a file is missing or damaged, or the two do not belong together.
     """
     metadata = read_metadata(path)
-    arrays = read_arrays(path, *REFERENCES, "reconstruction", "label")
+    arrays = open_arrays(path, *REFERENCES, "reconstruction", "label")
     table = read_table(table_path)
     missing = [column for column in [*KEYS, "status"] if column not in table.columns]
     if missing:
@@ -73,7 +75,7 @@ def read_reconstructions(path, table_path):
         )
     names = {key: metadata[key] for key in ("dataset", "target", "attack")}
     same_names = all((table[key].astype(str) == name).all() for key, name in names.items())
-    if not same_names or not np.array_equal(table["label"], arrays.pop("label")):
+    if not same_names or not np.array_equal(table["label"], arrays.pop("label")[:]):
         raise SemsimError(
             f"{table_path}: its rows are not those of {path}. Give the table of the same attack, or run it again."
         )
@@ -86,7 +88,7 @@ def check_originals(reconstructions, originals):
     Parameters
     ----------
     reconstructions : Reconstructions
-    originals : numpy.ndarray
+    originals : numpy.ndarray or semsim.rows.StoredArray
         uint8 [N, 3, S, S], the split ``originals`` of the data set.
 
     Raises
@@ -94,9 +96,9 @@ def check_originals(reconstructions, originals):
     SemsimError
         If an image differs, or is not there.
     """
-    places = reconstructions.table["original"].to_numpy()
-    if places.max(initial=-1) >= len(originals) or not np.array_equal(
-        reconstructions.images["original"], originals[places]
+    places, stored = reconstructions.table["original"].to_numpy(), reconstructions.images["original"]
+    if places.max(initial=-1) >= len(originals) or not all(
+        np.array_equal(stored[rows], originals[places[rows]]) for rows in blocks(stored)
     ):
         raise SemsimError(
             f"{reconstructions.dataset}/{reconstructions.target}/{reconstructions.attack}: reconstructions of other"

@@ -29,7 +29,7 @@ def answer(observer, images, caution, generator, batch_size=256):
     observer : semsim.targets.models.Target
         In eval mode.
     images : torch.Tensor
-        uint8 [N, 3, S, S].
+        uint8 [N, 3, S, S]; or `semsim.rows.JoinedRows`, which is read a batch at a time.
     caution : float
         In [0, 1): the observer names a class if it gives it a probability of at least this, else it can't tell.
     generator : torch.Generator
@@ -48,8 +48,8 @@ def answer(observer, images, caution, generator, batch_size=256):
     asides = torch.randint(-1, 2, (LOOKS, 2), generator=generator).tolist()
     answers = []
     with torch.no_grad():
-        for batch in images.split(batch_size):
-            shown = batch.to(device) / 255
+        for start in range(0, len(images), batch_size):
+            shown = torch.as_tensor(images[start : start + batch_size], device=device) / 255
             looks = ((shown + each).clamp(0, 1).roll(aside, (2, 3)) for each, aside in zip(noise, asides, strict=True))
             confidence, named = sum(observer(look).softmax(1) for look in looks).div(LOOKS).max(1)
             answers.append(torch.where(confidence >= caution, named, CANNOT_TELL).cpu())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.labels.table import CANNOT_TELL
-from semsim.statistics.resampling import draw_counts, percentile_interval
+from semsim.statistics.resampling import DrawnCounts, percentile_interval
 
 ANSWERS = ("recognised", "named")
 COLUMNS = ["dataset", "kind", "statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
@@ -93,7 +93,7 @@ def resampled_alpha(counts, originals, weights):
         [images, different answers].
     originals : numpy.ndarray
         [images], the number of each image's original.
-    weights : numpy.ndarray
+    weights : numpy.ndarray or semsim.statistics.resampling.DrawnCounts
         [resamples, originals], how often each original was drawn.
 
     Returns
@@ -139,7 +139,7 @@ def describe_agreement(answers, resamples, generator):
     for (dataset, kind), group in answers.groupby(["dataset", "kind"], sort=False):
         clusters, originals = pd.factorize(group["original"])
         group = group.assign(cluster=clusters)
-        weights = draw_counts(len(originals), resamples, generator).astype(float)
+        weights = DrawnCounts(len(originals), resamples, generator)
         described = (*_chance_corrected(group, weights), *_pairwise(group, weights), *_annotators(group, weights))
         rows += [{"dataset": dataset, "kind": kind} | row for row in described]
     return pd.DataFrame(rows, columns=COLUMNS)

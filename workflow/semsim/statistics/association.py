@@ -178,8 +178,9 @@ LEVELS = {"models": ModelMeans, "reconstructions": PooledReconstructions, "origi
 """The levels at which a metric can be faithful, from the coarsest: what is correlated at each, by name."""
 
 
-CHUNK = 64
-"""Resamples evaluated together: few enough that what they need stays in a processor's cache."""
+CHUNK, CHUNK_VALUES = 64, 2**20
+"""Resamples evaluated together: few enough that what they need stays in a processor's cache, and fewer where that many
+times all reconstructions are more than so many values."""
 
 
 def evaluate_levels(x, y, column_weights, original_weights):
@@ -190,7 +191,7 @@ def evaluate_levels(x, y, column_weights, original_weights):
     x, y : numpy.ndarray
         A metric and the recognition rate, [columns, originals]; NaN where there is none.
     column_weights, original_weights : numpy.ndarray
-        [resamples, columns] and [resamples, originals].
+        [resamples, columns] and [resamples, originals]; the latter may be `semsim.statistics.resampling.DrawnCounts`.
 
     Returns
     -------
@@ -203,13 +204,11 @@ def evaluate_levels(x, y, column_weights, original_weights):
     _keep_freed_memory()
     levels = {name: level(x, y) for name, level in LEVELS.items()}
 
-    parts = [
-        {
-            name: level.evaluate(column_weights[start : start + CHUNK], original_weights[start : start + CHUNK])
-            for name, level in levels.items()
-        }
-        for start in range(0, len(column_weights), CHUNK)
-    ]
+    step = max(1, min(CHUNK, CHUNK_VALUES // x.size))
+    parts = []
+    for start in range(0, len(column_weights), step):
+        weights = (column_weights[start : start + step], original_weights[start : start + step])
+        parts.append({name: level.evaluate(*weights) for name, level in levels.items()})
     return {
         (name, statistic): np.concatenate([part[name][statistic] for part in parts])
         for name, level in levels.items()

@@ -14,6 +14,10 @@ from semsim.statistics.resampling import percentile_interval
 ANNOTATORS = "annotators"
 CLEAR_GAP = 0.6
 """Annotators clearly separate two reconstructions whose recognition rates differ by this much: three of five labels."""
+MISSING = 2
+"""In an order of pairs, where one of the two has no value."""
+BLOCK = 512
+"""Resamples that are counted at once."""
 COLUMNS = [*GROUP, "metric", "other", "value", "low", "high", "pairs", "tied", "note"]
 
 
@@ -47,34 +51,55 @@ def count_contradictions(metrics, rates, higher_is_better, resamples, generator,
         crossing = cross(group, higher_is_better)
         draws = draw(crossing, resamples, generator)
         first, second = np.triu_indices(len(crossing.models), 1)
-        weights = draws.columns[:, first] * draws.columns[:, second], draws.originals
-
-        gaps = crossing.rates[first] - crossing.rates[second]
         orders = {
-            name: np.sign(x[first] - x[second]) * (1 if higher_is_better[name] else -1)
+            name: _order(x[first] - x[second]) * (1 if higher_is_better[name] else -1)
             for name, x in crossing.metrics.items()
         }
         # Rates are shares such as 3/5, so a gap of exactly 0.6 may be off by rounding.
-        orders[ANNOTATORS] = np.where(
-            np.abs(gaps) >= clear_gap - 1e-9, np.sign(gaps), np.where(np.isnan(gaps), gaps, 0)
-        )
+        orders[ANNOTATORS] = _order(crossing.rates[first] - crossing.rates[second], clear_gap - 1e-9)
         about = dict(zip(GROUP, keys, strict=True))
+        compared = list(combinations(orders, 2))
+        resampled = _resampled_shares([(orders[one], orders[other]) for one, other in compared], draws, first, second)
         rows += [
-            about | {"metric": one, "other": other} | _compare(orders[one], orders[other], weights)
-            for one, other in combinations(orders, 2)
+            about | {"metric": one, "other": other} | _compare(orders[one], orders[other], shares)
+            for (one, other), shares in zip(compared, resampled, strict=True)
         ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _compare(one, other, weights):
-    """Compare two orders of pairs, [pairs, originals]: 1, -1, 0 for a tie, NaN where a value is missing."""
-    product = one * other
-    ordered, opposite = np.abs(product) == 1, product == -1
-    counts = {"pairs": int(ordered.sum()), "tied": int((product == 0).sum())}
+def _order(differences, least=0):
+    """Return the order of pairs as int8: 1 or -1, 0 for a tie, `MISSING` where there is no value."""
+    order = np.where(np.abs(differences) >= least, np.sign(differences), 0)
+    return np.where(np.isnan(differences), MISSING, order).astype(np.int8)
+
+
+def _compare(one, other, resampled):
+    """Compare two orders of pairs, [pairs, originals], whose shares of opposite pairs in all resamples are known."""
+    opposite, ordered = _opposite_and_ordered(one, other)
+    known = (np.abs(one) != MISSING) & (np.abs(other) != MISSING)
+    counts = {"pairs": int(ordered.sum()), "tied": int((known & ~ordered).sum())}
     if not counts["pairs"]:
         return counts | {"value": np.nan, "low": np.nan, "high": np.nan, "note": "no pair that both put in an order"}
-    low, high = percentile_interval(_share(opposite, ordered, *weights))
+    low, high = percentile_interval(resampled)
     return counts | {"value": opposite.sum() / ordered.sum(), "low": low, "high": high, "note": ""}
+
+
+def _opposite_and_ordered(one, other):
+    """Return which pairs two orders put in opposite order, and which both put in any order, [pairs, originals]."""
+    product = one * other
+    return product == -1, np.abs(product) == 1
+
+
+def _resampled_shares(compared, draws, first, second):
+    """Return the shares of opposite pairs, [comparisons, resamples], for one block of resamples after the other."""
+    shares = np.empty((len(compared), len(draws.columns)), dtype=np.float32)
+    for start in range(0, shares.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        columns, originals = draws.columns[block], draws.originals[block]
+        weights = columns[:, first] * columns[:, second]
+        for number, orders in enumerate(compared):
+            shares[number, block] = _share(*_opposite_and_ordered(*orders), weights, originals)
+    return shares
 
 
 def _share(part, whole, pair_weights, original_weights):

@@ -18,7 +18,7 @@ from semsim.errors import SemsimError
 from semsim.labels.table import KEYS
 from semsim.statistics.association import MAJORITY, evaluate_levels
 from semsim.statistics.permutation import p_of_no_association, permutation_null
-from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
+from semsim.statistics.resampling import DrawnCounts, draw_counts, holm, p_of_no_difference, percentile_interval
 
 GROUP = ["dataset", "kind", "reference"]
 VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
@@ -56,7 +56,7 @@ class Draws(NamedTuple):
     """Resamples: how often each column, [resamples, columns], and each original, [resamples, originals], was drawn."""
 
     columns: np.ndarray
-    originals: np.ndarray
+    originals: DrawnCounts
 
 
 def with_rates(metrics, rates):
@@ -100,7 +100,7 @@ def cross(table, metrics):
 def draw(crossing, resamples, generator):
     """Draw target models and originals anew, `resamples` times."""
     models = draw_counts(crossing.model_count, resamples, generator)
-    originals = draw_counts(crossing.rates.shape[1], resamples, generator)
+    originals = DrawnCounts(crossing.rates.shape[1], resamples, generator)
     return Draws(models[:, crossing.models], originals)
 
 

@@ -1,9 +1,13 @@
 """Resamples of what a study drew at random, and what is read off them."""
 
+import tempfile
+
 import numpy as np
 
 LEVEL = 0.95
 """Of all intervals."""
+BLOCK = 64
+"""Resamples that are drawn at once where there are many units."""
 
 
 def draw_counts(units, resamples, generator):
@@ -23,6 +27,40 @@ def draw_counts(units, resamples, generator):
         Whole numbers as float32 [resamples, units]; each row sums to `units`.
     """
     return generator.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float32)
+
+
+class DrawnCounts:
+    """What `draw_counts` returns, in a temporary file: memory does not grow with the number of units times resamples.
+
+    Parameters
+    ----------
+    units, resamples, generator
+        As for `draw_counts`; the same numbers are drawn.
+    """
+
+    def __init__(self, units, resamples, generator):
+        self.shape = (resamples, units)
+        self._dtype = np.min_scalar_type(units)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed, and so deleted, with the last reference)
+        for start in range(0, resamples, BLOCK):
+            drawn = draw_counts(units, min(BLOCK, resamples - start), generator)
+            self._file.write(drawn.astype(self._dtype).data)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        """Return a slice of the resamples, float32 [n, units]."""
+        start, stop, _ = rows.indices(len(self))
+        row_bytes = self.shape[1] * self._dtype.itemsize
+        self._file.seek(start * row_bytes)
+        counts = np.frombuffer(self._file.read((stop - start) * row_bytes), self._dtype)
+        return counts.reshape(stop - start, self.shape[1]).astype(np.float32)
+
+    def __matmul__(self, columns):
+        """Return the sums of columns [units, n] over each resample, float64 [resamples, n]."""
+        starts = range(0, len(self), BLOCK)
+        return np.concatenate([self[start : start + BLOCK].astype(float) @ columns for start in starts])
 
 
 def percentile_interval(values):

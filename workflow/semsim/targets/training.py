@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from semsim.errors import SemsimError
+from semsim.files import blocks
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
@@ -136,7 +137,7 @@ def train_target(
     Parameters
     ----------
     train, validation : tuple of (numpy.ndarray, numpy.ndarray)
-        Images, uint8 [N, 3, S, S], and labels, int64 [N].
+        Images, uint8 [N, 3, S, S], and labels, int64 [N]. Images for validation may stay in files (`semsim.rows`).
     classes : int
         How many classes there are.
     architecture, width
@@ -173,7 +174,8 @@ def train_target(
         raise SemsimError(f"{description}: {len(train[0])} training image(s). Training needs at least 2.")
     target = _initial_target(architecture, classes, width, train[0], seed_for(seed, "weights"))
     target.to(device, memory_format=torch.channels_last)  # up to 1.7 times as fast as channels first on a CPU
-    images, labels, *validation = (torch.from_numpy(array).to(device) for array in (*train, *validation))
+    images, labels = (torch.from_numpy(array).to(device) for array in train)
+    validation = validation[0], torch.from_numpy(validation[1]).to(device)
     optimiser, schedule = recipe.optimise(target.parameters(), max(1, len(images) // recipe.batch_size))
     drawn = torch.Generator().manual_seed(seed_for(seed, "batches"))
     noise = torch.Generator(device).manual_seed(seed_for(seed, "gradient noise"))  # too much of it to draw on the CPU
@@ -201,8 +203,8 @@ def evaluate(target, images, labels, batch_size=256):
     Parameters
     ----------
     target : Target
-    images : torch.Tensor
-        uint8 [N, 3, S, S], N at least 1.
+    images : torch.Tensor or numpy.ndarray
+        uint8 [N, 3, S, S], N at least 1; or `semsim.rows.JoinedRows`, which is read a batch at a time.
     labels : torch.Tensor
         int64 [N].
     batch_size : int
@@ -214,7 +216,8 @@ def evaluate(target, images, labels, batch_size=256):
     """
     target.eval()
     with torch.no_grad():
-        logits = torch.cat([target(_as_input(batch)) for batch in images.split(batch_size)])
+        parts = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+        logits = torch.cat([target(_as_input(torch.as_tensor(part, device=labels.device))) for part in parts])
         return nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
@@ -227,7 +230,10 @@ def _initial_target(architecture, classes, width, images, seed):
 
 def channel_statistics(images):
     """Return mean and standard deviation (at least one grey level) of each channel, as shares of full brightness."""
-    counts = np.stack([np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(3)])
+    counts = np.zeros((3, 256), dtype=np.int64)
+    for rows in blocks(images):
+        block = images[rows]
+        counts += [np.bincount(block[:, channel].ravel(), minlength=256) for channel in range(3)]
     shares, levels = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
     mean = shares @ levels
     variance = shares @ levels**2 - mean**2
