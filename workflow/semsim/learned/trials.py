@@ -9,7 +9,7 @@ import pandas as pd
 from semsim.labels.recognition import missing_triplets
 from semsim.labels.table import KEYS
 from semsim.learned.metric import SemSim
-from semsim.learned.pairs import split_by_original
+from semsim.learned.pairs import LabelledPairs, split_by_original
 from semsim.learned.training import CURVES, StackedPairs, measure_pairs, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
@@ -122,7 +122,7 @@ def as_evaluated(metric, pairs, evaluation=None):
         metric = copy.copy(metric)
         metric.config = metric.config | {"normalised": False}
     if evaluation == "itself":
-        pairs = pairs._replace(references=pairs.reconstructions)
+        pairs = LabelledPairs(pairs.reconstructions, pairs.reconstructions, pairs.table)
     return metric, pairs
 
 
