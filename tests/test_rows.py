@@ -14,7 +14,7 @@ from semsim.errors import SemsimError
 from semsim.files import encode_metadata, read_arrays, write_arrays
 from semsim.learned.pairs import LabelledPairs
 from semsim.learned.training import StackedPairs
-from semsim.rows import JoinedRows, open_arrays, same_rows
+from semsim.rows import JoinedRows, open_arrays, same_rows, spooled
 from semsim.targets.training import channel_statistics
 
 INDICES = [3, -1, slice(2, 9), slice(None, None, 3), slice(0, 0), [7, 0, 7, 1], np.arange(10) % 3 == 0]
@@ -38,10 +38,20 @@ def test_rows_are_those_that_numpy_gives(tmp_path, index):
     parts = [stored(tmp_path, f"{end}.safetensors", images[end - 5 : end])["images"] for end in (5, 10)]
     whole, joined = stored(tmp_path, "whole.safetensors", images)["images"], JoinedRows([parts[0], images[5:]])
     assert whole.shape == joined.shape == images.shape and whole.dtype == images.dtype
-    for array in (whole, joined, JoinedRows(parts)):
+    for array in (whole, joined, JoinedRows(parts), spooled(JoinedRows(parts))):
         assert np.array_equal(array[index], images[index]) and np.array_equal(array, images)
     chosen = np.array([8, 1, 1, 4])
     assert np.array_equal(JoinedRows(parts).where(chosen).where([True, False, True, True]), images[[8, 1, 4]])
+
+
+def test_a_temporary_file_goes_with_its_rows(small_blocks):
+    images = smooth_images(5, seed=3)
+    rows = spooled(images)
+    chosen, path = rows.where([4, 0, 4]), rows.parts[0].path
+    del rows
+    assert np.array_equal(chosen[:], images[[4, 0, 4]])
+    del chosen
+    assert not path.exists()
 
 
 def test_a_file_that_is_written_in_blocks_is_that_of_safetensors(tmp_path, small_blocks):

@@ -1,6 +1,8 @@
 """Arrays that stay in their files: only rows that are asked for are read, so that memory does not grow with them."""
 
 import json
+import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,30 @@ class JoinedRows:
     def where(self, chosen):
         """Return some of the rows, by numbers or a mask, without reading them."""
         return JoinedRows(self.parts, self._rows[chosen])
+
+
+def spooled(array):
+    """Copy an array into a temporary file, where rows that are drawn at random are read as one.
+
+    From many files a batch takes twenty times as long.
+
+    Parameters
+    ----------
+    array : JoinedRows, StoredArray or numpy.ndarray
+        It is copied a block of rows after the other.
+
+    Returns
+    -------
+    JoinedRows
+        The file goes with it.
+    """
+    file = tempfile.NamedTemporaryFile(prefix="semsim-")  # noqa: SIM115 (kept open for as long as the rows are used)
+    for rows in blocks(array):
+        file.write(np.ascontiguousarray(array[rows]))
+    file.flush()
+    stored = StoredArray(file.name, 0, array.shape, array.dtype)
+    weakref.finalize(stored, file.close)
+    return JoinedRows([stored])
 
 
 def rows_where(array, chosen):

@@ -11,7 +11,7 @@ from torch.nn import functional
 from semsim.errors import SemsimError
 from semsim.files import read_metadata
 from semsim.labels.table import KEYS
-from semsim.rows import JoinedRows, open_arrays, rows_where
+from semsim.rows import JoinedRows, open_arrays, rows_where, spooled
 from semsim.seeds import seed_for
 
 
@@ -56,8 +56,8 @@ def read_pairs(paths, recognition, reference="original"):
     Returns
     -------
     LabelledPairs
-        In the order of the files; reconstructions without labels are left out. Images stay in their files until they
-        are indexed, and are then brought to the smallest size that there is.
+        In the order of the files; reconstructions without labels are left out. Images are brought to the smallest size
+        that there is, and wait in a temporary file until they are indexed.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def read_pairs(paths, recognition, reference="original"):
         rows.append(labelled[[*KEYS, "label", "recognition_rate"]])
     if not rows:
         raise SemsimError("No reconstruction has labels. Give files and labels of the same study.")
-    images = (JoinedRows(of_one_size(batches)) for batches in (references, reconstructions))
+    images = (spooled(JoinedRows(of_one_size(batches))) for batches in (references, reconstructions))
     return LabelledPairs(*images, pd.concat(rows, ignore_index=True))
 
 
