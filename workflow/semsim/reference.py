@@ -32,10 +32,7 @@ WEIGHTS = "semsim/weights/*"
 """What is kept besides, unless numbers alone are: networks can give away what they learnt from."""
 SHOWING_IMAGES = ("contact_sheet", "contradictions", "semsim")
 """The figures of each data set that show its images, ``<figure>_<data set>.png``; all others are charts."""
-LEFT_OUT = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="620" height="40"><text x="4" y="25" font-family="sans-serif"'
-    ' font-size="15" fill="#555">Left out of the reference: this figure shows images of a data set.</text></svg>'
-)
+LEFT_OUT = "<p><em>Left out of the reference: this figure shows images of a data set.</em></p>"
 """What pages show in place of such a figure."""
 GIVEN = {"human-study": ("labels.csv", "images.csv", "metrics.csv", "recognition.csv")}
 """Tables that are not kept: what others published, a row an image."""
@@ -222,7 +219,9 @@ def keep(study, command, numbers_only=False, root="."):
 def _without_figures(page, figures):
     """Return a page with a line of text in place of figures, which it holds as they are."""
     for path in figures:
-        page = page.replace(data_url("image/png", path.read_bytes()), data_url("image/svg+xml", LEFT_OUT.encode()))
+        address = data_url("image/png", path.read_bytes())
+        while (at := page.find(address)) >= 0:
+            page = page[: page.rindex("<img", 0, at)] + LEFT_OUT + page[page.index(">", at) + 1 :]
     return page
 
 
