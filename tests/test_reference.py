@@ -10,9 +10,9 @@ import pytest
 from semsim.errors import SemsimError
 from semsim.figures.style import data_url
 from semsim.files import read_table, write_table
-from semsim.reference import LEFT_OUT, RUN, compare, keep
+from semsim.reference import LEFT_OUT, RUN, compare, keep, main_table
 
-STUDIES = ("demo", "human-study")
+STUDIES = ("demo", "human-study", "real-small")
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -55,10 +55,9 @@ def test_the_reference_says_what_made_it(house, study):
     assert {"torch", "numpy", "snakemake"} <= about["packages"].keys()
 
 
-def test_the_readme_has_the_numbers_of_the_reference(house):
-    from semsim.reference import main_table
-
-    assert main_table(house / "results" / "reference" / "demo") in (house / "README.md").read_text()
+@pytest.mark.parametrize("study", ["demo", "real-small"])
+def test_the_readme_has_the_numbers_of_the_reference(house, study):
+    assert main_table(house / "results" / "reference" / study) in (house / "README.md").read_text()
 
 
 @pytest.fixture
