@@ -315,3 +315,8 @@ def test_published_data_sets_are_read_from_the_mirror_if_they_are_there(monkeypa
     (tmp_path / "mirror" / "celeba.zip").touch()
     assert study.source("digits") == tmp_path / "mirror" / "celeba.zip"
     assert Study(small(mirror=str(tmp_path / "mirror"))).source("digits") is None
+
+
+def test_the_papers_study_stands_alone_and_over_the_default_one(house):
+    default, paper = house / "config" / "config.yaml", house / "config" / "paper.yaml"
+    assert completed(read_config(default, paper)) == completed(read_config(paper))
