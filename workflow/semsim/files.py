@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from semsim.errors import SemsimError
 
-BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**22
 """How much of an array is read or written at once where all of it passes by."""
 
 

@@ -64,7 +64,7 @@ def read_pairs(paths, recognition, reference="original"):
     SemsimError
         If no reconstruction has labels.
     """
-    references, reconstructions, rows = [], [], []
+    references, reconstructions, places, rows, stored = [], [], [], [], 0
     rates = recognition.set_index(["dataset", "target", "attack"]).sort_index()
     for path in _files(paths):
         about = read_metadata(path)
@@ -73,13 +73,14 @@ def read_pairs(paths, recognition, reference="original"):
             continue
         labelled = rates.loc[[key]].sort_values("original").reset_index()
         arrays = open_arrays(path, reference, "reconstruction")
-        chosen = labelled["original"].to_numpy()
-        references.append(JoinedRows([arrays[reference]], chosen))
-        reconstructions.append(JoinedRows([arrays["reconstruction"]], chosen))
+        references.append(arrays[reference])
+        reconstructions.append(arrays["reconstruction"])
+        places.append(stored + labelled["original"].to_numpy())
+        stored += len(arrays[reference])
         rows.append(labelled[[*KEYS, "label", "recognition_rate"]])
     if not rows:
         raise SemsimError("No reconstruction has labels. Give files and labels of the same study.")
-    images = (JoinedRows(of_one_size(batches)) for batches in (references, reconstructions))
+    images = (JoinedRows(of_one_size(arrays), np.concatenate(places)) for arrays in (references, reconstructions))
     return LabelledPairs(*images, pd.concat(rows, ignore_index=True))
 
 
