@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -24,8 +25,9 @@ LEFT_OVER = ("state/**/*.pt", "**/.*.part*")
 KILLS = 20
 AIMED = 4
 """One kill in so many waits for an attack that has kept its state; the others come at any moment."""
-LATEST = 1 / 3
-"""The latest moment of a kill after its run was started, as a share of how long the undisturbed run took."""
+FILES, SECONDS = 60, 5
+"""A kill comes when its run has made a random number of files, below the first, and a random part of so many seconds
+later: how far a run gets in a given time depends on what else the machine does."""
 SHARES_OF_DISK = (0.15, 0.5, 0.8, 0.97)
 """How large the disk is, run after run, in shares of what the study needs."""
 ROUNDS = (
@@ -113,6 +115,14 @@ class Study:
         """Return the files that keep unfinished attacks."""
         return sorted(self.results.glob("state/**/*.pt"))
 
+    def files(self):
+        """Return how many files the results have; they may change meanwhile."""
+        return sum(len(names) for _, _, names in os.walk(self.results))
+
+    def has_files(self, number):
+        """Tell whether the results have so many files."""
+        return self.files() >= number
+
     def attacks_with_state(self):
         """Tell whether there is an attack at work, and one that has kept its state."""
         return bool(self.states()) and any(job.startswith("attack ") for job in self.jobs())
@@ -144,11 +154,6 @@ class Study:
             sys.exit("\n  ".join([f"FAILED: {self.results} and {reference.results} are not the same:", *problems]))
         return f"{len(ours)} tables and reconstructions equal those of the undisturbed run"
 
-    def seconds(self):
-        """Return how long a study took that was never disturbed."""
-        times = [path.stat().st_mtime for path in self.results.rglob("*")]
-        return max(times) - min(times)
-
 
 def kill_often(work, reference):
     """Kill the study at random moments; each next run goes on. Once it is finished, it begins anew."""
@@ -158,15 +163,16 @@ def kill_often(work, reference):
         if study is None:
             chain += 1
             study = Study(work / f"chain-{chain}")
-        draw = random.Random(kills).random()
+        generator = random.Random(kills)
+        files, seconds = study.files() + generator.randrange(FILES), SECONDS * generator.random()
         begun = time.monotonic()
         study.start()
         if kills == KILLS:
             ended = study.ends(None)
         elif (kills + 1) % AIMED == 0:
-            ended = study.ends(5 * draw, study.attacks_with_state)
+            ended = study.ends(seconds, study.attacks_with_state)
         else:
-            ended = study.ends(draw * LATEST * reference.seconds())
+            ended = study.ends(seconds, partial(study.has_files, files))
         if not ended:
             kills += 1
             after, running = time.monotonic() - begun, ", ".join(study.jobs()) or "Snakemake alone"
@@ -268,14 +274,13 @@ def main():
     if unknown := set(faults) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(FAULTS)}.")
     work.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
     reference = Study(work / "undisturbed")
     if reference.run()[0] != 0:
         reference.fail("the undisturbed study stopped")
-    print(f"The undisturbed run took {reference.seconds():.0f} s.", flush=True)
-    begun = time.monotonic()
     for name in faults:
         FAULTS[name](work, reference)
-    print(f"\nAll of this held. It took {(time.monotonic() - begun) / 60:.0f} minutes besides the undisturbed run.")
+    print(f"\nAll of this held, in {(time.monotonic() - begun) / 60:.0f} minutes.")
 
 
 if __name__ == "__main__":
