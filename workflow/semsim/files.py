@@ -14,13 +14,10 @@ from safetensors import SafetensorError, safe_open
 
 from semsim.errors import SemsimError
 
-<<<<<<< HEAD
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the system errors that say that a disk, or one's share of it, is full."""
-BLOCK_BYTES = 2**24
-=======
 BLOCK_BYTES = 2**22
->>>>>>> 16feda5ddf7369f429677f67e983db2e13072b78
+"""How much of an array is read or written at once where all of it passes by."""
 """How much of an array is read or written at once where all of it passes by."""
 
 
