@@ -18,7 +18,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the system errors that say that a disk, or one's share of it, is full."""
 BLOCK_BYTES = 2**22
 """How much of an array is read or written at once where all of it passes by."""
-"""How much of an array is read or written at once where all of it passes by."""
 
 
 @contextmanager
