@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from semsim.attacks.campaign import _State
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, read_table, write_arrays, write_table
+from semsim.files import read_arrays, read_table, write_arrays, write_table, written_whole
 
 TABLE = pd.DataFrame({"image": ["a/1", "b, 2", 'c "3"'], "value": [0.25, 1.5, 22.75]})
 
@@ -29,6 +29,7 @@ class Unsaved:
     [
         ("x.csv", lambda path: write_table(TABLE, path)),
         ("x.parquet", lambda path: write_table(TABLE, path)),
+        ("x.safetensors", lambda path: write_arrays({"x": np.zeros(10_000)}, path)),
         ("x.pt", lambda path: _State(path, "").finish_share(Unsaved())),
     ],
 )
@@ -42,13 +43,13 @@ def test_a_full_disk_is_said_by_every_writer(tmp_path, name, write):
     assert not list(tmp_path.glob(".*.part*"))
 
 
-def test_a_full_disk_is_said_for_safetensors(tmp_path, monkeypatch):
-    def fail(*arguments, **keywords):
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+def test_a_full_disk_is_said_where_safetensors_writes(tmp_path):
+    def write():
+        with written_whole(tmp_path / "x.safetensors"):
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("semsim.files.save_file", fail)
     with pytest.raises(SystemExit, match="x.safetensors: No space left on device. Make room"):
-        run(lambda: write_arrays({"x": np.zeros(1)}, tmp_path / "x.safetensors"))
+        run(write)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -54,8 +54,8 @@ def pick(table, **keys):
 
 
 @pytest.fixture(scope="module")
-def published(mirror, tmp_path_factory):
-    study = read_human_study(find_labels(tmp_path_factory.mktemp("download"), mirror))
+def published(mirror):
+    study = read_human_study(find_labels(mirror))
     return with_truth(study.labels, study.images)
 
 

@@ -73,8 +73,8 @@ def test_a_resample_counts_the_pairs_of_the_repeated_rows():
         assert share == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_published_study_has_contradictions(mirror, tmp_path):
-    study = read_human_study(find_labels(tmp_path, mirror))
+def test_the_published_study_has_contradictions(mirror):
+    study = read_human_study(find_labels(mirror))
     rates = recognition_rates(with_truth(study.labels, study.images))
     table = count_contradictions(study.metrics, rates, HIGHER_IS_BETTER, 100, np.random.default_rng(1))
     by_pair = table.set_index(["metric", "other"])

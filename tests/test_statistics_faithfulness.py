@@ -67,8 +67,8 @@ def repeated_by_scipy(x, y, columns, originals):
 
 
 @pytest.fixture(scope="module")
-def published(mirror, tmp_path_factory):
-    study = read_human_study(find_labels(tmp_path_factory.mktemp("download"), mirror))
+def published(mirror):
+    study = read_human_study(find_labels(mirror))
     return study.metrics, with_truth(study.labels, study.images)
 
 
