@@ -133,9 +133,12 @@ def random_semsim(references, backbone, width, normalised, seed):
 def measure_pairs(metric, pairs, batch_size=256):
     """Return the distances [N] of `StackedPairs` in eval mode, in which the metric is left."""
     metric.eval()
+    distances = torch.empty(len(pairs), device=pairs.device)
     with torch.no_grad():
-        starts = range(0, len(pairs), batch_size)
-        return torch.cat([_distances(metric, pairs[start : start + batch_size]) for start in starts])
+        for start in range(0, len(pairs), batch_size):
+            batch = slice(start, start + batch_size)
+            distances[batch] = _distances(metric, pairs[batch])
+    return distances
 
 
 def area_under_curve(distances, recognised):

@@ -46,14 +46,15 @@ def answer(observer, images, caution, generator, batch_size=256):
     # The same looks at all images, so that the answer about one does not depend on which others are asked about.
     noise = NOISE * torch.randn(LOOKS, *images.shape[1:], generator=generator).to(device)
     asides = torch.randint(-1, 2, (LOOKS, 2), generator=generator).tolist()
-    answers = []
+    answers = torch.empty(len(images), dtype=torch.int64)
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
-            shown = torch.as_tensor(images[start : start + batch_size], device=device) / 255
+            batch = slice(start, start + batch_size)
+            shown = torch.as_tensor(images[batch], device=device) / 255
             looks = ((shown + each).clamp(0, 1).roll(aside, (2, 3)) for each, aside in zip(noise, asides, strict=True))
             confidence, named = sum(observer(look).softmax(1) for look in looks).div(LOOKS).max(1)
-            answers.append(torch.where(confidence >= caution, named, CANNOT_TELL).cpu())
-    return torch.cat(answers)
+            answers[batch] = torch.where(confidence >= caution, named, CANNOT_TELL).cpu()
+    return answers
 
 
 def degraded_by_severity(images, generator):

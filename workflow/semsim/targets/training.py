@@ -215,9 +215,12 @@ def evaluate(target, images, labels, batch_size=256):
     loss, accuracy : float
     """
     target.eval()
+    # Made at once: small results that are kept one by one lie between the large ones, whose places nothing then fits.
+    logits = torch.empty(len(images), target.spec["classes"], device=labels.device)
     with torch.no_grad():
-        parts = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-        logits = torch.cat([target(_as_input(torch.as_tensor(part, device=labels.device))) for part in parts])
+        for start in range(0, len(images), batch_size):
+            batch = torch.as_tensor(images[start : start + batch_size], device=labels.device)
+            logits[start : start + batch_size] = target(_as_input(batch))
         return nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
