@@ -25,7 +25,7 @@ LEFT_OVER = ("state/**/*.pt", "**/.*.part*")
 KILLS = 20
 AIMED = 4
 """One kill in so many waits for an attack that has kept its state; the others come at any moment."""
-FILES, SECONDS = 60, 5
+FILES, SECONDS = 60, 3
 """A kill comes when its run has made a random number of files, below the first, and a random part of so many seconds
 later: how far a run gets in a given time depends on what else the machine does."""
 SHARES_OF_DISK = (0.15, 0.5, 0.8, 0.97)
@@ -124,8 +124,9 @@ class Study:
         return self.files() >= number
 
     def attacks_with_state(self):
-        """Tell whether there is an attack at work, and one that has kept its state."""
-        return bool(self.states()) and any(job.startswith("attack ") for job in self.jobs())
+        """Tell whether an attack is at work that has kept its state."""
+        running = self.jobs()
+        return any(f"attack {path.parent.name} {path.stem}" in running for path in self.states())
 
     def finish(self, reference):
         """Run the study to its end, which has to be that of the undisturbed study."""
@@ -170,7 +171,7 @@ def kill_often(work, reference):
         if kills == KILLS:
             ended = study.ends(None)
         elif (kills + 1) % AIMED == 0:
-            ended = study.ends(seconds, study.attacks_with_state)
+            ended = study.ends(0, study.attacks_with_state)
         else:
             ended = study.ends(seconds, partial(study.has_files, files))
         if not ended:
