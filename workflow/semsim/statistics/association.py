@@ -178,7 +178,7 @@ LEVELS = {"models": ModelMeans, "reconstructions": PooledReconstructions, "origi
 """The levels at which a metric can be faithful, from the coarsest: what is correlated at each, by name."""
 
 
-CHUNK, CHUNK_VALUES = 64, 2**20
+CHUNK, CHUNK_VALUES = 64, 600_000
 """Resamples evaluated together: few enough that what they need stays in a processor's cache, and fewer where that many
 times all reconstructions are more than so many values."""
 
