@@ -115,7 +115,8 @@ done
 retried=$(grep -c "Trying to restart job" "$work/cluster.log" || true)
 [[ $retried == "${#killed[@]}" ]] || fail "${#killed[@]} jobs were killed, but $retried started again: $work/cluster.log"
 
-squeue -h -t all -O "Comment:120,MinMemory:8,TimeLimit:12,tres-per-job:12" | sed 's/^rule_//; s/_wildcards_[^ ]*//' | sort | uniq -c > "$work/asked.txt"
+squeue -h -t all -O "Comment:120,MinMemory:8,TimeLimit:12,tres-per-job:12" | sed 's/^rule_//; s/_wildcards_[^ ]*//' \
+  | awk '{print $1, $2, $3, $4}' | sort | uniq -c > "$work/asked.txt"
 [[ $(awk '/gpu/ {print $2}' "$work/asked.txt") == attack_target ]] || fail "GPUs for the attacks alone: $work/asked.txt"
 
 diff -r "$work/local/results/smoke/tables" "$work/cluster/results/smoke/tables" || fail "the tables differ"
