@@ -22,7 +22,7 @@ from semsim.statistics.contradictions import count_contradictions
 from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.statistics.generalisation import measure_by_dataset, measure_generalisation
-from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage
+from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
 from semsim.targets.models import build_target, load_target, save_target
 
 DATASETS = ("shapes", "textures")
@@ -256,7 +256,7 @@ def _write_tables(folder):
     attacks = [folder / "reconstructions" / d / t / f"{attack}.csv" for d, t in pairs for attack in ATTACKS]
     tables = {
         "metrics": metrics,
-        "leakage": rank_leakage(metrics, sets),
+        "leakage": rank_leakage(summarise_metrics(metrics), sets),
         "accuracy": describe_targets([folder / "targets" / d / f"{t}.safetensors" for d, t in pairs]),
         "attacks": concatenated(attacks),
         "datasets": describe_datasets([folder / "data" / f"{dataset}.safetensors" for dataset in DATASETS]),

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from semsim.attacks.campaign import _State
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, read_table, write_arrays, write_table, written_whole
+from semsim.files import append_tables, read_arrays, read_table, write_arrays, write_table, written_whole
 
 TABLE = pd.DataFrame({"image": ["a/1", "b, 2", 'c "3"'], "value": [0.25, 1.5, 22.75]})
 
@@ -50,6 +50,30 @@ def test_a_full_disk_is_said_where_safetensors_writes(tmp_path):
 
     with pytest.raises(SystemExit, match="x.safetensors: No space left on device. Make room"):
         run(write)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.arange(5000),
+        [*range(3000), *[np.nan] * 2000],
+        [*[np.nan] * 3000, *["why"] * 2000],
+        [*map(str, range(3000)), *["name"] * 2000],
+    ],
+    ids=["numbers", "numbers, then nothing", "nothing, then text", "text that looks like numbers, then text"],
+)
+def test_a_long_table_is_read_as_in_one_go(tmp_path, column):
+    write_table(pd.DataFrame({"column": column}), tmp_path / "x.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "x.csv"), pd.read_csv(tmp_path / "x.csv"))
+
+
+def test_tables_are_appended_as_if_they_had_been_one(tmp_path):
+    append_tables([TABLE[:1], TABLE[1:]], tmp_path / "parts.csv")
+    write_table(TABLE, tmp_path / "one.csv")
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    with pytest.raises(SemsimError, match="parts.csv: its parts have different columns"):
+        append_tables([TABLE, TABLE[["value", "image"]]], tmp_path / "parts.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "parts.csv"), TABLE)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -9,7 +9,7 @@ from semsim.errors import SemsimError
 from semsim.files import read_table
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
-from semsim.tables import rank_leakage, summarise_attacks
+from semsim.tables import rank_leakage, summarise_attacks, summarise_metrics
 from semsim.targets.models import build_target
 
 
@@ -95,15 +95,25 @@ NO_SETS = pd.DataFrame(columns=["dataset", "target", "attack", "reference", "met
 
 def test_ranks_follow_each_metrics_direction_and_share_ties():
     metrics = scores({"x": 20.0, "y": 30.0, "z": 20.0}, {"x": 0.3, "y": 0.2, "z": 0.1})
-    leakage = rank_leakage(metrics, NO_SETS).set_index(["metric", "attack", "target"])["rank"]
+    leakage = rank_leakage(summarise_metrics(metrics), NO_SETS).set_index(["metric", "attack", "target"])["rank"]
     assert leakage.loc[("psnr", "a")].to_dict() == {"x": 2, "y": 1, "z": 2}
     assert leakage.loc[("mse", "all")].to_dict() == {"x": 3, "y": 2, "z": 1}
+
+
+def test_all_attacks_together_are_the_mean_over_their_reconstructions():
+    few, many = scores({"x": 20.0}, {"x": 0.3}), scores(dict.fromkeys("abc", 10.0), dict.fromkeys("abc", 0.1))
+    metrics = pd.concat([few, many.assign(target="x", attack="b")], ignore_index=True)
+    metrics.loc[3, ["status", "psnr"]] = ["diverged", np.nan]
+    leakage = rank_leakage(summarise_metrics(metrics), NO_SETS).set_index(["metric", "attack"])
+    together = leakage.loc[("psnr", "all")]
+    assert together["value"] == pytest.approx(metrics["psnr"].mean()) and together["value"] == pytest.approx(40 / 3)
+    assert together["count"] == 3 and together["diverged"] == 1 and "1 of 4 diverged" in together["note"]
 
 
 def test_a_missing_value_has_no_rank():
     metrics = scores({"x": np.nan, "y": 30.0}, {"x": np.nan, "y": 0.2})
     metrics.loc[0, "status"] = "diverged"
-    leakage = rank_leakage(metrics, NO_SETS).set_index(["metric", "attack", "target"])
+    leakage = rank_leakage(summarise_metrics(metrics), NO_SETS).set_index(["metric", "attack", "target"])
     missing = leakage.loc[("psnr", "a", "x")]
     assert pd.isna(missing["rank"]) and missing["count"] == 0 and missing["diverged"] == 1
     assert leakage.loc[("psnr", "a", "y"), "rank"] == 1
@@ -112,7 +122,7 @@ def test_a_missing_value_has_no_rank():
 def test_target_models_are_compared_on_the_attacks_that_all_of_them_faced():
     metrics = scores({"x": 20.0, "y": 30.0}, {"x": 0.3, "y": 0.2})
     extra = metrics.query("target == 'x'").assign(attack="easy", psnr=90.0)
-    leakage = rank_leakage(pd.concat([metrics, extra], ignore_index=True), NO_SETS)
+    leakage = rank_leakage(pd.concat(map(summarise_metrics, (metrics, extra))), NO_SETS)
     together = leakage.query("metric == 'psnr' and attack == 'all'").set_index("target")
     assert together["value"].to_dict() == {"x": 20, "y": 30} and together["count"].tolist() == [1, 1]
     assert leakage.query("metric == 'psnr' and attack == 'easy'")["rank"].tolist() == [1]
@@ -122,7 +132,8 @@ def test_sets_are_ranked_beside_pairs():
     sets = NO_SETS.copy()
     for target, value in (("x", 3.0), ("y", 5.0)):
         sets.loc[len(sets)] = ["d", target, "all", "attacked", "fid", value, "a caveat"]
-    leakage = rank_leakage(scores({"x": 1.0, "y": 2.0}, {"x": 0.1, "y": 0.2}), sets).query("metric == 'fid'")
+    summaries = summarise_metrics(scores({"x": 1.0, "y": 2.0}, {"x": 0.1, "y": 0.2}))
+    leakage = rank_leakage(summaries, sets).query("metric == 'fid'")
     assert leakage["rank"].tolist() == [1, 2] and leakage["count"].tolist() == [1, 1]
 
 

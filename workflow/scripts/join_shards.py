@@ -3,9 +3,8 @@
 import argparse
 
 from semsim.commandline import run
-from semsim.files import read_metadata, write_arrays, write_table
+from semsim.files import append_tables, read_metadata, read_table, write_arrays
 from semsim.rows import JoinedRows, open_arrays
-from semsim.tables import concatenated
 
 
 def main():
@@ -13,7 +12,7 @@ def main():
     shards = [open_arrays(path) for path in arguments.images]
     joined = {name: JoinedRows([shard[name] for shard in shards]) for name in shards[0]}
     write_arrays(joined, arguments.out, read_metadata(arguments.images[0]))
-    write_table(concatenated(arguments.tables), arguments.table)
+    append_tables(map(read_table, arguments.tables), arguments.table)
 
 
 def parse_arguments():

@@ -14,10 +14,14 @@ from safetensors import SafetensorError, safe_open
 
 from semsim.errors import SemsimError
 
+pd.set_option("mode.string_storage", "python")  # names repeat: rows that share one take less than Arrow's copies of it
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the system errors that say that a disk, or one's share of it, is full."""
 BLOCK_BYTES = 2**22
 """How much of an array is read or written at once where all of it passes by."""
+ROWS_AT_ONCE = 2000
+"""Rows of a CSV file that are read at once."""
 
 
 @contextmanager
@@ -110,6 +114,30 @@ def write_table(table, path):
             table.to_csv(part, index=False, lineterminator="\n")
 
 
+def append_tables(tables, path):
+    """Write data frames of the same columns, one below the other, as one CSV file.
+
+    Parameters
+    ----------
+    tables : iterable of pandas.DataFrame
+        Only one of them is held at a time.
+    path : path-like
+        The file to make.
+
+    Raises
+    ------
+    SemsimError
+        If their columns differ.
+    """
+    columns = None
+    with written_whole(path) as part, part.open("w", encoding="utf-8") as file:
+        for table in tables:
+            if columns is not None and columns != [*table]:
+                raise SemsimError(f"{path}: its parts have different columns. Make them again with the same settings.")
+            table.to_csv(file, index=False, header=columns is None, lineterminator="\n")
+            columns = [*table]
+
+
 def read_table(path):
     """Read a data frame written by `write_table`.
 
@@ -122,15 +150,26 @@ def read_table(path):
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        if not path.read_bytes().endswith(b"\n"):  # pandas would fill the last row up
-            raise SemsimError(
-                f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
-            )
-        return pd.read_csv(path)
+        return _read_csv(path)
     except FileNotFoundError:
         raise SemsimError(f"{path}: no such table. Run the stage that writes it first.") from None
     except (ValueError, OSError) as error:
         raise SemsimError(f"{path}: not a readable table ({error}). Delete it and run again.") from None
+
+
+def _read_csv(path):
+    """Read a CSV file, some of its rows after the other: while they are read, rows take ten times as much memory."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if file.read() not in (b"", b"\n"):  # pandas would fill the last row up
+            raise SemsimError(
+                f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
+            )
+    with pd.read_csv(path, chunksize=ROWS_AT_ONCE) as parts:
+        table = pd.concat(parts, ignore_index=True)
+    # A column that is empty, or looks like numbers, in some parts only has no type of its own.
+    return pd.read_csv(path) if (table.dtypes == object).any() else table
 
 
 def write_arrays(arrays, path, metadata=None):

@@ -87,13 +87,34 @@ def summarise_attacks(attacks):
     return counts.join(costs).reset_index()
 
 
-def rank_leakage(metrics, sets):
-    """Return the mean of every metric for each target model and attack, and the target models' ranks by it.
+def summarise_metrics(metrics):
+    """Return the mean of every metric for each target model, attack and reference.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
         One row a reconstruction and reference, a column a metric; NaN where it diverged.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns dataset, target, attack, reference, metric, value (the mean over the reconstructions that have one),
+        known (number of these), total and diverged (numbers of reconstructions).
+    """
+    names = [metric.name for metric in metric_columns(metrics)]
+    groups = metrics.assign(diverged=metrics["status"] == "diverged").groupby(GROUP, sort=False)
+    means = groups[names].agg(["mean", "count"]).stack(0, future_stack=True).set_axis(["value", "known"], axis=1)
+    counts = groups["diverged"].agg(total="size", diverged="sum")
+    return means.rename_axis([*GROUP, "metric"]).join(counts).reset_index()
+
+
+def rank_leakage(summaries, sets):
+    """Return the mean of every metric for each target model and attack, and the target models' ranks by it.
+
+    Parameters
+    ----------
+    summaries : pandas.DataFrame
+        From `summarise_metrics`, of all target models.
     sets : pandas.DataFrame
         FID and KID: one row a target model, attack (``all`` for all together), reference and metric.
 
@@ -107,13 +128,12 @@ def rank_leakage(metrics, sets):
         compare the target models of a data set under the same attack, reference and metric: 1 leaks most, equal values
         share the better rank, a missing value has none.
     """
-    shared = metrics[_faced_by_every_target(metrics)].assign(attack="all")
-    names = [metric.name for metric in metric_columns(metrics)]
-    pairs = pd.concat([metrics, shared])
-    means = pairs.groupby(GROUP, sort=False)[names].mean().melt(var_name="metric", ignore_index=False).reset_index()
+    means = pd.concat([summaries, _pooled(summaries[_faced_by_every_target(summaries)])])
     means["note"] = means["metric"].map(lambda name: METRICS[name].caveat)
-    of_sets = pd.concat([metrics, metrics.assign(attack="all")])
-    table = pd.concat([_with_counts(means, pairs), _with_counts(sets, of_sets)], ignore_index=True)
+    of_any_metric = summaries.drop_duplicates(GROUP)
+    counts = pd.concat([of_any_metric, _pooled(of_any_metric)])[[*GROUP, "total", "diverged"]]
+    table = pd.concat([means, sets.merge(counts, on=GROUP, validate="many_to_one")], ignore_index=True)
+    table["count"] = table["total"] - table["diverged"]
     table["rank"] = _ranks(table)
     incomplete = table["value"].notna() & (table["diverged"] > 0)
     left_out = table["diverged"].astype(str) + " of " + table["total"].astype(str) + " diverged and are left out"
@@ -121,18 +141,17 @@ def rank_leakage(metrics, sets):
     return table[[*GROUP, "metric", "value", "count", "diverged", "rank", "note"]]
 
 
-def _faced_by_every_target(metrics):
+def _pooled(summaries):
+    """Return the summaries of all attacks together."""
+    sums = summaries.assign(value=summaries["value"] * summaries["known"], attack="all")
+    sums = sums.groupby([*GROUP, "metric"], sort=False)[["value", "known", "total", "diverged"]].sum().reset_index()
+    return sums.assign(value=sums["value"] / sums["known"].where(sums["known"] > 0))
+
+
+def _faced_by_every_target(summaries):
     """Return which rows are of an attack that was made on all target models of its data set."""
-    targets = metrics.groupby("dataset")["target"].transform("nunique")
-    return metrics.groupby(["dataset", "attack"])["target"].transform("nunique") == targets
-
-
-def _with_counts(values, metrics):
-    """Add to values of groups how many reconstructions they have, and how many of these diverged or did not."""
-    diverged = (metrics["status"] == "diverged").groupby([metrics[key] for key in GROUP], sort=False)
-    counts = diverged.agg(total="size", diverged="sum").reset_index()
-    counts["count"] = counts["total"] - counts["diverged"]
-    return values.merge(counts, on=GROUP, validate="many_to_one")
+    targets = summaries.groupby("dataset")["target"].transform("nunique")
+    return summaries.groupby(["dataset", "attack"])["target"].transform("nunique") == targets
 
 
 def _ranks(table):

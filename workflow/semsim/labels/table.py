@@ -17,7 +17,8 @@ CANNOT_TELL = -1
 
 def name_images(table):
     """Return the name of each row's image: its keys, as in ``cifar100/convnet-crop/invertgrad/780``."""
-    return table[KEYS].astype(str).agg("/".join, axis=1)
+    first, *others = (table[key].astype(str) for key in KEYS)
+    return first.str.cat(others, sep="/")
 
 
 def read_labels(path, images, classes):

@@ -26,12 +26,12 @@ def permutation_null(x, y, permutations, generator):
     """
     known = np.isfinite(x) & np.isfinite(y)
     x_scores, y_scores = (_scores(np.where(known, values, np.nan)) for values in (x, y))
-    observed = {level: _coefficient(x_scores[level], y_scores[level], level) for level in x_scores}
-    null = {level: np.full(permutations, np.nan) for level in x_scores}
+    observed = _coefficients(x_scores, y_scores, *map(np.arange, known.shape))
+    null = {level: np.full(permutations, np.nan) for level in observed}
     for shuffle in range(permutations):
-        places = np.ix_(*(generator.permutation(size) for size in known.shape))
-        for level in null:
-            null[level][shuffle] = _coefficient(x_scores[level][places], y_scores[level], level)
+        places = (generator.permutation(size) for size in known.shape)
+        for level, coefficient in _coefficients(x_scores, y_scores, *places).items():
+            null[level][shuffle] = coefficient
     return observed, null
 
 
@@ -44,15 +44,20 @@ def p_of_no_association(value, null):
 
 
 def _scores(values):
-    """Return tables [columns, originals] by level: ranks less their mean, brought to length 1: products correlate."""
+    """Return by level ranks less their mean, brought to length 1, so that products correlate, and what varies at all.
+
+    These are a table [columns, originals], and a mask of its originals.
+    """
     known = np.isfinite(values)
     means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
     means = np.where(known.any(axis=1, keepdims=True), np.round(means, 12), np.nan)
-    return {
+    tables = {
         "models": _standardised(np.broadcast_to(_ranks(means, 0), values.shape), None),
         "reconstructions": _standardised(_ranks(values.reshape(-1, 1), 0).reshape(values.shape), None),
         "originals": _standardised(_ranks(values, 0), 0),
     }
+    # Laid out row by row, so that products of two tables are summed without a copy.
+    return {level: (np.ascontiguousarray(table), table.any(axis=0)) for level, table in tables.items()}
 
 
 def _ranks(values, axis):
@@ -69,7 +74,15 @@ def _standardised(ranks, axis):
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
 
 
-def _coefficient(x, y, level):
-    """Return the sum of products; within originals, its mean over those in which both vary."""
-    groups = (x.any(axis=0) & y.any(axis=0)).sum() if level == "originals" else x.any() and y.any()
-    return np.vdot(x, y) / groups if groups else np.nan
+def _coefficients(x_scores, y_scores, columns, originals):
+    """Return by level the sum of products, columns and originals of x in another order than those of y.
+
+    Within originals it is the mean over those in which both vary; NaN where nothing does.
+    """
+    places = columns[:, None] * len(originals) + originals
+    coefficients = {}
+    for level, (x, x_varies) in x_scores.items():
+        y, y_varies = y_scores[level]
+        groups = (x_varies[originals] & y_varies).sum() if level == "originals" else x_varies.any() and y_varies.any()
+        coefficients[level] = np.vdot(x.take(places), y) / groups if groups else np.nan
+    return coefficients
