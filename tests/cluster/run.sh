@@ -96,7 +96,7 @@ git clone -q "$house" "$work/local"
 trap stop EXIT
 start_slurm
 echo "Through sbatch"
-git clone -q "$house" "$work/cluster"
+git clone -q "$work/local" "$work/cluster"  # the same commit, whatever has been committed since
 begun=$SECONDS
 # There is no accounting here, so Snakemake has to be told to ask squeue.
 (cd "$work/cluster" && exec snakemake --workflow-profile profiles/slurm --default-resources slurm_partition=main \
