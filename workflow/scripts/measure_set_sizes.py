@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from semsim.commandline import run
-from semsim.data import load_split
+from semsim.data import open_split
 from semsim.defects.features import features_of
-from semsim.defects.set_sizes import measure_set_sizes
-from semsim.files import read_arrays, write_table
+from semsim.defects.set_sizes import SIZES, measure_set_sizes
+from semsim.files import write_table
 from semsim.learned.pairs import of_one_size
+from semsim.rows import JoinedRows, open_arrays
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 
@@ -20,14 +21,24 @@ DRAWS = 20
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    clear = [load_split(path, "train")[0] for path in arguments.data]
-    reconstructed = [read_arrays(path, "reconstruction")["reconstruction"] for path in arguments.reconstructions]
+    clear = [open_split(path, "train")[0] for path in arguments.data]
+    reconstructed = [open_arrays(path, "reconstruction")["reconstruction"] for path in arguments.reconstructions]
     images = of_one_size([*clear, *reconstructed])
-    parts = (np.concatenate(images[: len(clear)]), np.concatenate(images[len(clear) :]))
+    generator = np.random.default_rng(seed_for(arguments.seed, "set sizes", "images"))
+    # No more than the largest sets take: two of clear images, which are disjoint, and one of reconstructions.
+    parts = (
+        some_of(JoinedRows(images[: len(clear)]), 2 * max(SIZES), generator),
+        some_of(JoinedRows(images[len(clear) :]), max(SIZES), generator),
+    )
     device = choose_device(arguments.device)
     name, (clear, reconstructed) = features_of(parts, arguments.classifier, arguments.pretrained, device)
     table = measure_set_sizes(clear, reconstructed, DRAWS, seed_for(arguments.seed, "set sizes"))
     write_table(table.assign(features=name), arguments.out)
+
+
+def some_of(images, most, generator):
+    """Return the images, or so many of them at random."""
+    return images if len(images) <= most else images.where(np.sort(generator.choice(len(images), most, replace=False)))
 
 
 def parse_arguments():

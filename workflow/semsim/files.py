@@ -169,7 +169,7 @@ def _read_csv(path):
     with pd.read_csv(path, chunksize=ROWS_AT_ONCE) as parts:
         table = pd.concat(parts, ignore_index=True)
     # A column that is empty, or looks like numbers, in some parts only has no type of its own.
-    return pd.read_csv(path) if (table.dtypes == object).any() else table
+    return pd.read_csv(path) if table.dtypes.eq("object").any() else table
 
 
 def write_arrays(arrays, path, metadata=None):

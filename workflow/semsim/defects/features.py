@@ -15,7 +15,7 @@ def features_of(parts, classifier, pretrained=None, device="cpu"):
 
     Parameters
     ----------
-    parts : list of numpy.ndarray
+    parts : iterable of numpy.ndarray or semsim.rows.JoinedRows
         uint8 [N, 3, S, S].
     classifier : path-like
         Weights of a plain classifier of public images.
@@ -40,7 +40,8 @@ def _in_batches(images, extract, device):
     """Return features [N, D] of images, extracted from a batch at a time."""
     batches = []
     with torch.inference_mode(), progress_bar(len(images), "features", unit="image") as bar:
-        for batch in torch.from_numpy(images).split(BATCH):
+        for start in range(0, len(images), BATCH):
+            batch = torch.from_numpy(images[start : start + BATCH])
             batches.append(extract(batch.to(device)).cpu())
             bar.update(len(batch))
     return torch.cat(batches)
