@@ -16,8 +16,8 @@ CLEAR_GAP = 0.6
 """Annotators clearly separate two reconstructions whose recognition rates differ by this much: three of five labels."""
 MISSING = 2
 """In an order of pairs, where one of the two has no value."""
-BLOCK = 512
-"""Resamples that are counted at once."""
+BLOCK, BLOCK_VALUES = 512, 600_000
+"""Resamples that are counted at once: fewer where that many times all originals are more than so many values."""
 COLUMNS = [*GROUP, "metric", "other", "value", "low", "high", "pairs", "tied", "note"]
 
 
@@ -93,8 +93,9 @@ def _opposite_and_ordered(one, other):
 def _resampled_shares(compared, draws, first, second):
     """Return the shares of opposite pairs, [comparisons, resamples], for one block of resamples after the other."""
     shares = np.empty((len(compared), len(draws.columns)), dtype=np.float32)
-    for start in range(0, shares.shape[1], BLOCK):
-        block = slice(start, start + BLOCK)
+    step = max(1, min(BLOCK, BLOCK_VALUES // draws.originals.shape[1]))
+    for start in range(0, shares.shape[1], step):
+        block = slice(start, start + step)
         columns, originals = draws.columns[block], draws.originals[block]
         weights = columns[:, first] * columns[:, second]
         for number, orders in enumerate(compared):
