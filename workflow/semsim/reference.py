@@ -67,14 +67,16 @@ COMPUTED = (
     Tolerance("datasets", ("dataset",), "originals", 0),
     Tolerance("accuracy", ("dataset", "target"), "parameters", 0),
     Tolerance("accuracy", ("dataset", "target"), "validation_accuracy", 0.1),
-    Tolerance("metrics", ("dataset", "target", "attack"), "ssim", 0.15, {"reference": "attacked"}),
+    Tolerance("metrics", ("dataset", "target", "attack"), "ssim", 0.2, {"reference": "attacked"}),
     Tolerance("recognition", ("dataset", "target"), "recognition_rate", 0.2),
     Tolerance("agreement", ("dataset", "answer"), "value", 0.2, {"statistic": "krippendorff_alpha"}),
     Tolerance("ceiling", ("dataset",), "value", 0.1, AREAS | {"annotator": "mean"}),
     Tolerance("faithfulness", ("dataset", "metric"), "faithfulness", 0.1, AREAS | {"reference": "attacked"}),
-    Tolerance("generalisation", ("folds", "metric"), "faithfulness", 0.07, AREAS | {"exclusion": "all"}),
+    Tolerance("generalisation", ("metric",), "faithfulness", 0.07, AREAS | {"exclusion": "all", "folds": "within"}),
+    Tolerance("generalisation", ("folds",), "faithfulness", 0.07, AREAS | {"exclusion": "all", "metric": "semsim"}),
 )
-"""For studies that train and attack: rounding differs between machines, and attacks amplify it."""
+"""For studies that train and attack: rounding differs between machines, and attacks amplify it. (Between two processors
+the combination of metrics differed by 0.11 on architectures that it had not seen, SemSim by 0.03 at most.)"""
 COUNTED = (
     Tolerance("agreement", ("statistic", "answer"), "value", 1e-6),
     Tolerance("ceiling", ("level", "statistic", "annotator"), "value", 1e-6),

@@ -89,19 +89,12 @@ def cross(table, metrics):
     Crossing
         Rows without a recognition rate are left out.
     """
-    table = table[table["recognition_rate"].notna()]
-    # `DataFrame.pivot` would do this in five times the memory.
-    groups = table.groupby(["target", "attack"])["original"]
-    sizes, columns = groups.size(), groups.ngroup().to_numpy()
-    originals, known = pd.factorize(table["original"], sort=True)
-    shape = len(sizes), len(known)
-    if len(np.unique(np.ravel_multi_index((columns, originals), shape))) < len(table):
-        raise ValueError("a target model, attack and original have several rows")
-    wide = {name: np.full(shape, np.nan) for name in ("recognition_rate", *metrics)}
-    for name, values in wide.items():
-        values[columns, originals] = table[name]
-    models, _ = pd.factorize(sizes.index.get_level_values("target"))
-    return Crossing(rates=wide.pop("recognition_rate"), metrics=wide, models=models)
+    wide = table.dropna(subset="recognition_rate").pivot(
+        index=["target", "attack"], columns="original", values=["recognition_rate", *metrics]
+    )
+    models, _ = pd.factorize(wide.index.get_level_values("target"))
+    values = {name: wide[name].to_numpy(dtype=float) for name in metrics}
+    return Crossing(values, wide["recognition_rate"].to_numpy(dtype=float), models)
 
 
 def draw(crossing, resamples, generator):
