@@ -54,6 +54,11 @@ def test_a_figure_is_saved_as_png_and_pdf_and_the_same_each_time(tmp_path):
     assert len(list((tmp_path / "made").iterdir())) == 2
 
 
+def test_the_lowest_panel_of_each_column_says_what_its_ticks_are():
+    _, axes = panels(5, sharex=True)
+    assert [any(label.get_visible() for label in panel.get_xticklabels()) for panel in axes] == [False] * 2 + [True] * 3
+
+
 def test_the_style_holds_within_figures_only(tables):
     before = dict(matplotlib.rcParams)
     charts.accuracy_chart(tables["accuracy"])

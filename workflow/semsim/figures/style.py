@@ -84,6 +84,8 @@ def panels(count, width=7.2, height=2.4, columns=3, **axes_settings):
     axes = figure.subplots(rows, columns, squeeze=False, **axes_settings).ravel()
     for spare in axes[count:]:
         spare.remove()
+    for lowest in axes[max(0, count - columns) : count]:  # also above a spare, whose tick labels would be theirs
+        lowest.tick_params(labelbottom=True)
     return figure, list(axes[:count])
 
 
