@@ -54,6 +54,15 @@ def test_jobs_of_a_study(house, tmp_path, overlay):
     assert "workflow specific profile" in process.stdout, "the default profile was not found"
 
 
+def test_all_that_people_read_is_asked_for_by_name(house, tmp_path):
+    # What a failed job takes away would not come back else, once what made it fail has been put right.
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run")
+    asked = re.search(r"^(?:local)?rule all:\n +input: (.*)$", process.stdout, re.MULTILINE).group(1).split(", ")
+    read = ["report.html", "notebooks/06_generalisation.html", "tables/labels.csv", "tables/leakage.csv"]
+    read += ["tables/ablations.csv", "tables/faithfulness_differences.csv", "semsim/weights/model.safetensors"]
+    assert {f"results/demo/{name}" for name in read} | {"figures/demo/contact_sheet_mnist.png"} <= set(asked)
+
+
 @pytest.mark.parametrize(("inherited", "gpu"), [(None, "gpu=1"), ("0", "gpu=0")])
 def test_on_a_cluster_jobs_ask_for_a_gpu_where_they_use_one(house, tmp_path, monkeypatch, inherited, gpu):
     if inherited:  # as on a node, whose own GPUs do not count

@@ -152,11 +152,15 @@ def tables_of_defects(wildcards):
 
 
 def outcome_of_study():
-    """Return what a study is made for: its report, or what it has in place of one."""
+    """Return what a study is made for: its report and all that this gathers, or what it has in place of one.
+
+    A job that fails takes older outputs of its own away, and what nobody asks for by name would not come back.
+    """
     if STUDY.released:  # SemSim alone
         return [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]
     if OWN_RESULTS == RESULTS and not STUDY.defects:
-        return rules.make_report.output
+        page = rules.make_report
+        return [*page.output, *page.input.tables, *page.input.figures, *page.input.notebooks]
     notebooks = ["05_semsim"] if OWN_RESULTS != RESULTS and ABLATIONS else []
     tables = [table for defect in STUDY.defects for table in DEFECT_TABLES[defect]]
     return [*tables, *expand(rules.notebook_html.output, study=STUDY.name, notebook=notebooks)]
