@@ -110,7 +110,7 @@ class Study:
         listed = subprocess.run(["ps", "-A", "-o", "pgid=,args="], capture_output=True, text=True, check=True).stdout
         jobs = []
         for group, command in (line.split(maxsplit=1) for line in listed.splitlines()):
-            found = re.search(r"^\S*python\S* \S+/(?:scripts/(\w+)\.py|bin/(papermill|jupyter-nbconvert)) ", command)
+            found = re.search(r"^\S*python\S* \S+/(?:scripts/(\w+)\.py|bin/(jupyter-nbconvert)) ", command)
             if found and int(group) == self.process.pid:
                 attack = re.search(r"--target (\S+) --attack (\S+)", command)
                 jobs.append(" ".join([found[1] or found[2], *(attack.groups() if attack else ())]))

@@ -1,12 +1,13 @@
 rule run_notebook:
     """Execute a notebook on a study's tables and figures."""
     input:
+        script=script("run_notebook.py"),
         notebook=HOUSE / "notebooks" / "{notebook}.ipynb",
         read=notebook_inputs,
     output:
         "results/{study}/notebooks/{notebook}.ipynb",
     log:
-        # Papermill writes here first: a failed notebook stays readable, where a failed output would be deleted.
+        # It is written here first: a failed notebook stays readable, where a failed output would be deleted.
         notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
         text="results/{study}/logs/notebooks/{notebook}.log",
     benchmark:
@@ -20,14 +21,14 @@ rule run_notebook:
     params:
         results=lambda wildcards: f"results/{HUMAN_STUDY}" if wildcards.study == HUMAN_STUDY else RESULTS,
         further=lambda wildcards: (
-            ["-r", "examples", FIGURES, "-r", "ablations", f"{OWN_RESULTS}/tables/ablations.csv"]
+            ["--parameter", "examples", FIGURES, "--parameter", "ablations", f"{OWN_RESULTS}/tables/ablations.csv"]
             if wildcards.notebook == "05_semsim"
             else []
         ),
     shell:
-        "papermill {input.notebook:q} {log.notebook:q} --kernel python3 --no-progress-bar"
-        " -r study {wildcards.study} -r results {params.results:q} -r figures figures/{wildcards.study}"
-        " {params.further:q} &> {log.text:q}"
+        "python {input.script:q} --notebook {input.notebook:q} --parameter study {wildcards.study}"
+        " --parameter results {params.results:q} --parameter figures figures/{wildcards.study} {params.further:q}"
+        " --out {log.notebook:q} &> {log.text:q}"
         " && cp {log.notebook:q} {output:q}"
 
 
