@@ -7,9 +7,7 @@ rule run_notebook:
     output:
         "results/{study}/notebooks/{notebook}.ipynb",
     log:
-        # It is written here first: a failed notebook stays readable, where a failed output would be deleted.
-        notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
-        text="results/{study}/logs/notebooks/{notebook}.log",
+        "results/{study}/logs/notebooks/{notebook}.log",
     benchmark:
         "results/{study}/benchmarks/notebooks/{notebook}.tsv"
     conda:
@@ -19,6 +17,8 @@ rule run_notebook:
         mem_mb=2000,
         runtime=60,
     params:
+        # It is written here first: a failed notebook stays readable, where a failed output would be deleted.
+        notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
         results=lambda wildcards: f"results/{HUMAN_STUDY}" if wildcards.study == HUMAN_STUDY else RESULTS,
         further=lambda wildcards: (
             ["--parameter", "examples", FIGURES, "--parameter", "ablations", f"{OWN_RESULTS}/tables/ablations.csv"]
@@ -28,8 +28,8 @@ rule run_notebook:
     shell:
         "python {input.script:q} --notebook {input.notebook:q} --parameter study {wildcards.study}"
         " --parameter results {params.results:q} --parameter figures figures/{wildcards.study} {params.further:q}"
-        " --out {log.notebook:q} &> {log.text:q}"
-        " && cp {log.notebook:q} {output:q}"
+        " --out {params.notebook:q} &> {log:q}"
+        " && cp {params.notebook:q} {output:q}"
 
 
 rule notebook_html:
