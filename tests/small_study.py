@@ -17,8 +17,9 @@ from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
 from semsim.statistics.agreement import describe_agreement
-from semsim.statistics.ceiling import human_ceiling
+from semsim.statistics.ceiling import cross_annotators, human_ceiling
 from semsim.statistics.contradictions import count_contradictions
+from semsim.statistics.crossing import cross_parts
 from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.statistics.generalisation import measure_by_dataset, measure_generalisation
@@ -71,10 +72,11 @@ def label_tables(metrics, attacks):
         given.append(images.assign(annotator=f"observer-{place + 1}", label=images["label"].mask(unsure, -1)))
     labels = pd.concat(given, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)[COLUMNS]
     answers = with_truth(labels, images)
-    rates, scales = recognition_rates(answers), describe_scales(metrics)
+    rates, scales = recognition_rates(labels, images), describe_scales(metrics)
     directions = scales.set_index("metric")["higher_is_better"].to_dict()
     draws = np.random.default_rng(1)
-    values, differences = measure_faithfulness(metrics, rates, directions, 50, draws, permutations=50)
+    crossings = cross_parts([metrics], rates, directions)
+    values, differences = measure_faithfulness(crossings, directions, 50, draws, permutations=50)
     agreement = [describe_agreement(answers, 50, draws), estimate_reliability(answers)]
     observers = pd.concat(
         pd.DataFrame({"severity": [0, 0.5, 1], "right": [0.9, 0.4, 0.1], "wrong": [0.1, 0.3, 0.2]}).assign(
@@ -90,10 +92,10 @@ def label_tables(metrics, attacks):
         "recognition": rates,
         "scales": scales,
         "agreement": pd.concat(agreement, ignore_index=True),
-        "ceiling": human_ceiling(answers, 50, draws),
+        "ceiling": human_ceiling(cross_annotators(answers), 50, draws),
         "faithfulness": values,
         "faithfulness_differences": differences,
-        "contradictions": count_contradictions(metrics, rates, directions, 50, draws),
+        "contradictions": count_contradictions(crossings, directions, 50, draws),
     }
 
 

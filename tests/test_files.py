@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from semsim.attacks.campaign import _State
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.files import append_tables, read_arrays, read_table, write_arrays, write_table, written_whole
+from semsim.files import append_tables, read_arrays, read_parts, read_table, write_arrays, write_table, written_whole
 
 TABLE = pd.DataFrame({"image": ["a/1", "b, 2", 'c "3"'], "value": [0.25, 1.5, 22.75]})
 
@@ -76,18 +76,33 @@ def test_tables_are_appended_as_if_they_had_been_one(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "parts.csv"), TABLE)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_table_that_was_cut_off_is_not_read(tmp_path, suffix):
+def test_a_table_is_read_in_parts_that_make_the_whole(tmp_path):
+    table = pd.DataFrame({"name": [None, *map(str, range(4500))], "value": range(4501)})
+    write_table(table, tmp_path / "x.csv")
+    parts = [*read_parts(tmp_path / "x.csv")]
+    assert len(parts) > 1
+    pd.testing.assert_frame_equal(pd.concat(parts), pd.read_csv(tmp_path / "x.csv"), check_dtype=False)
+    write_table(table[:0], tmp_path / "x.csv")
+    assert [[*part] for part in read_parts(tmp_path / "x.csv")] == [["name", "value"]]
+    with pytest.raises(SemsimError, match="no such table"):
+        next(read_parts(tmp_path / "y.csv"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "read"),
+    [(".csv", read_table), (".csv", lambda path: pd.concat(read_parts(path))), (".parquet", read_table)],
+)
+def test_a_table_that_was_cut_off_is_not_read(tmp_path, suffix, read):
     path = tmp_path / f"table{suffix}"
     write_table(TABLE, path)
     whole = path.read_bytes()
-    pd.testing.assert_frame_equal(read_table(path), TABLE)
+    pd.testing.assert_frame_equal(read(path), TABLE)
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         if suffix == ".csv" and whole[:length].endswith(b"\n"):
             continue  # a shorter table, which only those can tell from a whole one who know how many rows it has
         with pytest.raises(SemsimError, match=rf"table{suffix}: .* Delete it and run again"):
-            read_table(path)
+            read(path)
 
 
 def test_arrays_that_were_cut_off_are_not_read(tmp_path):

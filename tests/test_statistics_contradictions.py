@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semsim.labels import recognition_rates, with_truth
+from semsim.labels import recognition_rates
 from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
 from semsim.statistics import contradictions
 from semsim.statistics.contradictions import ANNOTATORS, _share, count_contradictions
+from semsim.statistics.crossing import cross_parts
 
 
 def compare(rates, higher_is_better, resamples=100, **metrics):
@@ -16,7 +17,8 @@ def compare(rates, higher_is_better, resamples=100, **metrics):
     keys = pd.DataFrame({"dataset": "shapes", "target": target, "attack": "dlg", "original": original})
     values = {name: np.ravel(value) for name, value in metrics.items()}
     tables = keys.assign(reference="attacked", **values), keys.assign(kind="human", recognition_rate=np.ravel(rates))
-    table = count_contradictions(*tables, higher_is_better, resamples, np.random.default_rng(1))
+    crossings = cross_parts([tables[0]], tables[1], higher_is_better)
+    table = count_contradictions(crossings, higher_is_better, resamples, np.random.default_rng(1))
     return table.set_index(["metric", "other"])
 
 
@@ -75,8 +77,9 @@ def test_a_resample_counts_the_pairs_of_the_repeated_rows():
 
 def test_the_published_study_has_contradictions(mirror):
     study = read_human_study(find_labels(mirror))
-    rates = recognition_rates(with_truth(study.labels, study.images))
-    table = count_contradictions(study.metrics, rates, HIGHER_IS_BETTER, 100, np.random.default_rng(1))
+    rates = recognition_rates(study.labels, study.images)
+    crossings = cross_parts([study.metrics], rates, HIGHER_IS_BETTER)
+    table = count_contradictions(crossings, HIGHER_IS_BETTER, 100, np.random.default_rng(1))
     by_pair = table.set_index(["metric", "other"])
     assert by_pair.loc[("mse", "psnr"), "value"] == 0
     others = table[(table["metric"] != "mse") | (table["other"] != "psnr")]

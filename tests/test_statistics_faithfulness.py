@@ -6,12 +6,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from semsim.errors import SemsimError
-from semsim.labels import recognition_rates, with_truth
+from semsim.labels import recognition_rates
 from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
-from semsim.statistics import association
+from semsim.statistics import resampling
 from semsim.statistics.association import LEVELS, PooledReconstructions, evaluate_levels
-from semsim.statistics.ceiling import EVERYONE, human_ceiling
+from semsim.statistics.ceiling import EVERYONE, cross_annotators, human_ceiling
+from semsim.statistics.crossing import cross_parts
 from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import DrawnCounts, draw_counts, holm, p_of_no_difference, percentile_interval
@@ -38,11 +38,15 @@ def tables_of(rates, attacks=("dlg",), **metrics):
     return table.assign(reference="attacked", **values), table.assign(kind="human", recognition_rate=np.ravel(rates))
 
 
+def measure_tables(metrics, rates, higher_is_better, resamples, permutations):
+    """Return the tables of faithfulness and of differences from those of metrics and rates."""
+    crossings = cross_parts([metrics], rates, higher_is_better)
+    return measure_faithfulness(crossings, higher_is_better, resamples, np.random.default_rng(1), permutations)
+
+
 def measure(rates, resamples=50, permutations=20, **metrics):
     """Return the tables of faithfulness and of differences; metrics are higher for better reconstructions."""
-    higher_is_better = dict.fromkeys(metrics, True)
-    tables = tables_of(rates, **metrics)
-    return measure_faithfulness(*tables, higher_is_better, resamples, np.random.default_rng(1), permutations)
+    return measure_tables(*tables_of(rates, **metrics), dict.fromkeys(metrics, True), resamples, permutations)
 
 
 def by_scipy(x, y, statistic):
@@ -68,8 +72,7 @@ def repeated_by_scipy(x, y, columns, originals):
 
 @pytest.fixture(scope="module")
 def published(mirror):
-    study = read_human_study(find_labels(mirror))
-    return study.metrics, with_truth(study.labels, study.images)
+    return read_human_study(find_labels(mirror))
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -105,7 +108,7 @@ def test_more_reconstructions_are_evaluated_in_smaller_chunks(monkeypatch):
     x, y = made_up(7, 12, seed=3)
     weights = [draw_counts(size, 70, np.random.default_rng(4)) for size in x.shape]
     at_once = evaluate_levels(x, y, *weights)
-    monkeypatch.setattr(association, "CHUNK_VALUES", 5 * x.size)
+    monkeypatch.setattr(resampling, "VALUES_AT_ONCE", 5 * x.size)
     for key, values in evaluate_levels(x, y, *weights).items():
         np.testing.assert_allclose(values, at_once[key], rtol=1e-5)
 
@@ -131,9 +134,9 @@ def test_the_interval_covers_the_known_answer_as_often_as_it_says():
 
 def test_models_are_drawn_with_all_their_attacks():
     x, rates = made_up(8, 10, seed=2)
-    one, _ = measure_faithfulness(*tables_of(rates, metric=x), {"metric": True}, 300, np.random.default_rng(1), 20)
+    one, _ = measure(rates, 300, metric=x)
     tables = tables_of(rates, attacks=("dlg", "idlg"), metric=x)
-    two, _ = measure_faithfulness(*tables, {"metric": True}, 300, np.random.default_rng(1), 20)
+    two, _ = measure_tables(*tables, {"metric": True}, 300, 20)
     np.testing.assert_allclose(one["value"], two["value"])
     assert (one["low"] != two["low"]).all()
 
@@ -141,9 +144,7 @@ def test_models_are_drawn_with_all_their_attacks():
 def test_values_are_turned_so_that_one_is_best():
     x, rates = made_up(6, 20, seed=1)
     tables = tables_of(rates, similarity=x, distance=-x)
-    result, differences = measure_faithfulness(
-        *tables, {"similarity": True, "distance": False}, 200, np.random.default_rng(1), 20
-    )
+    result, differences = measure_tables(*tables, {"similarity": True, "distance": False}, 200, 20)
     up, down = (result[result["metric"] == name].reset_index() for name in ("similarity", "distance"))
     np.testing.assert_allclose(up["faithfulness"], down["faithfulness"])
     correlation = up["statistic"] != "auc"
@@ -184,13 +185,6 @@ def test_an_undefined_value_is_nan_with_a_reason(rates, metric, level, statistic
     assert row[["value", "low", "high", "faithfulness", "p"]].isna().all() and row["note"] == note
     undefined = differences[(differences["level"] == level) & (differences["statistic"] == statistic)].iloc[0]
     assert undefined[["difference", "low", "high", "p", "p_holm"]].isna().all()
-
-
-def test_tables_that_do_not_belong_together_are_refused():
-    x, rates = made_up(3, 4, seed=1)
-    metrics, rates = tables_of(rates, metric=x)
-    with pytest.raises(SemsimError, match="No reconstruction has both metrics and labels"):
-        measure_faithfulness(metrics, rates.assign(dataset="other"), {"metric": True}, 10, np.random.default_rng(1))
 
 
 def test_gaps_are_counted_and_two_models_are_pointed_out():
@@ -237,18 +231,16 @@ def test_the_ceiling_of_annotators_who_always_agree_is_one():
     _, rates = made_up(6, 20, seed=1)
     keys = tables_of(rates)[1].assign(recognised=np.ravel(rates) > 0.5)
     answers = pd.concat([keys.assign(annotator=name) for name in "abc"])
-    ceiling = human_ceiling(answers, 20, np.random.default_rng(1))
+    ceiling = human_ceiling(cross_annotators(answers), 20, np.random.default_rng(1))
     everyone = ceiling[ceiling["annotator"] == EVERYONE]
     assert everyone["value"].tolist() == pytest.approx([1] * 10) and (everyone["count"] == 360).all()
-    alone = human_ceiling(answers[answers["annotator"] == "a"], 20, np.random.default_rng(1))
+    alone = human_ceiling(cross_annotators(answers[answers["annotator"] == "a"]), 20, np.random.default_rng(1))
     assert alone["value"].isna().all() and alone["note"].str.contains("no reconstruction has both").all()
 
 
 def test_the_published_faithfulness(published):
-    metrics, answers = published
-    result, _ = measure_faithfulness(
-        metrics, recognition_rates(answers), HIGHER_IS_BETTER, 64, np.random.default_rng(1), permutations=50
-    )
+    rates = recognition_rates(published.labels, published.images)
+    result, _ = measure_tables(published.metrics, rates, HIGHER_IS_BETTER, 64, permutations=50)
     values = result.set_index(["level", "statistic", "metric"])["value"]
     spearman = {"psnr": 0.723, "mse": -0.688, "ssim": 0.468, "lpips": -0.789, "dreamsim": -0.371}
     kendall = {"psnr": 0.516, "mse": -0.473, "ssim": 0.341, "lpips": -0.604, "dreamsim": -0.275}

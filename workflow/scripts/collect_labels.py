@@ -2,24 +2,27 @@
 
 import argparse
 
+import pandas as pd
+
 from semsim.commandline import run
-from semsim.files import read_table, write_table
-from semsim.labels import check_labels, read_campaign, recognition_rates, shown_images, with_truth
+from semsim.files import appending, read_parts, read_table, write_table
+from semsim.labels import read_campaign, read_labels, recognition_rates, shown_images
 from semsim.tables import concatenated
 
 
 def main():
     arguments = parse_arguments()
-    images = shown_images(read_table(arguments.attacks))
+    images = pd.concat(map(shown_images, read_parts(arguments.attacks)), ignore_index=True)
     classes = dict(read_table(arguments.datasets)[["dataset", "classes"]].itertuples(index=False))
     if arguments.campaign:
-        labels = read_campaign(arguments.campaign, images, classes)
+        tables = [read_campaign(arguments.campaign, images, classes)]
     else:
-        labels = concatenated(arguments.labels)
-        check_labels(labels, images, classes, where=" ".join(arguments.labels))
-    write_table(labels, arguments.out_labels)
+        tables = (read_labels(path, images, classes) for path in arguments.labels)
+    with appending(arguments.out_labels) as append_labels, appending(arguments.out_recognition) as append_rates:
+        for labels in tables:
+            append_labels(labels)
+            append_rates(recognition_rates(labels, images))
     write_table(images, arguments.out_images)
-    write_table(recognition_rates(with_truth(labels, images)), arguments.out_recognition)
     if arguments.reading:
         write_table(concatenated(arguments.reading), arguments.out_observers)
 

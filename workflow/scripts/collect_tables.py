@@ -5,18 +5,22 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import run
-from semsim.files import append_tables, read_table, write_table
+from semsim.files import append_tables, appending, read_table, write_table
 from semsim.metrics import describe_scales
 from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
 
 
 def main():
     arguments = parse_arguments()
-    append_tables(map(read_table, arguments.metrics), arguments.out_metrics)
     append_tables(map(read_table, arguments.attacks), arguments.out_attacks)
-    summaries = pd.concat(summarise_metrics(read_table(path)) for path in arguments.metrics)
-    write_table(rank_leakage(summaries, concatenated(arguments.sets)), arguments.out_leakage)
-    write_table(describe_scales(read_table(arguments.metrics[0])), arguments.out_scales)
+    summaries = []
+    with appending(arguments.out_metrics) as append:
+        for path in arguments.metrics:
+            metrics = read_table(path)
+            append(metrics)
+            summaries.append(summarise_metrics(metrics))
+    write_table(rank_leakage(pd.concat(summaries), concatenated(arguments.sets)), arguments.out_leakage)
+    write_table(describe_scales(metrics), arguments.out_scales)
     write_table(describe_targets(arguments.weights), arguments.out_accuracy)
     write_table(describe_datasets(arguments.data), arguments.out_datasets)
 

@@ -5,18 +5,19 @@ import argparse
 import numpy as np
 
 from semsim.commandline import run
-from semsim.files import read_table, write_table
+from semsim.files import read_parts, read_table, write_table
 from semsim.seeds import seed_for
 from semsim.statistics.contradictions import count_contradictions
+from semsim.statistics.crossing import cross_parts
 
 
 def main():
     arguments = parse_arguments()
-    scales = read_table(arguments.scales).set_index("metric")
+    directions = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
+    crossings = cross_parts(read_parts(arguments.metrics), read_table(arguments.recognition), directions)
     contradictions = count_contradictions(
-        read_table(arguments.metrics),
-        read_table(arguments.recognition),
-        scales["higher_is_better"].to_dict(),
+        crossings,
+        directions,
         arguments.resamples,
         np.random.default_rng(seed_for(arguments.seed, "contradictions")),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from semsim.commandline import run
 from semsim.files import write_table
-from semsim.labels import check_labels, recognition_rates, with_truth
+from semsim.labels import check_labels, recognition_rates
 from semsim.labels.human_study import CLASSES, DATASET, SCALES, find_labels, read_human_study
 
 
@@ -13,7 +13,7 @@ def main():
     arguments = parse_arguments()
     study = read_human_study(find_labels(arguments.mirror))
     check_labels(study.labels, study.images, {DATASET: CLASSES}, where="the published labels")
-    rates = recognition_rates(with_truth(study.labels, study.images))
+    rates = recognition_rates(study.labels, study.images)
     tables = {**study._asdict(), "recognition": rates, "scales": SCALES}
     for name, table in tables.items():
         write_table(table, arguments.out / f"{name}.csv")

@@ -10,7 +10,7 @@ from semsim.files import read_table, write_table
 from semsim.labels import with_truth
 from semsim.seeds import seed_for
 from semsim.statistics.agreement import describe_agreement
-from semsim.statistics.ceiling import human_ceiling
+from semsim.statistics.ceiling import cross_annotators, human_ceiling
 from semsim.statistics.dawid_skene import estimate_reliability
 
 
@@ -18,9 +18,11 @@ def main():
     arguments = parse_arguments()
     answers = with_truth(read_table(arguments.labels), read_table(arguments.images))
     generator = np.random.default_rng(seed_for(arguments.seed, "agreement"))
-    described = describe_agreement(answers, arguments.resamples, generator)
-    ceiling = human_ceiling(answers, arguments.resamples, generator)
-    write_table(pd.concat([described, estimate_reliability(answers)], ignore_index=True), arguments.out)
+    agreement = [describe_agreement(answers, arguments.resamples, generator), estimate_reliability(answers)]
+    write_table(pd.concat(agreement, ignore_index=True), arguments.out)
+    crossings = cross_annotators(answers)
+    del answers  # which take many times as much memory
+    ceiling = human_ceiling(crossings, arguments.resamples, generator)
     write_table(ceiling, arguments.out_ceiling)
 
 

@@ -5,36 +5,50 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import json_object, run
-from semsim.files import read_table, write_table
+from semsim.files import appending, read_parts, read_table, write_table
 from semsim.labels.table import KEYS
 from semsim.learned.combination import combine_metrics
 from semsim.learned.folds import kind_of_folds, with_traits
 from semsim.seeds import seed_for
-from semsim.statistics.faithfulness import with_rates
+from semsim.statistics.crossing import RATE, join_parts
 from semsim.statistics.generalisation import measure_generalisation
 from semsim.tables import concatenated
 
 
 def main():
     arguments = parse_arguments()
-    trials = concatenated(arguments.trials)
+    trials = pd.concat([next(read_parts(path))[:1].assign(path=path) for path in arguments.trials])
     trials["folds"] = trials["exclusion"].map(kind_of_folds)
     ((kind, reference),) = trials[["kind", "reference"]].drop_duplicates().to_numpy()
-    directions = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
-    table = with_rates(read_table(arguments.metrics), read_table(arguments.recognition))
-    table = table[(table["kind"] == kind) & (table["reference"] == reference)].reset_index(drop=True)
-    table = with_traits(table, arguments.traits)
+    metrics = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
+    rates = read_table(arguments.recognition)
+    table = join_parts(
+        (part.loc[part["reference"] == reference, [*KEYS, *metrics]] for part in read_parts(arguments.metrics)),
+        rates.loc[rates["kind"] == kind, [*KEYS, RATE]],
+    )
+    seed = seed_for(arguments.seed, "generalisation")
+    measured = []
+    with appending(arguments.out_trials) as append:
+        for folds, paths in trials.groupby("folds", sort=False)["path"]:
+            of_kind = concatenated(paths).assign(folds=folds)
+            of_kind = with_combination(of_kind, with_traits(table, arguments.traits), [*metrics], arguments)
+            append(of_kind)
+            measured.append(measure_generalisation(table, of_kind, metrics, arguments.resamples, seed))
+    about = {"kind": kind, "reference": reference}
+    values, differences = (
+        pd.concat(tables, ignore_index=True).assign(**about) for tables in zip(*measured, strict=True)
+    )
+    write_table(values, arguments.out)
+    write_table(differences, arguments.out_differences)
+
+
+def with_combination(trials, table, metrics, arguments):
+    """Add what the logistic combination of metrics says to the trials of one kind of folds."""
     combinations = [
-        combine_metrics(table, list(directions), exclusion, arguments.folds, arguments.seed).assign(exclusion=exclusion)
+        combine_metrics(table, metrics, exclusion, arguments.folds, arguments.seed).assign(exclusion=exclusion)
         for exclusion in trials["exclusion"].unique()
     ]
-    trials = trials.merge(pd.concat(combinations), on=[*KEYS, "exclusion"], how="left")
-    seed = seed_for(arguments.seed, "generalisation")
-    about = {"kind": kind, "reference": reference}
-    tables = measure_generalisation(table, trials, directions, arguments.resamples, seed)
-    for found, path in zip(tables, (arguments.out, arguments.out_differences), strict=True):
-        write_table(found.assign(**about), path)
-    write_table(trials, arguments.out_trials)
+    return trials.merge(pd.concat(combinations), on=[*KEYS, "exclusion"], how="left")
 
 
 def parse_arguments():

@@ -21,7 +21,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 BLOCK_BYTES = 2**22
 """How much of an array is read or written at once where all of it passes by."""
 ROWS_AT_ONCE = 2000
-"""Rows of a CSV file that are read at once."""
+"""Rows of a CSV file that are read or written at once."""
 
 
 @contextmanager
@@ -111,31 +111,41 @@ def write_table(table, path):
         if path.suffix == ".parquet":
             table.to_parquet(part, index=False)
         else:
-            table.to_csv(part, index=False, lineterminator="\n")
+            table.to_csv(part, index=False, lineterminator="\n", chunksize=ROWS_AT_ONCE)
 
 
-def append_tables(tables, path):
-    """Write data frames of the same columns, one below the other, as one CSV file.
+@contextmanager
+def appending(path):
+    """Write data frames of the same columns, one below the other, as one CSV file: none has to be held for the next.
 
     Parameters
     ----------
-    tables : iterable of pandas.DataFrame
-        Only one of them is held at a time.
     path : path-like
         The file to make.
 
-    Raises
+    Yields
     ------
-    SemsimError
-        If their columns differ.
+    callable
+        Called with each data frame. It raises a SemsimError if the columns are not those of the first.
     """
     columns = None
     with written_whole(path) as part, part.open("w", encoding="utf-8") as file:
-        for table in tables:
+
+        def append(table):
+            nonlocal columns
             if columns is not None and columns != [*table]:
                 raise SemsimError(f"{path}: its parts have different columns. Make them again with the same settings.")
-            table.to_csv(file, index=False, header=columns is None, lineterminator="\n")
+            table.to_csv(file, index=False, header=columns is None, lineterminator="\n", chunksize=ROWS_AT_ONCE)
             columns = [*table]
+
+        yield append
+
+
+def append_tables(tables, path):
+    """Write all of an iterable's data frames as `appending` does."""
+    with appending(path) as append:
+        for table in tables:
+            append(table)
 
 
 def read_table(path):
@@ -147,18 +157,50 @@ def read_table(path):
         If the file is missing, was cut off or is not a readable table.
     """
     path = Path(path)
-    try:
+    with _readable(path):
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return _read_csv(path)
+        known = {}
+        table = pd.concat((_sharing_strings(part, known) for part in _csv_parts(path)), ignore_index=True)
+        # A column that is empty, or looks like numbers, in some parts only has no type of its own.
+        return pd.read_csv(path) if table.dtypes.eq("object").any() else table
+
+
+def read_parts(path):
+    """Read a CSV table, some of its rows after the other: it is never held whole.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    pandas.DataFrame
+        At least one, if only with the columns. Types are those of the rows that are there.
+
+    Raises
+    ------
+    SemsimError
+        As `read_table` does.
+    """
+    path = Path(path)
+    with _readable(path):
+        yield from _csv_parts(path)
+
+
+@contextmanager
+def _readable(path):
+    """Turn what goes wrong where a table is read into errors people can act on."""
+    try:
+        yield
     except FileNotFoundError:
         raise SemsimError(f"{path}: no such table. Run the stage that writes it first.") from None
     except (ValueError, OSError) as error:
         raise SemsimError(f"{path}: not a readable table ({error}). Delete it and run again.") from None
 
 
-def _read_csv(path):
-    """Read a CSV file, some of its rows after the other: while they are read, rows take ten times as much memory."""
+def _csv_parts(path):
+    """Yield parts of a CSV file: while they are read, rows take ten times as much memory."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 1))
@@ -167,9 +209,16 @@ def _read_csv(path):
                 f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
             )
     with pd.read_csv(path, chunksize=ROWS_AT_ONCE) as parts:
-        table = pd.concat(parts, ignore_index=True)
-    # A column that is empty, or looks like numbers, in some parts only has no type of its own.
-    return pd.read_csv(path) if table.dtypes.eq("object").any() else table
+        yield from parts
+
+
+def _sharing_strings(table, known):
+    """Return a table whose equal strings are one: rows repeat names that are longer than all their numbers."""
+    shared = {
+        name: column.map(lambda text: known.setdefault(text, text))
+        for name, column in table.select_dtypes("str").items()
+    }
+    return table.assign(**shared)
 
 
 def write_arrays(arrays, path, metadata=None):

@@ -1,5 +1,7 @@
 """Who recognised what: labels compared with the truth, and recognition rates."""
 
+import pandas as pd
+
 from semsim.labels.table import KEYS
 
 MAJORITY = 0.5
@@ -22,29 +24,32 @@ def with_truth(labels, images):
         A row a label, in the order of `labels`: dataset, target, attack, original, image, annotator, kind, label (the
         true class), named (the annotator's answer, -1 for "can't tell"), recognised (whether they are equal).
     """
-    given = labels.rename(columns={"label": "named"})
+    given = labels[["image", "annotator", "kind", "label"]].rename(columns={"label": "named"})
     joined = given.merge(images, on="image", how="left", validate="many_to_one")
     joined["recognised"] = joined["named"] == joined["label"]
     return joined[[*KEYS, "image", "annotator", "kind", "label", "named", "recognised"]]
 
 
-def recognition_rates(answers, by=(*KEYS, "label", "kind")):
-    """Return the share of recognised labels, by image and kind of annotators or by anything coarser.
+def recognition_rates(labels, images):
+    """Return the share of recognised labels of each image, by kind of annotators.
 
     Parameters
     ----------
-    answers : pandas.DataFrame
-        From `with_truth`.
-    by : sequence of str
-        What a row of the result is about: ``["dataset", "target"]``, for instance, for a target model.
+    labels, images : pandas.DataFrame
+        As in `with_truth`.
 
     Returns
     -------
     pandas.DataFrame
-        The columns `by`, labels (how many were given) and recognition_rate in [0, 1]. What nobody labelled has no row.
+        dataset, target, attack, original, label (the true class), kind, labels (how many were given) and
+        recognition_rate in [0, 1], in the order of first labels. What nobody labelled has no row.
     """
-    groups = answers.groupby([*by], sort=False)["recognised"]
-    return groups.agg(labels="size", recognition_rate="mean").reset_index()
+    places = pd.Index(images["image"]).get_indexer(labels["image"])
+    recognised = pd.Series(labels["label"].to_numpy() == images["label"].to_numpy()[places])
+    groups = recognised.groupby([places, labels["kind"].to_numpy()], sort=False)
+    rates = groups.agg(labels="size", recognition_rate="mean").rename_axis(["place", "kind"]).reset_index()
+    shown = images[[*KEYS, "label"]].take(rates.pop("place")).reset_index(drop=True)
+    return shown.join(rates)
 
 
 def missing_triplets(table):

@@ -79,12 +79,16 @@ def check_labels(labels, images, classes, where="labels"):
         )
     problems = [*_schema_problems(labels)]
     if not problems:
-        counts = labels["image"].map(images.set_index("image")["dataset"]).map(classes).fillna(max(classes.values()))
+        places = pd.Index(images["image"]).get_indexer(labels["image"])
+        unknown = places < 0
+        of_images = images["dataset"].map(classes).reset_index(drop=True)
+        counts = of_images.reindex(places).fillna(max(classes.values())).to_numpy()
+        twice = labels[["annotator"]].assign(image=places).duplicated() & ~unknown
         allowed = ", ".join(f"0 to {count - 1} of {dataset}" for dataset, count in classes.items())
         problems = [
             *_problem(labels, labels["label"] >= counts, "label", f"unknown class; classes are {allowed}, or -1"),
-            *_problem(labels, ~labels["image"].isin(images["image"]), "image", "not in images.csv"),
-            *_problem(labels, labels.duplicated(["image", "annotator"]), "image", "labelled twice by one annotator"),
+            *_problem(labels, unknown, "image", "not in images.csv"),
+            *_problem(labels, twice, "image", "labelled twice by one annotator"),
         ]
     if problems:
         raise SemsimError("\n  ".join([f"{where}: not a valid table of labels:", *problems]))

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from semsim.labels.recognition import MAJORITY
+from semsim.statistics.resampling import blocks_of_resamples
 
 CORRELATIONS = ("spearman", "kendall", "pearson")
 
@@ -59,7 +60,7 @@ class WithinOriginals:
         values = [np.where(self.known, table.T, np.nan) for table in (x, y)]
         differences = [np.nan_to_num(_differences(table, self.pairs)) for table in values]
         self.products = {
-            "kendall": _products(*(np.sign(difference) for difference in differences)),
+            "kendall": _products(*(np.sign(difference).astype(np.int8) for difference in differences)),
             "pearson": _products(*differences),
         }
         self.below = [_share_below(table).astype(np.float32) for table in values]
@@ -178,9 +179,8 @@ LEVELS = {"models": ModelMeans, "reconstructions": PooledReconstructions, "origi
 """The levels at which a metric can be faithful, from the coarsest: what is correlated at each, by name."""
 
 
-CHUNK, CHUNK_VALUES = 64, 600_000
-"""Resamples evaluated together: few enough that what they need stays in a processor's cache, and fewer where that many
-times all reconstructions are more than so many values."""
+CHUNK = 64
+"""Resamples evaluated together, at most: few enough that what they need stays in a processor's cache."""
 
 
 def evaluate_levels(x, y, column_weights, original_weights):
@@ -204,11 +204,10 @@ def evaluate_levels(x, y, column_weights, original_weights):
     _keep_freed_memory()
     levels = {name: level(x, y) for name, level in LEVELS.items()}
 
-    step = max(1, min(CHUNK, CHUNK_VALUES // x.size))
-    parts = []
-    for start in range(0, len(column_weights), step):
-        weights = (column_weights[start : start + step], original_weights[start : start + step])
-        parts.append({name: level.evaluate(*weights) for name, level in levels.items()})
+    parts = [
+        {name: level.evaluate(column_weights[chunk], original_weights[chunk]) for name, level in levels.items()}
+        for chunk in blocks_of_resamples(len(column_weights), x.size, CHUNK)
+    ]
     return {
         (name, statistic): np.concatenate([part[name][statistic] for part in parts])
         for name, level in levels.items()

@@ -8,19 +8,47 @@ import numpy as np
 import pandas as pd
 
 from semsim.statistics.association import evaluate_levels
-from semsim.statistics.faithfulness import Crossing, describe_metrics, draw
+from semsim.statistics.crossing import Crossing, draw
+from semsim.statistics.faithfulness import describe_metrics
 from semsim.statistics.resampling import percentile_interval
 
 EVERYONE = "mean"
 
 
-def human_ceiling(answers, resamples, generator):
-    """Correlate what each annotator recognised with the recognition rate of the others.
+def cross_annotators(answers):
+    """Arrange what annotators recognised by target model and original, each beside the others' recognition rate.
 
     Parameters
     ----------
     answers : pandas.DataFrame
         From `semsim.labels.with_truth`.
+
+    Returns
+    -------
+    dict of (str, str) to list of semsim.statistics.crossing.Crossing
+        By dataset and kind, one for each annotator, who is its only metric.
+    """
+    return {keys: [*_crossings(rows)] for keys, rows in answers.groupby(["dataset", "kind"], sort=False)}
+
+
+def _crossings(answers):
+    """Yield the crossing of each annotator."""
+    keys = ["target", "attack", "original"]
+    own = answers.pivot(index=keys, columns="annotator", values="recognised").astype(float)
+    others = (-own).add(own.sum(axis=1), axis=0).div(own.count(axis=1) - 1, axis=0)
+    for annotator in own:
+        x, y = (table[annotator].unstack("original") for table in (own, others))
+        models, _ = pd.factorize(x.index.get_level_values("target"))
+        yield Crossing({annotator: x.to_numpy()}, y.where(np.isfinite(y)).to_numpy(), models)
+
+
+def human_ceiling(crossings, resamples, generator):
+    """Correlate what each annotator recognised with the recognition rate of the others.
+
+    Parameters
+    ----------
+    crossings : dict of (str, str) to list of semsim.statistics.crossing.Crossing
+        From `cross_annotators`.
     resamples : int
         How often target models and originals are drawn anew for the intervals.
     generator : numpy.random.Generator
@@ -32,28 +60,16 @@ def human_ceiling(answers, resamples, generator):
         faithfulness. Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the ceiling.
     """
     tables = []
-    for (dataset, kind), rows in answers.groupby(["dataset", "kind"], sort=False):
-        crossings = list(_crossings(rows))
-        draws = draw(crossings[0], resamples, generator)
+    for (dataset, kind), of_annotators in crossings.items():
+        draws = draw(of_annotators[0], resamples, generator)
         described, resampled = [], []
-        for crossing in crossings:
+        for crossing in of_annotators:
             ((annotator, x),) = crossing.metrics.items()
             resampled.append(evaluate_levels(x, crossing.rates, *draws))
             described.append(describe_metrics(crossing, {annotator: resampled[-1]}))
         table = pd.concat(described, ignore_index=True).rename(columns={"metric": "annotator"})
         tables += [each.assign(dataset=dataset, kind=kind) for each in (table, _mean_over_annotators(table, resampled))]
     return pd.concat(tables, ignore_index=True).set_index(["dataset", "kind"]).reset_index()
-
-
-def _crossings(answers):
-    """Yield for each annotator what they recognised, beside the recognition rate of the others."""
-    keys = ["target", "attack", "original"]
-    own = answers.pivot(index=keys, columns="annotator", values="recognised").astype(float)
-    others = (-own).add(own.sum(axis=1), axis=0).div(own.count(axis=1) - 1, axis=0)
-    for annotator in own:
-        x, y = (table[annotator].unstack("original") for table in (own, others))
-        models, _ = pd.factorize(x.index.get_level_values("target"))
-        yield Crossing({annotator: x.to_numpy()}, y.where(np.isfinite(y)).to_numpy(), models)
 
 
 def _mean_over_annotators(table, resampled):

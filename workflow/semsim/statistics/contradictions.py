@@ -8,28 +8,26 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from semsim.statistics.faithfulness import GROUP, cross, draw, with_rates
-from semsim.statistics.resampling import percentile_interval
+from semsim.statistics.crossing import GROUP, draw
+from semsim.statistics.resampling import blocks_of_resamples, percentile_interval
 
 ANNOTATORS = "annotators"
 CLEAR_GAP = 0.6
 """Annotators clearly separate two reconstructions whose recognition rates differ by this much: three of five labels."""
 MISSING = 2
 """In an order of pairs, where one of the two has no value."""
-BLOCK, BLOCK_VALUES = 512, 600_000
-"""Resamples that are counted at once: fewer where that many times all originals are more than so many values."""
+BLOCK = 512
+"""Resamples that are counted at once, at most."""
 COLUMNS = [*GROUP, "metric", "other", "value", "low", "high", "pairs", "tied", "note"]
 
 
-def count_contradictions(metrics, rates, higher_is_better, resamples, generator, clear_gap=CLEAR_GAP):
+def count_contradictions(crossings, higher_is_better, resamples, generator, clear_gap=CLEAR_GAP):
     """Count in how many pairs of reconstructions of one original two metrics contradict each other, or the annotators.
 
     Parameters
     ----------
-    metrics : pandas.DataFrame
-        dataset, target, attack, original, reference and a column a metric.
-    rates : pandas.DataFrame
-        dataset, target, attack, original, kind (of the annotators), recognition_rate.
+    crossings : dict of (str, str, str) to semsim.statistics.crossing.Crossing
+        By dataset, kind (of the annotators) and reference.
     higher_is_better : dict of str to bool
         The metrics, and whether a higher value is a better reconstruction.
     resamples : int
@@ -47,8 +45,7 @@ def count_contradictions(metrics, rates, higher_is_better, resamples, generator,
         undefined).
     """
     rows = []
-    for keys, group in with_rates(metrics, rates).groupby(GROUP, sort=False):
-        crossing = cross(group, higher_is_better)
+    for keys, crossing in crossings.items():
         draws = draw(crossing, resamples, generator)
         first, second = np.triu_indices(len(crossing.models), 1)
         orders = {
@@ -93,9 +90,7 @@ def _opposite_and_ordered(one, other):
 def _resampled_shares(compared, draws, first, second):
     """Return the shares of opposite pairs, [comparisons, resamples], for one block of resamples after the other."""
     shares = np.empty((len(compared), len(draws.columns)), dtype=np.float32)
-    step = max(1, min(BLOCK, BLOCK_VALUES // draws.originals.shape[1]))
-    for start in range(0, shares.shape[1], step):
-        block = slice(start, start + step)
+    for block in blocks_of_resamples(*draws.originals.shape, BLOCK):
         columns, originals = draws.columns[block], draws.originals[block]
         weights = columns[:, first] * columns[:, second]
         for number, orders in enumerate(compared):

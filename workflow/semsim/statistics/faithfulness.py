@@ -1,26 +1,15 @@
-"""Faithfulness: does a metric say what annotators say? For target models, reconstructions, and within one original.
-
-What a study draws at random are originals and target models, so intervals come from a bootstrap that draws both anew,
-not single reconstructions: those of one original, or of one target model, have much in common.
-
-References
-----------
-Owen: "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007.
-"""
+"""Faithfulness: does a metric say what annotators say? For target models, reconstructions, and within one original."""
 
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from semsim.errors import SemsimError
-from semsim.labels.table import KEYS
 from semsim.statistics.association import MAJORITY, evaluate_levels
+from semsim.statistics.crossing import GROUP, draw
 from semsim.statistics.permutation import p_of_no_association, permutation_null
-from semsim.statistics.resampling import DrawnCounts, draw_counts, holm, p_of_no_difference, percentile_interval
+from semsim.statistics.resampling import holm, p_of_no_difference, percentile_interval
 
-GROUP = ["dataset", "kind", "reference"]
 VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
 VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high"]
 VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
@@ -29,90 +18,13 @@ FEWEST_MODELS = 3
 """With fewer there is no correlation over target models to speak of."""
 
 
-class Crossing(NamedTuple):
-    """One data set's metrics and recognition rates, as tables of target models by originals.
-
-    Attributes
-    ----------
-    metrics : dict of str to numpy.ndarray
-        [columns, originals]; a column is a target model under one attack. NaN where there is no value.
-    rates : numpy.ndarray
-        [columns, originals], the recognition rates.
-    models : numpy.ndarray
-        [columns], the number of each column's target model.
-    """
-
-    metrics: dict[str, np.ndarray]
-    rates: np.ndarray
-    models: np.ndarray
-
-    @property
-    def model_count(self):
-        """How many target models there are."""
-        return int(self.models.max()) + 1 if len(self.models) else 0
-
-
-class Draws(NamedTuple):
-    """Resamples: how often each column, [resamples, columns], and each original, [resamples, originals], was drawn."""
-
-    columns: np.ndarray
-    originals: DrawnCounts
-
-
-def with_rates(metrics, rates):
-    """Join metrics with recognition rates: one row a reconstruction, reference and kind of annotators.
-
-    Raises
-    ------
-    SemsimError
-        If no reconstruction has both.
-    """
-    table = metrics.merge(rates[[*KEYS, "kind", "recognition_rate"]], on=KEYS)
-    if table.empty:
-        raise SemsimError(
-            f"No reconstruction has both metrics and labels. Give tables with the same {', '.join(KEYS)}."
-        )
-    return table
-
-
-def cross(table, metrics):
-    """Arrange a table of reconstructions by target model and original.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        target, attack, original, recognition_rate and the metrics: one data set, kind and reference.
-    metrics : iterable of str
-
-    Returns
-    -------
-    Crossing
-        Rows without a recognition rate are left out.
-    """
-    wide = table.dropna(subset="recognition_rate").pivot(
-        index=["target", "attack"], columns="original", values=["recognition_rate", *metrics]
-    )
-    models, _ = pd.factorize(wide.index.get_level_values("target"))
-    values = {name: wide[name].to_numpy(dtype=float) for name in metrics}
-    return Crossing(values, wide["recognition_rate"].to_numpy(dtype=float), models)
-
-
-def draw(crossing, resamples, generator):
-    """Draw target models and originals anew, `resamples` times."""
-    models = draw_counts(crossing.model_count, resamples, generator)
-    originals = DrawnCounts(crossing.rates.shape[1], resamples, generator)
-    return Draws(models[:, crossing.models], originals)
-
-
-def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator, permutations=2000):
+def measure_faithfulness(crossings, higher_is_better, resamples, generator, permutations=2000):
     """Measure how faithful each metric is to recognition, and whether metrics differ in that.
 
     Parameters
     ----------
-    metrics : pandas.DataFrame
-        dataset, target, attack, original, reference and a column a metric.
-    rates : pandas.DataFrame
-        dataset, target, attack, original, kind (of the annotators), recognition_rate.
+    crossings : dict of (str, str, str) to semsim.statistics.crossing.Crossing
+        By dataset, kind (of the annotators) and reference.
     higher_is_better : dict of str to bool
         The metrics, and whether a higher value is a better reconstruction.
     resamples : int
@@ -133,16 +45,9 @@ def measure_faithfulness(metrics, rates, higher_is_better, resamples, generator,
     differences : pandas.DataFrame
         dataset, kind, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
         p_holm, which is corrected over the pairs of metrics of one level and statistic.
-
-    Raises
-    ------
-    SemsimError
-        If no reconstruction has both metrics and labels.
     """
-    table = with_rates(metrics, rates)
     found, compared = [], []
-    for keys, rows in table.groupby(GROUP, sort=False):
-        crossing = cross(rows, higher_is_better)
+    for keys, crossing in crossings.items():
         resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
         null = describe_null(crossing, permutations, generator)
         values = describe_metrics(crossing, resampled).merge(null, how="left")

@@ -10,12 +10,11 @@ import pandas as pd
 from semsim.labels.table import KEYS
 from semsim.scales import LEARNED
 from semsim.seeds import seed_for
+from semsim.statistics.crossing import cross, draw
 from semsim.statistics.faithfulness import (
     DIFFERENCE_COLUMNS,
     compare_metrics,
-    cross,
     describe_metrics,
-    draw,
     resample_metrics,
     with_faithfulness,
 )

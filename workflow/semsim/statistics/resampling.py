@@ -8,6 +8,8 @@ LEVEL = 0.95
 """Of all intervals."""
 BLOCK = 64
 """Resamples that are drawn at once where there are many units."""
+VALUES_AT_ONCE = 600_000
+"""Numbers, such as one of each reconstruction in each resample, of which a block of resamples has no more."""
 
 
 def draw_counts(units, resamples, generator):
@@ -27,6 +29,13 @@ def draw_counts(units, resamples, generator):
         Whole numbers as float32 [resamples, units]; each row sums to `units`.
     """
     return generator.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float32)
+
+
+def blocks_of_resamples(resamples, units, most):
+    """Yield slices that divide resamples into blocks: of `most`, or of fewer where there are many units in each."""
+    step = max(1, min(most, VALUES_AT_ONCE // units))
+    for start in range(0, resamples, step):
+        yield slice(start, start + step)
 
 
 class DrawnCounts:

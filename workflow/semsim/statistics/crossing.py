@@ -1,0 +1,186 @@
+"""Crossings: metrics and recognition rates as tables of target models by originals, and how these are drawn anew.
+
+What a study draws at random are originals and target models, so intervals come from a bootstrap that draws both anew,
+not single reconstructions: those of one original, or of one target model, have much in common.
+
+References
+----------
+Owen: "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from semsim.errors import SemsimError
+from semsim.labels.table import KEYS
+from semsim.statistics.resampling import DrawnCounts, draw_counts
+
+GROUP = ["dataset", "kind", "reference"]
+COLUMN = ["target", "attack"]
+RATE = "recognition_rate"
+NOTHING_IN_COMMON = f"No reconstruction has both metrics and labels. Give tables with the same {', '.join(KEYS)}."
+
+
+class Crossing(NamedTuple):
+    """One data set's metrics and recognition rates, as tables of target models by originals.
+
+    Attributes
+    ----------
+    metrics : dict of str to numpy.ndarray
+        [columns, originals]; a column is a target model under one attack. NaN where there is no value.
+    rates : numpy.ndarray
+        [columns, originals], the recognition rates.
+    models : numpy.ndarray
+        [columns], the number of each column's target model.
+    """
+
+    metrics: dict[str, np.ndarray]
+    rates: np.ndarray
+    models: np.ndarray
+
+    @property
+    def model_count(self):
+        """How many target models there are."""
+        return int(self.models.max()) + 1 if len(self.models) else 0
+
+
+class Draws(NamedTuple):
+    """Resamples: how often each column, [resamples, columns], and each original, [resamples, originals], was drawn."""
+
+    columns: np.ndarray
+    originals: DrawnCounts
+
+
+def draw(crossing, resamples, generator):
+    """Draw target models and originals anew, `resamples` times."""
+    models = draw_counts(crossing.model_count, resamples, generator)
+    originals = DrawnCounts(crossing.rates.shape[1], resamples, generator)
+    return Draws(models[:, crossing.models], originals)
+
+
+def cross(table, metrics):
+    """Arrange a table of reconstructions by target model and original.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        target, attack, original, recognition_rate and the metrics: one data set, kind and reference.
+    metrics : iterable of str
+
+    Returns
+    -------
+    Crossing
+        Rows without a recognition rate are left out.
+
+    Raises
+    ------
+    SemsimError
+        If a reconstruction has two rows.
+    """
+    grid = _Grid(table, metrics)
+    grid.fill(table)
+    return grid.crossing()
+
+
+def cross_parts(parts, rates, metrics):
+    """Arrange all reconstructions by target model and original, one part of their table after the other.
+
+    Parameters
+    ----------
+    parts : iterable of pandas.DataFrame
+        The table of metrics, some of its rows at a time: dataset, target, attack, original, reference and a column a
+        metric.
+    rates : pandas.DataFrame
+        dataset, target, attack, original, kind (of the annotators), recognition_rate.
+    metrics : iterable of str
+
+    Returns
+    -------
+    dict of (str, str, str) to Crossing
+        By dataset, kind and reference. Reconstructions that only one of the tables has are left out.
+
+    Raises
+    ------
+    SemsimError
+        If the tables have no reconstruction in common, or a reconstruction has two rows.
+    """
+    known = dict(iter(rates.groupby(["dataset", "kind"], sort=False)))
+    grids = {}
+    for part in parts:
+        for (dataset, reference), rows in part.groupby(["dataset", "reference"], sort=False):
+            for kind in (kind for labelled, kind in known if labelled == dataset):
+                key = dataset, kind, reference
+                if key not in grids:
+                    grids[key] = _Grid(known[dataset, kind], metrics)
+                grids[key].fill(rows)
+    crossings = {key: crossing for key in [*grids] if (crossing := grids.pop(key).crossing()).rates.size}
+    if not crossings:
+        raise SemsimError(NOTHING_IN_COMMON)
+    return crossings
+
+
+def join_parts(parts, rates):
+    """Join metrics of reconstructions with their recognition rates, one part of their table after the other.
+
+    Parameters
+    ----------
+    parts : iterable of pandas.DataFrame
+        dataset, target, attack, original and whatever else: a row a reconstruction.
+    rates : pandas.DataFrame
+        dataset, target, attack, original, recognition_rate: a row a reconstruction.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of both; reconstructions that only one of the tables has are left out.
+
+    Raises
+    ------
+    SemsimError
+        If the tables have no reconstruction in common.
+    """
+    table = pd.concat([part.merge(rates, on=KEYS) for part in parts], ignore_index=True)
+    if table.empty:
+        raise SemsimError(NOTHING_IN_COMMON)
+    return table
+
+
+class _Grid:
+    """A place for each reconstruction with a recognition rate, those of one data set and kind of annotators."""
+
+    def __init__(self, table, metrics):
+        wide = table.dropna(subset=RATE)[[*COLUMN, "original", RATE]].set_index([*COLUMN, "original"])[RATE]
+        if wide.index.has_duplicates:
+            _refuse(wide.index[wide.index.duplicated()][0])
+        wide = wide.unstack()
+        self.columns, self.originals, self.rates = wide.index, wide.columns, wide.to_numpy(dtype=float)
+        self.metrics = {name: np.full(wide.shape, np.nan) for name in metrics}
+        self.filled = np.zeros(wide.shape, dtype=np.int8)
+
+    def fill(self, table):
+        """Put the metrics of a table's reconstructions in their places."""
+        columns = self.columns.get_indexer(pd.MultiIndex.from_frame(table[COLUMN]))
+        originals = self.originals.get_indexer(table["original"])
+        placed = (columns >= 0) & (originals >= 0)
+        places = columns[placed], originals[placed]
+        np.add.at(self.filled, places, 1)
+        for name, values in self.metrics.items():
+            values[places] = table[name].to_numpy(dtype=float)[placed]
+
+    def crossing(self):
+        """Return what has been filled in, without the columns and originals of which there is nothing."""
+        for column, original in np.argwhere(self.filled > 1)[:1]:
+            _refuse((*self.columns[column], self.originals[original]))
+        rates = np.where(self.filled, self.rates, np.nan)
+        known = np.isfinite(rates)
+        kept = np.ix_(known.any(axis=1), known.any(axis=0))
+        models, _ = pd.factorize(self.columns[kept[0].ravel()].get_level_values("target"))
+        return Crossing({name: values[kept] for name, values in self.metrics.items()}, rates[kept], models)
+
+
+def _refuse(reconstruction):
+    """Say that a reconstruction has two rows."""
+    target, attack, original = reconstruction
+    raise SemsimError(f"Original {original}, target model {target}, attack {attack}: two rows. Leave one of them.")
