@@ -158,16 +158,15 @@ def read_table(path):
     """
     path = Path(path)
     with _readable(path):
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
         known = {}
-        table = pd.concat((_sharing_strings(part, known) for part in _csv_parts(path)), ignore_index=True)
-        # A column that is empty, or looks like numbers, in some parts only has no type of its own.
-        return pd.read_csv(path) if table.dtypes.eq("object").any() else table
+        table = pd.concat((_sharing_strings(part, known) for part in _parts(path)), ignore_index=True)
+        if path.suffix == ".csv" and table.dtypes.eq("object").any():
+            return pd.read_csv(path)  # a column that is empty, or looks like numbers, in some parts only
+        return table
 
 
 def read_parts(path):
-    """Read a CSV table, some of its rows after the other: it is never held whole.
+    """Read a table as `read_table` does, but some of its rows after the other: it is never held whole.
 
     Parameters
     ----------
@@ -176,7 +175,7 @@ def read_parts(path):
     Yields
     ------
     pandas.DataFrame
-        At least one, if only with the columns. Types are those of the rows that are there.
+        At least one, if only with the columns. Types of a CSV file are those of the rows that are there.
 
     Raises
     ------
@@ -185,7 +184,7 @@ def read_parts(path):
     """
     path = Path(path)
     with _readable(path):
-        yield from _csv_parts(path)
+        yield from _parts(path)
 
 
 @contextmanager
@@ -199,8 +198,24 @@ def _readable(path):
         raise SemsimError(f"{path}: not a readable table ({error}). Delete it and run again.") from None
 
 
+def _parts(path):
+    """Yield parts of a table: while they are read, rows take ten times as much memory."""
+    return _parquet_parts(path) if path.suffix == ".parquet" else _csv_parts(path)
+
+
+def _parquet_parts(path):
+    """Yield parts of a Parquet file."""
+    from pyarrow.parquet import ParquetFile  # slow to import, and most tables are CSV files
+
+    with ParquetFile(path) as file:
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table().to_pandas()
+        for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
+            yield batch.to_pandas()
+
+
 def _csv_parts(path):
-    """Yield parts of a CSV file: while they are read, rows take ten times as much memory."""
+    """Yield parts of a CSV file."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 1))

@@ -8,7 +8,7 @@ from semsim.scales import scales_of
 
 
 class StudyTables:
-    """Reads each table of a study once, when it is asked for.
+    """Reads a table of a study each time that it is asked for: together they may take much memory.
 
     Parameters
     ----------
@@ -22,19 +22,16 @@ class StudyTables:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._read = {}
 
     def __getitem__(self, name):
-        """Return a copy of a table, such as ``metrics``.
+        """Return a table, such as ``metrics``.
 
         Raises
         ------
         SemsimError
             If there is no such table, or it cannot be read.
         """
-        if name not in self._read:
-            self._read[name] = read_table(self.folder / f"{name}.csv")
-        return self._read[name].copy()
+        return read_table(self.folder / f"{name}.csv")
 
     def __contains__(self, name):
         """Tell whether the study has a table: not every study has every one."""
