@@ -88,13 +88,13 @@ def test_alpha_of_a_resample_is_that_of_the_repeated_rows():
 
 
 def test_undefined_agreement_is_nan_with_a_reason():
-    table = describe_agreement(answers_of([[1, 1], [1, 1]], truth=[1, 1]), 20, np.random.default_rng(1))
+    table = describe_agreement(answers_of([[1, 1], [1, 1]], truth=[1, 1]), 20, 1)
     alpha = pick(table, statistic="krippendorff_alpha", answer="recognised")
     assert np.isnan(alpha["value"]) and alpha["note"] == "all answers are equal, or no image has two labels"
-    table = describe_agreement(answers_of([[1, 2], [1, None]], truth=[1, 1]), 20, np.random.default_rng(1))
+    table = describe_agreement(answers_of([[1, 2], [1, None]], truth=[1, 1]), 20, 1)
     kappa = pick(table, statistic="fleiss_kappa", answer="named")
     assert np.isnan(kappa["value"]) and kappa["note"] == "images have different numbers of labels"
-    table = describe_agreement(answers_of([[1, None], [None, 1]], truth=[1, 1]), 20, np.random.default_rng(1))
+    table = describe_agreement(answers_of([[1, None], [None, 1]], truth=[1, 1]), 20, 1)
     pair = pick(table, statistic="pairwise_agreement", answer="named")
     assert np.isnan(pair["value"]) and pair["note"] == "no image labelled by both"
     bias = pick(table, statistic="bias", annotator="annotator 0")
@@ -102,7 +102,7 @@ def test_undefined_agreement_is_nan_with_a_reason():
 
 
 def test_rates_and_biases_of_annotators():
-    table = describe_agreement(answers_of([[1, -1, 2], [2, -1, 2]], truth=[1, 2]), 50, np.random.default_rng(1))
+    table = describe_agreement(answers_of([[1, -1, 2], [2, -1, 2]], truth=[1, 2]), 50, 1)
     rates = [pick(table, statistic="recognition_rate", annotator=f"annotator {i}")["value"] for i in range(3)]
     assert rates == [1, 0, 0.5]
     assert pick(table, statistic="cannot_tell_rate", annotator="annotator 1")["value"] == 1
@@ -114,15 +114,15 @@ def test_rates_and_biases_of_annotators():
 
 def test_images_of_one_original_are_drawn_together():
     named = [[1, 1]] * 40 + [[1, 2]] * 40
-    apart = describe_agreement(answers_of(named, [1] * 80), 500, np.random.default_rng(1))
-    together = describe_agreement(answers_of(named, [1] * 80, np.arange(80) // 8), 500, np.random.default_rng(1))
+    apart = describe_agreement(answers_of(named, [1] * 80), 500, 1)
+    together = describe_agreement(answers_of(named, [1] * 80, np.arange(80) // 8), 500, 1)
     keys = {"statistic": "pairwise_agreement", "answer": "named"}
     widths = [pick(table, **keys)["high"] - pick(table, **keys)["low"] for table in (apart, together)]
     assert widths[1] > 2 * widths[0]
 
 
 def test_the_published_agreement(published):
-    table = describe_agreement(published, 300, np.random.default_rng(1))
+    table = describe_agreement(published, 300, 1)
     for statistic, answer, value in (
         ("krippendorff_alpha", "recognised", 0.374),
         ("krippendorff_alpha", "named", 0.579),

@@ -47,6 +47,7 @@ def test_parts_are_arranged_as_a_pivot_table_of_all_rows(tables, rows):
         np.testing.assert_array_equal(crossing.metrics["metric"], wide["metric"])
         np.testing.assert_array_equal(crossing.metrics["gaps"], wide["gaps"])
         assert crossing.models.tolist() == [0, 0, 1, 1] and crossing.model_count == 2
+        assert crossing.attacks.tolist() == [0, 1, 0, 1]
         alone = cross(of_group, ["gaps"])
         np.testing.assert_array_equal(alone.metrics["gaps"], crossing.metrics["gaps"])
         np.testing.assert_array_equal(alone.rates, crossing.rates)

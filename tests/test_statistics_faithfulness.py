@@ -11,7 +11,7 @@ from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_
 from semsim.statistics import resampling
 from semsim.statistics.association import LEVELS, PooledReconstructions, evaluate_levels
 from semsim.statistics.ceiling import EVERYONE, cross_annotators, human_ceiling
-from semsim.statistics.crossing import cross_parts
+from semsim.statistics.crossing import Crossing, cross_parts
 from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import DrawnCounts, draw_counts, holm, p_of_no_difference, percentile_interval
@@ -41,7 +41,7 @@ def tables_of(rates, attacks=("dlg",), **metrics):
 def measure_tables(metrics, rates, higher_is_better, resamples, permutations):
     """Return the tables of faithfulness and of differences from those of metrics and rates."""
     crossings = cross_parts([metrics], rates, higher_is_better)
-    return measure_faithfulness(crossings, higher_is_better, resamples, np.random.default_rng(1), permutations)
+    return measure_faithfulness(crossings, higher_is_better, resamples, 1, permutations)
 
 
 def measure(rates, resamples=50, permutations=20, **metrics):
@@ -141,6 +141,17 @@ def test_models_are_drawn_with_all_their_attacks():
     assert (one["low"] != two["low"]).all()
 
 
+def test_intervals_of_a_data_set_depend_on_nothing_else_that_is_measured():
+    x, rates = made_up(5, 8, seed=4)
+    metrics, rates = tables_of(rates, metric=x)
+    together = pd.concat([metrics.assign(dataset="letters"), metrics])
+    alone, _ = measure_tables(metrics, rates, {"metric": True}, 40, 20)
+    both, _ = measure_tables(together, pd.concat([rates.assign(dataset="letters"), rates]), {"metric": True}, 40, 20)
+    found = both[both["dataset"] == "shapes"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, alone)
+    assert not both[both["dataset"] == "letters"]["low"].reset_index(drop=True).equals(found["low"])
+
+
 def test_values_are_turned_so_that_one_is_best():
     x, rates = made_up(6, 20, seed=1)
     tables = tables_of(rates, similarity=x, distance=-x)
@@ -202,8 +213,9 @@ def test_the_null_is_centred_and_its_p_value_is_honest():
     p_values = {level: [] for level in LEVELS}
     for seed in range(60):
         x, rates = made_up(8, 10, seed)
+        crossing = Crossing({}, rates, np.arange(8), np.zeros(8, dtype=int))
         observed, null = permutation_null(
-            np.random.default_rng(seed).permuted(x), rates, 99, np.random.default_rng(seed)
+            np.random.default_rng(seed).permuted(x), crossing, 99, np.random.default_rng(seed)
         )
         for level in LEVELS:
             assert abs(null[level].mean()) < 0.2
@@ -212,9 +224,37 @@ def test_the_null_is_centred_and_its_p_value_is_honest():
         assert stats.kstest(p_values[level], "uniform").pvalue > 0.01
 
 
+def test_p_values_are_honest_where_target_models_faced_several_attacks():
+    """A metric and recognition that depend on the target model, the attack and the original, and not on each other."""
+    models, attacks = np.repeat(np.arange(9), 4), np.tile(np.arange(4), 9)
+    models, attacks = models[:-1], attacks[:-1]  # the last target model faced three of the four
+    rejected = {level: 0 for level in LEVELS}
+    studies = 120
+    for seed in range(studies):
+        generator = np.random.default_rng(seed)
+        x, rates = (
+            2 * generator.normal(size=(9, 1))[models] + generator.normal(size=(1, 8)) + generator.normal(size=(35, 8))
+            for _ in range(2)
+        )
+        observed, null = permutation_null(x, Crossing({}, rates, models, attacks), 99, generator)
+        for level in LEVELS:
+            rejected[level] += p_of_no_association(observed[level], null[level]) <= 0.05
+    assert max(rejected.values()) <= 0.1 * studies, rejected
+
+
+def test_attacks_stay_where_they_are_in_the_null():
+    """What only the attack decides, in the metric as in recognition, is no association of target models."""
+    models, attacks = np.repeat(np.arange(6), 3), np.tile(np.arange(3), 6)
+    both = np.broadcast_to(attacks[:, None], (18, 5)) + 0.0
+    observed, null = permutation_null(both, Crossing({}, both, models, attacks), 20, np.random.default_rng(1))
+    for level in LEVELS:
+        assert observed[level] == pytest.approx(1) and null[level] == pytest.approx(np.ones(20))
+
+
 def test_the_null_starts_from_the_observed_coefficients():
     x, rates = made_up(8, 10, seed=3, ties=True)
-    observed, null = permutation_null(x, rates, 5, np.random.default_rng(1))
+    crossing = Crossing({}, rates, np.arange(8), np.zeros(8, dtype=int))
+    observed, null = permutation_null(x, crossing, 5, np.random.default_rng(1))
     expected = evaluate_levels(x, rates, np.ones((1, 8)), np.ones((1, 10)))
     assert observed == pytest.approx({level: expected[level, "spearman"][0] for level in LEVELS})
     assert p_of_no_association(1.0, np.full(99, 0.5)) == 0.01
@@ -231,10 +271,10 @@ def test_the_ceiling_of_annotators_who_always_agree_is_one():
     _, rates = made_up(6, 20, seed=1)
     keys = tables_of(rates)[1].assign(recognised=np.ravel(rates) > 0.5)
     answers = pd.concat([keys.assign(annotator=name) for name in "abc"])
-    ceiling = human_ceiling(cross_annotators(answers), 20, np.random.default_rng(1))
+    ceiling = human_ceiling(cross_annotators(answers), 20, 1)
     everyone = ceiling[ceiling["annotator"] == EVERYONE]
     assert everyone["value"].tolist() == pytest.approx([1] * 10) and (everyone["count"] == 360).all()
-    alone = human_ceiling(cross_annotators(answers[answers["annotator"] == "a"]), 20, np.random.default_rng(1))
+    alone = human_ceiling(cross_annotators(answers[answers["annotator"] == "a"]), 20, 1)
     assert alone["value"].isna().all() and alone["note"].str.contains("no reconstruction has both").all()
 
 

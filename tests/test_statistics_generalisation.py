@@ -100,6 +100,15 @@ def test_a_data_set_without_a_curve_is_left_out_of_the_mean_and_told():
     assert rows.loc["all", "note"] == "mean of 1 of 2 data sets"
 
 
+def test_differences_are_of_data_sets_in_which_both_metrics_are_defined():
+    table, _ = study()
+    table["other"] = table["weak"].where(table["dataset"] == "a", 0.5)  # the same, then constant
+    _, differences = measure_by_dataset(table, {"weak": True, "other": True}, "weak", 50, 0)
+    rows = areas(differences).set_index("dataset")
+    assert rows.loc["all", ["difference", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
+    assert rows.loc["a", "difference"] == 0 and np.isnan(rows.loc["b", "difference"])
+
+
 def test_one_data_set_has_no_mean():
     table, _ = study(datasets=("a",))
     values, _ = measure_by_dataset(table, {"weak": True}, "weak", 50, 0)

@@ -2,7 +2,6 @@
 
 import argparse
 
-import numpy as np
 import pandas as pd
 
 from semsim.commandline import run
@@ -17,12 +16,12 @@ from semsim.statistics.dawid_skene import estimate_reliability
 def main():
     arguments = parse_arguments()
     answers = with_truth(read_table(arguments.labels), read_table(arguments.images))
-    generator = np.random.default_rng(seed_for(arguments.seed, "agreement"))
-    agreement = [describe_agreement(answers, arguments.resamples, generator), estimate_reliability(answers)]
+    seed = seed_for(arguments.seed, "agreement")
+    agreement = [describe_agreement(answers, arguments.resamples, seed), estimate_reliability(answers)]
     write_table(pd.concat(agreement, ignore_index=True), arguments.out)
     crossings = cross_annotators(answers)
     del answers  # which take many times as much memory
-    ceiling = human_ceiling(crossings, arguments.resamples, generator)
+    ceiling = human_ceiling(crossings, arguments.resamples, seed)
     write_table(ceiling, arguments.out_ceiling)
 
 

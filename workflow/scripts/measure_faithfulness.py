@@ -2,8 +2,6 @@
 
 import argparse
 
-import numpy as np
-
 from semsim.commandline import run
 from semsim.files import read_parts, read_table, write_table
 from semsim.seeds import seed_for
@@ -19,7 +17,7 @@ def main():
         crossings,
         directions,
         arguments.resamples,
-        np.random.default_rng(seed_for(arguments.seed, "faithfulness")),
+        seed_for(arguments.seed, "faithfulness"),
     )
     write_table(values, arguments.out)
     write_table(differences, arguments.out_differences)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.labels.table import CANNOT_TELL
+from semsim.seeds import seed_for
 from semsim.statistics.resampling import DrawnCounts, percentile_interval
 
 ANSWERS = ("recognised", "named")
@@ -112,7 +113,7 @@ def resampled_alpha(counts, originals, weights):
     return 1 - _divided(observed[:, 0], expected)
 
 
-def describe_agreement(answers, resamples, generator):
+def describe_agreement(answers, resamples, seed):
     """Describe how well annotators agree.
 
     Parameters
@@ -121,7 +122,8 @@ def describe_agreement(answers, resamples, generator):
         From `semsim.labels.with_truth`.
     resamples : int
         How often the originals are drawn anew for the intervals.
-    generator : numpy.random.Generator
+    seed : int
+        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
 
     Returns
     -------
@@ -139,6 +141,7 @@ def describe_agreement(answers, resamples, generator):
     for (dataset, kind), group in answers.groupby(["dataset", "kind"], sort=False):
         clusters, originals = pd.factorize(group["original"])
         group = group.assign(cluster=clusters)
+        generator = np.random.default_rng(seed_for(seed, dataset, kind))
         weights = DrawnCounts(len(originals), resamples, generator)
         described = (*_chance_corrected(group, weights), *_pairwise(group, weights), *_annotators(group, weights))
         rows += [{"dataset": dataset, "kind": kind} | row for row in described]

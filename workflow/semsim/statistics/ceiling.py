@@ -7,8 +7,9 @@ number where an annotator says yes or no, and is compared with all annotators, n
 import numpy as np
 import pandas as pd
 
+from semsim.seeds import seed_for
 from semsim.statistics.association import evaluate_levels
-from semsim.statistics.crossing import Crossing, draw
+from semsim.statistics.crossing import Crossing, draw, numbers_of
 from semsim.statistics.faithfulness import describe_metrics
 from semsim.statistics.resampling import percentile_interval
 
@@ -38,11 +39,10 @@ def _crossings(answers):
     others = (-own).add(own.sum(axis=1), axis=0).div(own.count(axis=1) - 1, axis=0)
     for annotator in own:
         x, y = (table[annotator].unstack("original") for table in (own, others))
-        models, _ = pd.factorize(x.index.get_level_values("target"))
-        yield Crossing({annotator: x.to_numpy()}, y.where(np.isfinite(y)).to_numpy(), models)
+        yield Crossing({annotator: x.to_numpy()}, y.where(np.isfinite(y)).to_numpy(), *numbers_of(x.index))
 
 
-def human_ceiling(crossings, resamples, generator):
+def human_ceiling(crossings, resamples, seed):
     """Correlate what each annotator recognised with the recognition rate of the others.
 
     Parameters
@@ -51,7 +51,8 @@ def human_ceiling(crossings, resamples, generator):
         From `cross_annotators`.
     resamples : int
         How often target models and originals are drawn anew for the intervals.
-    generator : numpy.random.Generator
+    seed : int
+        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
 
     Returns
     -------
@@ -61,6 +62,7 @@ def human_ceiling(crossings, resamples, generator):
     """
     tables = []
     for (dataset, kind), of_annotators in crossings.items():
+        generator = np.random.default_rng(seed_for(seed, dataset, kind))
         draws = draw(of_annotators[0], resamples, generator)
         described, resampled = [], []
         for crossing in of_annotators:

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from semsim.seeds import seed_for
 from semsim.statistics.crossing import GROUP, draw
 from semsim.statistics.resampling import blocks_of_resamples, percentile_interval
 
@@ -21,7 +22,7 @@ BLOCK = 512
 COLUMNS = [*GROUP, "metric", "other", "value", "low", "high", "pairs", "tied", "note"]
 
 
-def count_contradictions(crossings, higher_is_better, resamples, generator, clear_gap=CLEAR_GAP):
+def count_contradictions(crossings, higher_is_better, resamples, seed, clear_gap=CLEAR_GAP):
     """Count in how many pairs of reconstructions of one original two metrics contradict each other, or the annotators.
 
     Parameters
@@ -32,7 +33,8 @@ def count_contradictions(crossings, higher_is_better, resamples, generator, clea
         The metrics, and whether a higher value is a better reconstruction.
     resamples : int
         How often target models and originals are drawn anew for the intervals.
-    generator : numpy.random.Generator
+    seed : int
+        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
     clear_gap : float
         Annotators are asked only about pairs whose recognition rates differ by at least this.
 
@@ -45,8 +47,8 @@ def count_contradictions(crossings, higher_is_better, resamples, generator, clea
         undefined).
     """
     rows = []
-    for keys, crossing in crossings.items():
-        draws = draw(crossing, resamples, generator)
+    for (dataset, kind, reference), crossing in crossings.items():
+        draws = draw(crossing, resamples, np.random.default_rng(seed_for(seed, dataset, kind)))
         first, second = np.triu_indices(len(crossing.models), 1)
         orders = {
             name: _order(x[first] - x[second]) * (1 if higher_is_better[name] else -1)
@@ -54,7 +56,7 @@ def count_contradictions(crossings, higher_is_better, resamples, generator, clea
         }
         # Rates are shares such as 3/5, so a gap of exactly 0.6 may be off by rounding.
         orders[ANNOTATORS] = _order(crossing.rates[first] - crossing.rates[second], clear_gap - 1e-9)
-        about = dict(zip(GROUP, keys, strict=True))
+        about = {"dataset": dataset, "kind": kind, "reference": reference}
         compared = list(combinations(orders, 2))
         resampled = _resampled_shares([(orders[one], orders[other]) for one, other in compared], draws, first, second)
         rows += [

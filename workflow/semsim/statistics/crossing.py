@@ -34,11 +34,14 @@ class Crossing(NamedTuple):
         [columns, originals], the recognition rates.
     models : numpy.ndarray
         [columns], the number of each column's target model.
+    attacks : numpy.ndarray
+        [columns], the number of each column's attack. Columns of one target model stand in the order of these.
     """
 
     metrics: dict[str, np.ndarray]
     rates: np.ndarray
     models: np.ndarray
+    attacks: np.ndarray
 
     @property
     def model_count(self):
@@ -51,6 +54,11 @@ class Draws(NamedTuple):
 
     columns: np.ndarray
     originals: DrawnCounts
+
+
+def numbers_of(columns):
+    """Return the numbers of the target models and of the attacks of sorted columns (target, attack)."""
+    return tuple(pd.factorize(columns.get_level_values(level), sort=True)[0] for level in COLUMN)
 
 
 def draw(crossing, resamples, generator):
@@ -176,8 +184,8 @@ class _Grid:
         rates = np.where(self.filled, self.rates, np.nan)
         known = np.isfinite(rates)
         kept = np.ix_(known.any(axis=1), known.any(axis=0))
-        models, _ = pd.factorize(self.columns[kept[0].ravel()].get_level_values("target"))
-        return Crossing({name: values[kept] for name, values in self.metrics.items()}, rates[kept], models)
+        metrics = {name: values[kept] for name, values in self.metrics.items()}
+        return Crossing(metrics, rates[kept], *numbers_of(self.columns[known.any(axis=1)]))
 
 
 def _refuse(reconstruction):

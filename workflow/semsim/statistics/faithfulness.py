@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from semsim.seeds import seed_for
 from semsim.statistics.association import MAJORITY, evaluate_levels
 from semsim.statistics.crossing import GROUP, draw
 from semsim.statistics.permutation import p_of_no_association, permutation_null
@@ -18,7 +19,7 @@ FEWEST_MODELS = 3
 """With fewer there is no correlation over target models to speak of."""
 
 
-def measure_faithfulness(crossings, higher_is_better, resamples, generator, permutations=2000):
+def measure_faithfulness(crossings, higher_is_better, resamples, seed, permutations=2000):
     """Measure how faithful each metric is to recognition, and whether metrics differ in that.
 
     Parameters
@@ -29,7 +30,8 @@ def measure_faithfulness(crossings, higher_is_better, resamples, generator, perm
         The metrics, and whether a higher value is a better reconstruction.
     resamples : int
         For the intervals.
-    generator : numpy.random.Generator
+    seed : int
+        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
     permutations : int
         For the null distribution.
 
@@ -47,15 +49,16 @@ def measure_faithfulness(crossings, higher_is_better, resamples, generator, perm
         p_holm, which is corrected over the pairs of metrics of one level and statistic.
     """
     found, compared = [], []
-    for keys, crossing in crossings.items():
+    for (dataset, kind, reference), crossing in crossings.items():
+        generator = np.random.default_rng(seed_for(seed, dataset, kind))
         resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
         null = describe_null(crossing, permutations, generator)
         values = describe_metrics(crossing, resampled).merge(null, how="left")
         values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
         values = with_faithfulness(values, higher_is_better)
-        about = dict(zip(GROUP, keys, strict=True))
+        about = {"dataset": dataset, "kind": kind, "reference": reference}
         found.append(values.assign(**about))
-        compared.append(compare_metrics(resampled, values, higher_is_better).assign(**about))
+        compared.append(compare_metrics([(values, resampled)], higher_is_better).assign(**about))
     return tuple(
         pd.concat(tables, ignore_index=True)[[*GROUP, *columns]]
         for tables, columns in ((found, VALUE_COLUMNS), (compared, DIFFERENCE_COLUMNS))
@@ -109,7 +112,7 @@ def describe_null(crossing, permutations, generator):
     """Return a row for each level and metric: what Spearman's coefficient is where there is no association, and p."""
     rows = []
     for metric, x in crossing.metrics.items():
-        observed, null = permutation_null(x, crossing.rates, permutations, generator)
+        observed, null = permutation_null(x, crossing, permutations, generator)
         for level, coefficients in null.items():
             row = {"level": level, "statistic": "spearman", "metric": metric}
             row["null_low"], row["null_high"] = percentile_interval(coefficients)
@@ -117,23 +120,43 @@ def describe_null(crossing, permutations, generator):
     return pd.DataFrame(rows)
 
 
-def compare_metrics(resampled, values, higher_is_better, pairs=None):
-    """Return a row for each level, statistic and pair of metrics (by default all); NaN where either is undefined."""
+def compare_metrics(measured, higher_is_better, pairs=None):
+    """Return a row for each level, statistic and pair of metrics (by default all): which is more faithful?
+
+    Parameters
+    ----------
+    measured : list of (pandas.DataFrame, dict)
+        What `with_faithfulness` and `resample_metrics` return, of one data set; or of several with the same metrics:
+        then differences are means over those data sets in which both metrics are defined.
+    higher_is_better : dict of str to bool
+    pairs : list of (str, str), optional
+
+    Returns
+    -------
+    pandas.DataFrame
+        `DIFFERENCE_COLUMNS`; NaN where no data set has both.
+    """
+    keys = ["level", "statistic", "metric"]
+    first, _ = measured[0]
+    faithfulness = [values.set_index(keys)["faithfulness"] for values, _ in measured]
+    pairs = pairs or [*combinations(first["metric"].unique(), 2)]
     rows = []
-    for (level, statistic), group in values.groupby(["level", "statistic"], sort=False):
-        faithfulness = group.set_index("metric")["faithfulness"]
+    for level, statistic in first[keys[:2]].drop_duplicates().itertuples(index=False):
         family = []
-        for metric, other in pairs or combinations(faithfulness.index, 2):
+        for metric, other in pairs:
             row = {"level": level, "statistic": statistic, "metric": metric, "other": other}
-            row["difference"] = faithfulness[metric] - faithfulness[other]
-            if np.isfinite(row["difference"]):
+            gaps = [values[level, statistic, metric] - values[level, statistic, other] for values in faithfulness]
+            defined = np.isfinite(gaps)
+            if defined.any():
+                row["difference"] = np.mean(gaps, where=defined)
                 one, two = (
-                    turned(resampled[name][level, statistic], statistic, higher_is_better[name])
+                    [turned(draws[name][level, statistic], statistic, higher_is_better[name]) for _, draws in measured]
                     for name in (metric, other)
                 )
-                differences = np.round(one - two, 6)  # beyond that is single precision, not a difference
-                row["low"], row["high"] = percentile_interval(differences)
-                row["p"] = p_of_no_difference(differences)
+                resampled = np.mean(np.subtract(one, two)[defined], axis=0)
+                resampled = np.round(resampled, 6)  # beyond that is single precision, not a difference
+                row["low"], row["high"] = percentile_interval(resampled)
+                row["p"] = p_of_no_difference(resampled)
             family.append(row)
         family = pd.DataFrame(family, columns=DIFFERENCE_COLUMNS)
         rows.append(family.assign(p_holm=holm(family["p"])))

@@ -97,11 +97,11 @@ def measure_by_dataset(table, higher_is_better, subject, resamples, seed):
         generator = np.random.default_rng(seed_for(seed, dataset))
         resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
         every[dataset] = with_faithfulness(describe_metrics(crossing, resampled), higher_is_better), resampled
+        found.append(every[dataset][0].assign(dataset=dataset))
+        compared.append(compare_metrics([every[dataset]], higher_is_better, pairs).assign(dataset=dataset))
     if len(every) > 1:
-        every[EVERYTHING] = _mean_over_datasets(every, higher_is_better)
-    for dataset, (values, resampled) in every.items():
-        found.append(values.assign(dataset=dataset))
-        compared.append(compare_metrics(resampled, values, higher_is_better, pairs).assign(dataset=dataset))
+        found.append(_mean_over_datasets(every, higher_is_better).assign(dataset=EVERYTHING))
+        compared.append(compare_metrics([*every.values()], higher_is_better, pairs).assign(dataset=EVERYTHING))
     return tuple(
         pd.concat(tables, ignore_index=True)[["dataset", *columns]]
         for tables, columns in ((found, VALUE_COLUMNS), (compared, DIFFERENCE_COLUMNS))
@@ -109,21 +109,20 @@ def measure_by_dataset(table, higher_is_better, subject, resamples, seed):
 
 
 def _mean_over_datasets(every, direction):
-    """Return values and resamples of the mean over data sets: of those for which a statistic is defined."""
+    """Return the values of the mean over data sets: of those for which a statistic is defined."""
     keys = ["level", "statistic", "metric"]
     stacked = pd.concat({dataset: values for dataset, (values, _) in every.items()}, names=["dataset"])
     stacked = stacked.reset_index("dataset")
-    rows, means = [], {}
+    rows = []
     for (level, statistic, metric), group in stacked.groupby(keys, sort=False):
         defined = group.dropna(subset="value")
         row = {"level": level, "statistic": statistic, "metric": metric, "value": defined["value"].mean()}
         draws = [every[dataset][1][metric][level, statistic] for dataset in defined["dataset"]]
         mean = np.mean(draws, axis=0) if draws else np.full(1, np.nan)
-        means.setdefault(metric, {})[level, statistic] = mean
         row["low"], row["high"] = percentile_interval(mean)
         missing = "" if len(defined) == len(group) else f"mean of {len(defined)} of {len(group)} data sets"
         rows.append(row | {"count": int(group["count"].sum()), "note": missing})
-    return with_faithfulness(pd.DataFrame(rows), direction), means
+    return with_faithfulness(pd.DataFrame(rows), direction)
 
 
 def overall(table):

@@ -4,15 +4,18 @@ import numpy as np
 from scipy.stats import rankdata
 
 
-def permutation_null(x, y, permutations, generator):
+def permutation_null(x, crossing, permutations, generator):
     """Shuffle whole target models and whole originals of a metric, and correlate it with the recognition rate again.
 
-    What reconstructions of one target model or of one original have in common stays in common.
+    What reconstructions of one target model or of one original have in common stays in common. A target model changes
+    places with those that faced the same attacks, attack by attack: what is the attack's doing stays where it is.
 
     Parameters
     ----------
-    x, y : numpy.ndarray
-        A metric and the recognition rate, [columns, originals]. A missing number (NaN) counts as the mean.
+    x : numpy.ndarray
+        A metric, [columns, originals]. A missing number (NaN) counts as the mean.
+    crossing : semsim.statistics.crossing.Crossing
+        The recognition rates, and whose the columns are.
     permutations : int
         How often to shuffle.
     generator : numpy.random.Generator
@@ -24,15 +27,28 @@ def permutation_null(x, y, permutations, generator):
     null : dict of str to numpy.ndarray
         By level, the coefficients after it, [permutations].
     """
-    known = np.isfinite(x) & np.isfinite(y)
-    x_scores, y_scores = (_scores(np.where(known, values, np.nan)) for values in (x, y))
-    observed = _coefficients(x_scores, y_scores, *map(np.arange, known.shape))
+    known = np.isfinite(x) & np.isfinite(crossing.rates)
+    x_scores, y_scores = (_scores(np.where(known, values, np.nan)) for values in (x, crossing.rates))
+    columns, originals = map(np.arange, known.shape)
+    observed = _coefficients(x_scores, y_scores, columns, originals)
     null = {level: np.full(permutations, np.nan) for level in observed}
+    blocks = _exchangeable(crossing)
     for shuffle in range(permutations):
-        places = (generator.permutation(size) for size in known.shape)
-        for level, coefficient in _coefficients(x_scores, y_scores, *places).items():
+        for block in blocks:
+            columns[block] = generator.permutation(block)
+        coefficients = _coefficients(x_scores, y_scores, columns, generator.permutation(originals))
+        for level, coefficient in coefficients.items():
             null[level][shuffle] = coefficient
     return observed, null
+
+
+def _exchangeable(crossing):
+    """Return the columns of target models that faced the same attacks, [models, attacks], one array for each group."""
+    groups = {}
+    for model in range(crossing.model_count):
+        columns = np.flatnonzero(crossing.models == model)
+        groups.setdefault(tuple(crossing.attacks[columns]), []).append(columns)
+    return [np.array(columns) for columns in groups.values()]
 
 
 def p_of_no_association(value, null):
