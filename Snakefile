@@ -103,7 +103,7 @@ rule semsim:
 
 rule figures:
     input:
-        every(rules.draw_contact_sheet.output),
+        [] if STUDY.released else rules.make_report.input.figures,
 
 
 rule notebooks:

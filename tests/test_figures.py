@@ -144,6 +144,13 @@ def test_the_distribution_leaves_out_what_diverged_and_does_not_mind_if_everythi
     charts.distribution_chart(metrics, "psnr")
 
 
+def test_the_distribution_has_no_panel_of_a_data_set_without_the_metric(tables):
+    metrics = tables["metrics"].copy()
+    metrics.loc[metrics["dataset"] == DATASETS[0], "lpips_random_trunk"] = np.nan
+    figure = charts.distribution_chart(metrics, "lpips_random_trunk")
+    assert [axes.get_title("left") for axes in figure.axes] == [*DATASETS[1:]]
+
+
 def test_the_status_chart_adds_up(tables):
     panel = charts.status_chart(tables["attacks"]).axes[0]
     widths = np.array([bar.get_width() for bar in panel.patches]).reshape(3, len(ATTACKS))

@@ -67,6 +67,19 @@ def test_a_long_table_is_read_as_in_one_go(tmp_path, column):
     pd.testing.assert_frame_equal(read_table(tmp_path / "x.csv"), pd.read_csv(tmp_path / "x.csv"))
 
 
+def test_a_column_has_one_type_however_late_its_text_begins(tmp_path):
+    write_table(pd.DataFrame({"column": ["1"] * 300_000 + ["bob"]}), tmp_path / "x.csv")
+    assert set(map(type, read_table(tmp_path / "x.csv")["column"])) == {str}
+
+
+def test_names_are_text_even_if_all_of_them_look_like_numbers(tmp_path):
+    names = pd.DataFrame({"annotator": ["1", "01", None], "image": ["7", "1e5", "x"], "label": [1, 2, 3]})
+    write_table(names, tmp_path / "x.csv")
+    for table in (read_table(tmp_path / "x.csv"), *read_parts(tmp_path / "x.csv")):
+        assert table["annotator"].tolist()[:2] == ["1", "01"] and table["annotator"].isna().tolist()[2]
+        assert table["image"].tolist() == ["7", "1e5", "x"] and table["label"].tolist() == [1, 2, 3]
+
+
 def test_tables_are_appended_as_if_they_had_been_one(tmp_path):
     append_tables([TABLE[:1], TABLE[1:]], tmp_path / "parts.csv")
     write_table(TABLE, tmp_path / "one.csv")

@@ -169,6 +169,13 @@ def test_names_that_could_be_addresses_formulas_or_paths_are_refused(store, name
         do(store, "invite", name)
 
 
+@pytest.mark.parametrize("name", ["NA", "nan", "Null", " none "])
+def test_names_that_would_be_lost_in_tables_are_refused(store, name):
+    with pytest.raises(Refused, match="is not NA, NaN, null or None"):
+        do(store, "invite", name)
+    assert do(store, "invite", f"{name.strip()}-1")
+
+
 def test_a_participants_id_is_not_stored(campaign, store):
     token = do(store, "admit", "5f3c9a7e-worker")
     assert do(store, "admit", "5f3c9a7e-worker") == token != do(store, "admit", "another")

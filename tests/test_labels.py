@@ -35,6 +35,13 @@ def test_a_valid_table_comes_back_from_its_file(tmp_path, labels, images):
     pd.testing.assert_frame_equal(read, labels, check_dtype=False)
 
 
+def test_annotators_may_be_called_by_numbers(tmp_path, labels, images):
+    numbered = labels.assign(annotator=labels["annotator"].map({"ann": "1", "bob": "01"}))
+    write_table(numbered, tmp_path / "labels.csv")
+    read = read_labels(tmp_path / "labels.csv", images, classes={"shapes": 3})
+    assert read["annotator"].tolist() == numbered["annotator"].tolist()
+
+
 def test_times_may_be_unknown_throughout(tmp_path, labels, images):
     write_table(labels.assign(seconds=None, given_at=None), tmp_path / "labels.csv")
     assert (
@@ -53,6 +60,7 @@ def test_times_may_be_unknown_throughout(tmp_path, labels, images):
         ("image", None, r"image: not the name of the image.*See line 4"),
         ("kind", "robot", r"kind: not what the annotator is. See line 4 \('robot'\)"),
         ("annotator", "", r"annotator: not a pseudonym.*See line 4 \(''\)"),
+        ("annotator", "NA", r"annotator: not a pseudonym.*no value, such as NA. See line 4 \('NA'\)"),
         ("seconds", -1.0, r"seconds: not time from.*See line 4 \(-1.0\)"),
         ("given_at", "yesterday", r"given_at: not when.*See line 4 \('yesterday'\)"),
         ("annotator", "bob", r"image: labelled twice by one annotator. See line 8 \('shapes/lenet/dlg/4'\)"),

@@ -48,6 +48,29 @@ def test_a_campaign_about_something_else_is_refused(campaign, images, changes):
         read_campaign(campaign, images, {"shapes": 5})
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"original": [0, None]}, r"original: missing; fill it in. See line 3 \(empty\)"),
+        ({"image": [None, "b.png"]}, r"image: missing; fill it in. See line 2 \(empty\)"),
+        ({"label": [4, None]}, r"label: missing; fill it in. See line 3 \(empty\)"),
+        ({"image": "a.png"}, r"image: already in a line above; leave one. See line 3 \('a.png'\)"),
+        ({"original": 0, "label": 4}, r"reconstruction: already in a line above.* See line 3 \('shapes/mlp/dlg/0'\)"),
+    ],
+)
+def test_every_image_is_one_reconstruction_and_every_reconstruction_one_image(campaign, images, changes, message):
+    change_images(campaign, **changes)
+    with pytest.raises(SemsimError, match=rf"images.csv: not a valid table of images:\n  {message}"):
+        read_campaign(campaign, images, {"shapes": 5})
+
+
+def test_a_row_that_is_there_twice_is_refused(campaign, images):
+    table = pd.read_csv(campaign / "images.csv")
+    write_table(pd.concat([table, table[:1]]), campaign / "images.csv")
+    with pytest.raises(SemsimError, match=r"image: already in a line above; leave one. See line 4 \('a.png'\)"):
+        read_campaign(campaign, images, {"shapes": 5})
+
+
 def test_missing_tables_and_columns_are_named(campaign, images):
     table = pd.read_csv(campaign / "images.csv")
     write_table(table.drop(columns="attack"), campaign / "images.csv")

@@ -1,12 +1,15 @@
 """From reconstructions to tables: both references, diverged runs, files that do not fit, ranks."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import ORIGINALS, attack_table, small_study, smooth_images, write_reconstructions
+from small_study import DATASETS, ORIGINALS, attack_table, small_study, smooth_images, write_reconstructions
 
 from semsim.errors import SemsimError
-from semsim.files import read_table
+from semsim.files import read_table, write_table
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
 from semsim.tables import rank_leakage, summarise_attacks, summarise_metrics
@@ -151,3 +154,81 @@ def test_target_models_and_data_sets_are_described(tables):
         32,
         12,
     ]
+
+
+@pytest.fixture
+def run_script(house):
+    """A function that runs one of the workflow's scripts."""
+
+    def run(name, *arguments):
+        command = [sys.executable, house / "workflow" / "scripts" / f"{name}.py", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def study(tmp_path_factory):
+    """The folder of the small study."""
+    return small_study(tmp_path_factory.getbasetemp())
+
+
+def metrics_of_pairs(study):
+    """Return the small study's tables of metrics, one a target model."""
+    return [path for path in sorted(study.glob("metrics/*/*.parquet")) if not path.stem.endswith("_sets")]
+
+
+@pytest.fixture
+def collect(run_script, study, tmp_path):
+    """A function that gathers the small study's tables in `tmp_path`, with these metrics of pairs."""
+
+    def collect(metrics):
+        arguments = {
+            "--data": [study / "data" / f"{dataset}.safetensors" for dataset in DATASETS],
+            "--weights": sorted(study.glob("targets/*/*.safetensors")),
+            "--attacks": sorted(study.glob("reconstructions/*/*/*.csv")),
+            "--metrics": metrics,
+            "--sets": sorted(study.glob("metrics/*/*_sets.parquet")),
+        }
+        for name in ("metrics", "scales", "leakage", "accuracy", "attacks", "datasets"):
+            arguments[f"--out-{name}"] = [tmp_path / f"{name}.csv"]
+        run_script("collect_tables", *(part for option, values in arguments.items() for part in (option, *values)))
+
+    return collect
+
+
+def test_tables_of_equal_columns_are_put_one_below_the_other(collect, study, tmp_path):
+    collect(metrics_of_pairs(study))
+    write_table(pd.concat(map(read_table, metrics_of_pairs(study))), tmp_path / "whole.csv")
+    assert (tmp_path / "metrics.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+@pytest.mark.parametrize("small", DATASETS)
+def test_a_metric_that_takes_no_images_so_small_is_missing_for_their_data_set_alone(
+    collect, run_script, study, tmp_path, small
+):
+    paths = [tmp_path / path.relative_to(study) for path in metrics_of_pairs(study)]
+    for path in paths:
+        table = read_table(study / path.relative_to(tmp_path))
+        write_table(table.drop(columns="lpips_random_trunk") if path.parent.name == small else table, path)
+    collect(paths)
+    metrics, scales, leakage = (read_table(tmp_path / f"{name}.csv") for name in ("metrics", "scales", "leakage"))
+    whole = {name: read_table(study / "tables" / f"{name}.csv") for name in ("metrics", "scales")}
+    is_small = whole["metrics"]["dataset"] == small
+    whole["metrics"].loc[is_small, "lpips_random_trunk"] = np.nan
+    order = ["dataset", "target", "attack", "reference", "original"]
+    pd.testing.assert_frame_equal(
+        *(table.sort_values(order, ignore_index=True) for table in (metrics, whole["metrics"]))
+    )
+    pd.testing.assert_frame_equal(scales, whole["scales"])
+    assert set(leakage.loc[leakage["metric"] == "lpips_random_trunk", "dataset"]) == set(DATASETS) - {small}
+
+    options = ["--metrics", tmp_path / "metrics.csv", "--scales", tmp_path / "scales.csv", "--resamples", 20]
+    options += ["--recognition", study / "tables" / "recognition.csv", "--out", tmp_path / "faithfulness.csv"]
+    run_script("measure_faithfulness", *options, "--out-differences", tmp_path / "differences.csv")
+    values = read_table(tmp_path / "faithfulness.csv").query("metric == 'lpips_random_trunk'").set_index("dataset")
+    assert set(values.loc[small, "note"]) == {"no reconstruction has both a value and labels"}
+    assert values.loc[small, "value"].isna().all()
+    (other,) = set(DATASETS) - {small}
+    assert values.loc[other].query("level == 'reconstructions'")["value"].notna().all()

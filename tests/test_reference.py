@@ -89,6 +89,16 @@ def test_a_reference_of_numbers_shows_no_image(finished):
     assert not (kept / "semsim").exists()
 
 
+@pytest.mark.parametrize("path", ["requirements.txt", "envs/torch.yaml", "profiles/slurm/config.yaml", "workflow/x.py"])
+def test_what_is_not_committed_names_no_commit(finished, path):
+    changed = finished / path
+    changed.parent.mkdir(parents=True, exist_ok=True)
+    changed.touch()
+    with pytest.raises(SemsimError, match=rf"{path.partition('/')[0]}\S*: has changes that are not committed"):
+        keep("faces", "make", root=finished)
+    assert not (finished / "results" / "reference").exists()
+
+
 def test_a_whole_reference_has_weights_and_every_figure(finished):
     kept = keep("faces", "make", root=finished)
     assert (kept / "report.html").read_text() == (finished / "results" / "faces" / "report.html").read_text()

@@ -5,10 +5,12 @@ import dataclasses
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pytest
 import yaml
 
 from semsim.errors import SemsimError
+from semsim.files import read_table, write_table
 from semsim.study import SCHEMA, Study, completed, read_config
 from semsim.targets.training import Recipe
 
@@ -265,6 +267,11 @@ def target(**changes):
         (dataset(originals=0), ["datasets.digits.originals: 0 is less than the minimum of 1"]),
         (dataset(attacks={"dgl": {}}), ["datasets.digits.attacks.dgl", "Did you mean 'dlg'?"]),
         ({"datasets": {"a/b": SMALL["datasets"]["digits"]}}, ["datasets: 'a/b' cannot be used", "file name"]),
+        ({"targets": {"20": {"architecture": "lenet"}}}, ["targets: '20' cannot be used", "begins with a letter"]),
+        ({"targets": {"NaN": {"architecture": "lenet"}}}, ["targets: 'NaN' cannot be used", "no value"]),
+        ({"attacks": {"None": {"preset": "dlg"}}}, ["attacks: 'None' cannot be used"]),
+        ({"attacks": {123: {"preset": "dlg"}}}, ["attacks: 123 is not of type 'string'", "begins with a letter"]),
+        ({"observers": {"1e5": {"architecture": "vgg3"}}}, ["observers: '1e5' cannot be used"]),
         (target(architecture="lennet"), ["targets.plain.architecture: 'lennet'", "Did you mean 'lenet'?"]),
         (target(augmentation="crops"), ["targets.plain.augmentation: 'crops' cannot be used", "3-1-7"]),
         (target(gradient_defence={"kind": "prun"}), ["gradient_defence.kind: 'prun'", "Did you mean 'prune'?"]),
@@ -281,6 +288,17 @@ def test_mistake_is_explained(changes, words):
     text = message(small(**changes))
     assert len(text.splitlines()) == 2, "one heading, one problem"
     assert all(word in text for word in words)
+
+
+def test_every_name_comes_back_from_a_table_as_it_was(tmp_path):
+    words = ["NA", "nan", "Null", "none", "TRUE", "False", "inf", "Infinity", "1e5", "0x1", "007"]
+    names = ["nana", "infinite", "none-2", "e5", "a", "x007", "true_", "lenet"]
+    for name in words:
+        assert f"observers: {name!r} cannot be used" in message(small(observers={name: {"architecture": "vgg3"}}))
+    assert Study(small(observers={name: {"architecture": "vgg3"} for name in names})).observers == tuple(names)
+    for name in names:
+        write_table(pd.DataFrame({"anything": [name]}), tmp_path / "x.csv")
+        assert read_table(tmp_path / "x.csv")["anything"].tolist() == [name]
 
 
 def test_all_mistakes_are_told_at_once():

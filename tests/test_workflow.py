@@ -63,6 +63,16 @@ def test_all_that_people_read_is_asked_for_by_name(house, tmp_path):
     assert {f"results/demo/{name}" for name in read} | {"figures/demo/contact_sheet_mnist.png"} <= set(asked)
 
 
+def test_figures_are_all_that_show_images(house, tmp_path):
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "figures"))
+    datasets = len(Study(read_config(house / "config" / "config.yaml")).datasets)
+    assert jobs["draw_contact_sheet"] == jobs["draw_contradictions"] == jobs["draw_semsim_examples"] == datasets
+    assert "run_notebook" not in jobs and "make_report" not in jobs
+
+    released = ["--configfile", house / "config" / "config.yaml", house / "config" / "human-semsim.yaml"]
+    assert planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "figures", *released)) == {"figures": 1}
+
+
 @pytest.mark.parametrize(("inherited", "gpu"), [(None, "gpu=1"), ("0", "gpu=0")])
 def test_on_a_cluster_jobs_ask_for_a_gpu_where_they_use_one(house, tmp_path, monkeypatch, inherited, gpu):
     if inherited:  # as on a node, whose own GPUs do not count

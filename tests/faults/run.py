@@ -120,6 +120,13 @@ class Study:
         """Return the files that keep unfinished attacks."""
         return sorted(self.results.glob("state/**/*.pt"))
 
+    def results_named(self, patterns):
+        """Return the results that match patterns; each has to match some."""
+        found = {pattern: sorted(self.results.glob(pattern)) for pattern in patterns}
+        if nowhere := [pattern for pattern, paths in found.items() if not paths]:
+            self.fail(f"the study has no {', '.join(nowhere)}")
+        return [path for paths in found.values() for path in paths]
+
     def files(self):
         """Return how many files the results have; they may change meanwhile."""
         return sum(len(names) for _, _, names in os.walk(self.results))
@@ -274,7 +281,7 @@ def cut_files(work, reference):
         # All of it again: files that only others were made from stay away once they are deleted.
         shutil.rmtree(study.results)
         shutil.copytree(finished, study.results)
-        paths = [path for name in names for path in study.results.glob(name)]
+        paths = study.results_named(names)
         cut_off(paths)
         mend(study, paths, reference)
 

@@ -92,6 +92,7 @@ rule measure_set_sizes:
         script=script("measure_set_sizes.py"),
         data=every(rules.prepare_data.output.images),
         reconstructions=every(rules.attack_target.output.images),
+        tables=every(rules.attack_target.output.table),
         classifier=expand(rules.train_classifier.output.weights, network=STUDY.network_of(MAIN), public="all"),
     output:
         f"{OWN_RESULTS}/tables/set_sizes.csv",
@@ -110,8 +111,8 @@ rule measure_set_sizes:
         device=STUDY.device,
     shell:
         "python {input.script:q} --data {input.data:q} --reconstructions {input.reconstructions:q}"
-        " --classifier {input.classifier:q} {params.pretrained:q} --seed {params.seed} --device {params.device}"
-        " --threads {threads} --out {output:q} &> {log:q}"
+        " --tables {input.tables:q} --classifier {input.classifier:q} {params.pretrained:q}"
+        " --seed {params.seed} --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
 
 
 # What a study has of its own in place of a report, if it chooses defects.

@@ -7,18 +7,27 @@ import pandas as pd
 from semsim.commandline import run
 from semsim.files import append_tables, appending, read_table, write_table
 from semsim.metrics import describe_scales
-from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
+from semsim.tables import (
+    concatenated,
+    describe_datasets,
+    describe_targets,
+    measured_metrics,
+    rank_leakage,
+    summarise_metrics,
+    with_metrics,
+)
 
 
 def main():
     arguments = parse_arguments()
     append_tables(map(read_table, arguments.attacks), arguments.out_attacks)
-    summaries = []
+    names, summaries = measured_metrics(arguments.metrics), []
     with appending(arguments.out_metrics) as append:
         for path in arguments.metrics:
-            metrics = read_table(path)
+            measured = read_table(path)
+            metrics = with_metrics(measured, names)
             append(metrics)
-            summaries.append(summarise_metrics(metrics))
+            summaries.append(summarise_metrics(measured))
     write_table(rank_leakage(pd.concat(summaries), concatenated(arguments.sets)), arguments.out_leakage)
     write_table(describe_scales(metrics), arguments.out_scales)
     write_table(describe_targets(arguments.weights), arguments.out_accuracy)

@@ -20,7 +20,7 @@ def main():
     values, differences = measure_by_dataset(table, directions, arguments.variants[0], arguments.resamples, seed)
     # The differences are those of the study's own settings to each variant; a change is the other way round.
     changes = differences.rename(columns={"other": "variant", "low": "change_high", "high": "change_low"})
-    changes = changes.assign(change=-changes["difference"], kind=table["kind"].iloc[0])
+    changes = changes.assign(change=-changes["difference"])
     changes[["change_low", "change_high"]] *= -1
     keys = ["dataset", "level", "statistic", "variant"]
     values = values.rename(columns={"metric": "variant"}).drop(columns=["value", "low", "high"])

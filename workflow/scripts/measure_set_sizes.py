@@ -2,16 +2,15 @@
 
 import argparse
 
-import numpy as np
 import torch
 
 from semsim.commandline import run
 from semsim.data import open_split
 from semsim.defects.features import features_of
-from semsim.defects.set_sizes import SIZES, measure_set_sizes
-from semsim.files import write_table
-from semsim.learned.pairs import of_one_size
-from semsim.rows import JoinedRows, open_arrays
+from semsim.defects.image_sets import choose_images
+from semsim.defects.set_sizes import measure_set_sizes
+from semsim.files import read_metadata, write_table
+from semsim.metrics.reconstructions import read_reconstructions
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 
@@ -21,24 +20,14 @@ DRAWS = 20
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    clear = [open_split(path, "train")[0] for path in arguments.data]
-    reconstructed = [open_arrays(path, "reconstruction")["reconstruction"] for path in arguments.reconstructions]
-    images = of_one_size([*clear, *reconstructed])
-    generator = np.random.default_rng(seed_for(arguments.seed, "set sizes", "images"))
-    # No more than the largest sets take: two of clear images, which are disjoint, and one of reconstructions.
-    parts = (
-        some_of(JoinedRows(images[: len(clear)]), 2 * max(SIZES), generator),
-        some_of(JoinedRows(images[len(clear) :]), max(SIZES), generator),
-    )
+    # Not the public images, which the classifier learnt from: its features would tell them from what it has not seen.
+    clear = {read_metadata(path)["name"]: open_split(path, "train")[0] for path in arguments.data}
+    attacks = (read_reconstructions(*paths) for paths in zip(arguments.reconstructions, arguments.tables, strict=True))
+    parts = choose_images(clear, attacks, seed_for(arguments.seed, "set sizes", "images"))
     device = choose_device(arguments.device)
     name, (clear, reconstructed) = features_of(parts, arguments.classifier, arguments.pretrained, device)
     table = measure_set_sizes(clear, reconstructed, DRAWS, seed_for(arguments.seed, "set sizes"))
     write_table(table.assign(features=name), arguments.out)
-
-
-def some_of(images, most, generator):
-    """Return the images, or so many of them at random."""
-    return images if len(images) <= most else images.where(np.sort(generator.choice(len(images), most, replace=False)))
 
 
 def parse_arguments():
@@ -46,6 +35,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
+    parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
     parser.add_argument("--classifier", required=True, metavar="X.safetensors", help="where Inception is not at hand")
     parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")

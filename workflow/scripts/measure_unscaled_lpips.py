@@ -18,14 +18,18 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
-    metric, network = load_network(arguments.pretrained, arguments.seed, device)
+    metrics = read_table(arguments.metrics)
+    metric, network = load_network(metrics, arguments.pretrained, arguments.seed, device)
+    metrics = metrics[[*KEYS, "reference", metric]].dropna()
+    large_enough = set(metrics["dataset"])
     found = []
     for paths in zip(arguments.reconstructions, arguments.tables, strict=True):
         attack = read_reconstructions(*paths)
+        if attack.dataset not in large_enough:
+            continue
         images = (attack.images[name] for name in (REFERENCES[0], "reconstruction"))
         distances = unscaled_distances(*images, network, device)
         found.append(attack.table[KEYS].assign(reference=REFERENCES[0], **{UNSCALED: distances}))
-    metrics = read_table(arguments.metrics)[[*KEYS, "reference", metric]].dropna()
     values = pd.concat(found, ignore_index=True).merge(metrics, on=[*KEYS, "reference"])
     seed, rates = seed_for(arguments.seed, "unscaled lpips"), read_table(arguments.recognition)
     write_table(measure_unscaled(values, rates, metric, arguments.resamples, seed), arguments.out)

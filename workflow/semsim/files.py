@@ -18,6 +18,8 @@ pd.set_option("mode.string_storage", "python")  # names repeat: rows that share 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the system errors that say that a disk, or one's share of it, is full."""
+NAMES = dict.fromkeys(("dataset", "target", "attack", "image", "annotator"), "str")
+"""The columns that hold names: text, also where all names of a file, or of a part of it, look like numbers."""
 BLOCK_BYTES = 2**22
 """How much of an array is read or written at once where all of it passes by."""
 ROWS_AT_ONCE = 2000
@@ -161,7 +163,8 @@ def read_table(path):
         known = {}
         table = pd.concat((_sharing_strings(part, known) for part in _parts(path)), ignore_index=True)
         if path.suffix == ".csv" and table.dtypes.eq("object").any():
-            return pd.read_csv(path)  # a column that is empty, or looks like numbers, in some parts only
+            # A column that is empty, or looks like numbers, in some parts only: its type is that of all its rows.
+            return pd.read_csv(path, dtype=NAMES, low_memory=False)
         return table
 
 
@@ -175,7 +178,8 @@ def read_parts(path):
     Yields
     ------
     pandas.DataFrame
-        At least one, if only with the columns. Types of a CSV file are those of the rows that are there.
+        At least one, if only with the columns. Types of a CSV file are those of the rows that are there; names are
+        text.
 
     Raises
     ------
@@ -223,7 +227,7 @@ def _csv_parts(path):
             raise SemsimError(
                 f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
             )
-    with pd.read_csv(path, chunksize=ROWS_AT_ONCE) as parts:
+    with pd.read_csv(path, dtype=NAMES, chunksize=ROWS_AT_ONCE) as parts:
         yield from parts
 
 

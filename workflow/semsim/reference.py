@@ -26,6 +26,9 @@ from semsim.study_tables import StudyTables
 from semsim.wording import FOLDS, decimal
 
 RUN = "run.json"
+"""Names the command that made a reference, and the commit and the packages at hand when it was kept."""
+MADE_WITH = ("Snakefile", "workflow", "config", "notebooks", "profiles", "envs", "requirements.txt")
+"""The parts of the repository on which results depend."""
 KEPT = ("tables/*.csv", "notebooks/*.html", "report.html")
 """What is kept of ``results/<study>``."""
 WEIGHTS = "semsim/weights/*"
@@ -167,11 +170,14 @@ def main_table(reference):
 def keep(study, command, numbers_only=False, root="."):
     """Copy a finished study to the reference folders, which are made anew.
 
+    `RUN` names the commit, Python and packages that are at hand now. That the run had the same is not checked: keep a
+    study right after its run, in the environment that ran it.
+
     Parameters
     ----------
     study : str
     command : str
-        That made it.
+        What made it; it is noted as given.
     numbers_only : bool
         Leave out weights and figures that show images of the data sets, for images that may not be passed on. Pages say
         where there was one.
@@ -186,14 +192,17 @@ def keep(study, command, numbers_only=False, root="."):
     Raises
     ------
     SemsimError
-        If the study has no tables, or changes of the repository are not committed: then no commit made it.
+        If the study has no tables, or changes of `MADE_WITH` are not committed: then no commit could be named.
     """
     root = Path(root)
     results, figures = root / "results" / study, root / "figures" / study
     if not (results / "tables").is_dir():
         raise SemsimError(f"{results}: no finished study. Run it first.")
-    if _git(root, "status", "--porcelain", "--", "workflow", "config", "notebooks", "Snakefile"):
-        raise SemsimError("There are changes that are not committed, so no commit could be named as what made this.")
+    if changed := _git(root, "status", "--porcelain", "--", *MADE_WITH):
+        raise SemsimError(
+            f"{changed.splitlines()[0].split(maxsplit=1)[1]}: has changes that are not committed, so no commit could be"
+            " named. Commit them, and run the study again."
+        )
     kept, drawn = root / "results" / "reference" / study, root / "figures" / "reference" / study
     for folder in (kept, drawn):
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from semsim.files import read_arrays, read_metadata, read_table
+from semsim.files import read_arrays, read_metadata, read_parts, read_table
 from semsim.metrics import METRICS, metric_columns
 
 GROUP = ["dataset", "target", "attack", "reference"]
@@ -21,6 +21,20 @@ TARGET_COLUMNS = [
 def concatenated(paths):
     """Read tables of the same columns and return them as one, in the order of the paths."""
     return pd.concat([read_table(path) for path in paths], ignore_index=True)
+
+
+def measured_metrics(paths):
+    """Return the names of all metrics of pairs in some tables, in order: which ones a table has depends on the images.
+
+    Networks take no images below a certain size, so data sets of different sizes differ in their metrics.
+    """
+    found = {name for path in paths for name in next(read_parts(path))}
+    return [name for name in METRICS if name in found]
+
+
+def with_metrics(table, names):
+    """Return a table with a column for each of these metrics: NaN throughout where the table did not have it."""
+    return table.reindex(columns=[*(name for name in table if name not in METRICS), *names])
 
 
 def describe_datasets(paths):

@@ -35,7 +35,9 @@ def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed
     pandas.DataFrame
         dataset (each, and their mean `EVERYTHING`), measure (`RATE` or a metric), target, gradient_defence, value (the
         mean over attacks and originals), low, high (95 % interval), rank (1 leaks most); change (against the first
-        undefended target model), change_low, change_high, p and p_holm (corrected over target models).
+        undefended target model, over the originals for which both have a value), change_low, change_high, p and p_holm
+        (corrected over target models). What a target model has no value of is NaN; the mean over data sets is that of
+        those in which it is defined.
 
     Raises
     ------
@@ -47,11 +49,12 @@ def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed
     if undefended.empty:
         raise SemsimError("No target model is undefended, so there is nothing to compare with. Add one to `targets`.")
     table = metrics.merge(rates[[*KEYS, RATE]], on=KEYS)
+    first = list(defences.index).index(undefended[0])
     rows = []
     for measure, more_leaks_more in {RATE: True, **higher_is_better}.items():
-        means = _resampled_means(table, measure, list(defences.index), resamples, seed)
+        means = _resampled_means(table, measure, list(defences.index), first, resamples, seed)
         for dataset, (values, draws) in means.items():
-            described = _described(values, draws, list(defences.index).index(undefended[0]))
+            described = _described(values, draws, first)
             ranks = (-described["value"] if more_leaks_more else described["value"]).rank(method="min")
             about = {"dataset": dataset, "measure": measure, "target": defences.index}
             rows.append(described.assign(**about, gradient_defence=defences.to_numpy(), rank=ranks.astype("Int64")))
@@ -60,28 +63,53 @@ def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed
     return pd.concat(rows, ignore_index=True)[[*keys, *numbers]]
 
 
-def _resampled_means(table, measure, targets, resamples, seed):
-    """Return by data set the means [targets] of a measure, and those of resamples [resamples, targets]."""
+def _resampled_means(table, measure, targets, undefended, resamples, seed):
+    """Return by data set the means that `_compared_means` returns: of originals as they are, and of resamples."""
     means = {}
     for dataset, rows in table.groupby("dataset", sort=False):
         # Reconstructions that diverged have no value; an original counts as the mean of the attacks that have one.
         wide = rows.groupby(["original", "target"])[measure].mean().unstack().reindex(columns=targets).to_numpy()
-        known, values = np.isfinite(wide), np.nan_to_num(wide)
         draws = draw_counts(len(wide), resamples, np.random.default_rng(seed_for(seed, "defences", dataset)))
         once = np.ones((1, len(wide)))
-        (mean,), resampled = ((counts @ values) / np.maximum(counts @ known, 1) for counts in (once, draws))
-        means[dataset] = mean, resampled
+        means[dataset] = [_compared_means(wide, undefended, counts) for counts in (once, draws)]
     if len(means) > 1:
-        means[EVERYTHING] = tuple(np.mean(each, axis=0) for each in zip(*means.values(), strict=True))
+        each, resampled = map(np.stack, zip(*means.values(), strict=True))
+        known = np.isfinite(each)
+        # A resample in which one of these data sets has no value has none: each mean is of the same data sets.
+        means[EVERYTHING] = [
+            _ratio(np.where(known, part, 0).sum(axis=0), known.sum(axis=0)) for part in (each, resampled)
+        ]
     return means
 
 
-def _described(values, draws, undefended):
+def _compared_means(values, undefended, counts):
+    """Return means of values [originals, targets], each original drawn as often as counts [n, originals] say.
+
+    They are [3, n, targets]: of each target model over the originals that it has values for; of the same over those of
+    them that the undefended one has values for, too; and of the undefended one over these.
+    """
+    known = np.isfinite(values)
+    means = np.empty((3, len(counts), len(known[0])))
+    means[0] = _ratio(counts @ np.where(known, values, 0), counts @ known)
+    for target in range(values.shape[1]):
+        both = known & known[:, [target]] & known[:, [undefended]]
+        of_both = _ratio(counts @ np.where(both, values, 0), counts @ both)
+        means[1:, :, target] = of_both[:, [target, undefended]].T
+    return means
+
+
+def _ratio(sums, counts):
+    """Return sums / counts, NaN where nothing was counted."""
+    with np.errstate(invalid="ignore"):
+        return sums / counts
+
+
+def _described(means, draws, undefended):
     """Return a row a target model: value and interval, and the change against the undefended one."""
-    changes = draws - draws[:, [undefended]]
-    rows = pd.DataFrame({"value": values, "change": values - values[undefended]})
-    for name, each in (("", draws), ("change_", changes)):
+    (values, changes), (value_draws, change_draws) = ((own, both - other) for own, both, other in (means[:, 0], draws))
+    rows = pd.DataFrame({"value": values, "change": changes})
+    for name, each in (("", value_draws), ("change_", change_draws)):
         rows[[f"{name}low", f"{name}high"]] = [percentile_interval(column) for column in each.T]
-    rows["p"] = [p_of_no_difference(column) for column in changes.T]
+    rows["p"] = [p_of_no_difference(column) for column in change_draws.T]
     rows.loc[undefended, ["change", "change_low", "change_high", "p"]] = np.nan
     return rows.assign(p_holm=holm(rows["p"]))

@@ -4,20 +4,25 @@ import pandas as pd
 import torch
 
 from semsim.defects.versions import compare_versions
+from semsim.errors import SemsimError
 from semsim.labels.table import KEYS
 from semsim.metrics.measure import gather_networks
 from semsim.metrics.pretrained import LPIPS_SMALLEST_IMAGE
 
 UNSCALED = "unscaled"
 """The column of the released version."""
+METRICS = {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk"}
+"""By the network that is at hand, the metric that images of a study are scored with."""
 BATCH = 256  # images of 32x32 pixels
 
 
-def load_network(pretrained=None, seed=0, device="cpu"):
-    """Return the metric that images of a study are scored with, and its network: of LPIPS, or one with a random trunk.
+def load_network(metrics, pretrained=None, seed=0, device="cpu"):
+    """Return which of LPIPS and the same with a random trunk a study has, and its network.
 
     Parameters
     ----------
+    metrics : pandas.DataFrame
+        The table of metrics.
     pretrained, seed, device
         As for `semsim.metrics.measure.gather_networks`.
 
@@ -25,9 +30,25 @@ def load_network(pretrained=None, seed=0, device="cpu"):
     -------
     metric : {"lpips", "lpips_random_trunk"}
     network : lpips.LPIPS
+
+    Raises
+    ------
+    SemsimError
+        If the table has neither, or not that of the network at hand alone.
     """
+    measured = [name for name in METRICS.values() if name in metrics and metrics[name].notna().any()]
+    if not measured:
+        raise SemsimError(
+            f"metrics.csv has no value of {' or '.join(METRICS.values())}: images of fewer than {LPIPS_SMALLEST_IMAGE}"
+            " pixels are too small. Set a larger `image_size`, or take `unscaled_lpips` out of `defects`."
+        )
     ((name, network),) = gather_networks(LPIPS_SMALLEST_IMAGE, pretrained, seed, device).items()
-    return {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk"}[name], network
+    if measured != [METRICS[name]]:
+        raise SemsimError(
+            f"metrics.csv has {' and '.join(measured)}, but the network at hand is that of {METRICS[name]}: its weights"
+            " came or went. Set `weights` as it was, or compute all metrics again (--forcerun compute_metrics)."
+        )
+    return METRICS[name], network
 
 
 def unscaled_distances(references, reconstructions, network, device="cpu"):

@@ -74,7 +74,8 @@ def distribution_chart(metrics, name, reference="attacked"):
     """Draw how a metric is distributed over originals, for each target model and attack.
 
     Boxes span the quartiles with a line at the median, whiskers reach the 5th and 95th percentile, and dots are the
-    reconstructions beyond. Reconstructions that diverged have no value and are left out.
+    reconstructions beyond. Reconstructions that diverged have no value and are left out, and so are data sets without
+    any value.
 
     Parameters
     ----------
@@ -90,6 +91,7 @@ def distribution_chart(metrics, name, reference="attacked"):
     matplotlib.figure.Figure
     """
     scored = metrics[metrics["reference"] == reference]
+    scored = scored[scored.groupby("dataset")[name].transform("count") > 0]
     attacks = list(scored["attack"].unique())
     figure, axes = lines_of_targets(scored, height=ROW * max(1, 0.6 * len(attacks)), sharex=True)
     for panel, (_, rows) in zip(axes, scored.groupby("dataset", sort=False), strict=True):

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from semsim.defects.defences import RATE
+from semsim.defects.defences import RATE, UNDEFENDED
 from semsim.defects.set_sizes import ALIKE, NAMES, RECONSTRUCTED
 from semsim.defects.versions import VERSIONS
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
@@ -75,8 +75,8 @@ def defences_chart(scope, scales):
         name_lines(panel, targets)
         look = {"color": COLOURS[0 if measure == RATE else 2], "marker": MARKERS[measure != RATE], "markersize": 4.5}
         draw_estimates(panel, values["value"], values["low"], values["high"], range(len(targets)), **look)
-        compared = values["change"].isna().to_numpy().nonzero()[0]
-        panel.axvline(values["value"].iloc[compared[0]], color=FAINT, linewidth=0.8)
+        compared = values.loc[values["gradient_defence"] == UNDEFENDED, "value"].iloc[0]
+        panel.axvline(compared, color=FAINT, linewidth=0.8)
         panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
         panel.set_xlabel(labels[measure])
     figure.supxlabel(f"Mean over data sets; recognised by {kind_of(rows)}; grey: the first undefended model", size=8)

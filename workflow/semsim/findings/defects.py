@@ -135,16 +135,25 @@ def defence_findings(scope, scales):
     """
     rows = overall(scope)
     kind = kind_of(rows)
+    compared = rows.loc[rows["gradient_defence"] == UNDEFENDED, "target"].iloc[0]
     sentences = []
     for target, group in rows.groupby("target", sort=False):
         measures = group.set_index("measure")
         rate, defence = measures.loc[RATE], group["gradient_defence"].iloc[0]
         points, low, high = (100 * rate[f"change{end}"] for end in ("", "_low", "_high"))
         name = target if defence == UNDEFENDED else f"{target}, {defence}"
-        if rate["change"] != rate["change"]:
+        if rate["value"] != rate["value"]:
+            sentences.append(f"{name}: none of its reconstructions was labelled.")
+            continue
+        if target == compared:
             sentences.append(
                 f"{name}: {kind} recognised {percent(rate['value'])} of its reconstructions. The other target models"
                 " are compared with it."
+            )
+            continue
+        if rate["change"] != rate["change"]:
+            sentences.append(
+                f"{name}: {percent(rate['value'])}, not comparable: {compared} has labels of other originals only."
             )
             continue
         leaks = {"more": [], "less": []}
@@ -191,13 +200,18 @@ def set_size_findings(sizes):
             sizes[(sizes["distance"] == distance) & (sizes["compared"] == compared)].set_index("images")
             for compared in (ALIKE, RECONSTRUCTED)
         )
-        shown = [size for size in (few, PAPER, other.index.max()) if size in other.index]
-        parts = [
-            f"{_short(alike['mean'][size])} ± {_short(alike['sd'][size])} with {size:,} images in each"
-            f" ({percent(alike['mean'][size] / other['mean'][size])} of that between clear images and reconstructions)"
-            for size in dict.fromkeys(shown)
-        ]
+        tried = other if len(other) else alike
+        parts = []
+        for size in dict.fromkeys(size for size in (few, PAPER, tried.index.max()) if size in tried.index):
+            parts.append(f"{_short(alike['mean'][size])} ± {_short(alike['sd'][size])} with {size:,} images in each")
+            if size in other.index:
+                share = percent(alike["mean"][size] / other["mean"][size])
+                parts[-1] += f" ({share} of that between clear images and reconstructions)"
         sentences.append(f"Between two sets of clear images, whose true distance is 0, the {name} is {listed(parts)}.")
+    if RECONSTRUCTED not in set(sizes["compared"]):
+        sentences.append(
+            f"Of reconstructions there are too few for a set of {few}, so nothing is measured. Attack more `originals`."
+        )
     return sentences
 
 

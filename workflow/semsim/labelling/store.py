@@ -22,7 +22,7 @@ from semsim.labelling.assignment import PURPOSES, arrange, choose_images
 from semsim.seeds import seed_for
 
 VERSION = "1"
-NAME = re.compile(r"\w[\w .-]{0,39}")
+NAME = re.compile(r"(?!(?i:na|nan|null|none)$)\w[\w .-]{0,39}")
 """What an annotator may be called: no address has this form, and no formula of a spreadsheet."""
 
 _TABLES = f"""
@@ -197,7 +197,10 @@ class Store:
         """
         name = f"annotator-{secrets.token_hex(4)}" if name is None else name.strip()
         if not NAME.fullmatch(name):
-            raise Refused("A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores.")
+            raise Refused(
+                "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores, and is not NA, NaN, null or"
+                " None, which stand for no name."
+            )
         known = self._one("SELECT name, token FROM annotators WHERE name = ?", name)
         return known or (name, self._add(name))
 

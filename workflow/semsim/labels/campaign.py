@@ -4,7 +4,7 @@ from pathlib import Path
 
 from semsim.errors import SemsimError
 from semsim.files import read_table
-from semsim.labels.table import KEYS, name_images, read_labels
+from semsim.labels.table import KEYS, name_images, problem_in, read_labels
 from semsim.wording import first_few
 
 IMAGE_COLUMNS = ["image", *KEYS, "label"]
@@ -51,12 +51,7 @@ def read_campaign(folder, images, classes):
         have, or one of another class.
     """
     folder = Path(folder)
-    own = read_table(folder / "images.csv")
-    if missing := set(IMAGE_COLUMNS) - set(own):
-        raise SemsimError(
-            f"{folder / 'images.csv'}: columns {', '.join(sorted(missing))} are missing."
-            f" Write {', '.join(IMAGE_COLUMNS)}."
-        )
+    own = _read_images(folder / "images.csv")
     labels = read_labels(folder / "labels.csv", own, classes)
     studys_name = name_images(own)
     known = images.set_index("image")["label"]
@@ -67,3 +62,28 @@ def read_campaign(folder, images, classes):
             f" {first_few(foreign)}. Give the study that the campaign was made from."
         )
     return labels.assign(image=labels["image"].map(dict(zip(own["image"], studys_name, strict=True))))
+
+
+def _read_images(path):
+    """Read which reconstruction each image is, and refuse a table that leaves it open, or has one of them twice."""
+    images = read_table(path)
+    if missing := set(IMAGE_COLUMNS) - set(images):
+        raise SemsimError(
+            f"{path}: columns {', '.join(sorted(missing))} are missing. Write {', '.join(IMAGE_COLUMNS)}."
+        )
+    problems = [
+        problem
+        for column in IMAGE_COLUMNS
+        for problem in problem_in(images, images[column].isna(), column, "missing; fill it in")
+    ]
+    if not problems:
+        # Labels of two images of one reconstruction would count one annotator twice.
+        named = images.assign(reconstruction=name_images(images))
+        problems = [
+            problem
+            for column in ("image", "reconstruction")
+            for problem in problem_in(named, named[column].duplicated(), column, "already in a line above; leave one")
+        ]
+    if problems:
+        raise SemsimError("\n  ".join([f"{path}: not a valid table of images:", *problems]))
+    return images

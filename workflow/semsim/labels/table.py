@@ -86,9 +86,9 @@ def check_labels(labels, images, classes, where="labels"):
         twice = labels[["annotator"]].assign(image=places).duplicated() & ~unknown
         allowed = ", ".join(f"0 to {count - 1} of {dataset}" for dataset, count in classes.items())
         problems = [
-            *_problem(labels, labels["label"] >= counts, "label", f"unknown class; classes are {allowed}, or -1"),
-            *_problem(labels, unknown, "image", "not in images.csv"),
-            *_problem(labels, twice, "image", "labelled twice by one annotator"),
+            *problem_in(labels, labels["label"] >= counts, "label", f"unknown class; classes are {allowed}, or -1"),
+            *problem_in(labels, unknown, "image", "not in images.csv"),
+            *problem_in(labels, twice, "image", "labelled twice by one annotator"),
         ]
     if problems:
         raise SemsimError("\n  ".join([f"{where}: not a valid table of labels:", *problems]))
@@ -108,7 +108,7 @@ def _schema_problems(labels):
         valid = jsonschema.Draft202012Validator(rules).is_valid
         refused = [value for value in labels[name].unique() if not valid(_plain(value))]
         missing = labels[name].isna() & any(pd.isna(value) for value in refused)
-        yield from _problem(labels, labels[name].isin(refused) | missing, name, f"not {rules['description']}")
+        yield from problem_in(labels, labels[name].isin(refused) | missing, name, f"not {rules['description']}")
 
 
 def _plain(value):
@@ -118,11 +118,23 @@ def _plain(value):
     return value.item() if hasattr(value, "item") else value
 
 
-def _problem(labels, wrong, column, what):
-    """Yield one sentence about the rows that are wrong, if there are any."""
-    rows = labels.index[wrong]
+def problem_in(table, wrong, column, what):
+    """Yield one sentence about the rows of a table that are wrong, if there are any: which lines, and what is there.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As read from a CSV file.
+    wrong : pandas.Series or numpy.ndarray
+        bool, a value a row.
+    column : str
+        Where they are wrong.
+    what : str
+        What is wrong.
+    """
+    rows = table.index[wrong]
     if len(rows):
-        lines = [f"{labels.index.get_loc(row) + 2} ({_shown(labels.at[row, column])})" for row in rows]
+        lines = [f"{table.index.get_loc(row) + 2} ({_shown(table.at[row, column])})" for row in rows]
         yield f"{column}: {what}. See line {first_few(lines)}."
 
 

@@ -1,0 +1,82 @@
+"""Clear images and reconstructions for distances of sets: both from the same data sets, in the same shares."""
+
+import numpy as np
+
+from semsim.defects.set_sizes import SIZES
+from semsim.errors import SemsimError
+from semsim.learned.pairs import of_one_size
+from semsim.rows import JoinedRows
+
+
+def choose_images(clear, attacks, seed):
+    """Draw clear images and reconstructions in which each data set has the same share.
+
+    With other shares, the distance between the two would also be that between data sets. Clear images set the shares:
+    equal ones would leave few images where one data set is small.
+
+    Parameters
+    ----------
+    clear : dict of str to semsim.rows.StoredArray or numpy.ndarray
+        By data set: uint8 [N, 3, S, S].
+    attacks : iterable of semsim.metrics.reconstructions.Reconstructions
+        What diverged is left out, and so is a data set of which nothing else is there.
+    seed : int
+
+    Returns
+    -------
+    clear, reconstructed : semsim.rows.JoinedRows
+        uint8 [N, 3, S, S] and [M, 3, S, S], at the smallest size that there is. No more than the largest sets take: two
+        of clear images, which are disjoint, and one of reconstructions; or what there is of them in these shares.
+
+    Raises
+    ------
+    SemsimError
+        If every reconstruction diverged.
+    """
+    found = (
+        (attack.dataset, JoinedRows([attack.images["reconstruction"]]).where(~attack.diverged)) for attack in attacks
+    )
+    found = [(dataset, images) for dataset, images in found if len(images)]
+    if not found:
+        raise SemsimError("Every reconstruction diverged, so no set of them can be made. Change the study's `attacks`.")
+    present = {dataset for dataset, _ in found}
+    pools = [(dataset, images) for dataset, images in clear.items() if dataset in present], found
+    names = [np.repeat([name for name, _ in pool], [len(images) for _, images in pool]) for pool in pools]
+    images = of_one_size([images for pool in pools for _, images in pool])
+    clear, reconstructed = (JoinedRows(part) for part in (images[: len(pools[0])], images[len(pools[0]) :]))
+    generator = np.random.default_rng(seed)
+    chosen = np.sort(generator.choice(len(clear), min(len(clear), 2 * max(SIZES)), replace=False))
+    matching = draw_in_shares(names[1], names[0][chosen], max(SIZES), generator)
+    return clear.where(chosen), reconstructed.where(matching)
+
+
+def draw_in_shares(names, like, most, generator):
+    """Draw at random, without replacement, so that each name has the share that it has elsewhere.
+
+    Parameters
+    ----------
+    names : numpy.ndarray
+        str [M], what to draw from.
+    like : numpy.ndarray
+        str [N], where names have the shares that are wanted.
+    most : int
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, positions in `names`, in order: `most`, or as many as there are in these shares.
+
+    Examples
+    --------
+    >>> names, like = np.array(list("aaaaaabbbbbb")), np.array(list("aaab"))
+    >>> "".join(names[draw_in_shares(names, like, 100, np.random.default_rng(0))])
+    'aaaaaabb'
+    """
+    wanted, shares = np.unique(like, return_counts=True)
+    places = [np.flatnonzero(names == name) for name in wanted]
+    most = min(most, *(len(each) * len(like) // share for each, share in zip(places, shares, strict=True)))
+    # Rounded as sums, so that the numbers add up to it.
+    numbers = np.diff(most * np.cumsum(shares) // len(like), prepend=0)
+    drawn = [generator.choice(each, number, replace=False) for each, number in zip(places, numbers, strict=True)]
+    return np.sort(np.concatenate(drawn))
