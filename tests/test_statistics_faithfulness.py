@@ -13,7 +13,7 @@ from semsim.statistics.association import LEVELS, PooledReconstructions, evaluat
 from semsim.statistics.ceiling import EVERYONE, cross_annotators, human_ceiling
 from semsim.statistics.crossing import Crossing, cross_parts
 from semsim.statistics.faithfulness import measure_faithfulness
-from semsim.statistics.permutation import p_of_no_association, permutation_null
+from semsim.statistics.permutation import _blocks, _first_return, p_of_no_association, permutation_null
 from semsim.statistics.resampling import DrawnCounts, draw_counts, holm, p_of_no_difference, percentile_interval
 
 SCIPY = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}
@@ -233,7 +233,10 @@ def test_p_values_are_honest_where_target_models_faced_several_attacks():
     for seed in range(studies):
         generator = np.random.default_rng(seed)
         x, rates = (
-            2 * generator.normal(size=(9, 1))[models] + generator.normal(size=(1, 8)) + generator.normal(size=(35, 8))
+            2 * generator.normal(size=(9, 1))[models]
+            + 2 * generator.normal(size=(4, 1))[attacks]
+            + generator.normal(size=(1, 8))
+            + generator.normal(size=(35, 8))
             for _ in range(2)
         )
         observed, null = permutation_null(x, Crossing({}, rates, models, attacks), 99, generator)
@@ -242,13 +245,24 @@ def test_p_values_are_honest_where_target_models_faced_several_attacks():
     assert max(rejected.values()) <= 0.1 * studies, rejected
 
 
-def test_attacks_stay_where_they_are_in_the_null():
-    """What only the attack decides, in the metric as in recognition, is no association of target models."""
-    models, attacks = np.repeat(np.arange(6), 3), np.tile(np.arange(3), 6)
-    both = np.broadcast_to(attacks[:, None], (18, 5)) + 0.0
-    observed, null = permutation_null(both, Crossing({}, both, models, attacks), 20, np.random.default_rng(1))
-    for level in LEVELS:
-        assert observed[level] == pytest.approx(1) and null[level] == pytest.approx(np.ones(20))
+def test_the_null_keeps_together_what_was_drawn_together():
+    """Values that name their target model, attack and original show where each of them went."""
+    models, attacks = np.repeat(np.arange(4), 3), np.tile(np.arange(3), 4)
+    models, attacks = models[:-2], attacks[:-2]  # the last target model faced one attack only
+    crossing = Crossing({}, np.zeros((10, 2)), models, attacks)
+    moved = set()
+    for seed in range(40):
+        generator, columns = np.random.default_rng(seed), np.arange(10)
+        order = generator.permutation(4)
+        for members, block in _blocks(crossing):
+            columns[block] = block[np.searchsorted(members, _first_return(order, members))]
+        assert sorted(columns) == list(range(10)) and (attacks[columns] == attacks).all()
+        alone = models[columns][attacks == 0]
+        assert (alone == order).all()  # whom all models share, they exchange as drawn ...
+        others = models[columns][attacks == 1]
+        assert (others[order[:3] < 3] == order[:3][order[:3] < 3]).all()  # ... and others wherever they can
+        moved.add(tuple(columns))
+    assert len(moved) > 10
 
 
 def test_the_null_starts_from_the_observed_coefficients():

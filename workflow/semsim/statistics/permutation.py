@@ -5,10 +5,9 @@ from scipy.stats import rankdata
 
 
 def permutation_null(x, crossing, permutations, generator):
-    """Shuffle whole target models and whole originals of a metric, and correlate it with the recognition rate again.
+    """Shuffle a metric's target models, attacks and originals, each as a whole, and correlate it again.
 
-    What reconstructions of one target model or of one original have in common stays in common. A target model changes
-    places with those that faced the same attacks, attack by attack: what is the attack's doing stays where it is.
+    What reconstructions of one target model, of one attack or of one original have in common stays in common.
 
     Parameters
     ----------
@@ -32,23 +31,42 @@ def permutation_null(x, crossing, permutations, generator):
     columns, originals = map(np.arange, known.shape)
     observed = _coefficients(x_scores, y_scores, columns, originals)
     null = {level: np.full(permutations, np.nan) for level in observed}
-    blocks = _exchangeable(crossing)
+    blocks = _blocks(crossing)
     for shuffle in range(permutations):
-        for block in blocks:
-            columns[block] = generator.permutation(block)
+        models = generator.permutation(crossing.model_count)
+        for members, block in blocks:
+            rows = np.searchsorted(members, _first_return(models, members))
+            columns[block] = generator.permutation(block[rows], axis=1)
         coefficients = _coefficients(x_scores, y_scores, columns, generator.permutation(originals))
         for level, coefficient in coefficients.items():
             null[level][shuffle] = coefficient
     return observed, null
 
 
-def _exchangeable(crossing):
-    """Return the columns of target models that faced the same attacks, [models, attacks], one array for each group."""
-    groups = {}
-    for model in range(crossing.model_count):
-        columns = np.flatnonzero(crossing.models == model)
-        groups.setdefault(tuple(crossing.attacks[columns]), []).append(columns)
-    return [np.array(columns) for columns in groups.values()]
+def _blocks(crossing):
+    """Divide columns into blocks of attacks that were made on the same target models.
+
+    Returns
+    -------
+    list of (numpy.ndarray, numpy.ndarray)
+        The numbers of the target models, [models], and their columns, [models, attacks].
+    """
+    attacks = {}
+    for attack in np.unique(crossing.attacks):
+        columns = np.flatnonzero(crossing.attacks == attack)
+        attacks.setdefault(tuple(crossing.models[columns]), []).append(columns)
+    return [(np.array(members), np.stack(columns, axis=1)) for members, columns in attacks.items()]
+
+
+def _first_return(models, members):
+    """Return for each member the first one that a permutation of all target models leads to, step by step.
+
+    It is a permutation of the members that differs from that of all as little as can be.
+    """
+    reached = models[members]
+    while (outside := ~np.isin(reached, members)).any():
+        reached[outside] = models[reached[outside]]
+    return reached
 
 
 def p_of_no_association(value, null):
