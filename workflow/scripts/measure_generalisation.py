@@ -26,12 +26,12 @@ def main():
         (part.loc[part["reference"] == reference, [*KEYS, *metrics]] for part in read_parts(arguments.metrics)),
         rates.loc[rates["kind"] == kind, [*KEYS, RATE]],
     )
-    seed = seed_for(arguments.seed, "generalisation")
+    described, seed = with_traits(table, arguments.traits), seed_for(arguments.seed, "generalisation")
     measured = []
     with appending(arguments.out_trials) as append:
         for folds, paths in trials.groupby("folds", sort=False)["path"]:
             of_kind = concatenated(paths).assign(folds=folds)
-            of_kind = with_combination(of_kind, with_traits(table, arguments.traits), [*metrics], arguments)
+            of_kind = with_combination(of_kind, described, [*metrics], arguments)
             append(of_kind)
             measured.append(measure_generalisation(table, of_kind, metrics, arguments.resamples, seed))
     about = {"kind": kind, "reference": reference}

@@ -6,10 +6,10 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.labels.table import KEYS
 from semsim.seeds import seed_for
+from semsim.statistics.crossing import RATE
 from semsim.statistics.generalisation import EVERYTHING
-from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
+from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval, ratio
 
-RATE = "recognition_rate"
 UNDEFENDED = "none"
 """In the column gradient_defence."""
 
@@ -70,6 +70,7 @@ def _resampled_means(table, measure, targets, undefended, resamples, seed):
         # Reconstructions that diverged have no value; an original counts as the mean of the attacks that have one.
         wide = rows.groupby(["original", "target"])[measure].mean().unstack().reindex(columns=targets).to_numpy()
         draws = draw_counts(len(wide), resamples, np.random.default_rng(seed_for(seed, "defences", dataset)))
+        draws = draws.astype(float)
         once = np.ones((1, len(wide)))
         means[dataset] = [_compared_means(wide, undefended, counts) for counts in (once, draws)]
     if len(means) > 1:
@@ -77,7 +78,7 @@ def _resampled_means(table, measure, targets, undefended, resamples, seed):
         known = np.isfinite(each)
         # A resample in which one of these data sets has no value has none: each mean is of the same data sets.
         means[EVERYTHING] = [
-            _ratio(np.where(known, part, 0).sum(axis=0), known.sum(axis=0)) for part in (each, resampled)
+            ratio(np.where(known, part, 0).sum(axis=0), known.sum(axis=0)) for part in (each, resampled)
         ]
     return means
 
@@ -90,18 +91,12 @@ def _compared_means(values, undefended, counts):
     """
     known = np.isfinite(values)
     means = np.empty((3, len(counts), len(known[0])))
-    means[0] = _ratio(counts @ np.where(known, values, 0), counts @ known)
+    means[0] = ratio(counts @ np.where(known, values, 0), counts @ known)
     for target in range(values.shape[1]):
         both = known & known[:, [target]] & known[:, [undefended]]
-        of_both = _ratio(counts @ np.where(both, values, 0), counts @ both)
+        of_both = ratio(counts @ np.where(both, values, 0), counts @ both)
         means[1:, :, target] = of_both[:, [target, undefended]].T
     return means
-
-
-def _ratio(sums, counts):
-    """Return sums / counts, NaN where nothing was counted."""
-    with np.errstate(invalid="ignore"):
-        return sums / counts
 
 
 def _described(means, draws, undefended):

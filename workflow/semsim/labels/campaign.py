@@ -53,7 +53,7 @@ def read_campaign(folder, images, classes):
     folder = Path(folder)
     own = _read_images(folder / "images.csv")
     labels = read_labels(folder / "labels.csv", own, classes)
-    studys_name = name_images(own)
+    studys_name = own["reconstruction"]
     known = images.set_index("image")["label"]
     foreign = studys_name[studys_name.map(known) != own["label"]]
     if len(foreign):
@@ -65,7 +65,10 @@ def read_campaign(folder, images, classes):
 
 
 def _read_images(path):
-    """Read which reconstruction each image is, and refuse a table that leaves it open, or has one of them twice."""
+    """Read which reconstruction each image is, and refuse a table that leaves it open, or has one of them twice.
+
+    The study's names of the images are in the column reconstruction.
+    """
     images = read_table(path)
     if missing := set(IMAGE_COLUMNS) - set(images):
         raise SemsimError(
@@ -78,11 +81,11 @@ def _read_images(path):
     ]
     if not problems:
         # Labels of two images of one reconstruction would count one annotator twice.
-        named = images.assign(reconstruction=name_images(images))
+        images = images.assign(reconstruction=name_images(images))
         problems = [
             problem
             for column in ("image", "reconstruction")
-            for problem in problem_in(named, named[column].duplicated(), column, "already in a line above; leave one")
+            for problem in problem_in(images, images[column].duplicated(), column, "already in a line above; leave one")
         ]
     if problems:
         raise SemsimError("\n  ".join([f"{path}: not a valid table of images:", *problems]))

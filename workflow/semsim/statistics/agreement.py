@@ -11,7 +11,7 @@ import pandas as pd
 
 from semsim.labels.table import CANNOT_TELL
 from semsim.seeds import seed_for
-from semsim.statistics.resampling import DrawnCounts, percentile_interval
+from semsim.statistics.resampling import DrawnCounts, percentile_interval, ratio
 
 ANSWERS = ("recognised", "named")
 COLUMNS = ["dataset", "kind", "statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
@@ -110,7 +110,7 @@ def resampled_alpha(counts, originals, weights):
     observed, answers = np.split(weights @ sums, [1], axis=1)
     total = answers.sum(axis=1)
     expected = (total**2 - (answers**2).sum(axis=1)) / (total - 1)
-    return 1 - _divided(observed[:, 0], expected)
+    return 1 - ratio(observed[:, 0], expected)
 
 
 def describe_agreement(answers, resamples, seed):
@@ -214,7 +214,7 @@ def _resampled_mean(values, clusters, weights):
     """Return the mean of values in each resample of their clusters."""
     columns = np.column_stack([values, np.ones(len(values))])
     total, count = (weights @ _sums_by(clusters, columns, weights.shape[1])).T
-    return _divided(total, count)
+    return ratio(total, count)
 
 
 def _sums_by(clusters, columns, count):
@@ -222,8 +222,3 @@ def _sums_by(clusters, columns, count):
     sums = np.zeros((count, columns.shape[1]))
     np.add.at(sums, clusters, columns)
     return sums
-
-
-def _divided(numerator, denominator):
-    """Divide, giving NaN for a zero denominator."""
-    return np.divide(numerator, denominator, out=np.full(denominator.shape, np.nan), where=denominator > 0)

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from semsim.labels.recognition import MAJORITY
-from semsim.statistics.resampling import blocks_of_resamples
+from semsim.statistics.resampling import blocks_of_resamples, ratio
 
 CORRELATIONS = ("spearman", "kendall", "pearson")
 
@@ -162,16 +162,16 @@ class PooledReconstructions:
         untied_x = total**2 - np.einsum("nr,nr->r", weights, bounds[1] - bounds[0])
         untied_y = total**2 - (in_group**2).sum(axis=0)
         between = in_group[: self.minority].sum(axis=0) * in_group[self.minority :].sum(axis=0)
-        return _coefficient(2 * all_pairs, untied_x, untied_y), (1 + _ratio(majority_pairs, between)) / 2
+        return _coefficient(2 * all_pairs, untied_x, untied_y), (1 + ratio(majority_pairs, between)) / 2
 
     def _pearson(self, weights, in_group):
         total = in_group.sum(axis=0)
         x_in_group = self.x_by_group.astype(weights.dtype) @ weights
         x, y = x_in_group.sum(axis=0), self.levels @ in_group
         return _coefficient(
-            self.levels @ x_in_group - _ratio(x * y, total),
-            (self.x**2).astype(weights.dtype) @ weights - _ratio(x**2, total),
-            self.levels**2 @ in_group - _ratio(y**2, total),
+            self.levels @ x_in_group - ratio(x * y, total),
+            (self.x**2).astype(weights.dtype) @ weights - ratio(x**2, total),
+            self.levels**2 @ in_group - ratio(y**2, total),
         )
 
 
@@ -275,15 +275,10 @@ def _share_below(values):
 
 def _coefficient(product, square_a, square_b):
     """Return product / sqrt(square_a square_b), kept in [-1, 1]."""
-    return np.clip(_ratio(product, np.sqrt(np.maximum(square_a, 0)) * np.sqrt(np.maximum(square_b, 0))), -1, 1)
-
-
-def _ratio(numerator, denominator):
-    """Divide, giving NaN for a zero denominator."""
-    return np.divide(numerator, denominator, out=np.full_like(denominator, np.nan), where=denominator > 0)
+    return np.clip(ratio(product, np.sqrt(np.maximum(square_a, 0)) * np.sqrt(np.maximum(square_b, 0))), -1, 1)
 
 
 def _weighted_mean(values, weights):
     """Return the weighted mean over the first axis of values that are not NaN."""
     known = weights * np.isfinite(values)
-    return _ratio(np.einsum("or,or->r", known, np.nan_to_num(values)), known.sum(axis=0))
+    return ratio(np.einsum("or,or->r", known, np.nan_to_num(values)), known.sum(axis=0))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from semsim.seeds import seed_for
 from semsim.statistics.crossing import GROUP, draw
-from semsim.statistics.resampling import blocks_of_resamples, percentile_interval
+from semsim.statistics.resampling import blocks_of_resamples, percentile_interval, ratio
 
 ANNOTATORS = "annotators"
 CLEAR_GAP = 0.6
@@ -106,4 +106,4 @@ def _share(part, whole, pair_weights, original_weights):
         np.einsum("rp,rp->r", pair_weights, original_weights @ table.T.astype(original_weights.dtype))
         for table in (part, whole)
     )
-    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+    return ratio(part, whole)

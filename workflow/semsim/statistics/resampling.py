@@ -72,6 +72,13 @@ class DrawnCounts:
         return np.concatenate([self[start : start + BLOCK].astype(float) @ columns for start in starts])
 
 
+def ratio(numerator, denominator):
+    """Divide, giving NaN for a denominator of zero; in the precision of the denominator."""
+    shape = np.broadcast_shapes(numerator.shape, denominator.shape)
+    undefined = np.full(shape, np.nan, np.result_type(denominator, np.float32))
+    return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
+
+
 def percentile_interval(values):
     """Return the limits between which 95 % of the resampled values lie; NaN where none is defined.
 
