@@ -28,9 +28,9 @@ workflow = $(alone); \
 	exit $$status
 
 study: setup
-	@python -m semsim.study $(CONFIG) > /dev/null
+	@python -m semsim.config.study $(CONFIG) > /dev/null
 	@$(call workflow)
-	@python -m semsim.study $(CONFIG)
+	@python -m semsim.config.study $(CONFIG)
 
 # The published labels of people: their tables, and the notebooks on them.
 human-study: setup
@@ -40,7 +40,7 @@ human-study: setup
 # Each defect of the paper's released code on the results of the study CONFIG, under a name of its own; then the notebook.
 defects: CONFIG = config/config.yaml config/real-small.yaml
 defects: setup
-	@base=$$(python -c 'import sys; from semsim.study import Study, read_config; print(Study(read_config(*sys.argv[1:])).name)' $(CONFIG)) && \
+	@base=$$(python -c 'import sys; from semsim.config.study import Study, read_config; print(Study(read_config(*sys.argv[1:])).name)' $(CONFIG)) && \
 	for overlay in config/ablations/defects/*.yaml; do \
 		number=$$(basename $$overlay | cut -d- -f1); \
 		names="study=$$base-defect-$$number"; \
@@ -65,7 +65,7 @@ $(READY): requirements.txt pyproject.toml
 # How long the attacks of a study will take, from rates that were measured: make estimate CONFIG=... DEVICE="NVIDIA H100"
 DEVICE ?= cpu
 estimate: setup
-	@python -m semsim.estimate $(CONFIG) --device "$(DEVICE)"
+	@python -m semsim.config.estimate $(CONFIG) --device "$(DEVICE)"
 
 test: setup
 	@pytest

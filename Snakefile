@@ -9,7 +9,7 @@ min_version("9.10")
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from semsim.errors import SemsimError
-from semsim.study import Study
+from semsim.config.study import Study
 
 if not workflow.overwrite_configfiles:
 

@@ -8,8 +8,8 @@ Both run with the memory settings that the workflow gives its jobs (workflow/rul
 
     python benchmarks/attack_engine.py --threads 2
 
-The lines of machines that people may have are kept in ``benchmarks/rates.jsonl``, from which ``make estimate`` tells
-how long a study will take.
+The lines of machines that people may have are kept in ``workflow/semsim/attacks/rates.jsonl``: ``make estimate`` reads
+them.
 """
 
 import argparse

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from semsim import SemSim
-from semsim.files import read_table
+from semsim.io.tables import read_table
 from semsim.progress import progress_bar
 
 

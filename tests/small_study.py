@@ -10,12 +10,15 @@ from semsim.defects.defences import compare_defences
 from semsim.defects.misalignment import measure_misalignment
 from semsim.defects.set_sizes import measure_set_sizes
 from semsim.defects.unscaled import UNSCALED, measure_unscaled
-from semsim.files import write_arrays, write_table
+from semsim.io.tables import KEYS, write_table
+from semsim.io.tensors import write_arrays
 from semsim.labels import recognition_rates, shown_images, with_truth
-from semsim.labels.table import COLUMNS, KEYS
+from semsim.labels.table import COLUMNS
+from semsim.learned.scales import LEARNED
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
+from semsim.metrics.summaries import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
 from semsim.statistics.agreement import describe_agreement
 from semsim.statistics.ceiling import cross_annotators, human_ceiling
 from semsim.statistics.contradictions import count_contradictions
@@ -23,7 +26,6 @@ from semsim.statistics.crossing import cross_parts
 from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness
 from semsim.statistics.generalisation import measure_by_dataset, measure_generalisation
-from semsim.tables import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
 from semsim.targets.models import build_target, load_target, save_target
 
 DATASETS = ("shapes", "textures")
@@ -115,7 +117,7 @@ def semsim_tables(metrics, recognition):
         for folds in ("within", "dataset", "attack")
     ).assign(kind="simulated", reference="attacked", note=None)
     directions = describe_scales(metrics).set_index("metric")["higher_is_better"].to_dict()
-    values, differences = measure_generalisation(table, trials, directions, 50, 3)
+    values, differences = measure_generalisation(table, trials, directions, LEARNED.directions, 50, 3)
     epochs = np.arange(1, 4)
     curves = {"epoch": epochs, "train_loss": 1 / epochs, "train_ordered": 1 - 0.5 / epochs, "validation_auc": 0.9}
     counts = {"side": ["recognised", "unrecognised"], "same original": [8, 9], "same class": [1, 0], "any": 0}

@@ -10,7 +10,8 @@ import pytest
 from semsim.data import SPLITS, load_classes, load_split, prepare_dataset, save_dataset
 from semsim.data.digits import frame_digits
 from semsim.errors import SemsimError
-from semsim.files import read_metadata, read_table
+from semsim.io.tables import read_table
+from semsim.io.tensors import read_metadata
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "prepare_data.py"
 COUNTS = {"train": 40, "originals": 7, "public": 20}

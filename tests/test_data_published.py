@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 from web_site import served
 
+from semsim.config.study import PUBLISHED as STUDY_KINDS
 from semsim.data import SPLITS, prepare_dataset
 from semsim.data.published import FEWEST_IMAGES, PUBLISHED
 from semsim.errors import SemsimError
-from semsim.study import PUBLISHED as STUDY_KINDS
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "prepare_data.py"
 SIDE = 32

@@ -19,13 +19,14 @@ from semsim.defects.set_sizes import measure_set_sizes
 from semsim.defects.unscaled import UNSCALED, load_network, measure_unscaled, unscaled_distances
 from semsim.errors import SemsimError
 from semsim.figures import defect_charts
-from semsim.files import read_table, write_arrays, write_table
+from semsim.io.tables import read_table, write_table
+from semsim.io.tensors import write_arrays
 from semsim.metrics.perceptual import lpips_random_trunk
 from semsim.metrics.reconstructions import Reconstructions, read_reconstructions
-from semsim.scales import Scale, Scales
-from semsim.study_tables import StudyTables
+from semsim.metrics.scales import Scale, Scales
+from semsim.results.study_tables import StudyTables
 from semsim.targets.models import build_target, save_target
-from semsim.wording import NO_BREAK
+from semsim.text import NO_BREAK
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 SCALES = Scales({"psnr": Scale("psnr", "PSNR", "dB", 0, 100, True, "")})

@@ -96,6 +96,10 @@ def packages_loaded(house, code):
     waiting, seen, packages = list(imports(code)), set(), set()
     while waiting:
         top, *rest = waiting.pop().split(".")
+        beside = house / "workflow" / "scripts" / f"{top}.py"
+        if beside.is_file():
+            waiting += imports(beside.read_text())
+            continue
         if top != "semsim":
             packages |= set() if top in sys.stdlib_module_names else {canonicalize_name(distributions[top][0])}
             continue

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from semsim.config.estimate import Rate, disk_bytes, estimate, forward_flops, read_rates
+from semsim.config.study import Study
 from semsim.errors import SemsimError
-from semsim.estimate import Rate, disk_bytes, estimate, forward_flops, read_rates
-from semsim.study import Study
 
 DATASET = {"kind": "mnist", "train": 100, "originals": 10, "public": 20}
 
@@ -61,7 +61,7 @@ def test_an_unmeasured_device_is_told_with_what_there_is(tmp_path):
 
 
 def test_the_command_says_how_it_knows(house):
-    command = [sys.executable, "-m", "semsim.estimate", house / "config" / "config.yaml"]
+    command = [sys.executable, "-m", "semsim.config.estimate", house / "config" / "config.yaml"]
     process = subprocess.run(command, capture_output=True, text=True, cwd=house / "workflow")
     assert process.returncode == 0, process.stderr
     assert "image-steps" in process.stdout and "measured" in process.stdout and "GiB" in process.stdout

@@ -11,7 +11,8 @@ from semsim.errors import SemsimError
 from semsim.figures import charts
 from semsim.figures.contact_sheet import draw_contact_sheet
 from semsim.figures.style import panels, save_figure, styled
-from semsim.files import read_arrays, read_table, write_arrays
+from semsim.io.tables import read_table
+from semsim.io.tensors import read_arrays, write_arrays
 from semsim.metrics import METRICS
 
 

@@ -7,8 +7,8 @@ import pytest
 from semsim import findings
 from semsim.figures import agreement_charts, contradiction_charts, faithfulness_charts
 from semsim.figures.contradiction_pairs import most_telling_pair
-from semsim.scales import scales_of
-from semsim.wording import NO_BREAK
+from semsim.metrics.scales import scales_of
+from semsim.text import NO_BREAK
 
 SCALES = scales_of(
     pd.DataFrame(

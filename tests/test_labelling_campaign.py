@@ -12,7 +12,8 @@ from PIL import Image
 from small_study import small_study
 
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, read_table
+from semsim.io.tables import read_table
+from semsim.io.tensors import read_arrays
 from semsim.labelling.campaign import campaign_folder, read_campaign_folder
 from semsim.labelling.making import choose_reconstructions, from_folder, from_study, make_campaign
 from semsim.labelling.results import describe_annotators, describe_datasets, export, read_answers

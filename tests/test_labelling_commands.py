@@ -10,7 +10,7 @@ from label_campaign import change_settings, small_campaign
 from small_study import small_study
 
 from semsim.commands import COMMANDS, main
-from semsim.files import read_table
+from semsim.io.tables import read_table
 from semsim.labelling.campaign import read_campaign_folder
 from semsim.labelling.store import Store
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from semsim.errors import SemsimError
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.labels import read_campaign, shown_images
 
 

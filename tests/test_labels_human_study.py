@@ -10,6 +10,7 @@ import pytest
 from web_site import served
 
 from semsim.errors import SemsimError
+from semsim.io.pickles import load_builtins
 from semsim.labels import check_labels, human_study, recognition_rates
 from semsim.labels.human_study import (
     CLASSES,
@@ -20,7 +21,6 @@ from semsim.labels.human_study import (
     read_human_study,
     tables_of,
 )
-from semsim.restricted_pickle import load_builtins
 
 CROPPED = "ResNet20-4_200_inversed_crop_auglist__rlabel_False_defense_gaussian_1e-3"
 METRICS = {"mse": 6502.5, "ssim": 0.1, "psnr": 10.0, "lpips": 0.6, "dreamsim": 0.5, "semsim": 70.0}

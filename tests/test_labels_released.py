@@ -12,7 +12,7 @@ from small_study import smooth_images
 
 from semsim import SemSim
 from semsim.errors import SemsimError
-from semsim.files import read_table
+from semsim.io.tables import read_table
 from semsim.labels.released import read_released, recognition_of, write_reconstructions
 from semsim.learned.pairs import read_pairs
 

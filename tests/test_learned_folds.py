@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from semsim.errors import SemsimError
-from semsim.learned.folds import KINDS, exclusions, kind_of_folds, make_folds
+from semsim.learned.folds import FOLD_KINDS, exclusions, kind_of_folds, make_folds
 
 TARGETS = pd.DataFrame(
     [("m", "lenet", "none"), ("n", "lenet", "crop"), ("o", "mlp", "none")],
@@ -43,7 +43,7 @@ def test_training_and_test_share_neither_originals_nor_what_is_left_out(exclusio
 
 def test_every_pair_is_tested_once_by_each_kind_of_folds():
     table = table_of()
-    for kind in KINDS:
+    for kind in FOLD_KINDS:
         chosen = [exclusion for exclusion in ALL if kind_of_folds(exclusion) == kind]
         tested = np.sum([fold.test for name in chosen for fold in make_folds(table, name, 3, seed=1)], axis=0)
         assert (tested == 1).all(), kind

@@ -146,7 +146,7 @@ def test_a_new_metric_is_one_function():
 
 def test_tables_and_figures_know_the_metrics_without_pytorch(house):
     code = (
-        "import sys, semsim.tables, semsim.findings, semsim.figures.contact_sheet, semsim.report.page\n"
+        "import sys, semsim.metrics.summaries, semsim.findings, semsim.figures.contact_sheet, semsim.report.page\n"
         "from semsim.metrics import METRICS\n"
         "print(METRICS['psnr'].axis_label, 'torch' in sys.modules)"
     )

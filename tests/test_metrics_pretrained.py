@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
 from semsim.metrics.measure import gather_networks, measure_pairs
-from semsim.metrics.pretrained import ALEXNET, INCEPTION, find_weights, load_inception, load_lpips, random_lpips
-from semsim.targets.vision import import_torchvision
+from semsim.pretrained.networks import ALEXNET, INCEPTION, find_weights, load_inception, load_lpips, random_lpips
 
 
 @pytest.fixture(autouse=True)

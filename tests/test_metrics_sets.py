@@ -5,13 +5,13 @@ import pytest
 import torch
 from small_study import attack_table, smooth_images, write_reconstructions
 
+from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
 from semsim.metrics import sets
 from semsim.metrics.measure import measure_sets
-from semsim.metrics.pretrained import INCEPTION
 from semsim.metrics.reconstructions import read_reconstructions
 from semsim.metrics.sets import fid, kid
-from semsim.targets.vision import import_torchvision
+from semsim.pretrained.networks import INCEPTION
 
 import_torchvision()
 from torch_fidelity import feature_extractor_inceptionv3  # noqa: E402

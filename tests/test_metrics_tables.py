@@ -9,10 +9,10 @@ import pytest
 from small_study import DATASETS, ORIGINALS, attack_table, small_study, smooth_images, write_reconstructions
 
 from semsim.errors import SemsimError
-from semsim.files import read_table, write_table
+from semsim.io.tables import read_table, write_table
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
-from semsim.tables import rank_leakage, summarise_attacks, summarise_metrics
+from semsim.metrics.summaries import rank_leakage, summarise_attacks, summarise_metrics
 from semsim.targets.models import build_target
 
 

@@ -40,7 +40,7 @@ def test_a_notebook_is_executed_with_its_parameters(run_notebook):
 
 
 def test_what_users_can_put_right_is_said_in_one_line_and_the_notebook_is_kept(run_notebook):
-    code = "from semsim.files import read_table\nread_table(table)"
+    code = "from semsim.io.tables import read_table\nread_table(table)"
     process, notebook = run_notebook(code, ("table", "missing.csv"))
     assert process.returncode == 1 and "Traceback" not in process.stdout
     assert process.stdout.rstrip().endswith("error: missing.csv: no such table. Run the stage that writes it first.")

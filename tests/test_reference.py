@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from semsim.errors import SemsimError
-from semsim.figures.style import data_url
-from semsim.files import read_table, write_table
-from semsim.reference import LEFT_OUT, RUN, compare, keep, main_table
+from semsim.html.urls import data_url
+from semsim.io.tables import read_table, write_table
+from semsim.results.reference import LEFT_OUT, RUN, compare, keep, main_table
 
 STUDIES = ("demo", "human-study", "real-small")
 

@@ -16,12 +16,12 @@ from semsim.figures.contact_sheet import draw_contact_sheet
 from semsim.figures.contradiction_pairs import draw_contradictions
 from semsim.figures.semsim_examples import draw_semsim_examples
 from semsim.figures.style import save_figure
-from semsim.files import read_table
+from semsim.io.tables import read_table
+from semsim.metrics.scales import scales_of
 from semsim.report.page import render_report
 from semsim.report.results import Results
 from semsim.report.sections import SECTIONS
-from semsim.scales import scales_of
-from semsim.study_tables import StudyTables
+from semsim.results.study_tables import StudyTables
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ from PIL import Image
 from semsim import SemSim
 from semsim.commands import main
 from semsim.errors import SemsimError
-from semsim.files import read_table
-from semsim.learned.card import CARD, WARNING, training_of
-from semsim.learned.embedded import embedded_weights
+from semsim.io.tables import read_table
+from semsim.learned.card import CARD, WARNING
+from semsim.learned.shipped import embedded_weights, training_of
 from semsim.scoring.page import MOST_SHOWN, THUMBNAIL
 from semsim.scoring.scores import known_metrics
 
@@ -80,7 +80,7 @@ def no_embedded_weights(monkeypatch):
     def missing():
         raise SemsimError("no weights")
 
-    monkeypatch.setattr("semsim.learned.embedded.embedded_weights", missing)
+    monkeypatch.setattr("semsim.learned.shipped.embedded_weights", missing)
 
 
 def in_a_process(folder, *words):

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from semsim.errors import SemsimError
+from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS, describe_scales
-from semsim.scales import LEARNED, scales_of
+from semsim.metrics.scales import scales_of
 from semsim.scoring.comparison import compare_sets, comparison_text
 from semsim.scoring.scores import known_metrics
 

@@ -9,10 +9,10 @@ from semsim import findings
 from semsim.figures.semsim_charts import ablations_chart, exclusions_chart, generalisation_chart, training_chart
 from semsim.learned.card import model_card
 from semsim.learned.pairs import read_pairs
-from semsim.scales import Scale, Scales
-from semsim.study_tables import StudyTables
+from semsim.metrics.scales import Scale, Scales
+from semsim.results.study_tables import StudyTables
 from semsim.targets.training import Recipe
-from semsim.wording import NO_BREAK
+from semsim.text import NO_BREAK
 
 SCALES = Scales({name: Scale(name, name.upper(), "", 0, 1, True, "") for name in ("ssim", "psnr")})
 VIEW = {"level": "reconstructions", "statistic": "auc", "exclusion": "all", "folds": "within"}

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from semsim.labels import recognition_rates
 from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
 from semsim.statistics import resampling
-from semsim.statistics.association import LEVELS, PooledReconstructions, evaluate_levels
+from semsim.statistics.association import MEASURES, PooledReconstructions, evaluate_levels
 from semsim.statistics.ceiling import EVERYONE, cross_annotators, human_ceiling
 from semsim.statistics.crossing import Crossing, cross_parts
 from semsim.statistics.faithfulness import measure_faithfulness
@@ -210,17 +210,17 @@ def test_gaps_are_counted_and_two_models_are_pointed_out():
 
 
 def test_the_null_is_centred_and_its_p_value_is_honest():
-    p_values = {level: [] for level in LEVELS}
+    p_values = {level: [] for level in MEASURES}
     for seed in range(60):
         x, rates = made_up(8, 10, seed)
         crossing = Crossing({}, rates, np.arange(8), np.zeros(8, dtype=int))
         observed, null = permutation_null(
             np.random.default_rng(seed).permuted(x), crossing, 99, np.random.default_rng(seed)
         )
-        for level in LEVELS:
+        for level in MEASURES:
             assert abs(null[level].mean()) < 0.2
             p_values[level].append(p_of_no_association(observed[level], null[level]))
-    for level in LEVELS:
+    for level in MEASURES:
         assert stats.kstest(p_values[level], "uniform").pvalue > 0.01
 
 
@@ -228,7 +228,7 @@ def test_p_values_are_honest_where_target_models_faced_several_attacks():
     """A metric and recognition that depend on the target model, the attack and the original, and not on each other."""
     models, attacks = np.repeat(np.arange(9), 4), np.tile(np.arange(4), 9)
     models, attacks = models[:-1], attacks[:-1]  # the last target model faced three of the four
-    rejected = {level: 0 for level in LEVELS}
+    rejected = {level: 0 for level in MEASURES}
     studies = 120
     for seed in range(studies):
         generator = np.random.default_rng(seed)
@@ -240,7 +240,7 @@ def test_p_values_are_honest_where_target_models_faced_several_attacks():
             for _ in range(2)
         )
         observed, null = permutation_null(x, Crossing({}, rates, models, attacks), 99, generator)
-        for level in LEVELS:
+        for level in MEASURES:
             rejected[level] += p_of_no_association(observed[level], null[level]) <= 0.05
     assert max(rejected.values()) <= 0.1 * studies, rejected
 
@@ -270,7 +270,7 @@ def test_the_null_starts_from_the_observed_coefficients():
     crossing = Crossing({}, rates, np.arange(8), np.zeros(8, dtype=int))
     observed, null = permutation_null(x, crossing, 5, np.random.default_rng(1))
     expected = evaluate_levels(x, rates, np.ones((1, 8)), np.ones((1, 10)))
-    assert observed == pytest.approx({level: expected[level, "spearman"][0] for level in LEVELS})
+    assert observed == pytest.approx({level: expected[level, "spearman"][0] for level in MEASURES})
     assert p_of_no_association(1.0, np.full(99, 0.5)) == 0.01
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from semsim.learned.scales import LEARNED
 from semsim.learned.training import area_under_curve
 from semsim.statistics.generalisation import areas, measure_by_dataset, measure_generalisation, overall
 
@@ -36,7 +37,7 @@ def study(datasets=("a", "b"), seed=0):
 
 @pytest.fixture(scope="module")
 def measured():
-    return measure_generalisation(*study(), {"weak": True}, 200, 1)
+    return measure_generalisation(*study(), {"weak": True}, LEARNED.directions, 200, 1)
 
 
 def test_views_are_every_kind_of_folds_and_every_exclusion(measured):

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from semsim.config.study import SCHEMA, Study, completed, read_config
 from semsim.errors import SemsimError
-from semsim.files import read_table, write_table
-from semsim.study import SCHEMA, Study, completed, read_config
+from semsim.io.tables import read_table, write_table
 from semsim.targets.training import Recipe
 
 SMALL = {
@@ -129,7 +129,7 @@ def test_a_study_that_builds_on_another_one_takes_its_results():
 def test_schema_knows_what_the_library_knows(schema):
     from semsim.attacks.settings import PRESETS, AttackSettings
     from semsim.data import KINDS
-    from semsim.targets.models import ARCHITECTURES
+    from semsim.targets.architectures import ARCHITECTURES
 
     def choices(rules, name):
         return set(rules["properties"][name]["enum"])

@@ -8,11 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
-from semsim.files import read_metadata, write_arrays
+from semsim.io.tensors import read_metadata, write_arrays
+from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.device import choose_device
-from semsim.targets.models import ARCHITECTURES, build_target, count_parameters, load_target, save_target
-from semsim.targets.vision import import_torchvision
+from semsim.targets.models import build_target, count_parameters, load_target, save_target
 
 SMALL = {"convnet": 4, "convnet3": 4, "resnet20": 1, "mlp": 32}
 SMALL |= dict.fromkeys(("vgg3", "resnet6", "squeezenet", "mobilenet"), 4)

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from semsim.errors import SemsimError
-from semsim.files import read_metadata, read_table, write_arrays
+from semsim.io.tables import read_table
+from semsim.io.tensors import read_metadata, write_arrays
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import load_target

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from semsim.study import Study, read_config
+from semsim.config.study import Study, read_config
 
 STUB = """
 import sys
@@ -141,7 +141,7 @@ def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
 def stub_house(house, tmp_path):
     """A copy of the workflow whose scripts only make their outputs, and a study of two attacks up to its tables."""
     copy = tmp_path / "house"
-    for part in ("workflow/rules", "workflow/schemas", "workflow/semsim", "envs", "profiles"):
+    for part in ("workflow/rules", "workflow/semsim", "envs", "profiles"):
         shutil.copytree(house / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(house / "Snakefile", copy)
     for script in (house / "workflow" / "scripts").glob("*.py"):

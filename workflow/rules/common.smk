@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from semsim.learned.folds import WITHIN, exclusions
-from semsim.study import MAIN
+from semsim.config.study import MAIN
 
 # Relative to the working directory, so that a study goes on after its folder was moved.
 HOUSE = Path(os.path.relpath(workflow.basedir))

@@ -8,14 +8,14 @@ import torch
 
 from semsim.commandline import json_object, run
 from semsim.errors import SemsimError
-from semsim.files import write_table
+from semsim.io.stored_arrays import JoinedRows, open_arrays
+from semsim.io.tables import write_table
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
+from semsim.metrics.summaries import concatenated
 from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
 from semsim.observers.images import divide_public
-from semsim.rows import JoinedRows, open_arrays
 from semsim.seeds import seed_for
-from semsim.tables import concatenated
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 

@@ -4,11 +4,12 @@ import argparse
 
 import torch
 
-from semsim.attacks.campaign import Campaign
+from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import json_object, run
 from semsim.data import open_split
-from semsim.files import write_arrays, write_table
+from semsim.io.tables import write_table
+from semsim.io.tensors import write_arrays
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
 from semsim.targets.device import choose_device
@@ -41,7 +42,7 @@ def main():
     settings = attack_settings(**{"preset": arguments.attack} | arguments.settings)
     end = None if arguments.count is None else arguments.first + arguments.count
     images, labels = (array[arguments.first : end] for array in open_split(arguments.data, "originals"))
-    campaign = Campaign(
+    attack_run = AttackRun(
         dataset=arguments.dataset,
         target_name=arguments.target,
         attack=arguments.attack,
@@ -55,7 +56,7 @@ def main():
         memory_gib=arguments.memory_gib,
         first=arguments.first,
     )
-    attacked, outcome = campaign.run(arguments.state)
+    attacked, outcome = attack_run.run(arguments.state)
     arrays = {
         "original": images,
         "attacked": attacked.numpy(),
@@ -64,7 +65,7 @@ def main():
     }
     names = {"dataset": arguments.dataset, "target": arguments.target, "attack": arguments.attack}
     write_arrays(arrays, arguments.out, {**names, "settings": arguments.settings})
-    write_table(campaign.table(outcome), arguments.table)
+    write_table(attack_run.table(outcome), arguments.table)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import run
-from semsim.files import appending, read_parts, read_table, write_table
+from semsim.io.tables import appending, read_parts, read_table, write_table
 from semsim.labels import read_campaign, read_labels, recognition_rates, shown_images
-from semsim.tables import concatenated
+from semsim.metrics.summaries import concatenated
 
 
 def main():

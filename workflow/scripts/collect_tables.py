@@ -5,9 +5,9 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import run
-from semsim.files import append_tables, appending, read_table, write_table
+from semsim.io.tables import append_tables, appending, read_table, write_table
 from semsim.metrics import describe_scales
-from semsim.tables import (
+from semsim.metrics.summaries import (
     concatenated,
     describe_datasets,
     describe_targets,

@@ -6,7 +6,7 @@ import torch
 
 from semsim.commandline import run
 from semsim.data import open_split
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
 from semsim.targets.device import choose_device

@@ -3,7 +3,7 @@
 import argparse
 
 from semsim.commandline import run
-from semsim.files import read_parts, read_table, write_table
+from semsim.io.tables import read_parts, read_table, write_table
 from semsim.seeds import seed_for
 from semsim.statistics.contradictions import count_contradictions
 from semsim.statistics.crossing import cross_parts

@@ -5,7 +5,8 @@ import argparse
 from semsim.commandline import run
 from semsim.figures.contact_sheet import draw_contact_sheet
 from semsim.figures.style import write_figure
-from semsim.files import read_metadata, read_table
+from semsim.io.tables import read_table
+from semsim.io.tensors import read_metadata
 
 
 def main():

@@ -5,8 +5,8 @@ import argparse
 from semsim.commandline import run
 from semsim.figures.contradiction_pairs import draw_contradictions
 from semsim.figures.style import write_figure
-from semsim.files import read_table
-from semsim.scales import scales_of
+from semsim.io.tables import read_table
+from semsim.metrics.scales import scales_of
 
 
 def main():

@@ -5,7 +5,7 @@ import argparse
 from semsim.commandline import run
 from semsim.figures.semsim_examples import draw_semsim_examples
 from semsim.figures.style import write_figure
-from semsim.files import read_table
+from semsim.io.tables import read_table
 
 
 def main():

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from semsim.commandline import run
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.labels import check_labels, recognition_rates
 from semsim.labels.human_study import CLASSES, DATASET, SCALES, find_labels, read_human_study
 

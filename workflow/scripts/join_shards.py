@@ -3,8 +3,9 @@
 import argparse
 
 from semsim.commandline import run
-from semsim.files import append_tables, read_metadata, read_table, write_arrays
-from semsim.rows import JoinedRows, open_arrays
+from semsim.io.stored_arrays import JoinedRows, open_arrays
+from semsim.io.tables import append_tables, read_table
+from semsim.io.tensors import read_metadata, write_arrays
 
 
 def main():

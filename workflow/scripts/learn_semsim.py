@@ -2,11 +2,12 @@
 
 import argparse
 
+from learning_arguments import add_learning_arguments, read_labelled_pairs, read_learner
+
 from semsim.commandline import run
-from semsim.files import read_table, write_table
+from semsim.io.tables import read_table, write_table
 from semsim.learned.card import model_card
-from semsim.learned.inputs import add_learning_arguments, read_labelled_pairs, read_learner
-from semsim.scales import scales_of
+from semsim.metrics.scales import scales_of
 
 
 def main():

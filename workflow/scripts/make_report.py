@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from semsim.commandline import run
-from semsim.files import written_whole
+from semsim.io.whole import written_whole
 from semsim.report.page import render_report
 from semsim.report.results import Results
-from semsim.study_tables import StudyTables
+from semsim.results.study_tables import StudyTables
 
 
 def main():

@@ -3,8 +3,7 @@
 import argparse
 
 from semsim.commandline import run
-from semsim.files import read_table, write_table
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS, read_table, write_table
 from semsim.seeds import seed_for
 from semsim.statistics.generalisation import measure_by_dataset
 

@@ -5,7 +5,7 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import run
-from semsim.files import read_table, write_table
+from semsim.io.tables import read_table, write_table
 from semsim.labels import with_truth
 from semsim.seeds import seed_for
 from semsim.statistics.agreement import describe_agreement

@@ -6,7 +6,7 @@ import pandas as pd
 
 from semsim.commandline import run
 from semsim.defects.defences import compare_defences
-from semsim.files import read_table, write_table
+from semsim.io.tables import read_table, write_table
 from semsim.metrics.reconstructions import REFERENCES
 from semsim.seeds import seed_for
 

@@ -5,14 +5,14 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import json_object, run
-from semsim.files import appending, read_parts, read_table, write_table
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS, appending, read_parts, read_table, write_table
 from semsim.learned.combination import combine_metrics
 from semsim.learned.folds import kind_of_folds, with_traits
+from semsim.learned.scales import LEARNED
+from semsim.metrics.summaries import concatenated
 from semsim.seeds import seed_for
 from semsim.statistics.crossing import RATE, join_parts
 from semsim.statistics.generalisation import measure_generalisation
-from semsim.tables import concatenated
 
 
 def main():
@@ -33,7 +33,9 @@ def main():
             of_kind = concatenated(paths).assign(folds=folds)
             of_kind = with_combination(of_kind, described, [*metrics], arguments)
             append(of_kind)
-            measured.append(measure_generalisation(table, of_kind, metrics, arguments.resamples, seed))
+            measured.append(
+                measure_generalisation(table, of_kind, metrics, LEARNED.directions, arguments.resamples, seed)
+            )
     about = {"kind": kind, "reference": reference}
     values, differences = (
         pd.concat(tables, ignore_index=True).assign(**about) for tables in zip(*measured, strict=True)

@@ -4,7 +4,7 @@ import argparse
 
 from semsim.commandline import run
 from semsim.defects.misalignment import measure_misalignment
-from semsim.files import read_table, write_table
+from semsim.io.tables import read_table, write_table
 from semsim.seeds import seed_for
 
 

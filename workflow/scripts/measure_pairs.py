@@ -5,8 +5,7 @@ import argparse
 import torch
 
 from semsim.commandline import run
-from semsim.files import read_table, write_table
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS, read_table, write_table
 from semsim.learned.pairs import read_pairs
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import gather_networks, measure_pairs

@@ -9,7 +9,8 @@ from semsim.data import open_split
 from semsim.defects.features import features_of
 from semsim.defects.image_sets import choose_images
 from semsim.defects.set_sizes import measure_set_sizes
-from semsim.files import read_metadata, write_table
+from semsim.io.tables import write_table
+from semsim.io.tensors import read_metadata
 from semsim.metrics.reconstructions import read_reconstructions
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device

@@ -7,8 +7,7 @@ import torch
 
 from semsim.commandline import run
 from semsim.defects.unscaled import UNSCALED, load_network, measure_unscaled, unscaled_distances
-from semsim.files import read_table, write_table
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS, read_table, write_table
 from semsim.metrics.reconstructions import REFERENCES, read_reconstructions
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device

@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from semsim.commandline import json_object, run
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.learned.classifier import train_classifier
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device

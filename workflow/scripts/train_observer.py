@@ -6,7 +6,7 @@ import torch
 
 from semsim.commandline import json_object, run
 from semsim.data import load_classes
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
 from semsim.seeds import seed_for

@@ -8,8 +8,8 @@ import torch
 from semsim.commandline import json_object, run
 from semsim.data import load_classes, load_split, open_split
 from semsim.errors import SemsimError
-from semsim.files import write_table
-from semsim.rows import JoinedRows
+from semsim.io.stored_arrays import JoinedRows
+from semsim.io.tables import write_table
 from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence

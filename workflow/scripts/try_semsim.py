@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
+from learning_arguments import add_learning_arguments, read_labelled_pairs, read_learner
+
 from semsim.commandline import run
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.learned.folds import make_folds
-from semsim.learned.inputs import add_learning_arguments, read_labelled_pairs, read_learner
 from semsim.learned.trials import try_folds
 
 

@@ -37,12 +37,13 @@ def compare(arguments):
     """Compare sets, print their ranks, and write the table if it was asked for."""
     share_cores()
     from semsim.errors import SemsimError
-    from semsim.files import check_output, write_table
+    from semsim.io.tables import write_table
+    from semsim.io.whole import check_output
     from semsim.scoring.comparison import compare_sets, comparison_text
     from semsim.scoring.folders import listing, match_folders, name_sets, printable
     from semsim.scoring.scores import check_names, score_groups
     from semsim.scoring.summary import DIRECTIONS
-    from semsim.wording import counted
+    from semsim.text import counted
 
     check_output(arguments.out, (".csv", ".parquet"))
     check_names(arguments.metrics or [])

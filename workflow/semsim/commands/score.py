@@ -69,11 +69,12 @@ def score(arguments):
     """Score pairs, print the summary, and write what was asked for."""
     share_cores()
     from semsim.errors import SemsimError
-    from semsim.files import check_output, write_table, written_whole
+    from semsim.io.tables import write_table
+    from semsim.io.whole import check_output, written_whole
     from semsim.scoring.folders import match_pair, printable
     from semsim.scoring.scores import check_names, score_groups
     from semsim.scoring.summary import summarise, summary_text
-    from semsim.wording import counted
+    from semsim.text import counted
 
     check_output(arguments.out, (".csv", ".parquet"))
     check_output(arguments.report, (".html",))
@@ -117,9 +118,8 @@ def prepare(arguments):
     device : torch.device
     """
     from semsim.errors import SemsimError
-    from semsim.learned.card import training_of
-    from semsim.learned.embedded import embedded_weights
     from semsim.learned.metric import SemSim
+    from semsim.learned.shipped import embedded_weights, training_of
     from semsim.scoring.scores import make_measures
     from semsim.targets.device import choose_device
 
@@ -148,7 +148,7 @@ def warn_of(scores, measures):
     """Say on standard error what was left out, and which metrics lack values."""
     from semsim.scoring.folders import listing
     from semsim.scoring.summary import remarks
-    from semsim.wording import counted
+    from semsim.text import counted
 
     if scores.left_out:
         say(f"left out {counted(len(scores.left_out), 'files')}: {listing(scores.left_out)}.")

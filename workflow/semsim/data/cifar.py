@@ -2,7 +2,7 @@
 
 import tarfile
 
-from semsim.restricted_pickle import load_arrays
+from semsim.io.pickles import load_arrays
 
 FOLDER = "cifar-100-python"
 PARTS = ("train", "test")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from semsim.files import read_metadata, write_arrays, write_table
-from semsim.rows import open_arrays
+from semsim.io.stored_arrays import open_arrays
+from semsim.io.tables import write_table
+from semsim.io.tensors import read_metadata, write_arrays
 
 SPLITS = ("train", "originals", "public")
 """`train`: the target model's; `originals`: attacked; `public`: for whoever needs other images of the same classes."""
@@ -117,7 +118,7 @@ def load_split(path, split):
 
 
 def open_split(path, split):
-    """Open one split as `load_split` reads it, but leave the images in the file (`semsim.rows.StoredArray`)."""
+    """Open one split as `load_split` reads it, but leave the images in the file (a `StoredArray`)."""
     arrays = open_arrays(path, f"{split}_images", f"{split}_labels")
     return arrays[f"{split}_images"], arrays[f"{split}_labels"][:]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 from semsim.seeds import seed_for
 from semsim.statistics.crossing import RATE
 from semsim.statistics.generalisation import EVERYTHING

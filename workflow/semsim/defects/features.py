@@ -3,7 +3,7 @@
 import torch
 
 from semsim.learned.metric import SemSim
-from semsim.metrics.pretrained import INCEPTION, find_weights, load_inception
+from semsim.pretrained.networks import INCEPTION, find_weights, load_inception
 from semsim.progress import progress_bar
 from semsim.targets.models import load_target
 
@@ -15,7 +15,7 @@ def features_of(parts, classifier, pretrained=None, device="cpu"):
 
     Parameters
     ----------
-    parts : iterable of numpy.ndarray or semsim.rows.JoinedRows
+    parts : iterable of numpy.ndarray or semsim.io.stored_arrays.JoinedRows
         uint8 [N, 3, S, S].
     classifier : path-like
         Weights of a plain classifier of public images.

@@ -4,8 +4,8 @@ import numpy as np
 
 from semsim.defects.set_sizes import SIZES
 from semsim.errors import SemsimError
+from semsim.io.stored_arrays import JoinedRows
 from semsim.learned.pairs import of_one_size
-from semsim.rows import JoinedRows
 
 
 def choose_images(clear, attacks, seed):
@@ -16,7 +16,7 @@ def choose_images(clear, attacks, seed):
 
     Parameters
     ----------
-    clear : dict of str to semsim.rows.StoredArray or numpy.ndarray
+    clear : dict of str to semsim.io.stored_arrays.StoredArray or numpy.ndarray
         By data set: uint8 [N, 3, S, S].
     attacks : iterable of semsim.metrics.reconstructions.Reconstructions
         What diverged is left out, and so is a data set of which nothing else is there.
@@ -24,7 +24,7 @@ def choose_images(clear, attacks, seed):
 
     Returns
     -------
-    clear, reconstructed : semsim.rows.JoinedRows
+    clear, reconstructed : semsim.io.stored_arrays.JoinedRows
         uint8 [N, 3, S, S] and [M, 3, S, S], at the smallest size that there is. No more than the largest sets take: two
         of clear images, which are disjoint, and one of reconstructions; or what there is of them in these shares.
 

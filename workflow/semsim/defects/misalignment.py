@@ -3,7 +3,7 @@
 import pandas as pd
 
 from semsim.defects.versions import compare_versions
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 from semsim.metrics.reconstructions import REFERENCES
 
 MEANT, RELEASED = REFERENCES

@@ -5,9 +5,9 @@ import torch
 
 from semsim.defects.versions import compare_versions
 from semsim.errors import SemsimError
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 from semsim.metrics.measure import gather_networks
-from semsim.metrics.pretrained import LPIPS_SMALLEST_IMAGE
+from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 
 UNSCALED = "unscaled"
 """The column of the released version."""

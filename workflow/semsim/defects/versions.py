@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 from semsim.statistics.generalisation import measure_by_dataset
 from semsim.statistics.resampling import holm
 

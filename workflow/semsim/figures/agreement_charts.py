@@ -7,7 +7,7 @@ from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.statistics.agreement import ANSWERS
 from semsim.statistics.ceiling import EVERYONE
-from semsim.wording import LEVELS, STATISTICS, kind_of
+from semsim.text import LEVELS, STATISTICS, kind_of
 
 ANSWER_NAMES = {"recognised": "recognised or not", "named": "class named"}
 CHANCE_CORRECTED = {"krippendorff_alpha": "Krippendorff's α", "fleiss_kappa": "Fleiss' κ"}

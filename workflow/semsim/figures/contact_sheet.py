@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 
 from semsim.errors import SemsimError
 from semsim.figures.style import FAINT, INK, styled
-from semsim.files import read_metadata
-from semsim.rows import StoredArray, open_arrays, same_rows
+from semsim.io.stored_arrays import StoredArray, open_arrays, same_rows
+from semsim.io.tensors import read_metadata
 
 # Lengths in inches, text in points.
 CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13

@@ -4,7 +4,7 @@ from semsim.figures.layout import draw_estimates, legend_above, name_lines, offs
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.statistics.contradictions import ANNOTATORS
-from semsim.wording import REFERENCES, kind_of
+from semsim.text import REFERENCE_LABELS, kind_of
 
 
 @styled
@@ -15,7 +15,7 @@ def contradictions_chart(contradictions, scales, reference):
     ----------
     contradictions : pandas.DataFrame
         The table of contradictions, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     reference : str
 
     Returns
@@ -44,7 +44,7 @@ def against_annotators_chart(contradictions, scales):
     ----------
     contradictions : pandas.DataFrame
         The table of contradictions, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
 
     Returns
     -------
@@ -52,7 +52,7 @@ def against_annotators_chart(contradictions, scales):
     """
     rows = contradictions[contradictions["other"] == ANNOTATORS]
     names, datasets = scales.among(rows["metric"]), list(rows["dataset"].unique())
-    references = [name for name in REFERENCES if name in set(rows["reference"])]
+    references = [name for name in REFERENCE_LABELS if name in set(rows["reference"])]
     height = row_height(len(names)) * (1 + 0.35 * (len(references) - 1))
     figure, axes = panels(len(datasets), height=1.2 + height * len(names), sharey=True, sharex=True)
     for panel, dataset in zip(axes, datasets, strict=True):
@@ -64,7 +64,7 @@ def against_annotators_chart(contradictions, scales):
             places = [names.index(name) + shift for name in chosen["metric"]]
             look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (100 * chosen[column] for column in ("value", "low", "high"))
-            draw_estimates(panel, *estimates, places, label=REFERENCES[reference], **look)
+            draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
         panel.set_xlim(left=0)
     figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; 50: a coin)", size=8)
     legend_above(figure, axes[0])

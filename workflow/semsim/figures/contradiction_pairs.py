@@ -4,11 +4,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from semsim.figures.style import styled
-from semsim.files import read_metadata
-from semsim.labels.table import KEYS
-from semsim.rows import open_arrays
+from semsim.io.stored_arrays import open_arrays
+from semsim.io.tables import KEYS
+from semsim.io.tensors import read_metadata
 from semsim.statistics.contradictions import CLEAR_GAP
-from semsim.wording import decimal, kind_of, listed, percent
+from semsim.text import decimal, kind_of, listed, percent
 
 CELL, SMALL = 1.15, 5.5  # inches of an image, points of the numbers under it
 LINE = 0.1  # inches of a line of numbers
@@ -26,7 +26,7 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
         Reconstructions of this data set (safetensors files).
     metrics, recognition : pandas.DataFrame
         The tables of metrics, and of recognition rates by annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     reference : str
         What the metrics compare with.
 
@@ -93,7 +93,7 @@ def most_telling_pair(table, name, scale):
         target, attack, original, recognition_rate, and the metric: one data set, reference and kind.
     name : str
         The metric's column.
-    scale : semsim.scales.Scale
+    scale : semsim.metrics.scales.Scale
 
     Returns
     -------

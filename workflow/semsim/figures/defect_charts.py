@@ -9,7 +9,7 @@ from semsim.defects.versions import VERSIONS
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.statistics.generalisation import overall
-from semsim.wording import STATISTICS, kind_of, sentence_case
+from semsim.text import STATISTICS, kind_of, sentence_case
 
 
 @styled
@@ -20,7 +20,7 @@ def versions_chart(table, scales, views, legend):
     ----------
     table : pandas.DataFrame
         ``misaligned_reference.csv`` or ``unscaled_lpips.csv``, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     views : dict of str to dict
         By the title of each panel: the values of columns that choose its rows, ``statistic`` among them.
     legend : tuple of str
@@ -59,7 +59,7 @@ def defences_chart(scope, scales):
     ----------
     scope : pandas.DataFrame
         The table ``defence_scope.csv``, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
 
     Returns
     -------

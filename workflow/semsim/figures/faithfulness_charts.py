@@ -5,9 +5,9 @@ import numpy as np
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 from semsim.statistics.ceiling import EVERYONE
-from semsim.wording import LEVELS, REFERENCES, STATISTICS, decimal, kind_of
+from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
 NULL_COLOUR, CEILING_COLOUR = "#d9d9d9", COLOURS[2]
 
@@ -22,7 +22,7 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
         The table of faithfulness, of annotators of one kind.
     ceiling : pandas.DataFrame
         The table of the ceiling, of the same.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     dataset, statistic : str
 
     Returns
@@ -34,7 +34,7 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
     limits = limits[limits["annotator"] == EVERYONE].set_index("level")
     levels = [level for level in LEVELS if level in set(rows["level"])]
     metrics = scales.among(rows["metric"])
-    references = [name for name in REFERENCES if name in set(rows["reference"])]
+    references = [name for name in REFERENCE_LABELS if name in set(rows["reference"])]
     height = row_height(len(metrics)) * (1 + 0.35 * (len(references) - 1))
     figure, axes = panels(len(levels), height=1.25 + height * len(metrics), sharey=True)
     for panel, level in zip(axes, levels, strict=True):
@@ -48,7 +48,7 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
             places = np.array([metrics.index(metric) for metric in chosen["metric"]]) + shift
             look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
-            draw_estimates(panel, *estimates, places, label=REFERENCES[reference], **look)
+            draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
         nothing = 0.5 if statistic == "auc" else 0
         panel.axvline(nothing, color=FAINT, linewidth=0.8)
         panel.set_xlim(right=1.03)
@@ -83,7 +83,7 @@ def means_chart(metrics, recognition, scales, dataset, reference):
     ----------
     metrics, recognition : pandas.DataFrame
         The tables of metrics and of recognition rates by annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     dataset, reference : str
 
     Returns
@@ -104,7 +104,7 @@ def means_chart(metrics, recognition, scales, dataset, reference):
         panel.set_xlabel(scales[name].axis_label)
         panel.margins(x=0.1)
         panel.set_ylim(-4, 104)
-    figure.supxlabel(f"{dataset}: means of each target model {REFERENCES[reference]}", size=8)
+    figure.supxlabel(f"{dataset}: means of each target model {REFERENCE_LABELS[reference]}", size=8)
     figure.supylabel(f"Recognised by {kind_of(recognition)} (%)", size=8)
     if len(attacks) > 1:
         legend_above(figure, axes[0])
@@ -121,7 +121,7 @@ def differences_chart(differences, scales, dataset, reference, statistic="spearm
     ----------
     differences : pandas.DataFrame
         The table of differences, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     dataset, reference, statistic : str
 
     Returns

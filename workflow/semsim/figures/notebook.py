@@ -5,7 +5,8 @@ from pathlib import Path
 
 from IPython.display import HTML, Markdown
 
-from semsim.figures.style import data_url, save_figure
+from semsim.figures.style import save_figure
+from semsim.html.urls import data_url
 
 
 class Gallery:

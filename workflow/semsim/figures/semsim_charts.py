@@ -5,12 +5,12 @@ from matplotlib.ticker import MaxNLocator
 
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
-from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
-from semsim.scales import LEARNED
+from semsim.learned.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.wording import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
+from semsim.text import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
 
 CURVES = {
     "train_loss": "Loss",
@@ -110,7 +110,7 @@ def generalisation_chart(generalisation, scales, statistic="auc", level="reconst
     ----------
     generalisation : pandas.DataFrame
         The table ``generalisation.csv``.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
         Of the hand-crafted metrics.
     statistic, level : str
 
@@ -145,7 +145,7 @@ def exclusions_chart(generalisation, scales):
     ----------
     generalisation : pandas.DataFrame
         The table ``generalisation.csv``.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
         Of the hand-crafted metrics.
 
     Returns

@@ -1,12 +1,12 @@
 """Examples of SemSim: the nearest and the farthest reconstructions of those it did not learn from."""
 
 from semsim.figures.style import panels, styled
-from semsim.files import read_metadata
+from semsim.io.stored_arrays import open_arrays
+from semsim.io.tables import KEYS
+from semsim.io.tensors import read_metadata
 from semsim.labels.recognition import MAJORITY
-from semsim.labels.table import KEYS
 from semsim.learned.folds import WITHIN
-from semsim.rows import open_arrays
-from semsim.wording import decimal, kind_of, percent
+from semsim.text import decimal, kind_of, percent
 
 EXAMPLES = 6
 ROWS = {

@@ -1,6 +1,5 @@
 """How every figure looks, and how it is written."""
 
-import base64
 import functools
 import io
 from pathlib import Path
@@ -9,7 +8,7 @@ import matplotlib
 import seaborn
 from matplotlib.figure import Figure
 
-from semsim.files import written_whole
+from semsim.io.whole import written_whole
 
 _PALETTE = seaborn.color_palette("colorblind").as_hex()
 COLOURS = [_PALETTE[place] for place in (0, 1, 2, 4, 9, 5, 8, 3, 7, 6)]  # neighbours as different as can be
@@ -103,11 +102,6 @@ def svg_of(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
-
-
-def data_url(media_type, content):
-    """Return bytes as an address for a page that holds its pictures itself."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def save_figure(figure, stem):

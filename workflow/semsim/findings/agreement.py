@@ -1,7 +1,7 @@
 """What the tables of labels say: who labelled what, how well annotators agree, and how well one predicts the others."""
 
 from semsim.statistics.ceiling import EVERYONE
-from semsim.wording import LEVELS, STATISTICS, counted, decimal, interval, kind_of, percent
+from semsim.text import LEVELS, STATISTICS, counted, decimal, interval, kind_of, percent
 
 
 def label_findings(labels, recognition):

@@ -1,7 +1,7 @@
 """What the table of contradictions says: how often metrics contradict each other, and the annotators."""
 
 from semsim.statistics.contradictions import ANNOTATORS
-from semsim.wording import counted, interval, kind_of, percent
+from semsim.text import counted, interval, kind_of, percent
 
 
 def contradiction_findings(contradictions, scales, reference):
@@ -11,7 +11,7 @@ def contradiction_findings(contradictions, scales, reference):
     ----------
     contradictions : pandas.DataFrame
         The table of contradictions, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     reference : str
         What reconstructions were compared with.
 
@@ -43,7 +43,7 @@ def against_annotators_findings(contradictions, scales, reference):
     ----------
     contradictions : pandas.DataFrame
         The table of contradictions, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     reference : str
         What reconstructions were compared with.
 

@@ -10,7 +10,7 @@ from semsim.defects.versions import VERSIONS
 from semsim.findings.semsim import SIGNIFICANT, told, why_undefined
 from semsim.metrics import METRICS
 from semsim.statistics.generalisation import overall
-from semsim.wording import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, p_value, percent
+from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, p_value, percent
 
 TARGETS = {
     EVERY: "All target models",
@@ -61,7 +61,7 @@ def reference_faithfulness_findings(misaligned, scales, statistic="auc", level="
     ----------
     misaligned : pandas.DataFrame
         The table ``misaligned_reference.csv``, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     statistic, level : str
 
     Returns
@@ -90,7 +90,7 @@ def unscaled_findings(unscaled, values, scales):
     ----------
     unscaled, values : pandas.DataFrame
         The tables ``unscaled_lpips.csv``, of annotators of one kind, and ``unscaled_lpips_values.csv``.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
 
     Returns
     -------
@@ -126,7 +126,7 @@ def defence_findings(scope, scales):
     ----------
     scope : pandas.DataFrame
         The table ``defence_scope.csv``, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 
 from semsim.statistics.ceiling import EVERYONE
-from semsim.wording import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
+from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
 
 NOTHING = {"auc": 0.5}
 """What a metric that has nothing to do with recognition would have; 0 for correlations."""
@@ -16,7 +16,7 @@ def faithfulness_findings(faithfulness, differences, ceiling, scales, statistic,
     ----------
     faithfulness, differences, ceiling : pandas.DataFrame
         The tables of these names, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     statistic : str
     reference : str
         What reconstructions were compared with.
@@ -60,7 +60,7 @@ def reference_change_findings(faithfulness, scales, statistic="spearman", level=
     ----------
     faithfulness : pandas.DataFrame
         The table of faithfulness, of annotators of one kind.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
     statistic, level : str
 
     Returns

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from semsim.metrics import METRICS
-from semsim.wording import percent
+from semsim.text import percent
 
 
 def accuracy_findings(accuracy):

@@ -1,8 +1,8 @@
 """What the tables of SemSim say: whether it is ahead of the other metrics, and where it is not."""
 
-from semsim.scales import LEARNED
+from semsim.learned.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.wording import FOLDS, counted, decimal, first_few, interval, listed, p_value, variant_label
+from semsim.text import FOLDS, counted, decimal, first_few, interval, listed, p_value, variant_label
 
 SIGNIFICANT = 0.05
 """Of p values after Holm's correction."""
@@ -48,7 +48,7 @@ def generalisation_findings(generalisation, differences, scales):
     ----------
     generalisation, differences : pandas.DataFrame
         The tables ``generalisation.csv`` and ``generalisation_differences.csv``.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
         Of the hand-crafted metrics.
 
     Returns

@@ -5,18 +5,19 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
 from semsim.errors import SemsimError
-from semsim.files import read_table
-from semsim.labels.campaign import IMAGE_COLUMNS
+from semsim.io.tables import read_table
+from semsim.labels.images import IMAGE_COLUMNS
 from semsim.schemas import fill_defaults, problems_with, read_schema
-from semsim.wording import first_few
+from semsim.text import first_few
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "campaign.schema.yaml"
+SCHEMA = files("semsim.labelling") / "campaign.schema.yaml"
 CHECK_COLUMNS = ["image", "dataset", "label"]
 IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
 """A file in ``images/``, and never a path."""
@@ -127,7 +128,7 @@ def read_settings(path):
     Raises
     ------
     SemsimError
-        If it cannot be read or breaks a rule of ``workflow/schemas/campaign.schema.yaml``.
+        If it cannot be read or breaks a rule of ``workflow/semsim/labelling/campaign.schema.yaml``.
     """
     try:
         settings = yaml.safe_load(_read_text(path))

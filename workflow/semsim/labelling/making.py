@@ -4,6 +4,7 @@ import os
 import shutil
 from collections import Counter
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -17,14 +18,14 @@ from semsim.data.dataset import load_classes, load_split
 from semsim.data.decoding import decode_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
-from semsim.files import read_arrays, read_table, write_table
+from semsim.io.tables import KEYS, read_table, write_table
+from semsim.io.tensors import read_arrays
 from semsim.labelling.campaign import CHECK_COLUMNS, SCHEMA, read_campaign_folder
-from semsim.labels.campaign import IMAGE_COLUMNS, shown_images
-from semsim.labels.table import KEYS
+from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
 from semsim.schemas import read_schema
 
-TEXTS = Path(__file__).parent / "texts"
+TEXTS = files("semsim.labelling") / "texts"
 CHECKS_PER_DATASET = 24
 """Clear images that attention checks are drawn from."""
 LONGEST_SIDE = 1024

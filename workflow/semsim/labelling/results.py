@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.files import write_table
+from semsim.io.tables import write_table
 from semsim.labelling.assignment import ASKED, CHECK, REPEAT
 from semsim.labelling.store import Store
 from semsim.labels.table import CANNOT_TELL, COLUMNS, check_labels

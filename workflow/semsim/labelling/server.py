@@ -12,6 +12,7 @@ import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import uvicorn
@@ -26,7 +27,7 @@ from semsim.errors import SemsimError
 from semsim.labelling.guards import RateLimit, SecureHeaders, read_json
 from semsim.labelling.store import Conflict, Refused, UnknownLink
 
-PAGE = Path(__file__).parent / "page"
+PAGE = files("semsim.labelling") / "page"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",

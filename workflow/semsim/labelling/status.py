@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from semsim.wording import counted, decimal, percent, text_table
+from semsim.text import counted, decimal, percent, text_table
 
 NONE = "-"
 

@@ -3,7 +3,7 @@
 Nothing here imports torch.
 """
 
-from semsim.labels.campaign import read_campaign, shown_images
+from semsim.labels.images import read_campaign, shown_images
 from semsim.labels.recognition import recognition_rates, with_truth
 from semsim.labels.table import CANNOT_TELL, check_labels, name_images, read_labels
 

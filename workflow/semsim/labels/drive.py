@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from semsim.errors import SemsimError
-from semsim.files import written_whole
+from semsim.io.whole import written_whole
 from semsim.progress import progress_bar
 
 PAGE = "https://drive.google.com/file/d/{}/view"

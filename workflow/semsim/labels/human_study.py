@@ -17,8 +17,9 @@ import pandas as pd
 
 from semsim.data.download import cache_folder, fetch
 from semsim.errors import SemsimError
-from semsim.labels.table import COLUMNS, KEYS, name_images
-from semsim.restricted_pickle import load_builtins
+from semsim.io.pickles import load_builtins
+from semsim.io.tables import KEYS
+from semsim.labels.table import COLUMNS, name_images
 
 FILE = "label_dict_complete.pkl"
 URL = f"https://raw.githubusercontent.com/gparrella12/SemSim/c6e4e07f5d7e3af91e9e2ad90f233ba69cea1e72/{FILE}"

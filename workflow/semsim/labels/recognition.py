@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 
 MAJORITY = 0.5
 """A reconstruction is recognised by the majority if its recognition rate is above this."""

@@ -23,11 +23,12 @@ import pandas as pd
 from semsim.data.decoding import decode_rgb
 from semsim.data.sources import open_source
 from semsim.errors import SemsimError
-from semsim.files import write_arrays, write_table
+from semsim.io.tables import KEYS, write_table
+from semsim.io.tensors import write_arrays
 from semsim.labels.human_study import DATASET
-from semsim.labels.table import KEYS, name_images
+from semsim.labels.table import name_images
 from semsim.progress import progress_bar
-from semsim.wording import first_few
+from semsim.text import first_few
 
 ARCHIVES = {
     "originals": "1TjRNUX5KTzEAXYVhCHROD5ZVE5uFNosE",

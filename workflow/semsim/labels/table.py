@@ -1,16 +1,15 @@
 """The table of labels: its columns, how it joins the other tables, and everything that can be wrong with it."""
 
 import warnings
-from pathlib import Path
+from importlib.resources import files
 
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.files import read_table
-from semsim.wording import first_few
+from semsim.io.tables import KEYS, read_table
+from semsim.text import first_few
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "labels.schema.yaml"
-KEYS = ["dataset", "target", "attack", "original"]
+SCHEMA = files("semsim.labels") / "labels.schema.yaml"
 COLUMNS = ["image", "annotator", "kind", "label", "seconds", "given_at"]
 CANNOT_TELL = -1
 

@@ -1,11 +1,8 @@
 """The model card of a trained SemSim: what it learnt from, and how faithful it was on what it did not learn from."""
 
-import re
-from pathlib import Path
-
-from semsim.scales import LEARNED
+from semsim.learned.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.wording import FOLDS, KINDS, counted, decimal, interval, listed
+from semsim.text import ANNOTATORS, FOLDS, counted, decimal, interval, listed
 
 CARD = """# SemSim, trained by the study `{study}`
 
@@ -63,7 +60,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     recipe : semsim.targets.training.Recipe
     generalisation : pandas.DataFrame
         The table ``generalisation.csv`` of the study.
-    scales : semsim.scales.Scales
+    scales : semsim.metrics.scales.Scales
         Of the hand-crafted metrics.
     why_not : str
         Why nothing was learnt; empty if it was.
@@ -79,7 +76,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     names = {key: listed([f"`{name}`" for name in table[key].unique()]) for key in ("dataset", "target", "attack")}
     return CARD.format(
         study=study,
-        annotators=KINDS[kind],
+        annotators=ANNOTATORS[kind],
         warning=WARNING if kind == "simulated" else "",
         pairs=counted(len(table), "reconstructions"),
         datasets=names["dataset"],
@@ -116,28 +113,3 @@ def _results(generalisation, scales):
         ]
         lines.append(f"| {FOLDS[folds]} | {texts[0]} | {scales[best.name].label}: {texts[1]} |")
     return "\n".join(lines)
-
-
-def training_of(folder):
-    """Say in a sentence what weights were trained on, by the card that lies with them.
-
-    Parameters
-    ----------
-    folder : path-like
-        As `semsim.SemSim.save_pretrained` writes it.
-
-    Returns
-    -------
-    str
-        Which study and which annotators, and whatever their card warns of; or that there is no such card.
-    """
-    try:
-        text = (Path(folder) / "CARD.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        text = ""
-    text = " ".join(text.split())
-    study = re.search(r"# SemSim, (trained by the study `[^`]+`)", text)
-    annotators = re.search(r"The annotators are \*\*(.+?)\*\*([^.]*)\.", text)
-    if not study or not annotators:
-        return "Nothing says what SemSim was trained on: there is no card of it with its weights."
-    return f"SemSim was {study[1].replace('`', '')} on labels of {annotators[1]}{annotators[2]}."

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY, missing_triplets
-from semsim.labels.table import KEYS
 from semsim.learned.folds import make_folds
 
 

@@ -14,7 +14,7 @@ LEFT_OUT = ("dataset", "target", "architecture", "defence", "attack")
 
 A target model is an architecture and a defence; where these are not known, it is left out as a whole.
 """
-KINDS = (WITHIN, *LEFT_OUT)
+FOLD_KINDS = (WITHIN, *LEFT_OUT)
 
 
 class Fold(NamedTuple):
@@ -73,7 +73,7 @@ def exclusions(values):
 
 
 def kind_of_folds(exclusion):
-    """Return one of `KINDS`."""
+    """Return one of `FOLD_KINDS`."""
     return exclusion.partition("-")[0]
 
 

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from semsim.errors import SemsimError
-from semsim.files import encode_metadata, written_whole
+from semsim.io.tensors import encode_metadata
+from semsim.io.whole import written_whole
 from semsim.targets.models import build_target, read_state, state_on_cpu
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "CARD.md"

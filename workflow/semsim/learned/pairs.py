@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 
 from semsim.errors import SemsimError
-from semsim.files import read_metadata
-from semsim.labels.table import KEYS
-from semsim.rows import JoinedRows, open_arrays, rows_where, spooled
+from semsim.io.stored_arrays import JoinedRows, open_arrays, rows_where, spooled
+from semsim.io.tables import KEYS
+from semsim.io.tensors import read_metadata
 from semsim.seeds import seed_for
 
 
@@ -20,7 +20,7 @@ class LabelledPairs(NamedTuple):
 
     Attributes
     ----------
-    references, reconstructions : semsim.rows.JoinedRows or numpy.ndarray
+    references, reconstructions : semsim.io.stored_arrays.JoinedRows or numpy.ndarray
         uint8 [N, 3, S, S].
     table : pandas.DataFrame
         A row a pair: dataset, target, attack, original, label (the true class), recognition_rate in [0, 1].

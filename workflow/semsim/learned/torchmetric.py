@@ -2,7 +2,7 @@
 
 import torch
 
-from semsim.targets.vision import import_torchvision
+from semsim.compat import import_torchvision
 
 import_torchvision()  # first: torchmetrics imports it, too, and stops where its operators cannot be loaded
 from torchmetrics import Metric  # noqa: E402

@@ -112,7 +112,7 @@ def train_semsim(
                     f"{description}: the training loss is not finite in epoch {epoch} of {recipe.epochs}. Lower the"
                     f" learning rate (now {recipe.learning_rate:g})."
                 )
-            auc = area_under_curve(measure_pairs(metric, tried).cpu().numpy(), recognised)
+            auc = area_under_curve(measure_distances(metric, tried).cpu().numpy(), recognised)
             rows.append((epoch, mean_loss, ordered, auc, time.perf_counter() - began))
             if not auc < best:
                 best, state = auc, {name: tensor.detach().clone() for name, tensor in metric.state_dict().items()}
@@ -130,7 +130,7 @@ def random_semsim(references, backbone, width, normalised, seed):
         return SemSim(backbone, width, references.shape[-1], normalised, mean, std)
 
 
-def measure_pairs(metric, pairs, batch_size=256):
+def measure_distances(metric, pairs, batch_size=256):
     """Return the distances [N] of `StackedPairs` in eval mode, in which the metric is left."""
     metric.eval()
     distances = torch.empty(len(pairs), device=pairs.device)

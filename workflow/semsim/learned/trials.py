@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from semsim.io.tables import KEYS
 from semsim.labels.recognition import missing_triplets
-from semsim.labels.table import KEYS
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import LabelledPairs, split_by_original
-from semsim.learned.training import CURVES, StackedPairs, measure_pairs, random_semsim, train_semsim
+from semsim.learned.training import CURVES, StackedPairs, measure_distances, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
 from semsim.targets.training import Recipe
@@ -89,7 +89,7 @@ class Learner(NamedTuple):
             baseline = SemSim.from_classifier(self.classifier, self.settings["normalised"])
             measured["classifier_features"] = baseline, pairs
         return {
-            name: measure_pairs(each.to(self.device), StackedPairs(of, self.device)).cpu().numpy()
+            name: measure_distances(each.to(self.device), StackedPairs(of, self.device)).cpu().numpy()
             for name, (each, of) in measured.items()
         }
 

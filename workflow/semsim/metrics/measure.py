@@ -9,9 +9,11 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
-from semsim.files import blocks
+from semsim.io.stored_arrays import JoinedRows
+from semsim.io.tensors import blocks
 from semsim.metrics import metrics_at_hand, metrics_of
-from semsim.metrics.pretrained import (
+from semsim.metrics.reconstructions import IDENTITY, REFERENCES
+from semsim.pretrained.networks import (
     ALEXNET,
     INCEPTION,
     LPIPS_SMALLEST_IMAGE,
@@ -20,9 +22,7 @@ from semsim.metrics.pretrained import (
     load_lpips,
     random_lpips,
 )
-from semsim.metrics.reconstructions import KEYS, REFERENCES
 from semsim.progress import progress_bar
-from semsim.rows import JoinedRows
 from semsim.seeds import seed_for
 
 BATCH_PIXELS = 2**18  # of each image set at once: 256 images of 32x32 pixels
@@ -60,7 +60,7 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
 
     Parameters
     ----------
-    references, reconstructions : numpy.ndarray or semsim.rows.JoinedRows
+    references, reconstructions : numpy.ndarray or semsim.io.stored_arrays.JoinedRows
         uint8 [N, 3, H, W].
     labels : numpy.ndarray, optional
         int64 [N], for metrics that need the class.
@@ -131,7 +131,7 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
     Returns
     -------
     pandas.DataFrame
-        One row a reconstruction and reference: `KEYS`, reference, status, and a column a metric, NaN where the
+        One row a reconstruction and reference: `IDENTITY`, reference, status, and a column a metric, NaN where the
         reconstruction diverged.
 
     Raises
@@ -154,7 +154,7 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
             target=target,
             **networks,
         )
-        part = table[KEYS].assign(reference=reference, status=table["status"])
+        part = table[IDENTITY].assign(reference=reference, status=table["status"])
         parts.append(part.join(values.set_axis(table.index[scored])))
     return pd.concat(parts, ignore_index=True)
 
@@ -234,7 +234,7 @@ def _pooled(attacks):
     if len({(attack.dataset, attack.target) for attack in attacks}) != 1:
         found = ", ".join(f"{attack.dataset}/{attack.target}" for attack in attacks) or "none"
         raise SemsimError(f"reconstructions of one target model are needed; these are of: {found}. Give those of one.")
-    table = pd.concat([attack.table[[*KEYS, "status"]] for attack in attacks], ignore_index=True)
+    table = pd.concat([attack.table[[*IDENTITY, "status"]] for attack in attacks], ignore_index=True)
     return table, {name: JoinedRows([attack.images[name] for attack in attacks]) for name in attacks[0].images}
 
 

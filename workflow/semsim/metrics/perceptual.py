@@ -12,7 +12,7 @@ def lpips(reference, reconstruction, lpips_network):
     reference, reconstruction : torch.Tensor
         RGB images [N, 3, H, W], float, in [0, 1]. The network wants [-1, 1] and is told to convert them.
     lpips_network : lpips.LPIPS
-        With pretrained weights in its trunk, as from `semsim.metrics.pretrained.load_lpips`.
+        With pretrained weights in its trunk, as from `semsim.pretrained.networks.load_lpips`.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def lpips_random_trunk(reference, reconstruction, random_trunk_network):
     reference, reconstruction : torch.Tensor
         RGB images [N, 3, H, W], float, in [0, 1].
     random_trunk_network : lpips.LPIPS
-        With a random trunk, as from `semsim.metrics.pretrained.random_lpips`.
+        With a random trunk, as from `semsim.pretrained.networks.random_lpips`.
 
     Returns
     -------

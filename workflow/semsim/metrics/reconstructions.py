@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.files import blocks, read_metadata, read_table
-from semsim.rows import StoredArray, open_arrays, same_rows
+from semsim.io.stored_arrays import StoredArray, open_arrays, same_rows
+from semsim.io.tables import KEYS, read_table
+from semsim.io.tensors import blocks, read_metadata
 
 REFERENCES = ("attacked", "original")
 """What a reconstruction is compared with: exactly what went into the model, or the image before augmentation."""
-KEYS = ["dataset", "target", "attack", "original", "label"]
+IDENTITY = [*KEYS, "label"]
 """The columns that say which reconstruction a row is about."""
 
 
@@ -23,8 +24,8 @@ class Reconstructions:
     ----------
     dataset, target, attack : str
     table : pandas.DataFrame
-        One row an original: `KEYS`, status (finished, converged or diverged), steps, cost and more.
-    images : dict of str to semsim.rows.StoredArray
+        One row an original: `IDENTITY`, status (finished, converged or diverged), steps, cost and more.
+    images : dict of str to semsim.io.stored_arrays.StoredArray
         ``original``, ``attacked`` and ``reconstruction``, uint8 [N, 3, S, S] in the order of the table; they stay in
         their file until they are indexed.
     """
@@ -68,7 +69,7 @@ def read_reconstructions(path, table_path):
     metadata = read_metadata(path)
     arrays = open_arrays(path, *REFERENCES, "reconstruction", "label")
     table = read_table(table_path)
-    missing = [column for column in [*KEYS, "status"] if column not in table.columns]
+    missing = [column for column in [*IDENTITY, "status"] if column not in table.columns]
     if missing:
         raise SemsimError(
             f"{table_path}: not a table of reconstructions, it lacks {', '.join(missing)}. Run the attack again."
@@ -88,7 +89,7 @@ def check_originals(reconstructions, originals):
     Parameters
     ----------
     reconstructions : Reconstructions
-    originals : numpy.ndarray or semsim.rows.StoredArray
+    originals : numpy.ndarray or semsim.io.stored_arrays.StoredArray
         uint8 [N, 3, S, S], the split ``originals`` of the data set.
 
     Raises

@@ -29,7 +29,7 @@ def answer(observer, images, caution, generator, batch_size=256):
     observer : semsim.targets.models.Target
         In eval mode.
     images : torch.Tensor
-        uint8 [N, 3, S, S]; or `semsim.rows.JoinedRows`, which is read a batch at a time.
+        uint8 [N, 3, S, S]; or `semsim.io.stored_arrays.JoinedRows`, which is read a batch at a time.
     caution : float
         In [0, 1): the observer names a class if it gives it a probability of at least this, else it can't tell.
     generator : torch.Generator

@@ -3,8 +3,8 @@
 import re
 
 from semsim import __version__
+from semsim.html.templates import page_templates
 from semsim.report.sections import SECTIONS
-from semsim.report.templates import page_templates
 
 
 def render_report(results):
@@ -28,5 +28,5 @@ def render_report(results):
         {"title": title, "anchor": re.sub(r"\W+", "-", title.lower()), "blocks": list(function(results))}
         for title, function in SECTIONS
     ]
-    template = page_templates().get_template("page.html.j2")
+    template = page_templates("semsim.report").get_template("page.html.j2")
     return template.render(study=results.study, sections=sections, version=__version__)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from semsim.study_tables import StudyTables
+from semsim.results.study_tables import StudyTables
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Results:
     ----------
     study : str
         Its name.
-    tables : semsim.study_tables.StudyTables
+    tables : semsim.results.study_tables.StudyTables
     figures : pathlib.Path
         Folder of ``*.png``.
     notebooks : list of pathlib.Path

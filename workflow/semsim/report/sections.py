@@ -8,10 +8,11 @@ from markupsafe import Markup
 
 from semsim import findings
 from semsim.figures import agreement_charts, charts, contradiction_charts, faithfulness_charts, semsim_charts
+from semsim.figures.pictures import chart, picture_of_file
+from semsim.html.blocks import Paragraph, Points, Table
 from semsim.metrics import METRICS
-from semsim.report.blocks import Paragraph, Points, Table, chart, picture_of_file
-from semsim.tables import GROUP, summarise_attacks
-from semsim.wording import KINDS, STATISTICS, listed, percent
+from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
+from semsim.text import ANNOTATORS, STATISTICS, listed, percent
 
 SECTIONS = []
 """Pairs of a title and the function that yields the section's blocks from `Results`."""
@@ -48,7 +49,7 @@ def question(results):
 
 def _who(results):
     """Return what the annotators of the study are called, as the beginning of a sentence."""
-    return listed([KINDS[kind] for kind in results.tables.kinds]).capitalize()
+    return listed([ANNOTATORS[kind] for kind in results.tables.kinds]).capitalize()
 
 
 @section("Data")
@@ -188,7 +189,7 @@ def _missing_sets(leakage):
     of_sets = leakage[leakage["metric"].map(lambda name: METRICS[name].of == "set")]
     for note, rows in of_sets[of_sets["value"].isna()].groupby("note", sort=False):
         labels = " and ".join(METRICS[name].label for name in rows["metric"].unique())
-        missing, all_sets = (len(table[GROUP].drop_duplicates()) for table in (rows, of_sets))
+        missing, all_sets = (len(table[SUMMARY_KEYS].drop_duplicates()) for table in (rows, of_sets))
         share = "" if missing == all_sets else f" for {missing} of {all_sets} sets of images"
         yield Paragraph(f"{labels} could not be computed{share}: {note}.")
 
@@ -252,12 +253,12 @@ def annotators(results):
         yield chart(
             agreement_charts.recognition_chart(recognised),
             "Recognition rate of each target model and attack, a panel a data set.",
-            f"Share of labels by {KINDS[kind]} that name the true class.",
+            f"Share of labels by {ANNOTATORS[kind]} that name the true class.",
         )
         yield chart(
             agreement_charts.agreement_chart(agreed),
             "Krippendorff's alpha and Fleiss' kappa of each data set, with intervals.",
-            f"Agreement of {KINDS[kind]} beyond chance, with 95 % intervals over originals.",
+            f"Agreement of {ANNOTATORS[kind]} beyond chance, with 95 % intervals over originals.",
         )
 
 
@@ -277,9 +278,9 @@ def faithfulness(results):
                 yield chart(
                     faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, statistic),
                     f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
-                    f"{dataset}: faithfulness of each metric to {KINDS[kind]} ({STATISTICS[statistic]}), turned so that"
-                    " 1 is best. Intervals: 95 %, over originals and target models. Dashed: one annotator in place of a"
-                    " metric.",
+                    f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS[statistic]}),"
+                    " sign-adjusted; 1 is best. Intervals: 95 %, over originals and target models. Dashed: one"
+                    " annotator in place of a metric.",
                 )
         yield Points(findings.reference_change_findings(of_kind, scales))
 
@@ -304,7 +305,7 @@ def contradictions(results):
         yield chart(
             contradiction_charts.against_annotators_chart(of_kind, scales),
             "Share of pairs that each metric orders against the annotators, with intervals.",
-            f"Pairs that {KINDS[kind]} clearly separate and a metric puts in the opposite order.",
+            f"Pairs that {ANNOTATORS[kind]} clearly separate and a metric puts in the opposite order.",
         )
     for dataset in results.tables["datasets"]["dataset"]:
         yield picture_of_file(

@@ -6,7 +6,7 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.scoring.summary import number
 from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
-from semsim.wording import counted, interval, p_value, text_table
+from semsim.text import counted, interval, p_value, text_table
 
 DRAWS_AT_ONCE = 2**23
 """Of originals, in all resamples that are held at a time."""
@@ -24,7 +24,7 @@ def compare_sets(values, names, scales, resamples, seed):
         By metric, [originals, sets].
     names : list of str
         Of the sets.
-    scales : dict of str to semsim.scales.Scale
+    scales : dict of str to semsim.metrics.scales.Scale
         By metric.
     resamples : int
     seed : int
@@ -43,7 +43,7 @@ def compare_sets(values, names, scales, resamples, seed):
 
     Examples
     --------
-    >>> from semsim.scales import LEARNED
+    >>> from semsim.learned.scales import LEARNED
     >>> table = compare_sets({"semsim": np.array([[0.5, 0.1], [0.7, 0.3]])}, ["blurred", "clear"], LEARNED, 100, 1)
     >>> table[["rank", "set", "mean", "next", "difference"]]
        rank      set  mean     next  difference
@@ -98,7 +98,7 @@ def comparison_text(table, scales):
     ----------
     table : pandas.DataFrame
         From `compare_sets`.
-    scales : dict of str to semsim.scales.Scale
+    scales : dict of str to semsim.metrics.scales.Scale
 
     Returns
     -------

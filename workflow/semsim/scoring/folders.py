@@ -8,7 +8,7 @@ import numpy as np
 from semsim.data.decoding import decode_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
-from semsim.wording import first_few, listed
+from semsim.text import first_few, listed
 
 FULL_SIZE = 2**15
 """Asked of the decoder in pixels a side, so that it makes no JPEG file smaller."""

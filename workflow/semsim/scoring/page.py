@@ -8,12 +8,14 @@ from PIL import Image
 
 from semsim import __version__
 from semsim.errors import SemsimError
-from semsim.figures.style import COLOURS, INK, data_url, panels, styled
-from semsim.report.blocks import Table, chart
-from semsim.report.templates import page_templates
+from semsim.figures.pictures import chart
+from semsim.figures.style import COLOURS, INK, panels, styled
+from semsim.html.blocks import Table
+from semsim.html.templates import page_templates
+from semsim.html.urls import data_url
 from semsim.scoring.folders import printable, read_group
 from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
-from semsim.wording import counted
+from semsim.text import counted
 
 MOST_SHOWN = 60
 """Pairs on a page, half of them at each end."""
@@ -104,7 +106,7 @@ def ends_of(scores, scale):
     Parameters
     ----------
     scores : semsim.scoring.scores.Scores
-    scale : semsim.scales.Scale
+    scale : semsim.metrics.scales.Scale
         Of the metric.
 
     Returns

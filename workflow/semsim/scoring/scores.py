@@ -11,15 +11,16 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS, describe_scales, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
 from semsim.metrics.pixels import SSIM_WINDOW
-from semsim.metrics.pretrained import ALEXNET, LPIPS_SMALLEST_IMAGE
+from semsim.metrics.scales import Scale, scales_of
+from semsim.pretrained.networks import ALEXNET, LPIPS_SMALLEST_IMAGE
 from semsim.progress import progress_bar
-from semsim.scales import LEARNED, Scale, scales_of
 from semsim.schemas import suggestion
 from semsim.scoring.folders import Group, Unusable, listing, read_group
-from semsim.wording import counted
+from semsim.text import counted
 
 SEMSIM = "semsim"
 LPIPS_METRICS = ("lpips", "lpips_random_trunk")
@@ -35,7 +36,7 @@ class Measure:
 
     Attributes
     ----------
-    scale : semsim.scales.Scale
+    scale : semsim.metrics.scales.Scale
         Its name, label and direction.
     compute : callable
         From originals and reconstructions, float [N, 3, H, W] in [0, 1], to values [N].

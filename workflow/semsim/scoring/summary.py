@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from semsim.wording import counted, text_table
+from semsim.text import counted, text_table
 
 DIRECTIONS = "↑ a higher value is closer to the original and leaks more; ↓ a lower value is and does."
 NONE = "-"

@@ -175,7 +175,7 @@ class PooledReconstructions:
         )
 
 
-LEVELS = {"models": ModelMeans, "reconstructions": PooledReconstructions, "originals": WithinOriginals}
+MEASURES = {"models": ModelMeans, "reconstructions": PooledReconstructions, "originals": WithinOriginals}
 """The levels at which a metric can be faithful, from the coarsest: what is correlated at each, by name."""
 
 
@@ -200,9 +200,9 @@ def evaluate_levels(x, y, column_weights, original_weights):
     """
     if not np.isfinite(x + y).any():
         undefined = np.full(len(column_weights), np.nan)
-        return {(name, statistic): undefined for name, level in LEVELS.items() for statistic in level.statistics}
+        return {(name, statistic): undefined for name, level in MEASURES.items() for statistic in level.statistics}
     _keep_freed_memory()
-    levels = {name: level(x, y) for name, level in LEVELS.items()}
+    levels = {name: level(x, y) for name, level in MEASURES.items()}
 
     parts = [
         {name: level.evaluate(column_weights[chunk], original_weights[chunk]) for name, level in levels.items()}

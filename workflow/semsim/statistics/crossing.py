@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.labels.table import KEYS
+from semsim.io.tables import KEYS
 from semsim.statistics.resampling import DrawnCounts, draw_counts
 
 GROUP = ["dataset", "kind", "reference"]

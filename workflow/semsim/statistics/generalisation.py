@@ -7,8 +7,7 @@ without its data set, architecture, defence or attack. Statistics are those of f
 import numpy as np
 import pandas as pd
 
-from semsim.labels.table import KEYS
-from semsim.scales import LEARNED
+from semsim.io.tables import KEYS
 from semsim.seeds import seed_for
 from semsim.statistics.crossing import cross, draw
 from semsim.statistics.faithfulness import (
@@ -26,7 +25,7 @@ VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
 VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high", "count", "note"]
 
 
-def measure_generalisation(table, trials, higher_is_better, resamples, seed):
+def measure_generalisation(table, trials, higher_is_better, learned, resamples, seed):
     """Measure how faithful learned metrics are to recognition on what they did not learn from, beside the others.
 
     Parameters
@@ -34,10 +33,12 @@ def measure_generalisation(table, trials, higher_is_better, resamples, seed):
     table : pandas.DataFrame
         A row a reconstruction: dataset, target, attack, original, recognition_rate and the hand-crafted metrics.
     trials : pandas.DataFrame
-        A row a reconstruction and kind of folds: dataset, target, attack, original, folds, exclusion, and the metrics
-        of `semsim.scales.LEARNED`, as far as there are any.
+        One row per reconstruction and kind of folds: dataset, target, attack, original, folds, exclusion, and those of
+        the `learned` metrics that were tried.
     higher_is_better : dict of str to bool
         The hand-crafted metrics.
+    learned : dict of str to bool
+        The same of metrics that are learned; the first is compared with every other metric.
     resamples : int
         For the intervals.
     seed : int
@@ -50,11 +51,12 @@ def measure_generalisation(table, trials, higher_is_better, resamples, seed):
         faithfulness_high, count, note: as `measure_faithfulness` has them. Besides every data set there is their mean,
         and besides every exclusion all of one kind together (`EVERYTHING`).
     differences : pandas.DataFrame
-        folds, exclusion, dataset, level, statistic, metric (always SemSim), other, difference (of their faithfulness),
-        low, high, p, p_holm.
+        folds, exclusion, dataset, level, statistic, metric (always the first learned one), other, difference (of
+        their faithfulness), low, high, p, p_holm.
     """
-    learned = [name for name in LEARNED if name in trials]
-    direction = higher_is_better | {name: LEARNED[name].higher_is_better for name in learned}
+    subject = next(iter(learned))
+    learned = {name: better for name, better in learned.items() if name in trials}
+    direction = higher_is_better | learned
     found, compared = [], []
     for folds, of_kind in trials.groupby("folds", sort=False):
         views = {EVERYTHING: of_kind}
@@ -62,7 +64,7 @@ def measure_generalisation(table, trials, higher_is_better, resamples, seed):
             views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
         for exclusion, rows in views.items():
             seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
-            tables = measure_by_dataset(seen, direction, "semsim", resamples, seed)
+            tables = measure_by_dataset(seen, direction, subject, resamples, seed)
             for each, gathered in zip(tables, (found, compared), strict=True):
                 gathered.append(each.assign(folds=folds, exclusion=exclusion))
     return tuple(

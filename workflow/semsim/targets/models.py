@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from semsim.errors import SemsimError
-from semsim.files import encode_metadata, open_tensors, read_metadata, written_whole
-from semsim.targets import networks
+from semsim.io.tensors import encode_metadata, open_tensors, read_metadata
+from semsim.io.whole import written_whole
+from semsim.targets.architectures import ARCHITECTURES
 
 
 class Target(nn.Module):
@@ -55,40 +54,6 @@ class Target(nn.Module):
     def denormalise(self, inputs):
         """Return the images that the network sees as `inputs`: the inverse of `normalise`."""
         return inputs * self.std + self.mean
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to build a network, and its width where that can be chosen (None where it cannot)."""
-
-    build: Callable[..., nn.Sequential]
-    default_width: int | None = None
-
-
-def _with_torchvision(name):
-    """Return the builder of that name in `torchvision_networks`, which is slow to import, without importing it yet."""
-
-    def build(*arguments, **settings):
-        from semsim.targets import torchvision_networks
-
-        return getattr(torchvision_networks, name)(*arguments, **settings)
-
-    return build
-
-
-ARCHITECTURES = {
-    "lenet": Architecture(networks.lenet),
-    "convnet": Architecture(networks.convnet, default_width=64),
-    "convnet3": Architecture(networks.convnet3, default_width=32),
-    "resnet20": Architecture(_with_torchvision("resnet20"), default_width=4),
-    "resnet18": Architecture(_with_torchvision("resnet18")),
-    "vit": Architecture(_with_torchvision("vit")),
-    "mlp": Architecture(networks.mlp, default_width=1024),
-    "vgg3": Architecture(networks.vgg3, default_width=32),
-    "resnet6": Architecture(_with_torchvision("resnet6"), default_width=32),
-    "squeezenet": Architecture(networks.squeezenet, default_width=32),
-    "mobilenet": Architecture(networks.mobilenet, default_width=32),
-}
 
 
 def build_target(architecture, classes, image_size, width=None, mean=None, std=None):
@@ -176,7 +141,7 @@ def save_target(target, path, extra_metadata=None):
     target : Target
     path : path-like
     extra_metadata : dict, optional
-        Anything JSON can hold, kept beside the model's `spec`; `semsim.files.read_metadata` gives it back.
+        Anything JSON can hold, kept beside the model's `spec`; `semsim.io.tensors.read_metadata` gives it back.
     """
     state = state_on_cpu(target)
     metadata = {**(extra_metadata or {}), "spec": target.spec, "digest": _digest(target.spec, state)}

@@ -11,8 +11,8 @@ import re
 
 import torch
 
+from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
-from semsim.targets.vision import import_torchvision
 
 # The search space by index: operation and magnitude, 0 to 9. The published list has a probability for each entry as
 # well, which the published code does not use: every operation of a policy is always applied.

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
 from semsim.targets.networks import assemble, convolution, halving_stem, pooled_side
-from semsim.targets.vision import import_torchvision
 
 models = import_torchvision().models
 

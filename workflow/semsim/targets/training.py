@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from semsim.errors import SemsimError
-from semsim.files import blocks
+from semsim.io.tensors import blocks
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
@@ -137,7 +137,7 @@ def train_target(
     Parameters
     ----------
     train, validation : tuple of (numpy.ndarray, numpy.ndarray)
-        Images, uint8 [N, 3, S, S], and labels, int64 [N]. Images for validation may stay in files (`semsim.rows`).
+        Images, uint8 [N, 3, S, S], and labels, int64 [N]. Images for validation may stay in files.
     classes : int
         How many classes there are.
     architecture, width
@@ -204,7 +204,7 @@ def evaluate(target, images, labels, batch_size=256):
     ----------
     target : Target
     images : torch.Tensor or numpy.ndarray
-        uint8 [N, 3, S, S], N at least 1; or `semsim.rows.JoinedRows`, which is read a batch at a time.
+        uint8 [N, 3, S, S], N at least 1; or `semsim.io.stored_arrays.JoinedRows`, which is read a batch at a time.
     labels : torch.Tensor
         int64 [N].
     batch_size : int

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from semsim.errors import SemsimError
-from semsim.files import blocks, open_tensors
+from semsim.io.tensors import blocks, open_tensors
 
 
 class StoredArray:
@@ -131,7 +131,7 @@ def same_rows(one, other):
 
 
 def open_arrays(path, *names):
-    """Open arrays written by `semsim.files.write_arrays`, all of them or those named, without reading them.
+    """Open arrays written by `semsim.io.tensors.write_arrays`, all of them or those named, without reading them.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def open_arrays(path, *names):
     Raises
     ------
     SemsimError
-        As `semsim.files.open_tensors` does.
+        As `semsim.io.tensors.open_tensors` does.
     """
     with open_tensors(path) as tensors:
         stored = {name: tensors.get_slice(name) for name in names or tensors.keys()}

@@ -1,10 +1,9 @@
 """How to read each column of metrics: the table of scales, also of metrics that this project does not compute."""
 
-import math
 from dataclasses import dataclass
 
 from semsim.errors import SemsimError
-from semsim.wording import NO_BREAK
+from semsim.text import NO_BREAK
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,11 @@ class Scales(dict):
         """The metrics' names for people, by column."""
         return {metric: scale.label for metric, scale in self.items()}
 
+    @property
+    def directions(self):
+        """Whether a higher value of each metric is a better reconstruction, by column."""
+        return {metric: scale.higher_is_better for metric, scale in self.items()}
+
     def among(self, metrics):
         """Return the distinct ones of `metrics` in the order of the scales."""
         known = list(self)
@@ -74,17 +78,3 @@ def scales_of(table):
     texts = {name: table[name].fillna("").astype(str) for name in ("unit", "caveat")}
     rows = table.assign(**texts)[columns].itertuples(index=False)
     return Scales({row.metric: Scale(*row) for row in rows})
-
-
-LEARNED = Scales(
-    {
-        scale.metric: scale
-        for scale in (
-            Scale("semsim", "SemSim", "", 0, math.inf, False, "learnt from labels"),
-            Scale("classifier_features", "Classifier features", "", 0, math.inf, False, "learnt from public images"),
-            Scale("combination", "Combination", "", -math.inf, math.inf, True, "learnt from labels"),
-        )
-    }
-)
-"""Metrics that are learnt: SemSim, the distance in a plain classifier's features, and a logistic regression on the
-hand-crafted metrics. They stand in tables of their own."""

@@ -9,12 +9,12 @@ import pytest
 from safetensors.numpy import save
 from small_study import attack_table, smooth_images, write_reconstructions
 
-from semsim import files
 from semsim.errors import SemsimError
-from semsim.files import encode_metadata, read_arrays, write_arrays
+from semsim.io import tensors
+from semsim.io.stored_arrays import JoinedRows, open_arrays, same_rows, spooled
+from semsim.io.tensors import encode_metadata, read_arrays, write_arrays
 from semsim.learned.pairs import LabelledPairs
 from semsim.learned.training import StackedPairs
-from semsim.rows import JoinedRows, open_arrays, same_rows, spooled
 from semsim.targets.training import channel_statistics
 
 INDICES = [3, -1, slice(2, 9), slice(None, None, 3), slice(0, 0), [7, 0, 7, 1], np.arange(10) % 3 == 0]
@@ -23,7 +23,7 @@ INDICES = [3, -1, slice(2, 9), slice(None, None, 3), slice(0, 0), [7, 0, 7, 1], 
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of two images."""
-    monkeypatch.setattr(files, "BLOCK_BYTES", 2 * 3 * 32 * 32)
+    monkeypatch.setattr(tensors, "BLOCK_BYTES", 2 * 3 * 32 * 32)
 
 
 def stored(folder, name, images):

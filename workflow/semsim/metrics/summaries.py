@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from semsim.files import read_arrays, read_metadata, read_parts, read_table
+from semsim.io.tables import read_parts, read_table
+from semsim.io.tensors import read_arrays, read_metadata
 from semsim.metrics import METRICS, metric_columns
 
-GROUP = ["dataset", "target", "attack", "reference"]
+SUMMARY_KEYS = ["dataset", "target", "attack", "reference"]
 TARGET_COLUMNS = [
     "dataset",
     "target",
@@ -116,10 +117,10 @@ def summarise_metrics(metrics):
         known (number of these), total and diverged (numbers of reconstructions).
     """
     names = [metric.name for metric in metric_columns(metrics)]
-    groups = metrics.assign(diverged=metrics["status"] == "diverged").groupby(GROUP, sort=False)
+    groups = metrics.assign(diverged=metrics["status"] == "diverged").groupby(SUMMARY_KEYS, sort=False)
     means = groups[names].agg(["mean", "count"]).stack(0, future_stack=True).set_axis(["value", "known"], axis=1)
     counts = groups["diverged"].agg(total="size", diverged="sum")
-    return means.rename_axis([*GROUP, "metric"]).join(counts).reset_index()
+    return means.rename_axis([*SUMMARY_KEYS, "metric"]).join(counts).reset_index()
 
 
 def rank_leakage(summaries, sets):
@@ -144,21 +145,23 @@ def rank_leakage(summaries, sets):
     """
     means = pd.concat([summaries, _pooled(summaries[_faced_by_every_target(summaries)])])
     means["note"] = means["metric"].map(lambda name: METRICS[name].caveat)
-    of_any_metric = summaries.drop_duplicates(GROUP)
-    counts = pd.concat([of_any_metric, _pooled(of_any_metric)])[[*GROUP, "total", "diverged"]]
-    table = pd.concat([means, sets.merge(counts, on=GROUP, validate="many_to_one")], ignore_index=True)
+    of_any_metric = summaries.drop_duplicates(SUMMARY_KEYS)
+    counts = pd.concat([of_any_metric, _pooled(of_any_metric)])[[*SUMMARY_KEYS, "total", "diverged"]]
+    table = pd.concat([means, sets.merge(counts, on=SUMMARY_KEYS, validate="many_to_one")], ignore_index=True)
     table["count"] = table["total"] - table["diverged"]
     table["rank"] = _ranks(table)
     incomplete = table["value"].notna() & (table["diverged"] > 0)
     left_out = table["diverged"].astype(str) + " of " + table["total"].astype(str) + " diverged and are left out"
     table["note"] = (table["note"] + "; " + left_out).str.removeprefix("; ").where(incomplete, table["note"])
-    return table[[*GROUP, "metric", "value", "count", "diverged", "rank", "note"]]
+    return table[[*SUMMARY_KEYS, "metric", "value", "count", "diverged", "rank", "note"]]
 
 
 def _pooled(summaries):
     """Return the summaries of all attacks together."""
     sums = summaries.assign(value=summaries["value"] * summaries["known"], attack="all")
-    sums = sums.groupby([*GROUP, "metric"], sort=False)[["value", "known", "total", "diverged"]].sum().reset_index()
+    sums = (
+        sums.groupby([*SUMMARY_KEYS, "metric"], sort=False)[["value", "known", "total", "diverged"]].sum().reset_index()
+    )
     return sums.assign(value=sums["value"] / sums["known"].where(sums["known"] > 0))
 
 

@@ -16,5 +16,5 @@ def page_templates(*packages):
     jinja2.Environment
         Text is escaped; a name that a template is not given is an error.
     """
-    loaders = [PackageLoader(package, "") for package in (*packages, "semsim.report")]
+    loaders = [PackageLoader(package, "") for package in (*packages, "semsim.html")]
     return Environment(loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)

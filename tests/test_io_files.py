@@ -8,10 +8,12 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from semsim.attacks.campaign import _State
+from semsim.attacks.run import _State
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.files import append_tables, read_arrays, read_parts, read_table, write_arrays, write_table, written_whole
+from semsim.io.tables import append_tables, read_parts, read_table, write_table
+from semsim.io.tensors import read_arrays, write_arrays
+from semsim.io.whole import written_whole
 
 TABLE = pd.DataFrame({"image": ["a/1", "b, 2", 'c "3"'], "value": [0.25, 1.5, 22.75]})
 

@@ -1,8 +1,9 @@
 """Reference results: one run of a study, kept in the repository, and how close a new run comes to it.
 
-``python -m semsim.reference keep STUDY`` copies a finished study's tables, pages, figures and weights of SemSim to
-``results/reference/STUDY`` and ``figures/reference/STUDY``; with ``--numbers-only``, nothing that shows images.
-``python -m semsim.reference compare STUDY`` compares a new run's tables with them.
+``python -m semsim.results.reference keep STUDY`` copies a finished study's tables, pages, figures and weights of
+SemSim to ``results/reference/STUDY`` and ``figures/reference/STUDY``; with ``--numbers-only``, without
+whatever shows images.
+``python -m semsim.results.reference compare STUDY`` compares a new run's tables with them.
 """
 
 import argparse
@@ -18,12 +19,12 @@ import numpy as np
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.figures.style import data_url
-from semsim.files import read_table
-from semsim.scales import LEARNED
+from semsim.html.urls import data_url
+from semsim.io.tables import read_table
+from semsim.learned.scales import LEARNED
+from semsim.results.study_tables import StudyTables
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.study_tables import StudyTables
-from semsim.wording import FOLDS, decimal
+from semsim.text import FOLDS, decimal
 
 RUN = "run.json"
 """Names the command that made a reference, and the commit and the packages at hand when it was kept."""
@@ -241,7 +242,7 @@ def _git(root, *arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="semsim.reference", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="semsim.results.reference", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="action", required=True)
     keeper = commands.add_parser("keep", help="copy a finished study to the reference folders")
     keeper.add_argument("study")

@@ -2,7 +2,7 @@
 
 import re
 
-KINDS = {
+ANNOTATORS = {
     "human": "human annotators",
     "vision-language-model": "vision-language models",
     "simulated": "simulated annotators",
@@ -16,7 +16,7 @@ STATISTICS = {
     "pearson": "Pearson's r",
     "auc": "area under the ROC curve",
 }
-REFERENCES = {"attacked": "against what was attacked", "original": "against the original"}
+REFERENCE_LABELS = {"attacked": "against what was attacked", "original": "against the original"}
 FOLDS = {
     "within": "originals",
     "dataset": "originals and data set",
@@ -133,7 +133,7 @@ def sentence_case(text):
 def kind_of(table):
     """Return what the annotators of a table are called, who are of one kind."""
     (kind,) = table["kind"].unique()
-    return KINDS[kind]
+    return ANNOTATORS[kind]
 
 
 def text_table(columns):

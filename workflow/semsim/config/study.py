@@ -1,12 +1,13 @@
 """A study's configuration: read, checked, completed with defaults, and asked for the settings of all that it makes.
 
-Knows nothing of Snakemake. ``python -m semsim.study CONFIG [OVERLAY ...]`` checks a configuration and says what the
-study will make, and where.
+Knows nothing of Snakemake. ``python -m semsim.config.study CONFIG [OVERLAY ...]`` checks a configuration and
+says what the study will make, and where.
 """
 
 import argparse
 import os
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import yaml
@@ -36,7 +37,7 @@ PUBLISHED = ("cifar100", "caltech101", "imagenette", "celeba", "stanford_dogs")
 """The kinds of data sets that are downloaded, unless the mirror has them as ``<kind>.zip``."""
 STRENGTHS = {"prune": "share", "gaussian": "sigma"}
 """What each kind of gradient defence calls its strength."""
-SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+SCHEMA = files("semsim.config") / "config.schema.yaml"
 
 
 class Study:
@@ -45,7 +46,7 @@ class Study:
     Parameters
     ----------
     config : dict
-        As read from YAML: the sections and settings of ``workflow/schemas/config.schema.yaml``. It is not changed.
+        As read from YAML: sections and settings as in ``config.schema.yaml``. It is not changed.
 
     Attributes
     ----------
@@ -309,7 +310,7 @@ def _numbered(section, config):
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="semsim.study", description="Check a configuration; say what the study makes, and where."
+        prog="semsim.config.study", description="Check a configuration; say what the study makes, and where."
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files; later ones change earlier ones")
     print(Study(read_config(*parser.parse_args().configs)))

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from semsim.attacks import campaign as campaign_module
-from semsim.attacks.campaign import Campaign
+from semsim.attacks import run as run_module
 from semsim.attacks.engine import Search
 from semsim.attacks.gradients import plan_gradients
 from semsim.attacks.observation import shared_gradients
 from semsim.attacks.optimisers import Status
+from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.errors import SemsimError
 from semsim.targets.augmentation import Augmentation
@@ -38,7 +38,7 @@ def images():
 
 
 def make(target, images, attack="invertgrad", memory_gib=1.0, **changes):
-    return Campaign(
+    return AttackRun(
         dataset="toy",
         target_name="target",
         attack=attack,
@@ -145,11 +145,11 @@ def test_of_the_restarts_the_cheapest_is_kept(targets, images):
     settings = {"steps": 10, "restarts": 4, "group_consistency": 0.0}
     best = make(targets["lenet"], images[:2], attack="gradinversion", **settings).run()[1]
     plan = plan_gradients(targets["lenet"], "cpu")
-    campaign = make(targets["lenet"], images[:2], attack="gradinversion", **settings)
+    attack_run = make(targets["lenet"], images[:2], attack="gradinversion", **settings)
     labels = torch.tensor([0, 1])
     observed = shared_gradients(targets["lenet"], plan, images[:2] / 255, labels, GradientDefence(), [0, 1])
-    seeds = [seed for original in range(2) for seed in campaign._search_seeds(original)]
-    search = Search(targets["lenet"], observed, labels, seeds, campaign.settings, plan)
+    seeds = [seed for original in range(2) for seed in attack_run._search_seeds(original)]
+    search = Search(targets["lenet"], observed, labels, seeds, attack_run.settings, plan)
     for _ in range(10):
         search.advance()
     costs, _ = search.evaluate(search.optimiser.points)
@@ -158,19 +158,19 @@ def test_of_the_restarts_the_cheapest_is_kept(targets, images):
 
 
 def test_divergence_is_recorded(targets, images):
-    campaign = make(targets["lenet"], images[:2], steps=10, boxed=False, learning_rate=3e37)
-    outcome = campaign.run()[1]
+    attack_run = make(targets["lenet"], images[:2], steps=10, boxed=False, learning_rate=3e37)
+    outcome = attack_run.run()[1]
     assert (outcome.status == Status.DIVERGED).all()
-    table = campaign.table(outcome)
+    table = attack_run.table(outcome)
     assert (table.status == "diverged").all()
     assert (table.diverged_at >= 1).all()
 
 
 def test_a_gradient_without_content_diverges_and_is_not_scored(targets, images):
-    campaign = make(targets["mlp"], images[:2], attack="analytic")
-    object.__setattr__(campaign, "defence", GradientDefence("prune", 0.999999, "shared"))
-    outcome = campaign.run()[1]
-    assert campaign.table(outcome).status.tolist() == ["diverged", "diverged"]
+    attack_run = make(targets["mlp"], images[:2], attack="analytic")
+    object.__setattr__(attack_run, "defence", GradientDefence("prune", 0.999999, "shared"))
+    outcome = attack_run.run()[1]
+    assert attack_run.table(outcome).status.tolist() == ["diverged", "diverged"]
 
 
 class Killed(BaseException):
@@ -178,15 +178,15 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("attack", ["invertgrad", "idlg"])
-def test_a_killed_campaign_goes_on_where_it_was(targets, images, tmp_path, monkeypatch, attack):
+def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatch, attack):
     changes = {"attack": attack, "steps": 60}
     monkeypatch.setattr(
-        Campaign, "_originals_per_share", lambda campaign, plan: 2
+        AttackRun, "_originals_per_share", lambda attack_run, plan: 2
     )  # the kill comes in the second of three
     state = tmp_path / "state.pt"
     expected = make(targets["lenet"], images, **changes).run()[1]
 
-    monkeypatch.setattr(campaign_module, "SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0)
     advance, steps = Search.advance, []
 
     def advance_until_killed(search):
@@ -207,14 +207,14 @@ def test_a_killed_campaign_goes_on_where_it_was(targets, images, tmp_path, monke
     assert not state.exists()
 
 
-def test_a_state_of_another_campaign_or_a_damaged_one_is_not_used(targets, images, tmp_path, monkeypatch, capsys):
+def test_a_state_of_another_run_or_a_damaged_one_is_not_used(targets, images, tmp_path, monkeypatch, capsys):
     state = tmp_path / "state.pt"
-    monkeypatch.setattr(campaign_module._State, "remove", lambda self: self.path and self.lock.close())
+    monkeypatch.setattr(run_module._State, "remove", lambda self: self.path and self.lock.close())
     make(targets["lenet"], images[:1], steps=4).run(state)
     expected = make(targets["lenet"], images[:1], steps=5).run()[1]
     outcome = make(targets["lenet"], images[:1], steps=5).run(state)[1]
     assert torch.equal(outcome.images, expected.images)
-    assert "of another campaign; starting again" in capsys.readouterr().err
+    assert "of another run; starting again" in capsys.readouterr().err
     state.write_bytes(state.read_bytes()[:100])
     assert torch.equal(make(targets["lenet"], images[:1], steps=5).run(state)[1].images, expected.images)
     assert "cannot be read" in capsys.readouterr().err
@@ -222,7 +222,7 @@ def test_a_state_of_another_campaign_or_a_damaged_one_is_not_used(targets, image
 
 def test_two_processes_do_not_share_an_attack(targets, images, tmp_path):
     state = tmp_path / "state.pt"
-    other = campaign_module._State(state, "fingerprint")
+    other = run_module._State(state, "fingerprint")
     with pytest.raises(SemsimError, match="another process is at work on this attack"):
         make(targets["lenet"], images[:1], steps=4).run(state)
     other.remove()

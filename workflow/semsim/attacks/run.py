@@ -1,4 +1,4 @@
-"""An attack campaign: one attack on all originals of one target, in shares that fit in memory, safe from kills."""
+"""One attack on all originals of one target, in shares that fit in memory, safe from kills."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ from semsim.attacks.gradients import count_activations, plan_gradients
 from semsim.attacks.observation import augment, shared_gradients
 from semsim.attacks.optimisers import Status
 from semsim.errors import SemsimError
-from semsim.files import written_whole
+from semsim.io.whole import written_whole
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.models import count_parameters
@@ -25,7 +25,7 @@ LOOK_EVERY_STEPS = 20  # asking a GPU for a cost makes it wait
 
 
 @dataclass(frozen=True)
-class Campaign:
+class AttackRun:
     """One attack on the originals of one target model.
 
     Parameters
@@ -72,7 +72,7 @@ class Campaign:
         Parameters
         ----------
         state_path : path-like, optional
-            Where to keep the state of an unfinished campaign. If a state of this very campaign is there, the work goes
+            Where to keep the state of an unfinished run. If a state of this very run is there, the work goes
             on from it and ends as if it had never stopped. The file is removed at the end.
 
         Returns
@@ -180,7 +180,7 @@ class Campaign:
         return [seed_for(self.study_seed, "search", *names, restart) for restart in range(self.settings.restarts)]
 
     def _fingerprint(self, attacked, plan):
-        """Return a digest of everything that decides how the campaign runs."""
+        """Return a digest of everything that decides how the run goes."""
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
         device = self.target.mean.device.type
@@ -191,7 +191,7 @@ class Campaign:
 
 
 class _State:
-    """The unfinished campaign on disk: the outcomes of finished shares, and the search that was under way."""
+    """The unfinished run on disk: the outcomes of finished shares, and the search that was under way."""
 
     def __init__(self, path, fingerprint):
         self.path = Path(path) if path else None
@@ -223,7 +223,7 @@ class _State:
             print(f"{self.path}: cannot be read ({error}); starting again.", file=sys.stderr)
             return
         if state.get("fingerprint") != self.fingerprint:
-            print(f"{self.path}: of another campaign; starting again.", file=sys.stderr)
+            print(f"{self.path}: of another run; starting again.", file=sys.stderr)
             return
         self.outcomes = [Outcome(**outcome) for outcome in state["outcomes"]]
         self.search = state["search"]

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from semsim.errors import SemsimError
-from semsim.files import read_table
-from semsim.labels.table import KEYS, name_images, problem_in, read_labels
-from semsim.wording import first_few
+from semsim.io.tables import KEYS, read_table
+from semsim.labels.table import name_images, problem_in, read_labels
+from semsim.text import first_few
 
 IMAGE_COLUMNS = ["image", *KEYS, "label"]
 

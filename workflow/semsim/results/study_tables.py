@@ -3,8 +3,8 @@
 from functools import cached_property
 from pathlib import Path
 
-from semsim.files import read_table
-from semsim.scales import scales_of
+from semsim.io.tables import read_table
+from semsim.metrics.scales import scales_of
 
 
 class StudyTables:
@@ -49,5 +49,5 @@ class StudyTables:
 
     @cached_property
     def scales(self):
-        """How to read each metric (`semsim.scales.Scales`)."""
+        """How to read each metric (`semsim.metrics.scales.Scales`)."""
         return scales_of(self["scales"])

@@ -1,13 +1,9 @@
 """What a section of the report is made of: paragraphs, lists, tables and figures. The template draws each kind."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from markupsafe import Markup
-
-from semsim.errors import SemsimError
-from semsim.figures.style import RESOLUTION, data_url, svg_of
 
 
 @dataclass(frozen=True)
@@ -53,24 +49,3 @@ class Picture:
     caption: str
     width: float | None = None
     kind: str = "picture"
-
-
-def chart(figure, alt, caption):
-    """Return a matplotlib figure as a picture that stays sharp at every size."""
-    return Picture(data_url("image/svg+xml", svg_of(figure)), alt, caption)
-
-
-def picture_of_file(path, alt, caption):
-    """Return a PNG file as a picture of the size that it was drawn for.
-
-    Raises
-    ------
-    SemsimError
-        If the file is missing.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise SemsimError(f"{path}: no such figure. Run the stage that draws it first.") from None
-    pixels = int.from_bytes(content[16:20], "big")  # the width in a PNG file's header
-    return Picture(data_url("image/png", content), alt, caption, width=pixels / RESOLUTION)

@@ -4,14 +4,14 @@ import torch
 
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
-from semsim.files import read_table
+from semsim.io.tables import read_table
 from semsim.learned.folds import with_traits
 from semsim.learned.pairs import LabelledPairs, read_pairs
 from semsim.learned.trials import Learner
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 from semsim.targets.training import Recipe
-from semsim.wording import KINDS
+from semsim.text import ANNOTATORS
 
 
 def add_learning_arguments(parser):
@@ -49,7 +49,7 @@ def read_labelled_pairs(arguments):
     Where annotators of several kinds labelled, SemSim learns from people if there are any, and never from two kinds.
     """
     recognition = read_table(arguments.recognition)
-    kind = min(recognition["kind"].unique(), key=list(KINDS).index)
+    kind = min(recognition["kind"].unique(), key=list(ANNOTATORS).index)
     pairs = read_pairs(
         arguments.reconstructions, recognition[recognition["kind"] == kind], arguments.settings["reference"]
     )

@@ -78,7 +78,7 @@ def random_lpips(seed):
     """
     import torch
 
-    from semsim.targets.vision import import_torchvision
+    from semsim.compat import import_torchvision
 
     import_torchvision()
     import lpips
@@ -109,7 +109,7 @@ def load_inception(path):
     SemsimError
         If the file is damaged or holds something else.
     """
-    from semsim.targets.vision import import_torchvision
+    from semsim.compat import import_torchvision
 
     import_torchvision()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3

@@ -1,4 +1,4 @@
-"""How long a study's attacks will take and how much disk they need: ``python -m semsim.estimate CONFIG [OVERLAY ...]``.
+"""How long a study's attacks take, and the disk they need: ``python -m semsim.config.estimate CONFIG [OVERLAY ...]``.
 
 Attacks are nearly all of a large study. An image-step is one evaluation of an attack's cost and gradient for one image.
 """
@@ -6,16 +6,16 @@ Attacks are nearly all of a large study. An image-step is one evaluation of an a
 import argparse
 import json
 from collections import defaultdict
-from pathlib import Path
+from importlib.resources import files
 from typing import NamedTuple
 
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import run
+from semsim.config.study import Study, read_config
 from semsim.errors import SemsimError
-from semsim.study import Study, read_config
-from semsim.wording import listed
+from semsim.text import listed
 
-RATES = Path(__file__).parents[2] / "benchmarks" / "rates.jsonl"
+RATES = files("semsim.attacks") / "rates.jsonl"
 IMAGES = 3
 """Images kept of each attacked original: itself, what was attacked, its reconstruction."""
 
@@ -38,7 +38,7 @@ def read_rates(device, path=RATES):
     SemsimError
         If nothing was.
     """
-    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rates = [
         Rate(line["architecture"], line["width"], line["image_size"], line["batched_ms"], line["machine"])
         for line in lines
@@ -48,7 +48,7 @@ def read_rates(device, path=RATES):
         known = listed(sorted({line["machine"] for line in lines}))
         raise SemsimError(
             f"No rate was measured on '{device}', only on {known}. Measure it there:"
-            " python benchmarks/attack_engine.py >> benchmarks/rates.jsonl"
+            " python benchmarks/attack_engine.py >> workflow/semsim/attacks/rates.jsonl"
         )
     return rates
 
@@ -81,7 +81,7 @@ def estimate(study, rates):
 
     Parameters
     ----------
-    study : semsim.study.Study
+    study : semsim.config.study.Study
     rates : list of Rate
         Of one device. A network that was measured at the study's image size has its own rate. For another, that of the
         same architecture, or else of the one with the nearest number of operations, is scaled by that number.
@@ -128,7 +128,7 @@ def disk_bytes(study):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="semsim.estimate", description=__doc__.partition(":")[0] + ".")
+    parser = argparse.ArgumentParser(prog="semsim.config.estimate", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files; later ones change earlier ones")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or a GPU, such as 'NVIDIA H100' (cpu)")
     arguments = parser.parse_args()
@@ -142,7 +142,7 @@ def main():
     total = sum(cost.image_steps * cost.milliseconds for cost in costs.values()) / 3.6e6
     print(f"  {'together':34} {sum(cost.image_steps for cost in costs.values()):>15,} image-steps: {total:,.1f} hours")
     print(f"  images on disk: {disk_bytes(study) / 2**30:,.1f} GiB")
-    print(f"Rates are those of benchmarks/attack_engine.py in {RATES.relative_to(RATES.parents[1])}; L-BFGS with many")
+    print("Rates are those of benchmarks/attack_engine.py, kept in semsim/attacks/rates.jsonl; L-BFGS with many")
     print("restarts and small batches take longer. Training, metrics and labels come on top.")
 
 

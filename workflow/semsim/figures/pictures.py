@@ -1,0 +1,29 @@
+"""Figures as pictures of a page."""
+
+from pathlib import Path
+
+from semsim.errors import SemsimError
+from semsim.figures.style import RESOLUTION, svg_of
+from semsim.html.blocks import Picture
+from semsim.html.urls import data_url
+
+
+def chart(figure, alt, caption):
+    """Return a matplotlib figure as a picture that stays sharp at every size."""
+    return Picture(data_url("image/svg+xml", svg_of(figure)), alt, caption)
+
+
+def picture_of_file(path, alt, caption):
+    """Return a PNG file as a picture of the size that it was drawn for.
+
+    Raises
+    ------
+    SemsimError
+        If the file is missing.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise SemsimError(f"{path}: no such figure. Run the stage that draws it first.") from None
+    pixels = int.from_bytes(content[16:20], "big")  # the width in a PNG file's header
+    return Picture(data_url("image/png", content), alt, caption, width=pixels / RESOLUTION)

@@ -1,0 +1,1 @@
+"""Pages: the templates and the blocks that every page is made of."""

@@ -1,0 +1,153 @@
+"""Tables between stages, as CSV or Parquet: written whole, read in parts."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from semsim.errors import SemsimError
+from semsim.io.whole import written_whole
+
+pd.set_option("mode.string_storage", "python")  # names repeat: rows that share one take less than Arrow's copies of it
+
+KEYS = ["dataset", "target", "attack", "original"]
+"""The columns that tell a reconstruction from every other."""
+NAMES = dict.fromkeys(("dataset", "target", "attack", "image", "annotator"), "str")
+"""The columns that hold names: text, also where all names of a file, or of a part of it, look like numbers."""
+ROWS_AT_ONCE = 2000
+"""Rows of a CSV file that are read or written at once."""
+
+
+def write_table(table, path):
+    """Write a data frame without its index as CSV or Parquet, by the suffix of `path`."""
+    path = Path(path)
+    with written_whole(path) as part:
+        if path.suffix == ".parquet":
+            table.to_parquet(part, index=False)
+        else:
+            table.to_csv(part, index=False, lineterminator="\n", chunksize=ROWS_AT_ONCE)
+
+
+@contextmanager
+def appending(path):
+    """Write data frames of the same columns, one below the other, as one CSV file: none has to be held for the next.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make.
+
+    Yields
+    ------
+    callable
+        Called with each data frame. It raises a SemsimError if the columns are not those of the first.
+    """
+    columns = None
+    with written_whole(path) as part, part.open("w", encoding="utf-8") as file:
+
+        def append(table):
+            nonlocal columns
+            if columns is not None and columns != [*table]:
+                raise SemsimError(f"{path}: its parts have different columns. Make them again with the same settings.")
+            table.to_csv(file, index=False, header=columns is None, lineterminator="\n", chunksize=ROWS_AT_ONCE)
+            columns = [*table]
+
+        yield append
+
+
+def append_tables(tables, path):
+    """Write all of an iterable's data frames as `appending` does."""
+    with appending(path) as append:
+        for table in tables:
+            append(table)
+
+
+def read_table(path):
+    """Read a data frame written by `write_table`.
+
+    Raises
+    ------
+    SemsimError
+        If the file is missing, was cut off or is not a readable table.
+    """
+    path = Path(path)
+    with _readable(path):
+        known = {}
+        table = pd.concat((_sharing_strings(part, known) for part in _parts(path)), ignore_index=True)
+        if path.suffix == ".csv" and table.dtypes.eq("object").any():
+            # A column that is empty, or looks like numbers, in some parts only: its type is that of all its rows.
+            return pd.read_csv(path, dtype=NAMES, low_memory=False)
+        return table
+
+
+def read_parts(path):
+    """Read a table as `read_table` does, but some of its rows after the other: it is never held whole.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    pandas.DataFrame
+        At least one, if only with the columns. Types of a CSV file are those of the rows that are there; names are
+        text.
+
+    Raises
+    ------
+    SemsimError
+        As `read_table` does.
+    """
+    path = Path(path)
+    with _readable(path):
+        yield from _parts(path)
+
+
+@contextmanager
+def _readable(path):
+    """Turn what goes wrong where a table is read into errors people can act on."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise SemsimError(f"{path}: no such table. Run the stage that writes it first.") from None
+    except (ValueError, OSError) as error:
+        raise SemsimError(f"{path}: not a readable table ({error}). Delete it and run again.") from None
+
+
+def _parts(path):
+    """Yield parts of a table: while they are read, rows take ten times as much memory."""
+    return _parquet_parts(path) if path.suffix == ".parquet" else _csv_parts(path)
+
+
+def _parquet_parts(path):
+    """Yield parts of a Parquet file."""
+    from pyarrow.parquet import ParquetFile  # slow to import, and most tables are CSV files
+
+    with ParquetFile(path) as file:
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table().to_pandas()
+        for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
+            yield batch.to_pandas()
+
+
+def _csv_parts(path):
+    """Yield parts of a CSV file."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if file.read() not in (b"", b"\n"):  # pandas would fill the last row up
+            raise SemsimError(
+                f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
+            )
+    with pd.read_csv(path, dtype=NAMES, chunksize=ROWS_AT_ONCE) as parts:
+        yield from parts
+
+
+def _sharing_strings(table, known):
+    """Return a table whose equal strings are one: rows repeat names that are longer than all their numbers."""
+    shared = {
+        name: column.map(lambda text: known.setdefault(text, text))
+        for name, column in table.select_dtypes("str").items()
+    }
+    return table.assign(**shared)

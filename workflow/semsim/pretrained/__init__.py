@@ -1,0 +1,1 @@
+"""Networks that others have trained, and where their weights are found."""
