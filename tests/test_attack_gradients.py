@@ -33,8 +33,10 @@ def plain_gradients(target, image, label):
     return torch.autograd.grad(loss, list(target.network.parameters()), create_graph=True)
 
 
-def assert_same_as_one_at_a_time(target, plan):
-    inputs, labels = torch.randn(3, 3, 16, 16, dtype=torch.float64, requires_grad=True), torch.tensor([0, 3, 1])
+def assert_same_as_one_at_a_time(target, plan, device="cpu"):
+    target.to(device)
+    inputs = torch.randn(3, 3, 16, 16, dtype=torch.float64).to(device).requires_grad_()
+    labels = torch.tensor([0, 3, 1], device=device)
     gradients, _ = PerImageGradients(target, plan)(inputs, labels)
     expected = [plain_gradients(target, image, label) for image, label in zip(inputs, labels, strict=True)]
     for ours, theirs in zip(gradients, zip(*expected, strict=True), strict=True):
@@ -54,17 +56,15 @@ def assert_same_as_one_at_a_time(target, plan):
 
 @pytest.mark.parametrize("convolution", ["grouped", "unfolded"])
 @pytest.mark.parametrize(("architecture", "width"), NETWORKS)
-def test_captured_gradients_equal_those_of_each_image_alone(architecture, width, convolution):
-    assert_same_as_one_at_a_time(
-        target_in_eval_mode(architecture, width), GradientPlan("captured", convolution, images_per_pass=3)
-    )
+def test_captured_gradients_equal_those_of_each_image_alone(architecture, width, convolution, device):
+    plan = GradientPlan("captured", convolution, images_per_pass=3)
+    assert_same_as_one_at_a_time(target_in_eval_mode(architecture, width), plan, device)
 
 
 @pytest.mark.parametrize(("architecture", "width"), [("lenet", None), ("convnet3", 4), ("vit", None), ("mobilenet", 4)])
-def test_vectorised_gradients_equal_those_of_each_image_alone(architecture, width):
-    assert_same_as_one_at_a_time(
-        target_in_eval_mode(architecture, width), GradientPlan("vectorised", "grouped", images_per_pass=3)
-    )
+def test_vectorised_gradients_equal_those_of_each_image_alone(architecture, width, device):
+    plan = GradientPlan("vectorised", "grouped", images_per_pass=3)
+    assert_same_as_one_at_a_time(target_in_eval_mode(architecture, width), plan, device)
 
 
 def test_labels_may_be_probabilities():
