@@ -76,7 +76,7 @@ def test_any_image_size(kind, size):
     "settings, words",
     [
         ({"kind": "glyph"}, ["glyph", "glyphs, letters, mnist"]),
-        ({"kind": "mnist", "train": 6000}, ["6027 images", "5000 to choose from", "500 a class in 10"]),
+        ({"kind": "mnist", "train": 6000}, ["6027 images", "only 5000 available", "500 per class in 10"]),
         ({"kind": "letters", "classes": 27}, ["26 classes", "27"]),
         ({"kind": "letters", "classes": 1}, ["between 2"]),
         ({"kind": "letters", "train": "many"}, ["`train`", "'many'"]),
@@ -132,7 +132,7 @@ def test_script_says_what_is_wrong_and_leaves_nothing(tmp_path):
     settings = '{"kind": "folder", "path": "nowhere.zip", "train": 3, "originals": 2, "public": 1}'
     done = run_script(tmp_path, "--settings", settings, "--mirror", str(tmp_path / "mirror"))
     assert done.returncode == 1
-    assert done.stderr.startswith("error: data set 'mine': nothing at ") and "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: data set 'mine': nothing found at ") and "Traceback" not in done.stderr
     assert str(tmp_path / "mirror" / "nowhere.zip") in done.stderr
     assert list(tmp_path.iterdir()) == []
 

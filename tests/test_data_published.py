@@ -287,7 +287,7 @@ def test_celeba_says_which_files_a_person_must_get(tmp_path):
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.startswith(f"error: data set 'faces': {tmp_path / 'cache' / 'celeba' / 'img_align_celeba.zip'}")
-    assert "offers: img_align_celeba.zip and identity_CelebA.txt." in done.stderr
+    assert "Get img_align_celeba.zip and identity_CelebA.txt from" in done.stderr
     assert "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html" in done.stderr
 
 

@@ -98,7 +98,7 @@ def test_undefined_agreement_is_nan_with_a_reason():
     pair = pick(table, statistic="pairwise_agreement", answer="named")
     assert np.isnan(pair["value"]) and pair["note"] == "no image labelled by both"
     bias = pick(table, statistic="bias", annotator="annotator 0")
-    assert np.isnan(bias["value"]) and bias["note"] == "nobody else labelled the same images"
+    assert np.isnan(bias["value"]) and bias["note"] == "no other annotator labelled the same images"
 
 
 def test_rates_and_biases_of_annotators():

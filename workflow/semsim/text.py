@@ -29,6 +29,22 @@ FOLDS = {
 NO_BREAK = "\u00a0"
 
 
+def arrow(higher_is_better):
+    """Return the arrow that gives the direction of better reconstructions."""
+    return "↑" if higher_is_better else "↓"
+
+
+def axis_label(label, unit, higher_is_better):
+    """Return the label of a metric's axis: name, unit and the direction of better reconstructions.
+
+    Examples
+    --------
+    >>> axis_label("PSNR", "dB", True).replace(NO_BREAK, " "), axis_label("MSE", "", False).replace(NO_BREAK, " ")
+    ('PSNR (dB) ↑', 'MSE ↓')
+    """
+    return f"{label}{f' ({unit})' if unit else ''}{NO_BREAK}{arrow(higher_is_better)}"
+
+
 def percent(share):
     """Write a share between 0 and 1 as a percentage; the number and its sign stay on one line."""
     return f"{100 * share:.1f}{NO_BREAK}%"

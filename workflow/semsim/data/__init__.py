@@ -1,7 +1,7 @@
-"""Images for the study: embedded sets that need no download, published ones, and anyone's own folder of images.
+"""Images for the study: embedded sets that need no download, published ones, and your own folder of images.
 
-Every data set has three disjoint splits: `train` (the target model's), `originals` (attacked) and `public` (for whoever
-needs other images of the same classes). Nothing here imports torch.
+Every data set has three disjoint splits: `train` (for the target models), `originals` (attacked) and `public` (for
+everything else that needs images of the same classes). Nothing here imports torch.
 """
 
 from semsim.data.dataset import SPLITS, ImageDataset, Split, load_classes, load_split, open_split, save_dataset

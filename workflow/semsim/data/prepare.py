@@ -21,21 +21,21 @@ KINDS = {
 
 
 def prepare_dataset(name, settings, image_size, seed, mirror=None):
-    """Make a data set: draw it, read it from where it lies, or download it.
+    """Make a data set: render it, read it from disk, or download it.
 
     Parameters
     ----------
     name : str
-        What the study calls the data set.
+        Name of the data set in the study.
     settings : dict
-        Its settings (`datasets.<name>` of the config): `kind`, the numbers of images `train`, `originals` and `public`;
-        optional `classes` (use only the first so many, by name); for the kind `folder` also `path`.
+        Its settings (`datasets.<name>` of the config): `kind`; the numbers of images `train`, `originals` and `public`;
+        optionally `classes` (use only the first n classes by name); for the kind `folder` also `path`.
     image_size : int
         Side of the square images in pixels.
     seed : int
         The study's seed. The same seed gives the same images on every machine.
     mirror : path-like, optional
-        The folder in which a relative `path` is looked up first, and the published data sets as ``<kind>.zip``.
+        The folder in which a relative `path` and ``<kind>.zip`` of a published data set are looked up first.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def prepare_dataset(name, settings, image_size, seed, mirror=None):
     Raises
     ------
     SemsimError
-        If the settings make no sense, or the images asked for cannot be had.
+        If the settings are invalid, or the requested images are not available.
 
     Examples
     --------

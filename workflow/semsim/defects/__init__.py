@@ -1,1 +1,1 @@
-"""What defects of the paper's released code do to its conclusions: each measured beside what is meant."""
+"""The effects of defects in the paper's released code on its conclusions, each compared with what is intended."""

@@ -24,7 +24,7 @@ IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
 
 
 def campaign_folder(name):
-    """Return the folder that a command line's CAMPAIGN means: a bare name lies in ``annotations/``."""
+    """Return the folder of a campaign given on the command line: a bare name is a folder in ``annotations/``."""
     return Path(name) if len(Path(name).parts) > 1 or Path(name).is_absolute() else Path("annotations") / name
 
 
@@ -38,7 +38,7 @@ class Campaign:
     settings : dict
         ``campaign.yaml``, checked and with all defaults filled in.
     images : pandas.DataFrame
-        What is asked: image, dataset, target, attack, original, label (the true class).
+        The images asked about: image, dataset, target, attack, original, label (the true class).
     checks : pandas.DataFrame
         Clear images of the same classes: image, dataset, label.
     consent, instructions : str
@@ -54,7 +54,7 @@ class Campaign:
 
     @property
     def database(self):
-        """Where the answers are."""
+        """The database of answers."""
         return self.folder / "answers.sqlite"
 
     @property
@@ -64,13 +64,13 @@ class Campaign:
 
     @cached_property
     def datasets(self):
-        """The data set of each image, checks as well."""
+        """The data set of each image, including checks."""
         both = pd.concat([self.images, self.checks])
         return dict(zip(both["image"], both["dataset"], strict=True))
 
     @property
     def images_each(self):
-        """How many images an annotator is asked about, as long as that many need labels."""
+        """How many images an annotator is asked about, as long as enough need labels."""
         return min(self.settings["images_per_annotator"] or len(self.images), len(self.images))
 
     def path_of(self, image):
@@ -83,18 +83,18 @@ class Campaign:
 
     @cached_property
     def fingerprint(self):
-        """What must stay the same once there are answers: the images and the numbers of the classes."""
+        """A hash of what must not change once there are answers: the images and the numbers of the classes."""
         parts = [self.classes, self.images.to_csv(index=False), self.checks.to_csv(index=False)]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def read_campaign_folder(folder):
-    """Read a campaign and refuse one in which anything is wrong.
+    """Read a campaign and refuse an invalid one.
 
     Parameters
     ----------
     folder : path-like
-        As `semsim.labelling.making` writes it and annotations/README.md describes it.
+        As written by `semsim.labelling.making` and described in annotations/README.md.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def read_campaign_folder(folder):
     Raises
     ------
     SemsimError
-        If a file is missing or not valid; the message names it.
+        If a file is missing or invalid; the message names it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -148,19 +148,19 @@ def _read_text(path):
     except OSError as error:
         raise SemsimError(f"{path}: cannot be read ({error.strerror}). Every campaign has this file.") from None
     except UnicodeDecodeError:
-        raise SemsimError(f"{path}: not a text in UTF-8. Save it as such.") from None
+        raise SemsimError(f"{path}: not UTF-8 text. Save it in that encoding.") from None
 
 
 def _read_images(path, columns):
     table = read_table(path)
     if list(table) != columns:
-        raise SemsimError(f"{path}: its columns are {', '.join(table)}. Write {', '.join(columns)}.")
+        raise SemsimError(f"{path}: its columns are {', '.join(table)}. Needed are {', '.join(columns)}.")
     names = [name for name in columns if name not in ("original", "label")]
     return table.astype(dict.fromkeys(names, str))
 
 
 def _problems(campaign):
-    """Yield what does not fit together."""
+    """Yield everything that is inconsistent."""
     if campaign.images.empty:
         yield "images.csv: no images, so there is nothing to ask."
     for name, table in (("images.csv", campaign.images), ("checks.csv", campaign.checks)):
@@ -173,7 +173,7 @@ def _problems(campaign):
         wrong = counts.notna() & ~(table["label"].isna() | table["label"].between(0, counts - 1))
         yield from _listed(f"{name}: not of a class that campaign.yaml has", table["image"][wrong])
     shared = campaign.checks["image"][campaign.checks["image"].isin(campaign.images["image"])]
-    yield from _listed("checks.csv: also in images.csv, where nobody could be told a check", shared)
+    yield from _listed("checks.csv: also in images.csv, so checks and questions could not be told apart", shared)
 
 
 def _listed(what, values):

@@ -1,4 +1,4 @@
-"""What stands between the network and a label server: headers, sizes, forms of requests, rates."""
+"""What protects a label server: response headers, and limits on the size, form and rate of requests."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ HEADERS = {
 
 
 class SecureHeaders:
-    """Middleware that adds `HEADERS` to every response, and forbids to keep it unless it says otherwise."""
+    """Middleware that adds `HEADERS` to every response, and forbids caching unless the response allows it."""
 
     def __init__(self, app):
         self._app = app
@@ -46,7 +46,7 @@ class SecureHeaders:
 async def read_json(request, schema):
     """Return the JSON body of a request.
 
-    Only the media type of JSON is accepted: pages of other origins cannot send it without asking first.
+    Only the media type of JSON is accepted: pages of other origins cannot send it without a preflight request.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def _refuse_constant(name):
 
 
 class RateLimit:
-    """Allows everyone `burst` requests at once, and `rate` a second after that.
+    """Allows each client `burst` requests at once, and `rate` per second after that.
 
     Parameters
     ----------
     rate : float
     burst : int
     known : int
-        How many of those seen last are remembered.
+        How many of the most recent clients are remembered.
     clock : callable
         Returns seconds.
     """

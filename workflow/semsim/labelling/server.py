@@ -1,7 +1,7 @@
-"""The label server: the page, and what the page asks for.
+"""The label server: the page and its requests.
 
-An annotator is whoever has an unguessable link. Images are asked for by position, never by name: no path comes from
-outside, and nobody sees what is not theirs.
+An annotator is identified by an unguessable link. Images are requested by position, never by name: no path comes from
+outside, and nobody sees other annotators' images.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ MEDIA_TYPES = {
 LOOPBACK = ("127.0.0.1", "localhost")
 TOKEN = re.compile(r"[\w-]{22}", re.ASCII)
 PARTICIPANT = re.compile(r"[\w.-]{1,100}", re.ASCII)
-ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests of one annotator: an answer takes two
-STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address that belong to no annotator yet
+ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests by one annotator: an answer takes two
+STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address without a valid link
 CONNECTIONS = 1000
 
 _KEY = {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"}
@@ -61,9 +61,9 @@ UNDO = _body(position=_POSITION, key=_KEY)
 
 
 class Desk:
-    """Passes requests to the store, which works in a thread of its own.
+    """Passes requests to the store, which works in its own thread.
 
-    What arrives while the store waits for the disk is carried out together, in the next transaction.
+    Requests that arrive while the store waits for the disk are carried out together in the next transaction.
     """
 
     def __init__(self, store):
@@ -73,7 +73,7 @@ class Desk:
         self._work = None
 
     async def ask(self, request):
-        """Return what `request`, a function that calls the store, returns; by then it is on disk."""
+        """Call `request`, a function that uses the store, and return its result once it is on disk."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answer))
         if self._work is None or self._work.done():
@@ -87,10 +87,10 @@ class Desk:
             try:
                 work = asyncio.get_running_loop().run_in_executor(self._thread, self._store.carry_out, requests)
                 outcomes = await work
-            except Exception as error:  # nothing of the batch was stored, and each must hear of it
+            except Exception as error:  # nothing of the batch was stored, so every request fails
                 outcomes = [error] * len(batch)
             for (_, answer), outcome in zip(batch, outcomes, strict=True):
-                if answer.done():  # whoever asked has gone
+                if answer.done():  # the client has gone
                     continue
                 if isinstance(outcome, Exception):
                     answer.set_exception(outcome)
@@ -106,8 +106,8 @@ class LabelServer:
     campaign : semsim.labelling.campaign.Campaign
     store : semsim.labelling.store.Store
     public : bool
-        Whether only invited annotators and a panel's participants may take part. Else whoever sits at this machine
-        takes part under a name of their choice.
+        Whether only invited annotators and a panel's participants may take part. Otherwise anyone at this machine takes
+        part under a name of their choice.
     """
 
     def __init__(self, campaign, store, public):
@@ -133,7 +133,7 @@ class LabelServer:
         guards = [Middleware(SecureHeaders)]
         if not self._public:
             routes.append(Route("/join", self._join, methods=["POST"]))
-            # A page of another origin could give its own name the address of this machine.
+            # Against DNS rebinding: a page of another origin could resolve its name to this machine.
             guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
         failures = {HTTPException: _failed, Refused: _refused, sqlite3.Error: _not_stored}
         return Starlette(routes=[*files, *routes], middleware=guards, exception_handlers=failures)
@@ -145,7 +145,7 @@ class LabelServer:
         return send
 
     def _notice(self, title, message):
-        """Return a page that only says something."""
+        """Return a page with only a message."""
         text = self._files["notice.html"].decode()
         text = text.replace("{title}", html.escape(title)).replace("{message}", html.escape(message))
         return Response(text, 404, media_type=MEDIA_TYPES[".html"])
@@ -166,11 +166,11 @@ class LabelServer:
         panel = self._campaign.settings["panel"]
         key = request.path_params["key"].encode()
         if panel is None or not secrets.compare_digest(key, self._store.panel_key.encode()):
-            return self._notice("This link is not known", "Open the link exactly as you were given it.")
+            return self._notice("Unknown link", "Open the link exactly as you were given it.")
         participant = request.query_params.get(panel["parameter"], "")
         if not PARTICIPANT.fullmatch(participant):
             where = f"Open the study from your panel's page, which adds {panel['parameter']} to the link."
-            return self._notice("Your id is missing", where)
+            return self._notice("Your ID is missing", where)
         token = await self._desk.ask(partial(self._store.admit, participant))
         return RedirectResponse(f"/a/{token}/", 303)
 
@@ -178,7 +178,7 @@ class LabelServer:
         try:
             await self._ask(request, self._store.state)
         except UnknownLink:
-            return self._notice("This link is not known", "Open the link exactly as you were given it.")
+            return self._notice("Unknown link", "Open the link exactly as you were given it.")
         return await self._file("index.html")(request)
 
     async def _texts(self, request):
@@ -209,7 +209,7 @@ class LabelServer:
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
     async def _change(self, request, schema, method):
-        """Let the store change something, and say where the annotator is then."""
+        """Let the store change something, and return the annotator's new state."""
         body = await read_json(request, schema)
 
         def change_and_look(token):
@@ -223,11 +223,11 @@ class LabelServer:
             return JSONResponse({"error": str(conflict), "state": self._described(state)}, 409)
 
     async def _ask(self, request, method, **arguments):
-        """Ask the store about the annotator whose link this is; links that nobody has are counted by address."""
+        """Ask the store about the annotator with this link; unknown links are rate-limited by address."""
         token = request.path_params["token"]
         try:
             if not TOKEN.fullmatch(token):
-                raise UnknownLink("This link is not known.")
+                raise UnknownLink("Unknown link.")
             self._annotators.spend(token)
             return await self._desk.ask(partial(method, token, **arguments))
         except UnknownLink:
@@ -235,7 +235,7 @@ class LabelServer:
             raise
 
     def _described(self, state):
-        """Return what the page may know: not the image's name, nor why it is shown."""
+        """Return what the page may know: neither the image's name nor why it is shown."""
         done = state.consented and state.image is None
         panel = self._campaign.settings["panel"] if done else None
         return {
@@ -287,9 +287,7 @@ def serve(campaign, store, host, port, public, announce):
         If the address cannot be used.
     """
     if not public and host not in LOOPBACK:
-        raise SemsimError(
-            f"--host {host}: others could connect. Add --public, so that everyone has a link of their own."
-        )
+        raise SemsimError(f"--host {host}: others could connect. Add --public, so that everyone needs a personal link.")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS)

@@ -1,4 +1,4 @@
-"""How far a campaign is, as a text for a terminal."""
+"""The progress of a campaign, as text for a terminal."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ NONE = "-"
 
 
 def status_text(campaign, datasets, annotators):
-    """Write who has done how much, how careful they are, and how far they agree.
+    """Describe who has done how much, how careful they are, and how well they agree.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def status_text(campaign, datasets, annotators):
             )
         )
     else:
-        parts.append("Nobody was invited yet.")
+        parts.append("Nobody has been invited yet.")
     return "\n\n".join(parts)
 
 

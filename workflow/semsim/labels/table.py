@@ -1,4 +1,4 @@
-"""The table of labels: its columns, how it joins the other tables, and everything that can be wrong with it."""
+"""The table of labels: its columns, its join with other tables, and its validation."""
 
 import warnings
 from importlib.resources import files
@@ -39,7 +39,7 @@ def read_labels(path, images, classes):
     Raises
     ------
     SemsimError
-        If there is no such table, or as `check_labels` does.
+        If there is no such table, or as for `check_labels`.
     """
     labels = read_table(path)
     check_labels(labels, images, classes, where=path)
@@ -47,18 +47,18 @@ def read_labels(path, images, classes):
 
 
 def check_labels(labels, images, classes, where="labels"):
-    """Refuse a table of labels in which anything is wrong, and list all of it.
+    """Refuse an invalid table of labels, and list everything that is wrong.
 
     Parameters
     ----------
     labels : pandas.DataFrame
         Columns `COLUMNS`.
     images : pandas.DataFrame
-        A row for each image that may be labelled, with its name in column image and its data set in column dataset.
+        One row per image that may be labelled, with its name in column image and its data set in column dataset.
     classes : dict of str to int
-        By data set: labels are -1 to this number less 1.
+        Number of classes by data set: labels range from -1 to this number minus 1.
     where : path-like
-        The table's place, for messages.
+        The path of the table, for messages.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def check_labels(labels, images, classes, where="labels"):
     wrong_columns = set(labels) ^ set(COLUMNS)
     if wrong_columns:
         raise SemsimError(
-            f"{where}: columns {', '.join(sorted(wrong_columns))} are missing or unknown. Write {', '.join(COLUMNS)}."
+            f"{where}: columns {', '.join(sorted(wrong_columns))} are missing or unknown. Needed: {', '.join(COLUMNS)}."
         )
     problems = [*_schema_problems(labels)]
     if not problems:
@@ -83,7 +83,7 @@ def check_labels(labels, images, classes, where="labels"):
         of_images = images["dataset"].map(classes).reset_index(drop=True)
         counts = of_images.reindex(places).fillna(max(classes.values())).to_numpy()
         twice = labels[["annotator"]].assign(image=places).duplicated() & ~unknown
-        allowed = ", ".join(f"0 to {count - 1} of {dataset}" for dataset, count in classes.items())
+        allowed = ", ".join(f"0 to {count - 1} for {dataset}" for dataset, count in classes.items())
         problems = [
             *problem_in(labels, labels["label"] >= counts, "label", f"unknown class; classes are {allowed}, or -1"),
             *problem_in(labels, unknown, "image", "not in images.csv"),
@@ -94,7 +94,7 @@ def check_labels(labels, images, classes, where="labels"):
     counts = labels["annotator"].value_counts()
     once = ", ".join(sorted(counts.index[counts == 1]))
     if once:
-        warnings.warn(f"{where}: one label only by {once}. Agreement says nothing about them.", stacklevel=2)
+        warnings.warn(f"{where}: only one label by {once}. Agreement says nothing about them.", stacklevel=2)
 
 
 def _schema_problems(labels):
@@ -118,16 +118,16 @@ def _plain(value):
 
 
 def problem_in(table, wrong, column, what):
-    """Yield one sentence about the rows of a table that are wrong, if there are any: which lines, and what is there.
+    """Yield one sentence about the rows of a table that are wrong, if any, with their lines and values.
 
     Parameters
     ----------
     table : pandas.DataFrame
         As read from a CSV file.
     wrong : pandas.Series or numpy.ndarray
-        bool, a value a row.
+        bool, one value per row.
     column : str
-        Where they are wrong.
+        The column in which they are wrong.
     what : str
         What is wrong.
     """
@@ -138,6 +138,6 @@ def problem_in(table, wrong, column, what):
 
 
 def _shown(value):
-    """Write a value as it stands in the file."""
+    """Write a value as in the file."""
     value = _plain(value)
     return "empty" if value is None else repr(value)

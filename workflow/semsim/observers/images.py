@@ -1,4 +1,4 @@
-"""Which public images observers learn from, and which say how well they read."""
+"""The split of public images into those that train observers and those that evaluate them."""
 
 import torch
 
@@ -10,21 +10,21 @@ HELD_OUT = 0.1  # share of the public images
 
 
 def divide_public(path, dataset, seed):
-    """Divide a data set's public images, in the same way for all its observers.
+    """Split a data set's public images, in the same way for all its observers.
 
     Parameters
     ----------
     path : path-like
-        Of the data set.
+        The file of the data set.
     dataset : str
-        Its name.
+        Name of the data set.
     seed : int
-        The study's.
+        The study's seed.
 
     Returns
     -------
     training, held_out : tuple of (numpy.ndarray, numpy.ndarray)
-        Images, uint8 [N, 3, S, S], and labels, int64 [N]; one image in ten, and at least one, is held out.
+        Images, uint8 [N, 3, S, S], and labels, int64 [N]; one image in ten, but at least one, is held out.
 
     Raises
     ------

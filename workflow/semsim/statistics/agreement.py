@@ -1,4 +1,4 @@
-"""How well annotators agree: beyond chance, pair by pair, and one by one; with intervals over originals.
+"""How well annotators agree: beyond chance, in pairs, and individually; with intervals over originals.
 
 `answers` is the table of `semsim.labels.with_truth`. Two kinds of answer are compared: `recognised` (named the true
 class or not) and `named` (which class; "can't tell" is one of its own).
@@ -23,7 +23,7 @@ def count_answers(answers, column):
     Parameters
     ----------
     answers : pandas.DataFrame
-        A row a label.
+        One row per label.
     column : {"recognised", "named"}
 
     Returns
@@ -121,9 +121,9 @@ def describe_agreement(answers, resamples, seed):
     answers : pandas.DataFrame
         From `semsim.labels.with_truth`.
     resamples : int
-        How often the originals are drawn anew for the intervals.
+        Number of bootstrap resamples of the originals, for the intervals.
     seed : int
-        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
+        Seed of the resamples; those of a data set and kind of annotators do not depend on what else is measured.
 
     Returns
     -------
@@ -133,9 +133,9 @@ def describe_agreement(answers, resamples, seed):
         undefined). The statistics:
 
         - krippendorff_alpha and fleiss_kappa, of either answer;
-        - pairwise_agreement, the share of images about which two annotators say the same, of either answer;
-        - of each annotator recognition_rate, cannot_tell_rate, and bias: the annotator's recognition rate less that of
-          the others on the same images.
+        - pairwise_agreement, the share of images on which two annotators give the same answer, of either kind;
+        - for each annotator recognition_rate, cannot_tell_rate, and bias: the annotator's recognition rate minus that
+          of the others on the same images.
     """
     rows = []
     for (dataset, kind), group in answers.groupby(["dataset", "kind"], sort=False):
@@ -179,7 +179,7 @@ def _pairwise(answers, weights):
 
 
 def _annotators(answers, weights):
-    """Yield the rows of single annotators."""
+    """Yield the rows of individual annotators."""
     of_image = answers.groupby("image")["recognised"].agg(["sum", "size"])
     sums = of_image.loc[answers["image"]].reset_index(drop=True)
     own = answers["recognised"].reset_index(drop=True).astype(float)
@@ -198,7 +198,7 @@ def _annotators(answers, weights):
             resampled = _resampled_mean(each, clusters[each.index], weights)
             value = each.mean() if len(each) else np.nan
             yield {"annotator": annotator, "count": len(each)} | _estimate(
-                statistic, value, resampled, "nobody else labelled the same images"
+                statistic, value, resampled, "no other annotator labelled the same images"
             )
 
 

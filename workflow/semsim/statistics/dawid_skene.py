@@ -1,4 +1,4 @@
-"""Dawid and Skene's model: how reliable each annotator is, and what was most likely seen, without asking for the truth.
+"""Dawid and Skene's model: how reliable each annotator is, and what was most likely shown, without the true classes.
 
 References
 ----------
