@@ -1,4 +1,4 @@
-"""Examples of SemSim: the nearest and the farthest reconstructions of those it did not learn from."""
+"""Examples of SemSim: the nearest and the farthest reconstructions of held-out originals."""
 
 from semsim.figures.style import panels, styled
 from semsim.io.stored_arrays import open_arrays
@@ -21,7 +21,7 @@ CELL = 1.2  # inches of a pair of images
 
 @styled
 def draw_semsim_examples(dataset, paths, trials, recognition):
-    """Draw the nearest and farthest pairs, original beside reconstruction, of what was and was not recognised.
+    """Draw the nearest and farthest pairs, original beside reconstruction, of recognised and unrecognised ones.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def draw_semsim_examples(dataset, paths, trials, recognition):
     paths : list of path-like
         Reconstructions of this data set (safetensors files).
     trials, recognition : pandas.DataFrame
-        The tables ``semsim.csv``, and of recognition rates by annotators of one kind.
+        The table ``semsim.csv``, and that of recognition rates by annotators of one kind.
 
     Returns
     -------
