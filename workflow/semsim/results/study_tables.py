@@ -13,7 +13,7 @@ class StudyTables:
     Parameters
     ----------
     folder : path-like
-        ``results/<study>/tables``.
+        ``results/<study>/tables``, or ``results/reference/<study>/tables``.
 
     Examples
     --------
@@ -31,11 +31,16 @@ class StudyTables:
         SemsimError
             If there is no such table, or it cannot be read.
         """
-        return read_table(self.folder / f"{name}.csv")
+        return read_table(self.path(name))
 
     def __contains__(self, name):
         """Return whether the study has a table; not every study has all of them."""
-        return (self.folder / f"{name}.csv").is_file()
+        return self.path(name).is_file()
+
+    def path(self, name):
+        """Return the path of a table: a CSV file, or Parquet, in which references keep large ones."""
+        parquet = self.folder / f"{name}.parquet"
+        return parquet if parquet.is_file() else self.folder / f"{name}.csv"
 
     def of_kind(self, name, kind):
         """Return the rows of a table for one kind of annotators."""
