@@ -1,11 +1,12 @@
 """Settings and their schemas: defaults, and what is wrong, in words that say where, what, and what is allowed."""
 
 import copy
-import difflib
 from functools import cache
 
 import jsonschema
 import yaml
+
+from semsim.text import suggestion
 
 
 @cache
@@ -61,9 +62,3 @@ def _explained(error):
         yield f"{where}: {value!r} cannot be used{about}."
     else:
         yield f"{where}: {error.message}{about}."
-
-
-def suggestion(word, known):
-    """Return a question such as " Did you mean 'glyphs'?" if a word is close to a known one, else nothing."""
-    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -15,7 +15,8 @@ import yaml
 from semsim.commandline import run
 from semsim.errors import SemsimError
 from semsim.learned.folds import exclusions
-from semsim.schemas import fill_defaults, problems_with, read_schema, suggestion
+from semsim.schemas import fill_defaults, problems_with, read_schema
+from semsim.text import suggestion
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
