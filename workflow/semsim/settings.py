@@ -265,11 +265,15 @@ def range_of(rules):
     """
     least, above = rules.get("minimum"), rules.get("exclusiveMinimum")
     most, below = rules.get("maximum"), rules.get("exclusiveMaximum")
-    low = f"from {least:g}" if least is not None else f"above {above:g}" if above is not None else ""
+    if least is not None and most is not None:
+        return f"from {least:g} to {most:g}"
+    if above is not None and below is not None:
+        return f"between {above:g} and {below:g}"
+    low = f"{least:g} or more" if least is not None else f"above {above:g}" if above is not None else ""
     high = f"up to {most:g}" if most is not None else f"below {below:g}" if below is not None else ""
-    if not high:
-        return f"{least:g} or more" if least is not None else low
-    return f"{low}, {high}" if low else high
+    if least is not None and high:
+        return f"from {least:g} to {high}"
+    return ", ".join(part for part in (low, high) if part)
 
 
 def length_of(rules):
