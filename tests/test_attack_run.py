@@ -142,7 +142,7 @@ def test_every_preset_runs_and_lowers_its_cost(targets, images):
 
 
 def test_of_the_restarts_the_cheapest_is_kept(targets, images):
-    settings = {"steps": 10, "restarts": 4, "group_consistency": 0.0}
+    settings = {"steps": 10, "restarts": 4, "priors": {"group_consistency": 0.0}}
     best = make(targets["lenet"], images[:2], attack="gradinversion", **settings).run()[1]
     plan = plan_gradients(targets["lenet"], "cpu")
     attack_run = make(targets["lenet"], images[:2], attack="gradinversion", **settings)
