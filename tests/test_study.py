@@ -1,7 +1,6 @@
 """The configuration: defaults, overlays, merged settings, and one clear message for whatever is wrong."""
 
 import copy
-import dataclasses
 from pathlib import Path
 
 import jsonschema
@@ -135,7 +134,7 @@ def test_schema_knows_what_the_library_knows(schema):
         return set(rules["properties"][name]["enum"])
 
     attack = schema["$defs"]["attack"]
-    assert attack["properties"].keys() == {"preset"} | {field.name for field in dataclasses.fields(AttackSettings)}
+    assert attack["properties"].keys() == {"preset"} | AttackSettings.model_fields.keys()
     assert choices(attack, "preset") == PRESETS.keys()
     assert choices(schema["properties"]["targets"]["additionalProperties"], "architecture") == ARCHITECTURES.keys()
     assert choices(schema["properties"]["datasets"]["additionalProperties"], "kind") == KINDS.keys()
@@ -212,9 +211,9 @@ def test_configuration_given_is_not_changed():
 
 
 def test_numbers_without_a_point_are_numbers():
-    attacks = {"idlg": yaml.safe_load("{total_variation: 1e-3, milestones: [5e-1]}")}
+    attacks = {"idlg": yaml.safe_load("{tolerance: 1e-3, milestones: [5e-1]}")}
     settings = completed(small(attacks=attacks))["attacks"]["idlg"]
-    assert settings == {"total_variation": 0.001, "milestones": [0.5]}
+    assert settings == {"tolerance": 0.001, "milestones": [0.5]}
 
 
 def test_later_files_change_earlier_ones(tmp_path):

@@ -18,7 +18,7 @@ from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import Gaussian, Prune
 from semsim.targets.models import load_target
-from semsim.targets.recipe import Recipe
+from semsim.targets.recipe import Recipe, TargetRecipe
 from semsim.targets.training import evaluate, initial_target, train_target
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "train_target.py"
@@ -131,7 +131,7 @@ def test_divergence_is_explained():
     ("settings", "message"),
     [
         ({"epoch": 3}, "unknown setting 'epoch'. Did you mean 'epochs'?"),
-        ({"epochs": -1}, "epochs: -1 is out of range, 0 or more"),
+        ({"epochs": 0}, "epochs: 0 is out of range, 1 or more"),
         ({"batch_size": 1}, "batch_size: 1 is out of range, 2 or more"),
         ({"optimiser": "adam"}, "optimiser: 'adam' is not one of sgd, adamw"),
         ({"schedule": "cosine"}, "schedule: 'cosine' is not one of steps, one-cycle"),
@@ -147,7 +147,7 @@ def test_bad_recipes_are_explained(settings, message):
 def test_without_epochs_a_model_keeps_its_weights_and_is_evaluated(tmp_path):
     trained, curves = train()
     save_file(trained.network.state_dict(), tmp_path / "weights.safetensors")
-    given, only = train(recipe=Recipe(epochs=0), weights=tmp_path / "weights.safetensors")
+    given, only = train(recipe=TargetRecipe(epochs=0), weights=tmp_path / "weights.safetensors")
     assert all(torch.equal(each, trained.state_dict()[name]) for name, each in given.state_dict().items())
     assert only["epoch"].tolist() == [0]
     assert only["validation_accuracy"].iloc[0] == curves["validation_accuracy"].iloc[-1]

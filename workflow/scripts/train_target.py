@@ -14,7 +14,7 @@ from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.device import choose_device
 from semsim.targets.models import count_parameters, save_target
-from semsim.targets.recipe import Recipe
+from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.targets.training import initial_target, train_target
 
@@ -23,7 +23,7 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     settings = validated(TargetSettings, arguments.settings, f"the settings of {arguments.target} are not valid")
-    recipe = validated(Recipe, arguments.training, "the recipe of the training is not valid")
+    recipe = validated(TargetRecipe, arguments.training, "the recipe of the training is not valid")
     augmentation, train = Augmentation(settings.augmentation), load_split(arguments.data, "train")
     seed = seed_for(arguments.seed, "target", arguments.dataset, arguments.target)
 

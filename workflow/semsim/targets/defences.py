@@ -1,7 +1,6 @@
 """Defences that change a gradient: before the model learns from it, before it is shared, or both.
 
-Each kind is a class with its own parameters. Adding one is adding a class here: configuration, manual and tables know it
-from then on.
+Each kind is a class with its own parameters. To add one, add a class here: configuration, manual and tables follow.
 """
 
 from functools import reduce

@@ -12,6 +12,7 @@ from semsim.errors import SemsimError
 from semsim.io.tensors import encode_metadata, open_tensors, read_metadata
 from semsim.io.whole import written_whole
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
+from semsim.targets.calls import traits_of
 from semsim.targets.own_networks import TORCHVISION, build_network, file_digest, network_label
 
 
@@ -47,6 +48,24 @@ class Target(nn.Module):
     def features(self, images):
         """Return the penultimate activations [N, D], the input of the last linear layer, of images in [0, 1]."""
         return self.network.body(self.normalise(images))
+
+    @property
+    def last_layer(self):
+        """The layer that turns features into logits."""
+        return self.network.head
+
+    @property
+    def traits(self):
+        """What attacks may need of it: a frozenset of keys of `semsim.targets.traits.TARGET`."""
+        return traits_of(self)
+
+    def trained_parameters(self):
+        """Return the parameters whose gradients a client shares, by name."""
+        return {name: each for name, each in self.network.named_parameters() if each.requires_grad}
+
+    def place_of(self, parameter):
+        """Return the place of a parameter among the `trained_parameters`."""
+        return next(place for place, each in enumerate(self.trained_parameters().values()) if each is parameter)
 
     def normalise(self, images):
         """Return what the network sees of images in [0, 1]."""
@@ -206,8 +225,9 @@ def load_target(path, device="cpu"):
         target.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
+        what = network_label(spec["architecture"])
         raise SemsimError(
-            f"{path}: not the weights of a {network_label(spec['architecture'])} ({reason}). Delete it and train the target again."
+            f"{path}: not the weights of a {what} ({reason}). Delete it and train the target again."
         ) from None
     return target.to(device).eval()
 

@@ -1,4 +1,7 @@
-"""Networks that the library does not bring along: from a Python file, or torchvision's. Importing this needs no PyTorch."""
+"""Networks that the library does not bring along: from a Python file, or torchvision's.
+
+Importing this needs no PyTorch; building a network does.
+"""
 
 import ast
 import hashlib

@@ -9,18 +9,14 @@ from semsim.settings import Settings, Several, ShareOfSteps
 
 
 class Recipe(Settings):
-    """How a classifier is trained; the defaults are those of the original study.
+    """How a classifier is trained. The defaults are those of the original study.
 
     References
     ----------
     Smith, Topin: Super-Convergence. arXiv 1708.07120, 2017.
     """
 
-    epochs: int = Field(
-        200,
-        ge=0,
-        description="passes over the training images. With 0, a target model keeps the weights that it begins with",
-    )
+    epochs: int = Field(200, ge=1, description="passes over the training images")
     batch_size: int = Field(
         64,
         ge=2,
@@ -71,3 +67,13 @@ class Recipe(Settings):
             return optimiser, optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, **cycle)
         falls = [math.ceil(milestone * self.epochs) * batches for milestone in self.milestones]
         return optimiser, optim.lr_scheduler.MultiStepLR(optimiser, falls, self.decay)
+
+
+class TargetRecipe(Recipe):
+    """How a target model is trained, if it is. The defaults are those of the original study."""
+
+    epochs: int = Field(
+        200,
+        ge=0,
+        description="passes over the training images. With 0, the model keeps the weights that it begins with",
+    )

@@ -63,14 +63,14 @@ Network = Annotated[
     Discriminator(lambda value: "OwnNetwork" if isinstance(value, dict | OwnNetwork) else "name"),
 ]
 """An architecture of the project, of torchvision, or from a file."""
-Brightness = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[float, Field(ge=0, le=1)]
 Spread = Annotated[float, Field(gt=0, le=1)]
 
 
 class Normalisation(Settings):
     """What a network sees of an image: each channel less its mean, over its standard deviation."""
 
-    mean: Annotated[tuple[Brightness, Brightness, Brightness], Field(strict=False)] = Field(
+    mean: Annotated[tuple[Mean, Mean, Mean], Field(strict=False)] = Field(
         description="mean of the red, green and blue channel of images in [0, 1]"
     )
     std: Annotated[tuple[Spread, Spread, Spread], Field(strict=False)] = Field(

@@ -76,9 +76,9 @@ def train_target(
     target : Target
         In eval mode.
     curves : pandas.DataFrame
-        One row per epoch: `epoch` (from 1; a single 0 where there is no training), `train_loss` and `train_accuracy` (of
-        the augmented batches, as they were met), `validation_loss` and `validation_accuracy` (at the end of the epoch)
-        and `seconds` (since the start). Losses are mean cross-entropies, in nats; accuracies are shares, 0 to 1.
+        One row per epoch: `epoch` (from 1; a single 0 where there is no training), `train_loss` and `train_accuracy`
+        (of the augmented batches, as they were met), `validation_loss` and `validation_accuracy` (at the end of the
+        epoch) and `seconds` (since the start). Losses are mean cross-entropies, in nats; accuracies are shares, 0 to 1.
 
     Raises
     ------
