@@ -21,8 +21,8 @@ class SemSimSettings(Settings):
 
     backbone: Annotated[str, OneOf(ARCHITECTURES)] = Field(
         "resnet18",
-        description="the network whose features are compared, one of the project's [architectures](#targets)."
-        " Its classifier is cut off",
+        description="the network whose features are compared. One of the project's"
+        " [architectures](#architectures), whose classifier is cut off",
     )
     width: int | None = Field(None, ge=1, description="how wide the backbone is, as for target models")
     start: Literal["random", "classifier"] = Field(

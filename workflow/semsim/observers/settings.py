@@ -8,12 +8,15 @@ from semsim.settings import OneOf, Settings, with_defaults
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.recipe import Recipe
 
+FEWEST_PUBLIC = 3
+"""Public images that observers of a data set need: some to learn from, one that says how well they read."""
+
 
 class ObserverSettings(Settings):
     """What a simulated observer is."""
 
     architecture: Annotated[str, OneOf(ARCHITECTURES)] = Field(
-        description="the network, one of the project's [architectures](#targets)"
+        description="the network. One of the project's [architectures](#architectures)"
     )
     width: int | None = Field(None, ge=1, description="how wide the network is, as for target models")
     caution: float = Field(

@@ -45,32 +45,64 @@ def _built_by(module, name):
 
 PLAIN, NORMED = frozenset({"last_bias"}), frozenset({"last_bias", "batchnorm"})
 ARCHITECTURES = {
-    "lenet": Architecture(_built_by("networks", "lenet"), "sigmoids, the network of DLG", PLAIN),
+    "lenet": Architecture(
+        _built_by("networks", "lenet"), "the network of DLG: three convolutions with sigmoids", PLAIN
+    ),
     "convnet": Architecture(
-        _built_by("networks", "convnet"), "eight convolutions", NORMED, default_width=64, smallest_image=9
+        _built_by("networks", "convnet"),
+        "eight convolutions with BatchNorm, the paper's ConvNet",
+        NORMED,
+        default_width=64,
+        smallest_image=9,
     ),
     "convnet3": Architecture(
-        _built_by("networks", "convnet3"), "three convolutions", NORMED, default_width=32, smallest_image=8
+        _built_by("networks", "convnet3"),
+        "three convolutions with BatchNorm and mean-pools: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
     ),
     "resnet20": Architecture(
         _built_by("torchvision_networks", "resnet20"), "the paper's ResNet20-4", NORMED, default_width=4
     ),
-    "resnet18": Architecture(_built_by("torchvision_networks", "resnet18"), "with a stem for small images", NORMED),
-    "vit": Architecture(_built_by("torchvision_networks", "vit"), "a small transformer", PLAIN, multiple_of=8),
+    "resnet18": Architecture(
+        _built_by("torchvision_networks", "resnet18"), "ResNet18 with a stem for small images", NORMED
+    ),
+    "vit": Architecture(
+        _built_by("torchvision_networks", "vit"),
+        "a small vision transformer, 6 layers of 192 channels",
+        PLAIN,
+        multiple_of=8,
+    ),
     "mlp": Architecture(
-        _built_by("networks", "mlp"), "two hidden layers", PLAIN | {"first_linear"}, default_width=1024
+        _built_by("networks", "mlp"),
+        "a perceptron with two hidden layers",
+        PLAIN | {"first_linear"},
+        default_width=1024,
     ),
     "vgg3": Architecture(
-        _built_by("networks", "vgg3"), "quick: three convolutions", NORMED, default_width=32, smallest_image=8
+        _built_by("networks", "vgg3"),
+        "three convolutions with BatchNorm and max-pools: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
     ),
     "resnet6": Architecture(
-        _built_by("torchvision_networks", "resnet6"), "quick: two blocks", NORMED, default_width=32, smallest_image=8
+        _built_by("torchvision_networks", "resnet6"),
+        "two residual blocks: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
     ),
     "squeezenet": Architecture(
-        _built_by("networks", "squeezenet"), "quick: three fire modules", NORMED, default_width=32, smallest_image=8
+        _built_by("networks", "squeezenet"), "three fire modules: quick", NORMED, default_width=32, smallest_image=8
     ),
     "mobilenet": Architecture(
-        _built_by("networks", "mobilenet"), "quick: separable convolutions", NORMED, default_width=32, smallest_image=8
+        _built_by("networks", "mobilenet"),
+        "three separable convolutions: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
     ),
 }
 

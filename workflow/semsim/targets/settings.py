@@ -43,7 +43,10 @@ class OwnNetwork(Settings):
 
     @model_validator(mode="after")
     def _is_there(self):
-        check_file(self.file, self.name)
+        try:
+            check_file(self.file, self.name)
+        except SemsimError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
@@ -70,10 +73,10 @@ Spread = Annotated[float, Field(gt=0, le=1)]
 class Normalisation(Settings):
     """What a network sees of an image: each channel less its mean, over its standard deviation."""
 
-    mean: Annotated[tuple[Mean, Mean, Mean], Field(strict=False)] = Field(
+    mean: Annotated[Several[Mean], Field(min_length=3, max_length=3)] = Field(
         description="mean of the red, green and blue channel of images in [0, 1]"
     )
-    std: Annotated[tuple[Spread, Spread, Spread], Field(strict=False)] = Field(
+    std: Annotated[Several[Spread], Field(min_length=3, max_length=3)] = Field(
         description="standard deviation of these"
     )
 
@@ -82,15 +85,13 @@ class TargetSettings(Settings):
     """What a target model is."""
 
     architecture: Network = Field(
-        description="the network. "
-        + ". ".join(f"`{name}`: {each.about}" for name, each in ARCHITECTURES.items())
-        + ". `torchvision:NAME`: one of torchvision's. Or [one of your own](#a-network-of-your-own)"
+        description="the network. One of [these](#architectures); `torchvision:NAME`, one of torchvision's, such as"
+        " `torchvision:resnet18`; or [one of your own](#a-network-of-your-own)"
     )
     width: Width = Field(
         None,
-        description="how wide the network is. "
-        + ", ".join(f"`{n}`: {a.default_width}" for n, a in ARCHITECTURES.items() if a.default_width)
-        + " with `null`. Channels of the first layer, multiple of 16 channels in `resnet20`, hidden units of `mlp`",
+        description="how wide the network is, where that can be chosen. Channels of the first layer, multiple of 16"
+        " channels in `resnet20`, hidden units of `mlp`; `null` takes the [default](#architectures)",
     )
     augmentation: Annotated[str, checked_by(Augmentation)] = Field(
         "none",
@@ -99,7 +100,7 @@ class TargetSettings(Settings):
         " of two such policies for each image",
     )
     gradient_defence: AnyDefence | None = Field(
-        None, description="what is done to [gradients](#gradient-defences); `null` is nothing"
+        None, description="what is done to gradients. One of [these](#gradient-defences); `null` is nothing"
     )
     weights: str | None = Field(
         None,
