@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from semsim.attacks.gradients import GradientPlan, PerImageGradients, plan_gradients, written_out
+from semsim.attacks.gradients import GradientPlan, PerImageGradients, plan_gradients
 from semsim.attacks.objectives import OBJECTIVES
+from semsim.attacks.outer_products import written_out
 from semsim.errors import SemsimError
 from semsim.targets.models import build_target
 

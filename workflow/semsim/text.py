@@ -1,5 +1,6 @@
 """The wording of what tables abbreviate, and how numbers are written in sentences and figures."""
 
+import difflib
 import re
 
 ANNOTATORS = {
@@ -150,6 +151,18 @@ def kind_of(table):
     """Return what the annotators of a table are called; all of them are of one kind."""
     (kind,) = table["kind"].unique()
     return ANNOTATORS[kind]
+
+
+def suggestion(word, known):
+    """Return a question if a word is close to a known one, else nothing.
+
+    Examples
+    --------
+    >>> suggestion("glyph", ["glyphs", "letters"])
+    " Did you mean 'glyphs'?"
+    """
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def text_table(columns):

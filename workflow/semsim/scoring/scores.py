@@ -18,9 +18,8 @@ from semsim.metrics.pixels import SSIM_WINDOW
 from semsim.metrics.scales import Scale, scales_of
 from semsim.pretrained.networks import ALEXNET, LPIPS_SMALLEST_IMAGE
 from semsim.progress import progress_bar
-from semsim.schemas import suggestion
 from semsim.scoring.folders import Group, Unusable, listing, read_group
-from semsim.text import counted
+from semsim.text import counted, suggestion
 
 SEMSIM = "semsim"
 LPIPS_METRICS = ("lpips", "lpips_random_trunk")
