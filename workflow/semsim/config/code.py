@@ -172,10 +172,15 @@ def _take_apart(tree, package):
             yield from (Import(".".join([*within, alias.name]), in_function) for alias in node.names)
         elif _is_text(node) and (named := NAME.fullmatch(node.value)):
             yield Import(named[1], in_function, as_text=True)
-        elif isinstance(node, ast.JoinedStr) and _is_text(node.values[0]):
-            if named := PREFIX.fullmatch(node.values[0].value):
-                yield Import(f"{named[1]}.*", in_function, as_text=True)
+        elif isinstance(node, ast.JoinedStr) and (named := PREFIX.fullmatch(_beginning(node))):
+            yield Import(f"{named[1]}.*", in_function, as_text=True)
         waiting += [(child, in_function) for child in ast.iter_child_nodes(node)]
+
+
+def _beginning(joined):
+    """Return the text in front of the first value of an f-string."""
+    first = joined.values[0] if joined.values else None
+    return first.value if _is_text(first) else ""
 
 
 def _is_text(node):
