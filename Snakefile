@@ -16,6 +16,9 @@ if not workflow.overwrite_configfiles:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 try:
     STUDY = Study(config)
 except SemsimError as error:

@@ -5,7 +5,12 @@ rule draw_contact_sheet:
         reconstructions=every_attack(rules.attack_target.output.images),
         metrics=rules.collect_tables.output.metrics,
     output:
-        png=f"{FIGURES}/contact_sheet_{{dataset}}.png",
+        png=report(
+            f"{FIGURES}/contact_sheet_{{dataset}}.png",
+            caption="../report/contact_sheet.rst",
+            category="Figures",
+            labels={"figure": "Contact sheet", "data set": "{dataset}"},
+        ),
         pdf=f"{FIGURES}/contact_sheet_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/contact_sheet_{{dataset}}.log",
@@ -32,7 +37,12 @@ rule draw_contradictions:
         scales=rules.collect_tables.output.scales,
         recognition=rules.collect_labels.output.recognition,
     output:
-        png=f"{FIGURES}/contradictions_{{dataset}}.png",
+        png=report(
+            f"{FIGURES}/contradictions_{{dataset}}.png",
+            caption="../report/disagreements.rst",
+            category="Figures",
+            labels={"figure": "Disagreements", "data set": "{dataset}"},
+        ),
         pdf=f"{FIGURES}/contradictions_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/contradictions_{{dataset}}.log",
@@ -59,7 +69,12 @@ rule draw_semsim_examples:
         trials=rules.measure_generalisation.output.trials,
         recognition=rules.collect_labels.output.recognition,
     output:
-        png=f"{FIGURES}/semsim_{{dataset}}.png",
+        png=report(
+            f"{FIGURES}/semsim_{{dataset}}.png",
+            caption="../report/semsim_examples.rst",
+            category="Figures",
+            labels={"figure": "Examples of SemSim", "data set": "{dataset}"},
+        ),
         pdf=f"{FIGURES}/semsim_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/semsim_{{dataset}}.log",

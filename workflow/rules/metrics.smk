@@ -40,12 +40,27 @@ rule collect_tables:
         metrics=every(rules.compute_metrics.output.metrics),
         sets=every(rules.compute_metrics.output.sets),
     output:
-        datasets=f"{RESULTS}/tables/datasets.csv",
-        accuracy=f"{RESULTS}/tables/accuracy.csv",
+        datasets=report(
+            f"{RESULTS}/tables/datasets.csv",
+            caption="../report/datasets.rst",
+            category="Tables",
+            labels={"table": "Data sets"},
+        ),
+        accuracy=report(
+            f"{RESULTS}/tables/accuracy.csv",
+            caption="../report/accuracy.rst",
+            category="Tables",
+            labels={"table": "Target models"},
+        ),
         attacks=f"{RESULTS}/tables/attacks.csv",
         metrics=f"{RESULTS}/tables/metrics.csv",
         scales=f"{RESULTS}/tables/scales.csv",
-        leakage=f"{RESULTS}/tables/leakage.csv",
+        leakage=report(
+            f"{RESULTS}/tables/leakage.csv",
+            caption="../report/leakage.rst",
+            category="Tables",
+            labels={"table": "Leakage"},
+        ),
     log:
         f"{RESULTS}/logs/tables.log",
     benchmark:

@@ -9,6 +9,8 @@ class Notebook(NamedTuple):
 
     Attributes
     ----------
+    question : str
+        What it answers; a caption.
     tables : list of str, or a function that returns one
         The tables that it reads, with ``{study}`` in place of the study's name.
     figures : list of str
@@ -19,6 +21,7 @@ class Notebook(NamedTuple):
         Whether the human study has all that it reads.
     """
 
+    question: str
     tables: list[str] | Callable[[], list[str]]
     figures: list[str] = []
     parameters: list[str] = []
@@ -26,17 +29,32 @@ class Notebook(NamedTuple):
 
 
 NOTEBOOKS = {
-    "01_reconstructions": Notebook(rules.collect_tables.output, every(rules.draw_contact_sheet.output)),
-    "02_annotators": Notebook(STATISTICS, of_labels=True),
-    "03_faithfulness": Notebook(STATISTICS, of_labels=True),
-    "04_contradictions": Notebook(STATISTICS, every(rules.draw_contradictions.output), of_labels=True),
+    "01_reconstructions": Notebook(
+        "How well were the target models trained, and what did the attacks reconstruct?",
+        rules.collect_tables.output,
+        every(rules.draw_contact_sheet.output),
+    ),
+    "02_annotators": Notebook("What did annotators recognise, and how well do they agree?", STATISTICS, of_labels=True),
+    "03_faithfulness": Notebook(
+        "How faithful is each metric to what annotators recognised?", STATISTICS, of_labels=True
+    ),
+    "04_contradictions": Notebook(
+        "How often do metrics order reconstructions differently from each other and from annotators?",
+        STATISTICS,
+        every(rules.draw_contradictions.output),
+        of_labels=True,
+    ),
     "05_semsim": Notebook(
+        "What did SemSim learn from the labels, and which of its settings matter?",
         [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output],
         every(rules.draw_semsim_examples.output),
         ["--parameter", "examples", FIGURES, "--parameter", "ablations", *rules.measure_ablations.output],
     ),
-    "06_generalisation": Notebook(rules.measure_generalisation.output),
-    "07_defects": Notebook(tables_of_defects),
+    "06_generalisation": Notebook(
+        "How faithful is SemSim on originals, data sets, target models and attacks that were held out?",
+        rules.measure_generalisation.output,
+    ),
+    "07_defects": Notebook("What do defects of the paper's released code do to the conclusions?", tables_of_defects),
 }
 DEFECTS_NOTEBOOK = "07_defects"  # on the results of other studies, so no part of a study
 
@@ -47,9 +65,10 @@ wildcard_constraints:
 
 def notebook_inputs(wildcards):
     """Return the tables and figures that a notebook reads."""
-    tables, figures, *_ = NOTEBOOKS[wildcards.notebook]
-    tables = expand(tables() if callable(tables) else tables, study=wildcards.study)
-    return tables if wildcards.study == HUMAN_STUDY else [*tables, *figures]
+    notebook = NOTEBOOKS[wildcards.notebook]
+    tables = notebook.tables() if callable(notebook.tables) else notebook.tables
+    figures = [] if wildcards.study == HUMAN_STUDY else notebook.figures
+    return [*expand(tables, study=wildcards.study), *figures]
 
 
 def notebook_of(wildcards):
@@ -92,7 +111,12 @@ rule notebook_html:
     input:
         rules.run_notebook.output,
     output:
-        "results/{study}/notebooks/{notebook}.html",
+        report(
+            "results/{study}/notebooks/{notebook}.html",
+            caption="../report/notebook.rst",
+            category="Notebooks",
+            labels={"notebook": "{notebook}", "study": "{study}"},
+        ),
     log:
         "results/{study}/logs/notebooks/{notebook}_html.log",
     benchmark:
@@ -104,6 +128,7 @@ rule notebook_html:
         mem_mb=1000,
         runtime=30,
     params:
+        question=lambda wildcards: NOTEBOOKS[wildcards.notebook].question,
         folder=subpath(output[0], parent=True),
     shell:
         "jupyter nbconvert --to html --embed-images --output-dir {params.folder:q} {input:q} &> {log:q}"

@@ -14,7 +14,7 @@ rule make_report:
         ),
         notebooks=NOTEBOOKS_OF_STUDY,
     output:
-        f"{RESULTS}/report.html",
+        report(f"{RESULTS}/report.html", caption="../report/report.rst", category="Report", labels={"page": "Report"}),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:

@@ -98,8 +98,18 @@ rule measure_generalisation:
         recognition=RECOGNITION,
         scales=SCALES,
     output:
-        values=f"{RESULTS}/tables/generalisation.csv",
-        differences=f"{RESULTS}/tables/generalisation_differences.csv",
+        values=report(
+            f"{RESULTS}/tables/generalisation.csv",
+            caption="../report/generalisation.rst",
+            category="Tables",
+            labels={"table": "Generalisation of SemSim"},
+        ),
+        differences=report(
+            f"{RESULTS}/tables/generalisation_differences.csv",
+            caption="../report/generalisation_differences.rst",
+            category="Tables",
+            labels={"table": "Differences from SemSim"},
+        ),
         trials=f"{RESULTS}/tables/semsim.csv",
     log:
         f"{RESULTS}/logs/generalisation.log",
@@ -189,7 +199,12 @@ rule measure_ablations:
         ],
         recognition=RECOGNITION,
     output:
-        f"{OWN_RESULTS}/tables/ablations.csv",
+        report(
+            f"{OWN_RESULTS}/tables/ablations.csv",
+            caption="../report/ablations.rst",
+            category="Tables",
+            labels={"table": "Ablations of SemSim"},
+        ),
     log:
         f"{OWN_RESULTS}/logs/ablations.log",
     benchmark:

@@ -7,8 +7,18 @@ rule measure_agreement:
         labels="results/{study}/tables/labels.csv",
         images="results/{study}/tables/images.csv",
     output:
-        agreement="results/{study}/tables/agreement.csv",
-        ceiling="results/{study}/tables/ceiling.csv",
+        agreement=report(
+            "results/{study}/tables/agreement.csv",
+            caption="../report/agreement.rst",
+            category="Tables",
+            labels={"table": "Agreement of annotators"},
+        ),
+        ceiling=report(
+            "results/{study}/tables/ceiling.csv",
+            caption="../report/ceiling.rst",
+            category="Tables",
+            labels={"table": "Ceiling"},
+        ),
     log:
         "results/{study}/logs/agreement.log",
     benchmark:
@@ -36,8 +46,18 @@ rule measure_faithfulness:
         recognition="results/{study}/tables/recognition.csv",
         scales="results/{study}/tables/scales.csv",
     output:
-        values="results/{study}/tables/faithfulness.csv",
-        differences="results/{study}/tables/faithfulness_differences.csv",
+        values=report(
+            "results/{study}/tables/faithfulness.csv",
+            caption="../report/faithfulness.rst",
+            category="Tables",
+            labels={"table": "Faithfulness"},
+        ),
+        differences=report(
+            "results/{study}/tables/faithfulness_differences.csv",
+            caption="../report/faithfulness_differences.rst",
+            category="Tables",
+            labels={"table": "Differences of faithfulness"},
+        ),
     log:
         "results/{study}/logs/faithfulness.log",
     benchmark:
@@ -65,7 +85,12 @@ rule count_contradictions:
         recognition="results/{study}/tables/recognition.csv",
         scales="results/{study}/tables/scales.csv",
     output:
-        "results/{study}/tables/contradictions.csv",
+        report(
+            "results/{study}/tables/contradictions.csv",
+            caption="../report/contradictions.rst",
+            category="Tables",
+            labels={"table": "Contradictions"},
+        ),
     log:
         "results/{study}/logs/contradictions.log",
     benchmark:
