@@ -16,6 +16,9 @@ if not workflow.overwrite_configfiles:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 try:
     STUDY = Study(config)
 except SemsimError as error:
@@ -32,6 +35,7 @@ include: "workflow/rules/labels.smk"
 include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
+include: "workflow/rules/from_released.smk" if STUDY.released else "workflow/rules/from_study.smk"
 include: "workflow/rules/semsim.smk"
 include: "workflow/rules/defects.smk"
 include: "workflow/rules/figures.smk"
@@ -103,12 +107,12 @@ rule semsim:
 
 rule figures:
     input:
-        [] if STUDY.released else rules.make_report.input.figures,
+        figures_of_study(),
 
 
 rule notebooks:
     input:
-        every(rules.notebook_html.output),
+        NOTEBOOKS_OF_STUDY,
 
 
 rule report:
@@ -118,7 +122,7 @@ rule report:
 
 rule human_study:
     input:
-        expand(rules.notebook_html.output, study=HUMAN_STUDY, notebook=NOTEBOOKS[1:4]),
+        NOTEBOOKS_OF_LABELS,
 
 
 rule released:

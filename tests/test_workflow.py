@@ -1,5 +1,6 @@
 """The workflow as people meet it: what a study would run, what a change runs again, what a mistake says."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -137,9 +138,16 @@ def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def imports_never_run(script):
+    """Return a function that nobody calls, with the imports of a script."""
+    nodes = ast.walk(ast.parse(script.read_text()))
+    lines = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return "\n    ".join(["\n\ndef never():", *lines]) + "\n"
+
+
 @pytest.fixture
 def stub_house(house, tmp_path):
-    """A copy of the workflow whose scripts only make their outputs, and a study of two attacks up to its tables."""
+    """A copy of the workflow whose scripts import what they do but only make outputs, and a study of two attacks."""
     copy = tmp_path / "house"
     for part in ("workflow/rules", "workflow/semsim", "envs", "profiles"):
         shutil.copytree(house / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -147,7 +155,7 @@ def stub_house(house, tmp_path):
     for script in (house / "workflow" / "scripts").glob("*.py"):
         stub = copy / "workflow" / "scripts" / script.name
         stub.parent.mkdir(exist_ok=True)
-        stub.write_text(STUB)
+        stub.write_text(STUB + imports_never_run(script))
     config = {
         "study": "stub",
         "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 2, "public": 2}},
@@ -174,6 +182,54 @@ def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, t
     config["targets"]["mlp"]["training"] = {"epochs": 3}
     changed = {"train_target": 1, "attack_target": 3, "compute_metrics": 2, "collect_tables": 1, "metrics": 1}
     assert planned_jobs(run("--dry-run")) == changed
+
+
+def test_changed_code_runs_again_what_it_changes_and_no_more(stub_house, tmp_path):
+    house, config = stub_house
+    (house / "study.yaml").write_text(yaml.safe_dump(config | {"semsim": {"backbone": "vgg3"}, "folds": 2}))
+    library, scripts = house / "workflow" / "semsim", house / "workflow" / "scripts"
+
+    def run(*arguments):
+        options = ["--configfile", house / "study.yaml", *arguments]
+        return snakemake(house / "Snakefile", tmp_path, "metrics", "semsim", *options)
+
+    def change(path, old, new):
+        text = path.read_text()
+        assert old in text, path
+        path.write_text(text.replace(old, new, 1))
+
+    first = run("--cores", "2")
+    assert first.returncode == 0, first.stdout
+
+    # Words about the code plan nothing, wherever they are.
+    change(library / "attacks" / "priors.py", '"""', '"""In other words: ')
+    change(library / "seeds.py", '"""', '"""In other words: ')
+    change(scripts / "prepare_data.py", "import sys", "import sys  # for its arguments")
+    assert "Nothing to be done" in run("--dry-run").stdout
+
+    with (scripts / "learning_arguments.py").open("a") as file:
+        file.write("CHANGED = True\n")
+    # Trials: within, and without each of two architectures and two attacks; there is no other data set or defence.
+    learned = {"try_semsim": 5, "measure_generalisation": 1, "learn_semsim": 1, "measure_ablations": 1, "semsim": 1}
+    assert planned_jobs(run("--dry-run")) == learned
+
+    with (library / "attacks" / "priors.py").open("a") as file:
+        file.write("CHANGED = True\n")
+    jobs = planned_jobs(run("--dry-run"))
+    assert {"attack_target": 4, "compute_metrics": 2, "collect_tables": 1}.items() <= jobs.items()
+    assert not {"prepare_data", "train_target", "train_observer", "train_classifier"} & jobs.keys()
+
+
+def test_no_rule_runs_a_script_without_the_digest_of_its_code(house):
+    rules = [
+        rule
+        for file in [house / "Snakefile", *(house / "workflow" / "rules").glob("*.smk")]
+        for rule in re.split(r"^ *(?:rule|checkpoint) ", file.read_text(), flags=re.MULTILINE)[1:]
+    ]
+    running = [rule for rule in rules if re.search(r"\bpython\b", rule.partition("shell:")[2])]
+    assert len(running) == len(list((house / "workflow" / "scripts").glob("*.py"))) - 1  # one holds what two share
+    for rule in running:
+        assert '"python {params.script:q} ' in rule and re.search(r"^ +script=.*\bscript\(", rule, re.MULTILINE), rule
 
 
 def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):

@@ -1,7 +1,6 @@
 rule prepare_data:
     """Draw, download or read a data set and divide it: train, originals (attacked), public."""
     input:
-        script=script("prepare_data.py"),
         source=lambda wildcards: STUDY.source(wildcards.dataset) or [],
     output:
         images=f"{RESULTS}/data/{{dataset}}.safetensors",
@@ -17,11 +16,12 @@ rule prepare_data:
         mem_mb=2000,
         runtime=240,
     params:
+        script=script("prepare_data.py"),
         settings=lambda wildcards: json.dumps(STUDY.data_settings(wildcards.dataset)),
         image_size=lambda wildcards: STUDY.image_size_of(wildcards.dataset),
         seed=STUDY.seed,
         mirror=lambda wildcards, input: ["--mirror", STUDY.mirror] if input.get("source") and STUDY.mirror else [],
     shell:
-        "python {input.script:q} --dataset {wildcards.dataset} --settings {params.settings:q}"
+        "python {params.script:q} --dataset {wildcards.dataset} --settings {params.settings:q}"
         " --image-size {params.image_size} --seed {params.seed} {params.mirror:q}"
         " --out {output.images:q} --index {output.index:q} &> {log:q}"

@@ -1,10 +1,10 @@
 rule collect_labels:
     """Gather what annotators saw in the reconstructions, and how often they recognised each."""
     input:
-        script=script("collect_labels.py"),
         attacks=rules.collect_tables.output.attacks,
         datasets=rules.collect_tables.output.datasets,
-        given=(
+        # A function, so that braces in the name of a folder are no wildcards.
+        given=lambda wildcards: (
             [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")]
             if STUDY.labels
             else every(rules.ask_observers.output.labels)
@@ -26,11 +26,12 @@ rule collect_labels:
         mem_mb=2000,
         runtime=30,
     params:
+        script=script("collect_labels.py"),
         source=lambda wildcards, input, output: (
             ["--campaign", STUDY.labels]
             if STUDY.labels
             else ["--labels", *input.given, "--reading", *input.reading, "--out-observers", output.observers]
         ),
     shell:
-        "python {input.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"
+        "python {params.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"
         " --out-labels {output.labels:q} --out-images {output.images:q} --out-recognition {output.recognition:q} &> {log:q}"
