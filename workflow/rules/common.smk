@@ -77,9 +77,30 @@ def pretrained_weights(wildcards):
     return ["--pretrained", STUDY.weights] if STUDY.weights else []
 
 
+def watched(*paths):
+    """Return those of the user's files and folders that can be inputs, which are watched for changes."""
+    return [path for path in paths if "{" not in str(path)]
+
+
+def stamped(*paths):
+    """Return, for `params`, the others and when they changed: in an input, Snakemake takes braces for wildcards."""
+    return [[str(path), os.stat(path).st_mtime_ns] for path in paths if "{" in str(path) and os.path.exists(path)]
+
+
+def source_of(wildcards):
+    """Return the files and folders that a data set is read from: one or none."""
+    return [path for path in [STUDY.source(wildcards.dataset)] if path]
+
+
 def state_of(images):
     """Return the file that keeps an unfinished attack."""
     return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
+
+
+def was_killed(logs):
+    """Tell whether a job ended by SIGKILL, from Snakemake's own logs: the job's log has no word of it."""
+    text = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in logs)
+    return "exit status 137" in text or "died with <Signals.SIGKILL" in text
 
 
 # Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the
