@@ -148,7 +148,7 @@ class Case:
             ours = sum(gradient.square().sum() for gradient in gradients)
             theirs = sum(gradient.square().sum() for gradient in observed)
             variation = candidate.diff(dim=2).abs().mean() + candidate.diff(dim=3).abs().mean()
-            cost = 1 - inner / (ours * theirs).sqrt() + self.settings.total_variation * variation
+            cost = 1 - inner / (ours * theirs).sqrt() + self.settings.priors["total_variation"] * variation
             candidate.grad = torch.autograd.grad(cost, candidate)[0].sign()
             optimiser.step()
             schedule.step()

@@ -17,7 +17,7 @@ from semsim.attacks.settings import attack_settings
 from semsim.errors import SemsimError
 from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
+from semsim.targets.defences import GradientDefence, Prune
 from semsim.targets.models import build_target
 
 
@@ -158,7 +158,7 @@ def test_every_preset_runs_and_lowers_its_cost(targets, images, device):
 
 
 def test_of_the_restarts_the_cheapest_is_kept(targets, images):
-    settings = {"steps": 10, "restarts": 4, "group_consistency": 0.0}
+    settings = {"steps": 10, "restarts": 4, "priors": {"group_consistency": 0.0}}
     best = make(targets["lenet"], images[:2], attack="gradinversion", **settings).run()[1]
     plan = plan_gradients(targets["lenet"], "cpu")
     attack_run = make(targets["lenet"], images[:2], attack="gradinversion", **settings)
@@ -184,7 +184,7 @@ def test_divergence_is_recorded(targets, images):
 
 def test_a_gradient_without_content_diverges_and_is_not_scored(targets, images):
     attack_run = make(targets["mlp"], images[:2], attack="analytic")
-    object.__setattr__(attack_run, "defence", GradientDefence("prune", 0.999999, "shared"))
+    object.__setattr__(attack_run, "defence", Prune(share=0.999999, scope="shared"))
     outcome = attack_run.run()[1]
     assert attack_run.table(outcome).status.tolist() == ["diverged", "diverged"]
 

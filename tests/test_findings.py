@@ -53,24 +53,24 @@ def ceiling_of(value, statistic="spearman", level="models"):
             0.2,
             0.95,
             "On shapes, over target models, LPIPS is most faithful to human annotators (Spearman's ρ 0.70, 95 %"
-            " interval 0.20 to 0.90). That is not distinguishable from PSNR, the next (p = 0.2 after Holm). It is"
-            " below what one annotator reaches (0.95). Not distinguishable from no association: PSNR.",
+            " interval 0.20 to 0.90). That is not distinguishable from the runner-up, PSNR (Holm-corrected p = 0.2). It"
+            " is below what one annotator achieves (0.95). Not distinguishable from chance: PSNR.",
         ),
         (
             [("psnr", 0.9, 0.8, 0.95), ("lpips", 0.4, 0.2, 0.6)],
             0.001,
             0.7,
             "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 % interval"
-            " 0.80 to 0.95). That is distinguishably better than LPIPS, the next (p = 0.001 after Holm). It is above"
-            " what one annotator reaches (0.70). Against the annotators: LPIPS.",
+            " 0.80 to 0.95). That is distinguishably better than the runner-up, LPIPS (Holm-corrected p = 0.001). It is"
+            " above what one annotator achieves (0.70). Worse than chance: LPIPS.",
         ),
         (
             [("psnr", 0.1, -0.3, 0.4)],
             1,
             0.2,
             "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 % interval"
-            " −0.30 to 0.40), which is not distinguishable from no association. It is not distinguishable from what"
-            " one annotator reaches (0.20).",
+            " −0.30 to 0.40), which is not distinguishable from chance. It is not distinguishable from what one"
+            " annotator achieves (0.20).",
         ),
     ],
 )
@@ -83,9 +83,9 @@ def test_metrics_that_follow_from_each_other_share_the_first_place():
     rows = faithfulness_of(("psnr", 0.7, 0.5, 0.8), ("lpips", -0.7, -0.8, -0.5))
     alike = differences_of(1).assign(difference=0.0, low=0.0, high=0.0)
     (sentence,) = plain(findings.faithfulness_findings(rows, alike, ceiling_of(0.7), SCALES, "spearman", "original"))
-    assert "PSNR and LPIPS are, alike, most faithful" in sentence and "the next" not in sentence
+    assert "PSNR and LPIPS are equally and most faithful" in sentence and "runner-up" not in sentence
     assert findings.contradiction_findings(contradictions_of(("psnr", "lpips", 0, 0, 0, 9)), SCALES, "original") == [
-        "On shapes, PSNR and LPIPS order all pairs alike."
+        "On shapes, PSNR and LPIPS order all pairs identically."
     ]
 
 
@@ -93,7 +93,7 @@ def test_the_area_under_the_curve_is_turned_about_one_half():
     rows = faithfulness_of(("lpips", 0.3, 0.2, 0.55), statistic="auc", level="reconstructions")
     tables = rows, differences_of(1, "auc", "reconstructions"), ceiling_of(np.nan, "auc", "reconstructions")
     (sentence,) = plain(findings.faithfulness_findings(*tables, SCALES, "auc", "original"))
-    assert "curve 0.70, 95 % interval 0.45 to 0.80), which is not distinguishable from no association." in sentence
+    assert "curve 0.70, 95 % interval 0.45 to 0.80), which is not distinguishable from chance." in sentence
     assert "one annotator" not in sentence
 
 
@@ -111,7 +111,7 @@ def test_references_are_compared_where_there_are_two():
     assert findings.reference_change_findings(one, SCALES) == []
     other = faithfulness_of(("psnr", 0.9, 0.1, 1), ("lpips", -0.4, -0.9, -0.2)).assign(reference="attacked")
     (sentence,) = findings.reference_change_findings(pd.concat([one, other]), SCALES)
-    assert sentence.endswith("by: PSNR +0.40, LPIPS −0.30.")
+    assert sentence.endswith(": PSNR +0.40, LPIPS −0.30.")
 
 
 def contradictions_of(*rows):
@@ -131,8 +131,8 @@ def test_contradictions_name_the_metrics_and_the_coin():
     )
     (against,) = plain(findings.against_annotators_findings(table, SCALES, "original"))
     assert "clearly separate up to 1,200 pairs" in against
-    assert "LPIPS orders 10.0 % (95 % interval 5.0 % to 20.0 %) of them the other way round, the fewest" in against
-    assert against.endswith("Not distinguishable from tossing a coin: PSNR.")
+    assert "LPIPS orders 10.0 % (95 % interval 5.0 % to 20.0 %) of them the opposite way, the fewest" in against
+    assert against.endswith("Not distinguishable from a coin toss: PSNR.")
     for chart in (
         contradiction_charts.contradictions_chart(table, SCALES, "original"),
         contradiction_charts.against_annotators_chart(table, SCALES),
@@ -140,7 +140,7 @@ def test_contradictions_name_the_metrics_and_the_coin():
         assert chart.axes[0].get_title(loc="left") == "shapes"
     none = contradictions_of(("psnr", "annotators", np.nan, np.nan, np.nan, 0))
     assert findings.against_annotators_findings(none, SCALES, "original") == [
-        "On shapes, human annotators clearly separate no pair of reconstructions."
+        "On shapes, human annotators do not clearly separate any pair of reconstructions."
     ]
 
 
@@ -153,7 +153,7 @@ def test_labels_and_recognition_are_counted():
     assert counted.startswith("2 simulated annotators gave 4 labels to 2 reconstructions; 25.0 % of the labels")
     assert "from 50.0 % (m) to 100.0 % (n)" in by_target
     alone, same = plain(findings.label_findings(labels[labels["annotator"] == "x"], rates.assign(recognition_rate=0)))
-    assert alone.startswith("1 simulated annotator gave 2 labels") and "0.0 % of each target model" in same
+    assert alone.startswith("1 simulated annotator gave 2 labels") and "is 0.0 % for every target model" in same
 
 
 def test_observers_are_told_by_what_they_read():
@@ -162,8 +162,8 @@ def test_observers_are_told_by_what_they_read():
         columns=["observer", "severity", "right", "wrong"],
     ).assign(dataset="shapes", architecture="vgg3", cannot_tell=0)
     (sentence,) = plain(findings.observer_findings(table))
-    assert "they name 70.0 % to 90.0 % of clear ones rightly" in sentence
-    assert sentence.endswith("a wrong class for 30.0 % to 50.0 % of hopeless ones.")
+    assert "the true class of 70.0 % to 90.0 % of held-out clear images" in sentence
+    assert sentence.endswith("a wrong class for 30.0 % to 50.0 % of the most degraded ones.")
     lines = agreement_charts.observers_chart(table).axes[0].get_lines()
     assert [line.get_ydata().tolist() for line in lines[::2]] == [[90, 10], [70, 0]]
 
@@ -188,11 +188,11 @@ def agreement_of(annotators, dataset="shapes"):
 def test_biased_annotators_are_named():
     (sentence,) = plain(findings.annotator_findings(agreement_of(3)))
     assert sentence == (
-        "On shapes, single annotators recognise 50.0 % (annotator-1) to 52.0 % (annotator-3); recognise distinguishably"
-        " more or less than the others: annotator-2."
+        "On shapes, individual annotators recognise 50.0 % (annotator-1) to 52.0 % (annotator-3); distinguishably more"
+        " or less than the others: annotator-2."
     )
     (sentence,) = plain(findings.annotator_findings(agreement_of(1)))
-    assert sentence.endswith("nobody's recognition rate is distinguishable from that of the others.")
+    assert sentence.endswith("no annotator's recognition rate is distinguishable from that of the others.")
 
 
 @pytest.mark.parametrize("annotators", [2, 50])

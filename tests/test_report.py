@@ -129,8 +129,8 @@ def two_references(gains):
 @pytest.mark.parametrize(
     ("gains", "words"),
     [
-        ([2, 3, 2, 3], "2.5\u00a0dB higher against what was attacked"),
-        ([-2, -3, -2, -3], "2.5\u00a0dB lower against what was attacked"),
+        ([2, 3, 2, 3], "2.5\u00a0dB higher against the attacked image"),
+        ([-2, -3, -2, -3], "2.5\u00a0dB lower against the attacked image"),
         ([-3, 3, -2, 2.1], "not distinguishable"),
         ([2], "not distinguishable"),
         ([0, 0], "Both references give the same PSNR for d/t."),
@@ -154,10 +154,10 @@ def test_metrics_that_disagree_are_said_to_disagree():
         }
     )
     assert findings.leakage_findings(leakage) == [
-        "On d the metrics disagree about the target model that leaks most: x by PSNR; y by MSE."
+        "On d, the metrics disagree about which target model leaks most: x by PSNR; y by MSE."
     ]
     leakage["target"] = "x"
-    assert findings.leakage_findings(leakage) == ["On d every metric names x as the target model that leaks most."]
+    assert findings.leakage_findings(leakage) == ["On d, every metric agrees that x leaks most."]
 
 
 def test_attacks_that_diverged_are_counted_by_attack():
@@ -175,7 +175,7 @@ def test_the_closest_attack_follows_the_metrics_direction():
     assert "a comes closest" in findings.spread_findings(metrics, "psnr")[1]
     assert "b comes closest" in findings.spread_findings(metrics, "mse")[1]
     metrics["psnr"] = np.nan
-    assert findings.spread_findings(metrics, "psnr") == ["No reconstruction has a value of PSNR: all diverged."]
+    assert findings.spread_findings(metrics, "psnr") == ["No reconstruction has a value of PSNR: all of them diverged."]
 
 
 NOTEBOOKS = {

@@ -11,7 +11,7 @@ from semsim.learned.card import model_card
 from semsim.learned.pairs import read_pairs
 from semsim.metrics.scales import Scale, Scales
 from semsim.results.study_tables import StudyTables
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 from semsim.text import NO_BREAK
 
 SCALES = Scales({name: Scale(name, name.upper(), "", 0, 1, True, "") for name in ("ssim", "psnr")})
@@ -50,7 +50,7 @@ def test_the_lead_over_the_best_hand_crafted_metric_is_told():
     text = said(values_of(0.9, ssim=0.7, psnr=0.8), differences_of(0.02, 0.2, p=0.01, ssim=0.2, psnr=0.1))
     assert "SemSim reaches 0.90 (95 % interval 0.80 to 1.00)." in text
     assert "It is ahead of PSNR, the best hand-crafted metric, by 0.10" in text and "SSIM" not in text
-    assert text.endswith("p = 0.01 after Holm): distinguishable.")
+    assert text.endswith("Holm-corrected p = 0.01): distinguishable.")
 
 
 def test_being_behind_is_told_as_well():
@@ -82,7 +82,8 @@ def test_what_could_not_be_learnt_is_told(tables):
 
 def test_ablations_are_told_with_their_change(tables):
     first, second = findings.ablation_findings(tables["ablations"])
-    assert first.startswith("As the study has it, SemSim reaches") and second.startswith("With margin 1.0 it reaches")
+    assert first.startswith("With the study's settings, SemSim reaches")
+    assert second.startswith("With margin 1.0, it reaches")
 
 
 def test_charts_draw_what_there_is_and_do_not_mind_what_is_undefined(tables):

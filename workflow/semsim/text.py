@@ -1,5 +1,6 @@
-"""The words for what tables name in short, and how numbers are written in sentences and figures."""
+"""The wording of what tables abbreviate, and how numbers are written in sentences and figures."""
 
+import difflib
 import re
 
 ANNOTATORS = {
@@ -9,14 +10,14 @@ ANNOTATORS = {
 }
 """What annotators of each kind are called, always."""
 LEVELS = {"models": "target models", "reconstructions": "reconstructions", "originals": "within one original"}
-"""The levels at which a metric can be faithful: means of target models; all reconstructions; those of one original."""
+"""Levels at which faithfulness is measured: means per target model, all reconstructions, those of one original."""
 STATISTICS = {
     "spearman": "Spearman's ρ",
     "kendall": "Kendall's τ",
     "pearson": "Pearson's r",
     "auc": "area under the ROC curve",
 }
-REFERENCE_LABELS = {"attacked": "against what was attacked", "original": "against the original"}
+REFERENCE_LABELS = {"attacked": "against the attacked image", "original": "against the original"}
 FOLDS = {
     "within": "originals",
     "dataset": "originals and data set",
@@ -25,12 +26,28 @@ FOLDS = {
     "defence": "originals and defence",
     "attack": "originals and attack",
 }
-"""What a learned metric did not learn from, by the kind of folds."""
+"""What is held out when a learned metric is trained, by the kind of folds."""
 NO_BREAK = "\u00a0"
 
 
+def arrow(higher_is_better):
+    """Return the arrow that gives the direction of better reconstructions."""
+    return "↑" if higher_is_better else "↓"
+
+
+def axis_label(label, unit, higher_is_better):
+    """Return the label of a metric's axis: name, unit and the direction of better reconstructions.
+
+    Examples
+    --------
+    >>> axis_label("PSNR", "dB", True).replace(NO_BREAK, " "), axis_label("MSE", "", False).replace(NO_BREAK, " ")
+    ('PSNR (dB) ↑', 'MSE ↓')
+    """
+    return f"{label}{f' ({unit})' if unit else ''}{NO_BREAK}{arrow(higher_is_better)}"
+
+
 def percent(share):
-    """Write a share of 1 in percent; the number and its sign stay on one line."""
+    """Write a share between 0 and 1 as a percentage; the number and its sign stay on one line."""
     return f"{100 * share:.1f}{NO_BREAK}%"
 
 
@@ -69,7 +86,7 @@ def p_value(p):
 
 
 def listed(names):
-    """Join names as a sentence does.
+    """Join names as in a sentence.
 
     Examples
     --------
@@ -81,7 +98,7 @@ def listed(names):
 
 
 def first_few(names, most=5):
-    """Join the first names of a list, and count the others.
+    """Join the first names of a list, and count the rest.
 
     Examples
     --------
@@ -93,7 +110,7 @@ def first_few(names, most=5):
 
 
 def counted(count, plural):
-    """Write a number of things whose name ends in a plural s.
+    """Write a count and the noun that it counts, whose plural ends in s.
 
     Examples
     --------
@@ -104,18 +121,18 @@ def counted(count, plural):
 
 
 def variant_label(name):
-    """Write what a variant of SemSim changes as people do.
+    """Write in words what a variant of SemSim changes.
 
     Examples
     --------
     >>> variant_label("semsim"), variant_label("backbone-vgg3+label_share-0.3")
-    ('as the study has it', 'backbone vgg3, label share 0.3')
+    ("the study's settings", 'backbone vgg3, label share 0.3')
     """
-    return "as the study has it" if name == "semsim" else re.sub("[-_]", " ", name).replace("+", ", ")
+    return "the study's settings" if name == "semsim" else re.sub("[-_]", " ", name).replace("+", ", ")
 
 
 def at_level(level):
-    """Write at which level a statistic is taken.
+    """Write the level at which a statistic is computed.
 
     Examples
     --------
@@ -126,23 +143,35 @@ def at_level(level):
 
 
 def sentence_case(text):
-    """Write a text with a capital letter at its beginning, and leave the others alone."""
+    """Capitalise the first letter of a text and leave the rest alone."""
     return text[0].upper() + text[1:]
 
 
 def kind_of(table):
-    """Return what the annotators of a table are called, who are of one kind."""
+    """Return what the annotators of a table are called; all of them are of one kind."""
     (kind,) = table["kind"].unique()
     return ANNOTATORS[kind]
 
 
+def suggestion(word, known):
+    """Return a question if a word is close to a known one, else nothing.
+
+    Examples
+    --------
+    >>> suggestion("glyph", ["glyphs", "letters"])
+    " Did you mean 'glyphs'?"
+    """
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
 def text_table(columns):
-    """Write texts in columns for a terminal, the first one to the left and the others to the right.
+    """Write texts in columns for a terminal, the first one left-aligned and the others right-aligned.
 
     Parameters
     ----------
     columns : dict of str to sequence of str
-        The columns' texts by their names, which become the first line.
+        The text of each column by its name; the names become the first line.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Every figure of the study; they read tables and images, and never compute a metric."""
+"""All figures of the study. They read tables and images and never compute a metric."""

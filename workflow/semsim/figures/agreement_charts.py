@@ -1,13 +1,15 @@
-"""Charts of annotators of one kind: what they recognise, and how well they agree."""
+"""Charts of annotators of one kind: what they recognise and how well they agree."""
 
 import re
 
 from semsim.figures.layout import draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
+from semsim.labels.recognition import pooled_rates
 from semsim.statistics.agreement import ANSWERS
+from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
-from semsim.text import LEVELS, STATISTICS, kind_of
+from semsim.text import LEVELS, STATISTICS, kind_of, sentence_case
 
 ANSWER_NAMES = {"recognised": "recognised or not", "named": "class named"}
 CHANCE_CORRECTED = {"krippendorff_alpha": "Krippendorff's α", "fleiss_kappa": "Fleiss' κ"}
@@ -21,7 +23,7 @@ OF_ANNOTATOR = {
 
 @styled
 def recognition_chart(recognition):
-    """Draw what share of the labels of each target model's reconstructions names the true class, attack by attack.
+    """Draw the recognition rate of each target model's reconstructions, attack by attack.
 
     Parameters
     ----------
@@ -33,9 +35,7 @@ def recognition_chart(recognition):
     matplotlib.figure.Figure
     """
     targets, attacks = (list(recognition[name].unique()) for name in ("target", "attack"))
-    recognised = recognition.assign(recognised=recognition["recognition_rate"] * recognition["labels"])
-    sums = recognised.groupby(["dataset", "target", "attack"])[["recognised", "labels"]].sum()
-    rates = (100 * sums["recognised"] / sums["labels"]).unstack("attack")
+    rates = 100 * pooled_rates(recognition, ["dataset", "target", "attack"]).unstack("attack")
     figure, axes = lines_of_targets(recognition, sharex=True)
     for panel, dataset in zip(axes, recognition["dataset"].unique(), strict=True):
         for place, attack in enumerate(attacks):
@@ -73,7 +73,7 @@ def agreement_chart(agreement):
     panel.axvline(0, color=FAINT, linewidth=0.8)
     low = min(0, rows[["low", "value"]].min(axis=None))
     panel.set(xlim=(1.05 * low - 0.03, 1.03))
-    panel.set_xlabel(f"Agreement of {kind_of(agreement)} (0: what chance gives, 1: full)")
+    panel.set_xlabel(f"Agreement of {kind_of(agreement)} (0: chance, 1: perfect)")
     _legend_of_datasets(figure, panel, rows)
     return figure
 
@@ -107,7 +107,7 @@ def pairwise_chart(agreement):
 
 @styled
 def annotators_chart(agreement):
-    """Draw each annotator's recognition rate, rate of “can't tell”, bias and accuracy by Dawid and Skene's model.
+    """Draw each annotator's recognition rate, rate of “can't tell”, bias and accuracy under Dawid and Skene's model.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def annotators_chart(agreement):
 
 @styled
 def ceiling_chart(ceiling):
-    """Draw how well one annotator predicts the others, at each level: the mean, and each annotator as a faint mark.
+    """Draw how well one annotator predicts the others, at each level: the mean, and each annotator as a faint tick.
 
     Parameters
     ----------
@@ -165,18 +165,18 @@ def ceiling_chart(ceiling):
             places = [lines[(level,)] + shift for level in of_dataset["level"]]
             panel.plot(of_dataset["value"], places, "|", color=FAINT, markersize=7, markeredgewidth=0.8, zorder=1)
         _draw_datasets(panel, rows[rows["annotator"] == EVERYONE], lines, ["level"], datasets)
-        nothing = 0.5 if statistic == "auc" else 0
-        panel.axvline(nothing, color=FAINT, linewidth=0.8)
-        panel.set(xlim=(min(nothing, rows[["low", "value"]].min(axis=None)) - 0.04, 1.03))
-        panel.set_xlabel(f"{STATISTICS[statistic][0].upper()}{STATISTICS[statistic][1:]}")
-    figure.supxlabel(f"How well one annotator predicts the recognition rate by the others ({kind_of(ceiling)})", size=8)
+        chance = chance_level(statistic)
+        panel.axvline(chance, color=FAINT, linewidth=0.8)
+        panel.set(xlim=(min(chance, rows[["low", "value"]].min(axis=None)) - 0.04, 1.03))
+        panel.set_xlabel(sentence_case(STATISTICS[statistic]))
+    figure.supxlabel(f"How well one annotator predicts the others' recognition rate ({kind_of(ceiling)})", size=8)
     _legend_of_datasets(figure, axes[0], ceiling)
     return figure
 
 
 @styled
 def observers_chart(observers):
-    """Draw how many degraded images each simulated observer reads, and how many it gives up on, a panel a data set.
+    """Draw how many degraded images each simulated observer names correctly, and how many it gives up on.
 
     Parameters
     ----------
@@ -186,6 +186,7 @@ def observers_chart(observers):
     Returns
     -------
     matplotlib.figure.Figure
+        One panel per data set.
     """
     datasets, names = list(observers["dataset"].unique()), list(observers["observer"].unique())
     figure, axes = panels(len(datasets), height=2.3, sharey=True)
@@ -200,13 +201,13 @@ def observers_chart(observers):
             panel.plot(rows["severity"], 100 * rows["cannot_tell"], **given_up)
         panel.set(ylim=(-3, 103), xticks=sorted(observers["severity"].unique()))
     figure.supxlabel("Severity of the degradation", size=8)
-    figure.supylabel("Named rightly (lines) or\n“can't tell” (dots), %", size=8)
+    figure.supylabel("Correct (solid) or\n“can't tell” (dotted), %", size=8)
     legend_above(figure, axes[0])
     return figure
 
 
 def _draw_datasets(panel, rows, lines, keys, datasets=None):
-    """Draw estimates on the lines that their keys name, a data set beside the other."""
+    """Draw estimates on the lines that their keys name, with data sets side by side."""
     datasets = list(rows["dataset"].unique()) if datasets is None else datasets
     for number, (dataset, shift) in enumerate(zip(datasets, offsets(len(datasets)), strict=True)):
         of_dataset = rows[rows["dataset"] == dataset]
@@ -216,7 +217,7 @@ def _draw_datasets(panel, rows, lines, keys, datasets=None):
 
 
 def _legend_of_datasets(figure, panel, rows):
-    """Name the data sets: in a legend, or as the title where there is one."""
+    """Name the data sets: in a legend, or in the title if there is only one."""
     if rows["dataset"].nunique() > 1:
         legend_above(figure, panel)
     else:
@@ -224,11 +225,11 @@ def _legend_of_datasets(figure, panel, rows):
 
 
 def _look(number):
-    """Return how the marks of the data set or attack of a number look."""
+    """Return the marker and colour of the n-th data set or attack."""
     place = number % len(COLOURS)
     return {"marker": MARKERS[place], "color": COLOURS[place], "markersize": 4.5}
 
 
 def _in_order(names):
-    """Sort distinct names, observer-2 before observer-10."""
+    """Sort distinct names in natural order: observer-2 before observer-10."""
     return sorted(set(names), key=lambda name: [part.zfill(9) for part in re.split(r"(\d+)", name)])

@@ -1,4 +1,4 @@
-"""Charts of the study's tables: each function takes tables and returns a figure."""
+"""Charts of reconstructions: each function takes tables of the study and returns a figure."""
 
 import textwrap
 
@@ -9,11 +9,15 @@ from matplotlib.colors import BoundaryNorm
 from semsim.figures.layout import ROW, legend_above, lines_of_targets
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.metrics import METRICS
+from semsim.text import REFERENCE_LABELS
+
+DISTRIBUTIONS = ("psnr", "ssim", "lpips", "lpips_random_trunk")
+"""The metrics whose distributions the report and the notebook on reconstructions show, where they were computed."""
 
 
 @styled
 def accuracy_chart(accuracy):
-    """Draw how well each target model classifies: accuracy on training and on validation images.
+    """Draw the accuracy of each target model on training and on held-out images.
 
     Parameters
     ----------
@@ -24,7 +28,7 @@ def accuracy_chart(accuracy):
     -------
     matplotlib.figure.Figure
     """
-    series = {"train_accuracy": "training images", "validation_accuracy": "images not trained on"}
+    series = {"train_accuracy": "training images", "validation_accuracy": "held-out images"}
     figure, axes = lines_of_targets(accuracy, sharex=True)
     for panel, (_, rows) in zip(axes, accuracy.groupby("dataset", sort=False), strict=True):
         for place, (column, name) in enumerate(series.items()):
@@ -37,7 +41,7 @@ def accuracy_chart(accuracy):
 
 @styled
 def status_chart(attacks):
-    """Draw how the attacks ended: the share of reconstructions that converged, used up their steps or diverged.
+    """Draw how the attacks ended: the share of reconstructions that converged, ran all steps or diverged.
 
     Parameters
     ----------
@@ -74,15 +78,15 @@ def distribution_chart(metrics, name, reference="attacked"):
     """Draw how a metric is distributed over originals, for each target model and attack.
 
     Boxes span the quartiles with a line at the median, whiskers reach the 5th and 95th percentile, and dots are the
-    reconstructions beyond. Reconstructions that diverged have no value and are left out, and so are data sets without
-    any value.
+    reconstructions beyond. Reconstructions that diverged have no value and are left out, as are data sets without any
+    value.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
         The table of metrics.
     name : str
-        Of the metric.
+        The metric.
     reference : {"attacked", "original"}
         What reconstructions are compared with.
 
@@ -117,14 +121,14 @@ def distribution_chart(metrics, name, reference="attacked"):
 
 @styled
 def leakage_chart(leakage, attack="all", reference="attacked"):
-    """Draw the target models' ranks by every metric: dark leaks most; the numbers are the metric's means.
+    """Draw the target models' ranks by every metric: the darkest leaks most; the numbers are the metric's means.
 
     Parameters
     ----------
     leakage : pandas.DataFrame
         The table of leakage.
     attack : str
-        An attack, or ``all`` for those together that every target model faced.
+        An attack, or ``all`` for all attacks that were run on every target model.
     reference : {"attacked", "original"}
 
     Returns
@@ -168,20 +172,20 @@ def leakage_chart(leakage, attack="all", reference="attacked"):
 
 @styled
 def reference_chart(metrics, name="psnr"):
-    """Draw each target model's mean of a metric against both references: what was attacked, and the image before that.
+    """Draw each target model's mean of a metric against both references: the attacked image and the original.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
         The table of metrics.
     name : str
-        Of the metric.
+        The metric.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    names = {"attacked": "against what was attacked", "original": "against the original, before augmentation"}
+    names = REFERENCE_LABELS | {"original": f"{REFERENCE_LABELS['original']}, before augmentation"}
     means = metrics.groupby(["dataset", "target", "reference"])[name].mean().unstack("reference")
     targets = metrics["target"].unique()
     figure, axes = lines_of_targets(metrics, sharex=True)

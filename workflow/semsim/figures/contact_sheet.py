@@ -1,4 +1,4 @@
-"""The contact sheet of a data set: its originals, and below them what each attack made of them."""
+"""The contact sheet of a data set: its originals, and below them their reconstructions by each attack."""
 
 import textwrap
 from dataclasses import dataclass
@@ -18,18 +18,17 @@ CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13
 SMALL, NORMAL = 5.5, 7
 WIDEST = 12  # columns: a page of A4 in print
 CAPTION = (
-    "Under each image: PSNR in dB / SSIM, both against the image that was attacked. That is the original, or the row"
-    " “as attacked” where the target model's augmentation changed it. Hatched: the attack diverged, and its image is"
-    " not scored."
+    "Under each image: PSNR in dB / SSIM, both against the attacked image. That is the original, or the row “as"
+    " attacked” where the target model's augmentation changed it. Hatched: the attack diverged, so there is no score."
 )
 
 
 @styled
 def draw_contact_sheet(dataset, classes, paths, metrics):
-    """Draw originals in the first row, and one row for each target model and attack.
+    """Draw originals in the first row, then one row per target model and attack.
 
-    PSNR and SSIM stand under each image, against the image that was attacked. Where augmentation changed the images,
-    the target model's rows begin with one of what was attacked.
+    PSNR and SSIM against the attacked image are printed under each reconstruction. Where augmentation changed the
+    images, the target model's rows begin with one that shows the attacked images.
 
     Parameters
     ----------
@@ -38,9 +37,9 @@ def draw_contact_sheet(dataset, classes, paths, metrics):
     classes : sequence of str
         Class names by label.
     paths : list of path-like
-        Reconstructions of this data set (safetensors files), those of one target model next to each other.
+        Reconstructions of this data set (safetensors files), grouped by target model.
     metrics : pandas.DataFrame
-        The table of metrics, with those rows.
+        The table of metrics, with the rows of these reconstructions.
 
     Returns
     -------
@@ -69,11 +68,11 @@ def _rows(dataset, paths, metrics):
     for path in paths:
         about, images = read_metadata(path), open_arrays(path)
         if about["dataset"] != dataset:
-            raise SemsimError(f"{path}: reconstructions of {about['dataset']}, not of {dataset}. Leave the file out.")
+            raise SemsimError(f"{path}: reconstructions of {about['dataset']}, not of {dataset}. Omit this file.")
         scores = metrics[(metrics["target"] == about["target"]) & (metrics["attack"] == about["attack"])]
         if len(scores) != len(images["label"]):
             raise SemsimError(
-                f"{path}: {len(images['label'])} reconstructions, but {len(scores)} rows in the table of metrics."
+                f"{path}: {len(images['label'])} reconstructions, but the table of metrics has {len(scores)} rows."
                 " Collect the tables again."
             )
         if not rows:
@@ -88,7 +87,7 @@ def _rows(dataset, paths, metrics):
 
 @dataclass(frozen=True)
 class _Row:
-    """Images with labels at their side: the target model's in its first row only. Reconstructions have scores."""
+    """A row of images and its labels; the target model is named in its first row only. Reconstructions have scores."""
 
     target: str
     attack: str
@@ -97,17 +96,17 @@ class _Row:
 
     @property
     def gap_above(self):
-        """Inches that set a target model's first row apart."""
+        """Space in inches above the first row of a target model."""
         return 2 * GAP if self.target else 0
 
     @property
     def height(self):
-        """Inches of the images and what stands under them."""
+        """Height in inches of the images and the numbers under them."""
         return CELL + GAP + (0 if self.scores is None else NUMBERS)
 
 
 class _Sheet:
-    """A figure whose one axes counts in inches from the top left corner, filled from the top."""
+    """A figure with one axes in inches from the top left corner, filled from the top."""
 
     def __init__(self, rows, columns):
         labels = LETTER * (max(len(row.target) for row in rows) + max(len(row.attack) for row in rows) + 3)
@@ -150,7 +149,7 @@ class _Sheet:
         self.axes.set(**self._limits)
 
     def _cell(self, left, image, score):
-        """Draw an image, with its numbers if it has a score; an empty frame if it diverged."""
+        """Draw an image, with its numbers if it has a score, or an empty frame if it diverged."""
         under = {"x": left + CELL / 2, "y": self.top + CELL + 0.02, "size": SMALL, "ha": "center", "va": "top"}
         if score and score["status"] == "diverged":
             frame = {"facecolor": "white", "edgecolor": FAINT, "hatch": "////", "linewidth": 0.4}

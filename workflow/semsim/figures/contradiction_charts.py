@@ -1,4 +1,4 @@
-"""Charts of contradictions: how often two metrics, or a metric and the annotators, order a pair differently."""
+"""Charts of contradictions: how often two metrics, or a metric and annotators, order a pair differently."""
 
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
@@ -9,7 +9,7 @@ from semsim.text import REFERENCE_LABELS, kind_of
 
 @styled
 def contradictions_chart(contradictions, scales, reference):
-    """Draw in what share of the pairs of reconstructions two metrics contradict each other, a panel a data set.
+    """Draw the share of pairs of reconstructions on which two metrics contradict each other, one panel per data set.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def contradictions_chart(contradictions, scales, reference):
 
 @styled
 def against_annotators_chart(contradictions, scales):
-    """Draw in what share of the pairs that annotators clearly separate each metric puts them in the opposite order.
+    """Draw the share of pairs, of those that annotators clearly separate, that each metric orders the opposite way.
 
     Parameters
     ----------
@@ -66,6 +66,6 @@ def against_annotators_chart(contradictions, scales):
             estimates = (100 * chosen[column] for column in ("value", "low", "high"))
             draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
         panel.set_xlim(left=0)
-    figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; 50: a coin)", size=8)
+    figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; coin toss: 50)", size=8)
     legend_above(figure, axes[0])
     return figure

@@ -1,23 +1,23 @@
-"""The most telling contradictions: two reconstructions that a metric and the annotators order differently."""
+"""The most telling contradictions: pairs of reconstructions that a metric and the annotators order differently."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from semsim.figures.style import styled
-from semsim.io.stored_arrays import open_arrays
 from semsim.io.tables import KEYS
-from semsim.io.tensors import read_metadata
+from semsim.metrics.reconstructions import open_by_attack
 from semsim.statistics.contradictions import CLEAR_GAP
 from semsim.text import decimal, kind_of, listed, percent
 
 CELL, SMALL = 1.15, 5.5  # inches of an image, points of the numbers under it
 LINE = 0.1  # inches of a line of numbers
 PAIR = ["target", "attack", "original"]
+REFERENCE_NAMES = {"attacked": "attacked image", "original": "original"}
 
 
 @styled
 def draw_contradictions(dataset, paths, metrics, recognition, scales, reference="attacked"):
-    """Draw, for each metric, the pair of reconstructions about which it contradicts the annotators most.
+    """Draw, for each metric, the pair of reconstructions on which it contradicts the annotators most.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
     Returns
     -------
     matplotlib.figure.Figure
-        The attacked image, the reconstruction that annotators recognise and the metric puts behind, and the one that
-        they do not recognise and it puts in front; all numbers under them. Metrics that contradict annotators about no
-        pair are left out.
+        The reference image, the reconstruction that annotators recognise more often but the metric ranks lower, and
+        the one that they recognise less often but it ranks higher, with all numbers under them. Metrics that do not
+        contradict annotators on any pair are left out.
     """
     chosen = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == reference)]
     kind = kind_of(recognition)
@@ -44,10 +44,10 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
     pairs = _by_pair({name: most_telling_pair(table, name, scales[name]) for name in names})
     if not pairs:
         figure = Figure(figsize=(7.2, 0.8))
-        text = f"{dataset}: no metric orders a pair against the {kind}, of those that they clearly separate."
+        text = f"{dataset}: no metric contradicts the {kind} on a pair that they clearly separate."
         figure.text(0.02, 0.5, text, size=8, va="center")
         return figure
-    images = {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
+    images = open_by_attack(paths)
     height = 0.55 + len(pairs) * (CELL + 0.3 + LINE * (len(names) + 2))
     figure = Figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(f"{dataset}: where a metric contradicts {kind} most", size=9, weight="bold", x=0.01, ha="left")
@@ -57,7 +57,7 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
         row.suptitle(f"By {by}", size=8, x=0.01, ha="left")
         axes = row.subplots(1, 3)
         of_original = images[recognised["target"], recognised["attack"]]
-        _show(axes[0], of_original[reference][recognised["original"]], "what was attacked", [])
+        _show(axes[0], of_original[reference][recognised["original"]], REFERENCE_NAMES[reference], [])
         for panel, shown, title in (
             (axes[1], recognised, f"recognised by {kind}"),
             (axes[2], preferred, f"closer by {by if len(metrics_of_pair) == 1 else 'these metrics'}"),
@@ -69,12 +69,12 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
 
 
 def _by_pair(telling):
-    """Put metrics together that have the same pair, such as MSE and PSNR; leave out those without one.
+    """Group metrics that have the same pair, such as MSE and PSNR; leave out those without a pair.
 
     Returns
     -------
     list of (list of str, tuple of dict)
-        Metrics and their pair.
+        Metrics, and the pair that they share.
     """
     found = {}
     for name, pair in telling.items():
@@ -85,12 +85,12 @@ def _by_pair(telling):
 
 
 def most_telling_pair(table, name, scale):
-    """Find two reconstructions of one original that annotators clearly separate and a metric orders the other way.
+    """Find two reconstructions of one original that annotators clearly separate and a metric orders the opposite way.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        target, attack, original, recognition_rate, and the metric: one data set, reference and kind.
+        target, attack, original, recognition_rate and the metric, for one data set, reference and kind of annotators.
     name : str
         The metric's column.
     scale : semsim.metrics.scales.Scale
@@ -98,8 +98,8 @@ def most_telling_pair(table, name, scale):
     Returns
     -------
     tuple of dict, or None
-        The rows of the one that annotators recognise and of the one that the metric prefers. Of all such pairs, the one
-        whose ranks by the metric, among all reconstructions, are furthest apart.
+        The row of the reconstruction that annotators recognise and that of the one that the metric prefers. Of all such
+        pairs, the one whose ranks by the metric, among all reconstructions, are furthest apart.
     """
     known = table.dropna(subset=name).sort_values(PAIR).reset_index(drop=True)
     ranks = known[name].rank(pct=True, ascending=scale.higher_is_better)

@@ -1,4 +1,4 @@
-"""Charts of what defects of the paper's released code do: as released beside what is meant."""
+"""Charts of the effects of defects in the paper's released code: as released beside what is intended."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -8,13 +8,14 @@ from semsim.defects.set_sizes import ALIKE, NAMES, RECONSTRUCTED
 from semsim.defects.versions import VERSIONS
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.statistics.association import chance_level
 from semsim.statistics.generalisation import overall
 from semsim.text import STATISTICS, kind_of, sentence_case
 
 
 @styled
 def versions_chart(table, scales, views, legend):
-    """Draw how faithful metrics are as released and as meant, in the mean over data sets, a panel a view.
+    """Draw how faithful metrics are as released and as intended, averaged over data sets, one panel per view.
 
     Parameters
     ----------
@@ -22,9 +23,9 @@ def versions_chart(table, scales, views, legend):
         ``misaligned_reference.csv`` or ``unscaled_lpips.csv``, of annotators of one kind.
     scales : semsim.metrics.scales.Scales
     views : dict of str to dict
-        By the title of each panel: the values of columns that choose its rows, ``statistic`` among them.
+        For each panel, by its title, the column values that select its rows, including ``statistic``.
     legend : tuple of str
-        What the version as released and the one that is meant are called.
+        Names of the released and of the intended version.
 
     Returns
     -------
@@ -44,16 +45,16 @@ def versions_chart(table, scales, views, legend):
             look = {"marker": MARKERS[1 - number], "color": COLOURS[1 - number], "markersize": 4.5}
             estimates = (chosen[f"{version}{end}"] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, places, label=legend[number], **look)
-        panel.axvline(0.5 if choice["statistic"] == "auc" else 0, color=FAINT, linewidth=0.8)
+        panel.axvline(chance_level(choice["statistic"]), color=FAINT, linewidth=0.8)
         panel.set_xlabel(sentence_case(STATISTICS[choice["statistic"]]))
-    figure.supxlabel(f"Faithfulness to {kind_of(rows)}, mean over data sets, 1 is best", size=8)
+    figure.supxlabel(f"Faithfulness to {kind_of(rows)}, mean over data sets; 1 is best", size=8)
     legend_above(figure, axes[0])
     return figure
 
 
 @styled
 def defences_chart(scope, scales):
-    """Draw what each target model leaks by recognition and by metrics, in the mean over data sets.
+    """Draw what each target model leaks by recognition and by metrics, averaged over data sets.
 
     Parameters
     ----------
@@ -79,13 +80,13 @@ def defences_chart(scope, scales):
         panel.axvline(compared, color=FAINT, linewidth=0.8)
         panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
         panel.set_xlabel(labels[measure])
-    figure.supxlabel(f"Mean over data sets; recognised by {kind_of(rows)}; grey: the first undefended model", size=8)
+    figure.supxlabel(f"Means over data sets; labels by {kind_of(rows)}; grey: the first undefended model", size=8)
     return figure
 
 
 @styled
 def set_sizes_chart(sizes):
-    """Draw distances of sets against the number of images in each.
+    """Draw distances between sets against the number of images in each.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def set_sizes_chart(sizes):
     """
     names = NAMES[sizes["features"].iloc[0]]
     series = {
-        ALIKE: "two sets of clear images: the true distance is 0",
+        ALIKE: "disjoint sets of clear images (true distance 0)",
         RECONSTRUCTED: "clear images and reconstructions",
     }
     figure, axes = panels(len(names), height=2.6)

@@ -1,4 +1,4 @@
-"""Charts of faithfulness: does a metric say what annotators of one kind say?"""
+"""Charts of faithfulness: does a metric agree with annotators of one kind?"""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from semsim.figures.layout import draw_estimates, legend_above, name_lines, offs
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.io.tables import KEYS
+from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
@@ -14,14 +15,14 @@ NULL_COLOUR, CEILING_COLOUR = "#d9d9d9", COLOURS[2]
 
 @styled
 def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
-    """Draw how faithful each metric of a data set is, with intervals, the ceiling and the permutation null.
+    """Draw how faithful each metric is on a data set, with intervals, the ceiling and the permutation null.
 
     Parameters
     ----------
     faithfulness : pandas.DataFrame
         The table of faithfulness, of annotators of one kind.
     ceiling : pandas.DataFrame
-        The table of the ceiling, of the same.
+        The table of the ceiling, of the same annotators.
     scales : semsim.metrics.scales.Scales
     dataset, statistic : str
 
@@ -49,27 +50,27 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
             look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
-        nothing = 0.5 if statistic == "auc" else 0
-        panel.axvline(nothing, color=FAINT, linewidth=0.8)
+        panel.axvline(chance_level(statistic), color=FAINT, linewidth=0.8)
         panel.set_xlim(right=1.03)
-    figure.supxlabel(f"{dataset}: faithfulness to {kind_of(rows)}: {STATISTICS[statistic]}, 1 is best", size=8)
+    statistic_label = f"{STATISTICS[statistic]}, sign-adjusted; 1 is best"
+    figure.supxlabel(f"{dataset}: faithfulness to {kind_of(rows)} ({statistic_label})", size=8)
     legend_above(figure, axes[0])
     return figure
 
 
 def _draw_null(panel, rows, metrics):
-    """Draw what 95 % of the coefficients would be without any association, as a grey bar behind each metric."""
+    """Draw the central 95 % of the permutation null as a grey bar behind each metric."""
     half = 0.36
     nulls = rows.groupby("metric")[["null_low", "null_high"]].agg({"null_low": "min", "null_high": "max"})
     label = "no association (95 % of permutations)"
     for metric, (low, high) in nulls.dropna().iterrows():
-        width = max(-low, high)  # turned or not, it is as wide
+        width = max(-low, high)  # the same whether the sign was adjusted or not
         panel.barh(metrics.index(metric), 2 * width, 2 * half, left=-width, color=NULL_COLOUR, zorder=0, label=label)
         label = None
 
 
 def _draw_ceiling(panel, limit):
-    """Draw how faithful one annotator is to the others, as a line in its interval."""
+    """Draw how faithful one annotator is to the others, as a line within its interval."""
     if np.isfinite(limit["value"]):
         panel.axvspan(limit["low"], limit["high"], color=CEILING_COLOUR, alpha=0.15, linewidth=0, zorder=0)
         panel.axvline(limit["value"], color=CEILING_COLOUR, linewidth=1.2, linestyle="--", label="one annotator")
@@ -77,7 +78,7 @@ def _draw_ceiling(panel, limit):
 
 @styled
 def means_chart(metrics, recognition, scales, dataset, reference):
-    """Draw the mean of each metric against the recognition rate, a point a target model and attack.
+    """Draw the mean of each metric against the recognition rate, one point per target model and attack.
 
     Parameters
     ----------
@@ -113,9 +114,9 @@ def means_chart(metrics, recognition, scales, dataset, reference):
 
 @styled
 def differences_chart(differences, scales, dataset, reference, statistic="spearman"):
-    """Draw by how much the metric of a row is more faithful than that of a column, at each level.
+    """Draw how much more faithful the metric of a row is than that of a column, at each level.
 
-    Differences that are distinguishable from zero after Holm's correction (p below 0.05) are bold.
+    Differences that are distinguishable from zero (Holm-corrected p below 0.05) are bold.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What charts have in common: lines with names, intervals, triangles of pairs, and the legend above."""
+"""What charts have in common: named lines, intervals, and the legend above."""
 
 import textwrap
 
@@ -7,25 +7,25 @@ import numpy as np
 from semsim.figures.style import INK, panels
 
 ROW = 0.26  # inches, of a line in a chart
-TIGHT_ROW = 0.15  # the same where there are many
+TIGHT_ROW = 0.15  # the same if there are many
 FEW_LINES = 24
 LETTER = 0.066  # inches, of an average letter of labels
 
 
 def row_height(lines):
-    """Return the inches of each of `lines` lines: fewer where so many would not fit a page."""
+    """Return the height in inches of each of `lines` lines: less if so many would not fit a page."""
     return float(np.interp(lines, (FEW_LINES, 2 * FEW_LINES), (ROW, TIGHT_ROW)))
 
 
 def lines_of_targets(table, height=None, **axes_settings):
-    """Return a figure with a panel a data set and in each a line a target model, in the order of the table.
+    """Return a figure with one panel per data set and one line per target model in each, in the order of the table.
 
     Parameters
     ----------
     table : pandas.DataFrame
         With columns dataset and target.
     height : float, optional
-        Of a line, in inches.
+        Height of a line, in inches.
     **axes_settings
         For `panels`.
 
@@ -44,7 +44,7 @@ def lines_of_targets(table, height=None, **axes_settings):
 
 
 def name_lines(panel, names):
-    """Give a panel a line for each name, the first at the top, and a grid across them."""
+    """Give a panel one line per name, the first at the top, and a grid across them."""
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.grid(True, axis="x")
@@ -53,12 +53,12 @@ def name_lines(panel, names):
 
 
 def offsets(count, spread=0.5):
-    """Return where `count` things stand on one line: distances from its middle."""
+    """Return the positions of `count` marks on one line, relative to its middle."""
     return np.linspace(-spread / 2, spread / 2, count) if count > 1 else np.zeros(1)
 
 
 def draw_estimates(panel, values, lows, highs, places, **look):
-    """Draw values with their intervals, each at its place on the vertical axis; what is NaN is left out.
+    """Draw values with their intervals, each at its place on the vertical axis; NaN is left out.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def draw_estimates(panel, values, lows, highs, places, **look):
 
 
 def legend_above(figure, panel):
-    """Move the entries of a panel's legend above all panels, in as few lines as fit."""
+    """Move a panel's legend above all panels, in as few lines as possible."""
     handles, labels = panel.get_legend_handles_labels()
     if panel.get_legend():
         panel.get_legend().remove()
@@ -83,5 +83,5 @@ def legend_above(figure, panel):
 
 
 def wrapped(label, width=16):
-    """Break a label into lines of at most `width` letters, where its words allow that."""
+    """Break a label between words into lines of at most `width` letters."""
     return textwrap.fill(label, width)

@@ -1,4 +1,4 @@
-"""What notebooks show: figures that are saved as well, tables, and sentences. The only module that needs IPython."""
+"""Figures and sentences for notebooks; figures are also saved. The only module that needs IPython."""
 
 import html
 from pathlib import Path
@@ -10,7 +10,7 @@ from semsim.html.urls import data_url
 
 
 class Gallery:
-    """Shows figures in a notebook and keeps each as PNG and PDF.
+    """Shows figures in a notebook and saves each as PNG and PDF.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class Gallery:
         ----------
         figure : matplotlib.figure.Figure
         name : str
-            Of the files, without a suffix.
+            The name of the files, without a suffix.
         alt : str
-            What it shows, for those who cannot see it.
+            A description for those who cannot see the figure.
         """
         return self._image(save_figure(figure, self.folder / name), alt)
 
@@ -39,7 +39,7 @@ class Gallery:
         return self._image(self.folder / f"{name}.png", alt)
 
     def _image(self, path, alt):
-        """Return a picture as HTML: the pages that nbconvert makes drop the alternative text of any other kind."""
+        """Return a picture as HTML: nbconvert drops the alternative text of any other kind of output."""
         source = data_url("image/png", path.read_bytes())
         return HTML(f'<img src="{source}" alt="{html.escape(alt)}" style="width: 100%; max-width: 62rem">')
 

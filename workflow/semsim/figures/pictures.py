@@ -1,4 +1,4 @@
-"""Figures as pictures of a page."""
+"""Figures as pictures on an HTML page."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from semsim.html.urls import data_url
 
 
 def chart(figure, alt, caption):
-    """Return a matplotlib figure as a picture that stays sharp at every size."""
+    """Return a matplotlib figure as a vector picture, sharp at every size."""
     return Picture(data_url("image/svg+xml", svg_of(figure)), alt, caption)
 
 
 def picture_of_file(path, alt, caption):
-    """Return a PNG file as a picture of the size that it was drawn for.
+    """Return a PNG file as a picture of the size for which it was drawn.
 
     Raises
     ------

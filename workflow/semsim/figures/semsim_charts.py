@@ -1,4 +1,4 @@
-"""Charts of SemSim: its training, its distances, what its settings change, and how it generalises."""
+"""Charts of SemSim: its training, its distances, the effect of its settings, and how it generalises."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -14,7 +14,7 @@ from semsim.text import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
 
 CURVES = {
     "train_loss": "Loss",
-    "train_ordered": "Triplets in order (share)",
+    "train_ordered": "Ordered triplets (share)",
     "validation_auc": "Validation:\narea under the ROC curve",
 }
 
@@ -40,21 +40,21 @@ def training_chart(curves):
     if curves["validation_auc"].notna().any():
         best = curves["validation_auc"].max()
         kept = curves.loc[curves["validation_auc"] == best, "epoch"].max()
-        axes[-1].axvline(kept, color=FAINT, linewidth=0.8, label="kept")
+        axes[-1].axvline(kept, color=FAINT, linewidth=0.8, label="weights kept")
         axes[-1].legend()
     return figure
 
 
 @styled
 def distances_chart(trials, recognition):
-    """Draw SemSim's distances of recognised and of unrecognised reconstructions, none of which it learnt from.
+    """Draw SemSim's distances for recognised and for unrecognised reconstructions of held-out originals.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The table ``semsim.csv``.
     recognition : pandas.DataFrame
-        The table of recognition rates, by annotators of one kind.
+        The table of recognition rates by annotators of one kind.
 
     Returns
     -------
@@ -72,14 +72,14 @@ def distances_chart(trials, recognition):
             panel.hist(values, bins, color=COLOURS[colour], alpha=0.6, label=f"{label} {majority}")
         panel.set_title(dataset)
     axes[0].set_ylabel("Reconstructions")
-    figure.supxlabel("SemSim's distance of an original and its reconstruction", size=8)
+    figure.supxlabel("SemSim's distance between an original and its reconstruction", size=8)
     legend_above(figure, axes[0])
     return figure
 
 
 @styled
 def ablations_chart(ablations):
-    """Draw how faithful SemSim is with its settings changed, in the mean over data sets.
+    """Draw how faithful SemSim is with its settings changed, averaged over data sets.
 
     Parameters
     ----------
@@ -98,20 +98,20 @@ def ablations_chart(ablations):
     panel.axvline(rows["faithfulness"].iloc[0], color=FAINT, linewidth=0.8)
     for place in np.flatnonzero(rows["faithfulness"].isna()):
         panel.text(0.01, place, "undefined", transform=panel.get_yaxis_transform(), va="center", size=7, color=FAINT)
-    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} on originals not learnt from, mean over data sets")
+    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} on held-out originals, mean over data sets")
     return figure
 
 
 @styled
 def generalisation_chart(generalisation, scales, statistic="auc", level="reconstructions"):
-    """Draw how faithful every metric is, a panel for each respect in which SemSim learnt from something else.
+    """Draw how faithful every metric is, one panel for each kind of held-out data.
 
     Parameters
     ----------
     generalisation : pandas.DataFrame
         The table ``generalisation.csv``.
     scales : semsim.metrics.scales.Scales
-        Of the hand-crafted metrics.
+        Scales of the hand-crafted metrics.
     statistic, level : str
 
     Returns
@@ -126,7 +126,7 @@ def generalisation_chart(generalisation, scales, statistic="auc", level="reconst
     figure, axes = panels(len(kinds), height=0.8 + row_height(len(names)) * len(names), sharex=True, sharey=True)
     for panel, kind in zip(axes, kinds, strict=True):
         name_lines(panel, labels)
-        panel.set_title(f"Other {FOLDS[kind].removeprefix('originals and ')}")
+        panel.set_title(f"Held out: {FOLDS[kind].removeprefix('originals and ')}")
         values = rows[rows["folds"] == kind].set_index("metric").reindex(names)
         for place, name in enumerate(names):
             look = {"color": COLOURS[0 if name == "semsim" else 1 if name in LEARNED else 2], "markersize": 4.5}
@@ -139,14 +139,14 @@ def generalisation_chart(generalisation, scales, statistic="auc", level="reconst
 
 @styled
 def exclusions_chart(generalisation, scales):
-    """Draw how faithful SemSim and the best hand-crafted metric are on each thing that SemSim did not learn from.
+    """Draw how faithful SemSim and the best hand-crafted metric are on each part of the data that was held out.
 
     Parameters
     ----------
     generalisation : pandas.DataFrame
         The table ``generalisation.csv``.
     scales : semsim.metrics.scales.Scales
-        Of the hand-crafted metrics.
+        Scales of the hand-crafted metrics.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def exclusions_chart(generalisation, scales):
     hand_crafted = rows[~rows["metric"].isin(LEARNED)].dropna(subset="faithfulness")
     best = hand_crafted.loc[hand_crafted.groupby("view")["faithfulness"].idxmax()]
     for number, (chosen, label) in enumerate(
-        ((rows[rows["metric"] == "semsim"], "SemSim"), (best, "the best hand-crafted metric there"))
+        ((rows[rows["metric"] == "semsim"], "SemSim"), (best, "best hand-crafted metric there"))
     ):
         places = np.array([names.index(view) for view in chosen["view"]]) + offsets(2, 0.3)[number]
         look = {"color": COLOURS[2 * number], "marker": MARKERS[number], "markersize": 4.5, "label": label}
@@ -174,7 +174,7 @@ def exclusions_chart(generalisation, scales):
 
 
 def views(generalisation):
-    """Return the rows about single exclusions, and those about left-out data sets, with a name for each view."""
+    """Return the rows of single exclusions and of held-out data sets, with a name for each view."""
     rows = areas(generalisation)
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
     single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)

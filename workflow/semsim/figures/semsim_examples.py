@@ -1,11 +1,10 @@
-"""Examples of SemSim: the nearest and the farthest reconstructions of those it did not learn from."""
+"""Examples of SemSim: the nearest and the farthest reconstructions of held-out originals."""
 
 from semsim.figures.style import panels, styled
-from semsim.io.stored_arrays import open_arrays
 from semsim.io.tables import KEYS
-from semsim.io.tensors import read_metadata
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
+from semsim.metrics.reconstructions import open_by_attack
 from semsim.text import decimal, kind_of, percent
 
 EXAMPLES = 6
@@ -21,7 +20,7 @@ CELL = 1.2  # inches of a pair of images
 
 @styled
 def draw_semsim_examples(dataset, paths, trials, recognition):
-    """Draw the nearest and farthest pairs, original beside reconstruction, of what was and was not recognised.
+    """Draw the nearest and farthest pairs, original beside reconstruction, of recognised and unrecognised ones.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def draw_semsim_examples(dataset, paths, trials, recognition):
     paths : list of path-like
         Reconstructions of this data set (safetensors files).
     trials, recognition : pandas.DataFrame
-        The tables ``semsim.csv``, and of recognition rates by annotators of one kind.
+        The table ``semsim.csv``, and that of recognition rates by annotators of one kind.
 
     Returns
     -------
@@ -38,7 +37,7 @@ def draw_semsim_examples(dataset, paths, trials, recognition):
     chosen = trials[(trials["folds"] == WITHIN) & (trials["dataset"] == dataset)]
     table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS).dropna(subset="semsim")
     (reference,) = trials["reference"].unique()
-    images = {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
+    images = open_by_attack(paths)
     figure, axes = panels(len(ROWS) * EXAMPLES, height=CELL, columns=EXAMPLES)
     figure.suptitle(f"{dataset}: SemSim and {kind_of(recognition)}", size=9, weight="bold", x=0.01, ha="left")
     for number, (title, (recognised, nearest)) in enumerate(ROWS.items()):

@@ -1,4 +1,4 @@
-"""How every figure looks, and how it is written."""
+"""The style of all figures, and how they are written to files."""
 
 import functools
 import io
@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from semsim.io.whole import written_whole
 
 _PALETTE = seaborn.color_palette("colorblind").as_hex()
-COLOURS = [_PALETTE[place] for place in (0, 1, 2, 4, 9, 5, 8, 3, 7, 6)]  # neighbours as different as can be
+COLOURS = [_PALETTE[place] for place in (0, 1, 2, 4, 9, 5, 8, 3, 7, 6)]  # neighbours differ clearly
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 INK, FAINT = "#222222", "#8a8a8a"
 RANKS = "cividis"
-"""Colour map of ranks: told apart in print and by colour-blind people."""
+"""Colour map of ranks: readable in greyscale print and by colour-blind people."""
 RESOLUTION = 200  # dots per inch, of PNG files
 
 _STYLE = {
@@ -48,7 +48,7 @@ _STYLE = {
 
 
 def styled(function):
-    """Decorate a function that makes or writes a figure, so that the style holds within it and nowhere else."""
+    """Decorate a function that makes or writes a figure, so that the style applies within it and nowhere else."""
 
     @functools.wraps(function)
     def within_style(*arguments, **named):
@@ -59,7 +59,7 @@ def styled(function):
 
 
 def panels(count, width=7.2, height=2.4, columns=3, **axes_settings):
-    """Return a figure with `count` axes side by side, in rows of `columns` at most.
+    """Return a figure with `count` axes side by side, in rows of at most `columns`.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def panels(count, width=7.2, height=2.4, columns=3, **axes_settings):
     axes = figure.subplots(rows, columns, squeeze=False, **axes_settings).ravel()
     for spare in axes[count:]:
         spare.remove()
-    for lowest in axes[max(0, count - columns) : count]:  # also above a spare, whose tick labels would be theirs
+    for lowest in axes[max(0, count - columns) : count]:  # also above a removed one, whose labels they would share
         lowest.tick_params(labelbottom=True)
     return figure, list(axes[:count])
 

@@ -1,4 +1,4 @@
-"""Matrices of all pairs of some things, of which one half says everything."""
+"""Heat maps of symmetric pairwise matrices, of which only one half is drawn."""
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -7,8 +7,8 @@ from semsim.figures.layout import LETTER, ROW, row_height, wrapped
 from semsim.figures.style import FAINT, INK, panels
 
 MOST_WRITTEN = 14
-"""Things beyond which the numbers of pairs would be too small to read, and only their colours are drawn."""
-CELL = 0.42  # inches, that a number needs
+"""With more items than this, the numbers would be too small to read, and only colours are drawn."""
+CELL = 0.42  # inches that a number needs
 TEXT = 6.5  # points
 
 
@@ -18,20 +18,20 @@ def matrix_of_pairs(table, names, value, columns, mirrored=1):
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a pair.
+        One row per pair.
     names : list
         What the pairs are of: the rows and columns of the matrix.
     value : str
         The column that goes into the cells.
     columns : tuple of str
-        The columns that hold the first and the second of a pair. The first is a cell's row.
+        The columns that hold the first and the second item of a pair. The first is a cell's row.
     mirrored : {1, -1}
-        What the value of the pair (b, a) is, as a multiple of that of (a, b).
+        The value of the pair (b, a) as a multiple of that of (a, b).
 
     Returns
     -------
     pandas.DataFrame
-        NaN on the diagonal, and where there is no such pair.
+        NaN on the diagonal and where there is no such pair.
     """
     one_way = table.pivot(index=columns[0], columns=columns[1], values=value).astype(float)
     one_way = one_way.reindex(index=names, columns=names)
@@ -39,14 +39,14 @@ def matrix_of_pairs(table, names, value, columns, mirrored=1):
 
 
 def triangles(count, names, columns=3):
-    """Return a figure with `count` panels, each wide enough for a matrix of the named things.
+    """Return a figure with `count` panels, each wide enough for a matrix of the named items.
 
     Parameters
     ----------
     count : int
     names : list of str
     columns : int
-        Of panels, at most.
+        At most this many panels side by side.
 
     Returns
     -------
@@ -62,13 +62,13 @@ def triangles(count, names, columns=3):
 
 
 def draw_triangle(panel, values, labels, write, colours, limits, bold=None):
-    """Draw the values of all pairs of things as a matrix of coloured cells below its diagonal.
+    """Draw the values of all pairs of items as coloured cells below the diagonal of a matrix.
 
     Parameters
     ----------
     panel : matplotlib.axes.Axes
     values : pandas.DataFrame
-        Square, by name; only what is below the diagonal is read. NaN is an empty cell with a dash.
+        Square, by name; only the part below the diagonal is read. NaN is an empty cell with a dash.
     labels : list of str
         What the rows and columns are called.
     write : callable
@@ -77,7 +77,7 @@ def draw_triangle(panel, values, labels, write, colours, limits, bold=None):
     limits : tuple of float
         The values of the first and the last colour.
     bold : pandas.DataFrame, optional
-        Which numbers stand out.
+        Which numbers are bold.
 
     Returns
     -------
@@ -108,6 +108,6 @@ def draw_triangle(panel, values, labels, write, colours, limits, bold=None):
 
 
 def _ink_on(colour):
-    """Return the colour of text that can be read on another colour."""
+    """Return a text colour that is readable on another colour."""
     red, green, blue = to_rgb(colour)
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"

@@ -1,4 +1,4 @@
-"""What the tables say, in sentences: true of whichever study's numbers they are given."""
+"""What the tables say, in sentences computed from the numbers of a study."""
 
 from semsim.findings.agreement import (
     agreement_findings,

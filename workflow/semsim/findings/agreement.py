@@ -1,16 +1,19 @@
-"""What the tables of labels say: who labelled what, how well annotators agree, and how well one predicts the others."""
+"""What the label tables say: who labelled what, how well annotators agree, and how well one predicts the others."""
 
+import pandas as pd
+
+from semsim.labels.recognition import pooled_rates
 from semsim.statistics.ceiling import EVERYONE
-from semsim.text import LEVELS, STATISTICS, counted, decimal, interval, kind_of, percent
+from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, percent
 
 
-def label_findings(labels, recognition):
-    """Say who gave how many labels, and which target models' reconstructions were recognised most and least.
+def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]:
+    """Say who gave how many labels, and which target models' reconstructions were recognised most and least often.
 
     Parameters
     ----------
     labels, recognition : pandas.DataFrame
-        The tables of labels and of recognition rates, of annotators of one kind.
+        The tables of labels and of recognition rates, by annotators of one kind.
 
     Returns
     -------
@@ -20,25 +23,23 @@ def label_findings(labels, recognition):
     who = kind_of(labels) if annotators != 1 else kind_of(labels).removesuffix("s")
     sentences = [
         f"{annotators} {who} gave {counted(len(labels), 'labels')} to {counted(images, 'reconstructions')};"
-        f" {percent((labels['label'] == -1).mean())} of the labels say “can't tell”."
+        f" {percent((labels['label'] == -1).mean())} of the labels are “can't tell”."
     ]
-    recognised = recognition.assign(recognised=recognition["recognition_rate"] * recognition["labels"])
-    for dataset, rows in recognised.groupby("dataset", sort=False):
-        sums = rows.groupby("target", sort=False)[["recognised", "labels"]].sum()
-        rates = sums["recognised"] / sums["labels"]
+    for dataset, rows in recognition.groupby("dataset", sort=False):
+        rates = pooled_rates(rows, ["target"])
         lowest, highest = rates.idxmin(), rates.idxmax()
         if rates[lowest] == rates[highest]:
-            sentences.append(f"On {dataset} they recognised {percent(rates[lowest])} of each target model.")
+            sentences.append(f"On {dataset}, the recognition rate is {percent(rates[lowest])} for every target model.")
         else:
             sentences.append(
-                f"On {dataset} they recognised from {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])}"
-                f" ({highest}) of a target model's reconstructions."
+                f"On {dataset}, the recognition rate of a target model's reconstructions ranges from"
+                f" {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])} ({highest})."
             )
     return sentences
 
 
-def observer_findings(observers):
-    """Say how well simulated observers read images that nothing has happened to, and hopeless ones.
+def observer_findings(observers: pd.DataFrame) -> list[str]:
+    """Say how well simulated observers classify held-out images: clear ones, and the most degraded ones.
 
     Parameters
     ----------
@@ -54,20 +55,20 @@ def observer_findings(observers):
         clear, hopeless = (rows[rows["severity"] == end] for end in (0, rows["severity"].max()))
         right, wrong = (column.agg(["min", "max"]) for column in (clear["right"], hopeless["wrong"]))
         sentences.append(
-            f"On {dataset}, simulated observers were tried on images that they did not learn from: they name"
-            f" {percent(right['min'])} to {percent(right['max'])} of clear ones rightly, and a wrong class for"
-            f" {percent(wrong['min'])} to {percent(wrong['max'])} of hopeless ones."
+            f"On {dataset}, simulated observers name the true class of {percent(right['min'])} to"
+            f" {percent(right['max'])} of held-out clear images, and a wrong class for"
+            f" {percent(wrong['min'])} to {percent(wrong['max'])} of the most degraded ones."
         )
     return sentences
 
 
-def agreement_findings(agreement):
+def agreement_findings(agreement: pd.DataFrame) -> list[str]:
     """Say how well annotators of one kind agree beyond chance, for each data set.
 
     Parameters
     ----------
     agreement : pandas.DataFrame
-        The table of agreement, of annotators of one kind.
+        The table of agreement, for annotators of one kind.
 
     Returns
     -------
@@ -77,27 +78,26 @@ def agreement_findings(agreement):
     alphas = agreement[agreement["statistic"] == "krippendorff_alpha"].set_index(["dataset", "answer"])
     for dataset in alphas.index.get_level_values("dataset").unique():
         parts = [
-            f"{what}: {_estimate(alphas.loc[(dataset, answer)])}"
+            f"{_estimate(alphas.loc[(dataset, answer)])} for {what}"
             for answer, what in (
-                ("recognised", "whether a reconstruction shows the true class"),
-                ("named", "which class it shows"),
+                ("recognised", "whether a reconstruction was recognised"),
+                ("named", "which class was named"),
             )
         ]
         sentences.append(
-            f"Krippendorff's α of {kind_of(agreement)} on {dataset} (0: chance, 1: full agreement) is, about "
-            + "; about ".join(parts)
-            + "."
+            f"Krippendorff's α of {kind_of(agreement)} on {dataset} (0: chance, 1: perfect agreement) is"
+            f" {' and '.join(parts)}."
         )
     return sentences
 
 
-def annotator_findings(agreement):
-    """Say how annotators differ: in what they recognise, in bias, and in reliability by Dawid and Skene's model.
+def annotator_findings(agreement: pd.DataFrame) -> list[str]:
+    """Say how annotators differ: in recognition rate, in bias, and in reliability according to Dawid and Skene's model.
 
     Parameters
     ----------
     agreement : pandas.DataFrame
-        The table of agreement, of annotators of one kind.
+        The table of agreement, for annotators of one kind.
 
     Returns
     -------
@@ -113,8 +113,8 @@ def annotator_findings(agreement):
         biased = rows[(rows["statistic"] == "bias") & ((rows["low"] > 0) | (rows["high"] < 0))]
         parts = []
         for statistic, what in (
-            ("recognition_rate", "single annotators recognise"),
-            ("dawid_skene_accuracy", "by Dawid and Skene's model they name what is shown in"),
+            ("recognition_rate", "individual annotators recognise"),
+            ("dawid_skene_accuracy", "according to Dawid and Skene's model, they name what is shown in"),
         ):
             each = values.get(statistic)
             if each is not None and len(each):
@@ -123,21 +123,21 @@ def annotator_findings(agreement):
                 )
         names = ", ".join(biased["annotator"])
         parts.append(
-            f"recognise distinguishably more or less than the others: {names}"
+            f"distinguishably more or less than the others: {names}"
             if names
-            else "nobody's recognition rate is distinguishable from that of the others"
+            else "no annotator's recognition rate is distinguishable from that of the others"
         )
         sentences.append(f"On {dataset}, {'; '.join(parts)}.")
     return sentences
 
 
-def ceiling_findings(ceiling):
+def ceiling_findings(ceiling: pd.DataFrame) -> list[str]:
     """Say how well one annotator predicts the others, at each level.
 
     Parameters
     ----------
     ceiling : pandas.DataFrame
-        The table of the ceiling, of annotators of one kind.
+        The table of the ceiling, for annotators of one kind.
 
     Returns
     -------
@@ -147,10 +147,10 @@ def ceiling_findings(ceiling):
     mean = ceiling[(ceiling["annotator"] == EVERYONE) & ceiling["statistic"].isin(("spearman", "auc"))]
     for dataset, rows in mean.groupby("dataset", sort=False):
         parts = [
-            f"{LEVELS[row.level]}, {STATISTICS[row.statistic]} {_estimate(row._asdict())}"
+            f"{at_level(row.level)}, {STATISTICS[row.statistic]} {_estimate(row._asdict())}"
             for row in rows.itertuples(index=False)
         ]
-        sentences.append(f"On {dataset}, one annotator predicts the others as follows: {'; '.join(parts)}.")
+        sentences.append(f"On {dataset}, this is how well one annotator predicts the others: {'; '.join(parts)}.")
     return sentences
 
 

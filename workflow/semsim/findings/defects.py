@@ -1,6 +1,7 @@
-"""What the tables of defects say: what each defect of the paper's released code does to conclusions."""
+"""What the tables of defects say: how each defect of the paper's released code affects the conclusions."""
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from semsim.defects.defences import RATE, UNDEFENDED
@@ -9,36 +10,37 @@ from semsim.defects.set_sizes import ALIKE, NAMES, PAPER, RECONSTRUCTED
 from semsim.defects.versions import VERSIONS
 from semsim.findings.semsim import SIGNIFICANT, told, why_undefined
 from semsim.metrics import METRICS
+from semsim.metrics.scales import Scales
 from semsim.statistics.generalisation import overall
 from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, p_value, percent
 
 TARGETS = {
     EVERY: "All target models",
     AUGMENTING: "Target models that augment images",
-    PLAIN: "Target models that do not",
+    PLAIN: "Target models that do not augment images",
 }
-"""How the groups of target models are called."""
+"""What the groups of target models are called."""
 
 
-def misalignment_findings(metrics, accuracy, name="psnr"):
-    """Say how much closer reconstructions are to what was attacked than to the original, where that was augmented.
+def misalignment_findings(metrics: pd.DataFrame, accuracy: pd.DataFrame, name: str = "psnr") -> list[str]:
+    """Say how much closer reconstructions are to the attacked image than to the original, where that was augmented.
 
     Parameters
     ----------
     metrics, accuracy : pandas.DataFrame
         The tables of metrics and of target models.
     name : str
-        Of the metric.
+        The metric.
 
     Returns
     -------
     list of str
-        A sentence a data set, with 95 % intervals over originals (t distribution).
+        One sentence per data set, with 95 % intervals over originals (t distribution).
     """
     augmenting = set(accuracy.loc[accuracy["augmentation"] != "none", "target"])
     rows = metrics[metrics["target"].isin(augmenting)].dropna(subset=name)
     if rows.empty:
-        return ["No target model of this study augments images, so there is no other reference."]
+        return ["No target model of this study augments images, so both references are the same."]
     metric = METRICS[name]
     sentences = []
     for dataset, group in rows.groupby("dataset", sort=False):
@@ -48,26 +50,28 @@ def misalignment_findings(metrics, accuracy, name="psnr"):
         sentences.append(
             f"On {dataset}, the mean {metric.label} of target models that augment images is"
             f" {_with_unit(means[RELEASED].mean(), metric)} against the original and"
-            f" {_with_unit(means[MEANT].mean(), metric)} against what was attacked: {decimal(gain, signed=True)}"
+            f" {_with_unit(means[MEANT].mean(), metric)} against the attacked image: {decimal(gain, signed=True)}"
             f" ({interval(gain - margin, gain + margin)}; {counted(len(gains), 'originals')})."
         )
     return sentences
 
 
-def reference_faithfulness_findings(misaligned, scales, statistic="auc", level="reconstructions"):
-    """Say what the misaligned reference does to the faithfulness of metrics, in the mean over data sets.
+def reference_faithfulness_findings(
+    misaligned: pd.DataFrame, scales: Scales, statistic: str = "auc", level: str = "reconstructions"
+) -> list[str]:
+    """Say how the misaligned reference affects the faithfulness of metrics, averaged over data sets.
 
     Parameters
     ----------
     misaligned : pandas.DataFrame
-        The table ``misaligned_reference.csv``, of annotators of one kind.
+        The table ``misaligned_reference.csv``, for annotators of one kind.
     scales : semsim.metrics.scales.Scales
     statistic, level : str
 
     Returns
     -------
     list of str
-        A sentence for each group of target models.
+        One sentence per group of target models.
     """
     rows = misaligned[(misaligned["statistic"] == statistic) & (misaligned["level"] == level)]
     sentences = []
@@ -77,19 +81,19 @@ def reference_faithfulness_findings(misaligned, scales, statistic="auc", level="
         if known.empty:
             sentences.append(f"{place} faithfulness is undefined ({why_undefined(group)}).")
         elif (known["change"] == 0).all():
-            sentences.append(f"{place} both references give the same, as they must.")
+            sentences.append(f"{place} both references give the same result, as they must.")
         else:
             sentences.append(f"{place} {_best_of_versions(known, scales)} {_changes(known, scales)}")
     return sentences
 
 
-def unscaled_findings(unscaled, values, scales):
-    """Say what unscaled images do to LPIPS: to its values, their order and their faithfulness.
+def unscaled_findings(unscaled: pd.DataFrame, values: pd.DataFrame, scales: Scales) -> list[str]:
+    """Say how unscaled images affect LPIPS: its values, their order and their faithfulness.
 
     Parameters
     ----------
     unscaled, values : pandas.DataFrame
-        The tables ``unscaled_lpips.csv``, of annotators of one kind, and ``unscaled_lpips_values.csv``.
+        The tables ``unscaled_lpips.csv``, for annotators of one kind, and ``unscaled_lpips_values.csv``.
     scales : semsim.metrics.scales.Scales
 
     Returns
@@ -100,8 +104,8 @@ def unscaled_findings(unscaled, values, scales):
     label = scales[metric].label
     order = stats.spearmanr(values[metric], values["unscaled"]).statistic
     sentences = [
-        f"{label} of {counted(len(values), 'reconstructions')} is {values['unscaled'].mean():.3g} in the mean with"
-        f" unscaled images, and {values[metric].mean():.3g} with scaled ones. {STATISTICS['spearman']} of the"
+        f"The mean {label} of {counted(len(values), 'reconstructions')} is {values['unscaled'].mean():.3g} with"
+        f" unscaled images and {values[metric].mean():.3g} with scaled ones. {STATISTICS['spearman']} between the"
         f" two is {decimal(order)}."
     ]
     ranked = unscaled[unscaled["statistic"].isin(("spearman", "auc"))]
@@ -112,70 +116,74 @@ def unscaled_findings(unscaled, values, scales):
             sentences.append(f"{place} is undefined ({why_undefined(rows)}).")
             continue
         sentences.append(
-            f"{place} is {decimal(row['released'])} as released and {decimal(row['meant'])} as meant:"
+            f"{place} is {decimal(row['released'])} as released and {decimal(row['meant'])} as intended:"
             f" {decimal(row['change'], signed=True)} ({interval(row['change_low'], row['change_high'])},"
             f" {p_value(row['p_holm'])}), {told(row['p_holm'])}."
         )
     return sentences
 
 
-def defence_findings(scope, scales):
-    """Say what each defence does, by the gradients that it changes, in the mean over data sets.
+def defence_findings(scope: pd.DataFrame, scales: Scales) -> list[str]:
+    """Say what each defence does, by the gradients that it changes, averaged over data sets.
 
     Parameters
     ----------
     scope : pandas.DataFrame
-        The table ``defence_scope.csv``, of annotators of one kind.
+        The table ``defence_scope.csv``, for annotators of one kind.
     scales : semsim.metrics.scales.Scales
 
     Returns
     -------
     list of str
-        A sentence a target model.
+        One sentence per target model.
     """
     rows = overall(scope)
     kind = kind_of(rows)
     compared = rows.loc[rows["gradient_defence"] == UNDEFENDED, "target"].iloc[0]
     sentences = []
     for target, group in rows.groupby("target", sort=False):
-        measures = group.set_index("measure")
-        rate, defence = measures.loc[RATE], group["gradient_defence"].iloc[0]
-        points, low, high = (100 * rate[f"change{end}"] for end in ("", "_low", "_high"))
+        defence = group["gradient_defence"].iloc[0]
         name = target if defence == UNDEFENDED else f"{target}, {defence}"
-        if rate["value"] != rate["value"]:
-            sentences.append(f"{name}: none of its reconstructions was labelled.")
-            continue
-        if target == compared:
-            sentences.append(
-                f"{name}: {kind} recognised {percent(rate['value'])} of its reconstructions. The other target models"
-                " are compared with it."
+        measures = group.set_index("measure")
+        rate = measures.loc[RATE]
+        if np.isnan(rate["value"]):
+            said = "none of its reconstructions was labelled."
+        elif target == compared:
+            said = (
+                f"{kind} recognised {percent(rate['value'])} of its reconstructions. The other target models are"
+                " compared with it."
             )
-            continue
-        if rate["change"] != rate["change"]:
-            sentences.append(
-                f"{name}: {percent(rate['value'])}, not comparable: {compared} has labels of other originals only."
-            )
-            continue
-        leaks = {"more": [], "less": []}
-        for measure in measures.index.drop(RATE):
-            row = measures.loc[measure]
-            if row["p_holm"] < SIGNIFICANT:
-                leaks["more" if (row["change"] > 0) == scales[measure].higher_is_better else "less"].append(measure)
-        found = [
-            f"{direction} by {listed([scales[measure].label for measure in names])}"
-            for direction, names in leaks.items()
-            if names
-        ]
-        sentences.append(
-            f"{name}: {percent(rate['value'])}, which are {decimal(points, signed=True)} points ({interval(low, high)},"
-            f" {p_value(rate['p_holm'])} after Holm), {told(rate['p_holm'])}. "
-            + (f"It leaks distinguishably {', and '.join(found)}." if found else "By no metric is it distinguishable.")
-        )
+        elif np.isnan(rate["change"]):
+            said = f"{percent(rate['value'])}, not comparable: {compared} has labels of other originals only."
+        else:
+            said = f"{_rate_change(rate)} {_leakage_changes(measures.drop(index=RATE), scales)}"
+        sentences.append(f"{name}: {said}")
     return sentences
 
 
-def set_size_findings(sizes):
-    """Say how distances of sets depend on the number of images.
+def _rate_change(rate):
+    """Say what share was recognised, and how that differs from the undefended target model."""
+    points, low, high = (100 * rate[f"change{end}"] for end in ("", "_low", "_high"))
+    return (
+        f"{percent(rate['value'])}, a change of {decimal(points, signed=True)} points ({interval(low, high)},"
+        f" Holm-corrected {p_value(rate['p_holm'])}), {told(rate['p_holm'])}."
+    )
+
+
+def _leakage_changes(measures, scales):
+    """Say by which metrics a target model leaks distinguishably more or less than the undefended one."""
+    leaks = {"more": [], "less": []}
+    for measure, row in measures[measures["p_holm"] < SIGNIFICANT].iterrows():
+        direction = "more" if (row["change"] > 0) == scales[measure].higher_is_better else "less"
+        leaks[direction].append(scales[measure].label)
+    found = [f"{direction} by {listed(labels)}" for direction, labels in leaks.items() if labels]
+    if not found:
+        return "No metric changes distinguishably."
+    return f"It leaks distinguishably {', and '.join(found)}."
+
+
+def set_size_findings(sizes: pd.DataFrame) -> list[str]:
+    """Say how distances between sets depend on the number of images.
 
     Parameters
     ----------
@@ -188,12 +196,12 @@ def set_size_findings(sizes):
     """
     names, dimensions = NAMES[sizes["features"].iloc[0]], sizes["dimensions"].iloc[0]
     few, many = sizes["images"].min(), sizes["images"].max()
-    rank = f"The features have {counted(dimensions, 'dimensions')}, and the covariance of n images has a rank below n"
+    rank = f"The features have {counted(dimensions, 'dimensions')}, and the covariance of n images has rank < n"
     deficient = sizes.loc[sizes["images"] <= dimensions, "images"]
     sentences = [
-        f"{rank}: it is deficient up to {deficient.max():,} of the {few} to {many:,} images that were tried."
+        f"{rank}: of the sizes tried ({few} to {many:,} images), it is rank-deficient up to {deficient.max():,}."
         if len(deficient)
-        else f"{rank}: it is not deficient with any of the {few} to {many:,} images that were tried."
+        else f"{rank}: it has full rank at all sizes tried ({few} to {many:,} images)."
     ]
     for distance, name in names.items():
         alike, other = (
@@ -207,10 +215,10 @@ def set_size_findings(sizes):
             if size in other.index:
                 share = percent(alike["mean"][size] / other["mean"][size])
                 parts[-1] += f" ({share} of that between clear images and reconstructions)"
-        sentences.append(f"Between two sets of clear images, whose true distance is 0, the {name} is {listed(parts)}.")
+        sentences.append(f"Between disjoint sets of clear images (true distance 0), the {name} is {listed(parts)}.")
     if RECONSTRUCTED not in set(sizes["compared"]):
         sentences.append(
-            f"Of reconstructions there are too few for a set of {few}, so nothing is measured. Attack more `originals`."
+            f"There are fewer than {few} reconstructions, too few for the smallest set. Attack more `originals`."
         )
     return sentences
 
@@ -219,20 +227,20 @@ def _best_of_versions(known, scales):
     """Say which metric is most faithful in each version."""
     best = {version: known.loc[known[version].idxmax()] for version in VERSIONS}
     texts = {
-        version: f"{scales[row['metric']].label} against {against}, with {decimal(row[version])}"
-        f" ({interval(row[f'{version}_low'], row[f'{version}_high'])})"
-        for (version, row), against in zip(best.items(), ("the original", "what was attacked"), strict=True)
+        version: f"{scales[row['metric']].label} against {against} ({decimal(row[version])},"
+        f" {interval(row[f'{version}_low'], row[f'{version}_high'])})"
+        for (version, row), against in zip(best.items(), ("the original", "the attacked image"), strict=True)
     }
-    return f"most faithful is {texts['released']}, and {texts['meant']}."
+    return f"the most faithful metric is {texts['released']}, or {texts['meant']}."
 
 
 def _changes(known, scales):
     """Say which metrics change distinguishably from one version to the other."""
     changed = known[known["p_holm"] < SIGNIFICANT]
     if changed.empty:
-        return "For no metric is the difference between the two distinguishable."
+        return "No metric differs distinguishably between the two."
     parts = [f"{scales[row.metric].label} {decimal(row.change, signed=True)}" for row in changed.itertuples()]
-    return f"Distinguishably changed by the reference that is meant: {listed(parts)}."
+    return f"The attacked image as the reference distinguishably changes {listed(parts)}."
 
 
 def _with_unit(value, metric):
@@ -240,5 +248,5 @@ def _with_unit(value, metric):
 
 
 def _short(value):
-    """Write a number of any size with two digits."""
+    """Write a number of any magnitude with two significant digits."""
     return f"{value:.2g}".replace("-", "−")

@@ -1,21 +1,28 @@
-"""What the tables of faithfulness say: which metric follows annotators best, and whether that can be told."""
+"""What the tables of faithfulness say: which metric follows annotators best, and whether that is distinguishable."""
 
 import numpy as np
+import pandas as pd
 
+from semsim.metrics.scales import Scales
+from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
 
-NOTHING = {"auc": 0.5}
-"""What a metric that has nothing to do with recognition would have; 0 for correlations."""
 
-
-def faithfulness_findings(faithfulness, differences, ceiling, scales, statistic, reference):
-    """Say, for each data set and level, which metric is most faithful, and how that compares.
+def faithfulness_findings(
+    faithfulness: pd.DataFrame,
+    differences: pd.DataFrame,
+    ceiling: pd.DataFrame,
+    scales: Scales,
+    statistic: str,
+    reference: str,
+) -> list[str]:
+    """Say, for each data set and level, which metric is most faithful, and how the others compare.
 
     Parameters
     ----------
     faithfulness, differences, ceiling : pandas.DataFrame
-        The tables of these names, of annotators of one kind.
+        The tables of these names, for annotators of one kind.
     scales : semsim.metrics.scales.Scales
     statistic : str
     reference : str
@@ -24,8 +31,8 @@ def faithfulness_findings(faithfulness, differences, ceiling, scales, statistic,
     Returns
     -------
     list of str
-        Whether the best metric's interval excludes no association, whether it differs from the second best after Holm's
-        correction, whether the ceiling lies within its interval, and which metrics cannot be told from chance.
+        Whether the best metric's interval excludes chance, whether it differs from the second best after Holm's
+        correction, whether the ceiling lies within its interval, and which metrics are not distinguishable from chance.
     """
     keys = {"statistic": statistic, "reference": reference}
     rows, compared = (
@@ -53,13 +60,15 @@ def faithfulness_findings(faithfulness, differences, ceiling, scales, statistic,
     return sentences
 
 
-def reference_change_findings(faithfulness, scales, statistic="spearman", level="models"):
-    """Say which metrics are more or less faithful when compared with the original instead of what was attacked.
+def reference_change_findings(
+    faithfulness: pd.DataFrame, scales: Scales, statistic: str = "spearman", level: str = "models"
+) -> list[str]:
+    """Say which metrics become more or less faithful with the attacked image as the reference instead of the original.
 
     Parameters
     ----------
     faithfulness : pandas.DataFrame
-        The table of faithfulness, of annotators of one kind.
+        The table of faithfulness, for annotators of one kind.
     scales : semsim.metrics.scales.Scales
     statistic, level : str
 
@@ -79,24 +88,24 @@ def reference_change_findings(faithfulness, scales, statistic="spearman", level=
         change = (wide["attacked"] - wide["original"]).loc[scales.among(wide.index)]
         parts = [f"{scales[metric].label} {decimal(value, signed=True)}" for metric, value in change.items()]
         sentences.append(
-            f"On {dataset}, {at_level(level)}, comparing with what was attacked instead of the original changes"
-            f" faithfulness ({STATISTICS[statistic]}) by: {', '.join(parts)}."
+            f"On {dataset}, {at_level(level)}, comparing with the attacked image instead of the original changes"
+            f" faithfulness ({STATISTICS[statistic]}): {', '.join(parts)}."
         )
     return sentences
 
 
 def _alike(best, pairs):
-    """Return the best metric and those that cannot differ from it, such as PSNR, which follows from MSE."""
+    """Return the best metric and those that are equivalent to it, such as PSNR and MSE."""
     same = pairs[(pairs["low"] == 0) & (pairs["high"] == 0)]
     return {best, *same.loc[same["other"] == best, "metric"], *same.loc[same["metric"] == best, "other"]}
 
 
 def _best(row, alike, scales, statistic, rows):
-    """Say which metric is best, and whether its interval excludes no association."""
+    """Say which metric is best, and whether its interval excludes chance."""
     low, high = row["faithfulness_low"], row["faithfulness_high"]
-    told = "" if low > NOTHING.get(statistic, 0) else ", which is not distinguishable from no association"
+    told = "" if low > chance_level(statistic) else ", which is not distinguishable from chance"
     names = [scales[name].label for name in scales.among(alike)]
-    are = "is" if len(names) == 1 else "are, alike,"
+    are = "is" if len(names) == 1 else "are equally and"
     return (
         f"{listed(names)} {are} most faithful to {kind_of(rows)} ({STATISTICS[statistic]}"
         f" {decimal(row['faithfulness'])}, {interval(low, high)}){told}."
@@ -111,11 +120,11 @@ def _second(best, others, pairs, scales):
     either = pairs[["metric", "other"]].isin([best, second]).all(axis=1)
     p = pairs.loc[either, "p_holm"].iloc[0]
     told = "distinguishably better than" if p < 0.05 else "not distinguishable from"
-    return f" That is {told} {scales[second].label}, the next ({p_value(p)} after Holm)."
+    return f" That is {told} the runner-up, {scales[second].label} (Holm-corrected {p_value(p)})."
 
 
 def _ceiling(row, limit):
-    """Say how the best metric stands to one annotator."""
+    """Say how the best metric compares with one annotator."""
     if np.isnan(limit):
         return ""
     where = "not distinguishable from"
@@ -123,16 +132,16 @@ def _ceiling(row, limit):
         where = "below"
     elif row["faithfulness_low"] > limit:
         where = "above"
-    return f" It is {where} what one annotator reaches ({decimal(limit)})."
+    return f" It is {where} what one annotator achieves ({decimal(limit)})."
 
 
 def _chance(others, scales, statistic):
-    """Name the other metrics whose interval includes no association, or lies below it."""
-    nothing = NOTHING.get(statistic, 0)
-    below = others["faithfulness_high"] < nothing
-    unclear = (others["faithfulness_low"] <= nothing) & ~below
+    """Name the other metrics whose interval includes chance, or lies below it."""
+    chance = chance_level(statistic)
+    below = others["faithfulness_high"] < chance
+    unclear = (others["faithfulness_low"] <= chance) & ~below
     text = ""
-    for rows, what in ((unclear, "Not distinguishable from no association"), (below, "Against the annotators")):
+    for rows, what in ((unclear, "Not distinguishable from chance"), (below, "Worse than chance")):
         if rows.any():
             text += f" {what}: {listed([scales[name].label for name in others.loc[rows, 'metric']])}."
     return text

@@ -1,14 +1,15 @@
 """What the tables of reconstructions say: accuracy, attacks, metrics, leakage, references."""
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from semsim.metrics import METRICS
 from semsim.text import percent
 
 
-def accuracy_findings(accuracy):
-    """Say, for each data set, how well its target models classify images that they were not trained on.
+def accuracy_findings(accuracy: pd.DataFrame) -> list[str]:
+    """Say, for each data set, how well its target models classify held-out images.
 
     Parameters
     ----------
@@ -27,14 +28,14 @@ def accuracy_findings(accuracy):
         spread = (
             f"ranges from {lowest} ({worst}) to {highest} ({best})"
             if lowest != highest
-            else f"is {lowest} for each target"
+            else f"is {lowest} for every target model"
         )
-        sentences.append(f"On {dataset} the share of unseen images put into the right class {spread}.")
+        sentences.append(f"On {dataset}, accuracy on held-out images {spread}.")
     return sentences
 
 
-def attack_findings(attacks):
-    """Say how many reconstructions diverged, and how often each attack had the right label.
+def attack_findings(attacks: pd.DataFrame) -> list[str]:
+    """Say how many reconstructions diverged, and how often each attack knew the true label.
 
     Parameters
     ----------
@@ -52,18 +53,18 @@ def attack_findings(attacks):
         ended = f"{diverged.sum()} of {len(attacks)} reconstructions diverged ({by_attack}); they are not scored."
     right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).mean()
     shares = ", ".join(f"{percent(share)} ({attack})" for attack, share in right.items())
-    return [ended, f"Each attack worked with the true label for this share of the originals: {shares}."]
+    return [ended, f"Share of originals for which the attack knew the true label: {shares}."]
 
 
-def spread_findings(metrics, name="psnr"):
-    """Say how far a metric spreads over all reconstructions, and which attacks come closest and stay furthest.
+def spread_findings(metrics: pd.DataFrame, name: str = "psnr") -> list[str]:
+    """Say how widely a metric's values vary, and which attacks come closest to the attacked images.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
         The table of metrics.
     name : str
-        Of the metric.
+        The metric.
 
     Returns
     -------
@@ -72,9 +73,9 @@ def spread_findings(metrics, name="psnr"):
     metric = METRICS[name]
     attacked = metrics[metrics["reference"] == "attacked"].dropna(subset=name)
     if attacked.empty:
-        return [f"No reconstruction has a value of {metric.label}: all diverged."]
+        return [f"No reconstruction has a value of {metric.label}: all of them diverged."]
     low, high = attacked[name].quantile([0.05, 0.95])
-    sentences = [f"Nine out of ten values of {metric.label} lie between {low:.3g} and {_with_unit(high, metric)}."]
+    sentences = [f"90\u00a0% of all {metric.label} values lie between {low:.3g} and {_with_unit(high, metric)}."]
     for dataset, rows in attacked.groupby("dataset", sort=False):
         medians = rows.groupby("attack", sort=False)[name].median()
         furthest, closest = _extremes(medians if metric.higher_is_better else -medians)
@@ -83,12 +84,12 @@ def spread_findings(metrics, name="psnr"):
         near, far = (_with_unit(medians[attack], metric) for attack in (closest, furthest))
         sentences.append(
             f"On {dataset}, {closest} comes closest to the attacked images (median {metric.label} {near});"
-            f" {furthest} stays furthest away ({far})."
+            f" {furthest} remains furthest from them ({far})."
         )
     return sentences
 
 
-def leakage_findings(leakage):
+def leakage_findings(leakage: pd.DataFrame) -> list[str]:
     """Say, for each data set, which target model leaks most by each metric, and whether the metrics agree.
 
     Parameters
@@ -106,27 +107,27 @@ def leakage_findings(leakage):
         models = rows.groupby("target", sort=False)["metric"].agg(list)
         labels = {model: ", ".join(METRICS[name].label for name in names) for model, names in models.items()}
         if len(models) == 1:
-            sentences.append(f"On {dataset} every metric names {models.index[0]} as the target model that leaks most.")
+            sentences.append(f"On {dataset}, every metric agrees that {models.index[0]} leaks most.")
         else:
             named = "; ".join(f"{model} by {names}" for model, names in labels.items())
-            sentences.append(f"On {dataset} the metrics disagree about the target model that leaks most: {named}.")
+            sentences.append(f"On {dataset}, the metrics disagree about which target model leaks most: {named}.")
     return sentences
 
 
-def reference_findings(metrics, name="psnr"):
-    """Say how much a metric changes with the reference: the attacked image, or the original before augmentation.
+def reference_findings(metrics: pd.DataFrame, name: str = "psnr") -> list[str]:
+    """Say how much a metric depends on the reference: the attacked image, or the original before augmentation.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
         The table of metrics.
     name : str
-        Of the metric.
+        The metric.
 
     Returns
     -------
     list of str
-        With 95 % intervals over originals (t distribution of the means of each original's attacks).
+        With 95 % intervals over originals (t distribution; each original counts once, with the mean over its attacks).
     """
     keys = ["dataset", "target", "attack", "original"]
     values = metrics.pivot(index=keys, columns="reference", values=name)
@@ -148,13 +149,16 @@ def _difference(gain, metric):
     margin = stats.t.ppf(0.975, len(gain) - 1) * gain.sem() if len(gain) > 1 else np.inf
     interval = f"95\u00a0% interval {mean - margin:+.2f} to {mean + margin:+.2f}, {len(gain)} originals"
     if not abs(mean) > margin:
-        return f"{metric.label} against the two references is not distinguishable ({mean:+.2f}; {interval})."
+        return (
+            f"{metric.label} against the attacked image is not distinguishable from that against the original"
+            f" ({mean:+.2f}; {interval})."
+        )
     amount = f"{_with_unit(abs(mean), metric)} {'higher' if mean > 0 else 'lower'}"
-    return f"{metric.label} is {amount} against what was attacked than against the original ({interval})."
+    return f"{metric.label} is {amount} against the attacked image than against the original ({interval})."
 
 
 def _with_unit(value, metric):
-    """Write a value of a metric with three digits and its unit."""
+    """Write a value of a metric with three significant digits and its unit."""
     return f"{value:.3g}\u00a0{metric.unit}".rstrip()
 
 

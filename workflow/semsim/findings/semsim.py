@@ -1,15 +1,18 @@
-"""What the tables of SemSim say: whether it is ahead of the other metrics, and where it is not."""
+"""What the tables of SemSim say: where it is ahead of the other metrics, and where it is not."""
+
+import pandas as pd
 
 from semsim.learned.scales import LEARNED
+from semsim.metrics.scales import Scales
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import FOLDS, counted, decimal, first_few, interval, listed, p_value, variant_label
 
 SIGNIFICANT = 0.05
-"""Of p values after Holm's correction."""
+"""Threshold of Holm-corrected p values."""
 
 
-def learning_findings(counts, curves, trials):
-    """Say what SemSim learnt from, and what it did not learn at all.
+def learning_findings(counts: pd.DataFrame, curves: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
+    """Say what SemSim learned from, and where it could not be trained.
 
     Parameters
     ----------
@@ -24,8 +27,9 @@ def learning_findings(counts, curves, trials):
     for row in counts.to_dict("records"):
         total = row["same original"] + row["same class"] + row["any"]
         sentences.append(
-            f"Of {counted(total, row['side'] + ' reconstructions')} to learn from, {row['same original']:,} find a"
-            f" partner of the same original, {row['same class']:,} one of the same class, {row['any']:,} any."
+            f"Of {counted(total, row['side'] + ' reconstructions')} used for training, {row['same original']:,} are"
+            f" paired within the same original, {row['same class']:,} within the same class and {row['any']:,} with any"
+            " other."
         )
     best = curves["validation_auc"].max() if len(curves) else float("nan")
     if best == best:
@@ -37,19 +41,19 @@ def learning_findings(counts, curves, trials):
     for note, rows in trials.dropna(subset="note").groupby("note"):
         if note:
             where = first_few(list(rows["exclusion"].unique()))
-            sentences.append(f"In some folds ({where}) SemSim did not learn: {note}.")
+            sentences.append(f"In some folds ({where}), SemSim was not trained: {note}.")
     return sentences
 
 
-def generalisation_findings(generalisation, differences, scales):
-    """Say, for each respect in which SemSim learnt from something else, how it stands to the other metrics.
+def generalisation_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, scales: Scales) -> list[str]:
+    """Say, for each kind of held-out data, how SemSim compares with the other metrics.
 
     Parameters
     ----------
     generalisation, differences : pandas.DataFrame
         The tables ``generalisation.csv`` and ``generalisation_differences.csv``.
     scales : semsim.metrics.scales.Scales
-        Of the hand-crafted metrics.
+        Scales of the hand-crafted metrics.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def generalisation_findings(generalisation, differences, scales):
         group = overall(rows[rows["folds"] == folds]).set_index("metric")
         if group.empty:
             continue
-        place = f"Not having learnt from the {FOLDS[folds]} of what it is measured on,"
+        place = f"With {FOLDS[folds]} held out,"
         if group.loc["semsim"].isna()["faithfulness"]:
             sentences.append(f"{place} SemSim's faithfulness is undefined ({group.loc['semsim', 'note']}).")
             continue
@@ -79,8 +83,8 @@ def generalisation_findings(generalisation, differences, scales):
     return sentences
 
 
-def dataset_findings(generalisation, differences, scales):
-    """Say on which data sets, and on which left-out things, SemSim is behind the best hand-crafted metric.
+def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, scales: Scales) -> list[str]:
+    """Say, for each kind of held-out data, on how many data sets SemSim is ahead of the best hand-crafted metric.
 
     Parameters and result are those of `generalisation_findings`.
     """
@@ -100,20 +104,20 @@ def dataset_findings(generalisation, differences, scales):
         behind, clear = group["difference"] <= 0, (group["difference"] > 0) & (group["p_holm"] < SIGNIFICANT)
         where = [f"{row.dataset} ({scales[row.other].label})" for row in group[behind].itertuples()]
         sentences.append(
-            f"Not having learnt from the {FOLDS[folds]}: ahead of the best hand-crafted metric on"
+            f"With {FOLDS[folds]} held out, SemSim is ahead of the best hand-crafted metric on"
             f" {int((~behind).sum())} of {counted(len(group), 'data sets')}, distinguishably on {int(clear.sum())}"
             + (f"; behind on {listed(where)}." if where else ".")
         )
     return sentences
 
 
-def ablation_findings(ablations):
+def ablation_findings(ablations: pd.DataFrame) -> list[str]:
     """Say what each change of SemSim's settings does.
 
     Parameters
     ----------
     ablations : pandas.DataFrame
-        The table ``ablations.csv``; the first variant is SemSim as the study has it.
+        The table ``ablations.csv``; the first variant is SemSim with the study's settings.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def ablation_findings(ablations):
     rows = overall(areas(ablations)).set_index("variant")
     main, *changed = rows.index
     value = rows.loc[main, "faithfulness"]
-    sentences = [f"As the study has it, SemSim reaches {decimal(value)}."] if value == value else []
+    sentences = [f"With the study's settings, SemSim reaches {decimal(value)}."] if value == value else []
     for variant in changed:
         row = rows.loc[variant]
         if row["change"] != row["change"]:
@@ -130,30 +134,29 @@ def ablation_findings(ablations):
             sentences.append(f"With {variant_label(variant)}, its faithfulness is undefined ({why}).")
             continue
         sentences.append(
-            f"With {variant_label(variant)} it reaches {decimal(row['faithfulness'])}:"
+            f"With {variant_label(variant)}, it reaches {decimal(row['faithfulness'])}:"
             f" {decimal(row['change'], signed=True)} ({interval(row['change_low'], row['change_high'])}),"
-            f" {told(row['p_holm'])} ({p_value(row['p_holm'])} after Holm)."
+            f" {told(row['p_holm'])} (Holm-corrected {p_value(row['p_holm'])})."
         )
     return sentences
 
 
 def why_undefined(rows):
-    """Return why a statistic is undefined: the reasons of single data sets, for the mean over these has none."""
+    """Return why a statistic is undefined: the reasons noted for single data sets, since their mean has no note."""
     notes = rows.loc[rows["dataset"] != EVERYTHING, "note"].dropna().unique()
     return listed([note for note in notes if note] or ["there is nothing to compare with"])
 
 
 def told(p):
-    """Say whether a difference can be told from none."""
+    """Say whether a difference is distinguishable from zero."""
     return "distinguishable" if p < SIGNIFICANT else "not distinguishable"
 
 
 def _compared(pair, label, is_best):
-    """Say how SemSim stands to one metric."""
+    """Say how SemSim compares with one metric."""
     name = f"{label}, the best hand-crafted metric," if is_best else label
     where = "ahead of" if pair["difference"] > 0 else "behind" if pair["difference"] < 0 else "level with"
     return (
         f"It is {where} {name} by {decimal(abs(pair['difference']))}"
-        f" ({interval(pair['low'], pair['high'])} of the difference, {p_value(pair['p_holm'])} after Holm):"
-        f" {told(pair['p_holm'])}."
+        f" ({interval(pair['low'], pair['high'])}, Holm-corrected {p_value(pair['p_holm'])}): {told(pair['p_holm'])}."
     )

@@ -1,1 +1,1 @@
-"""Pages: the templates and the blocks that every page is made of."""
+"""HTML pages: the templates and building blocks that all pages share."""

@@ -1,4 +1,4 @@
-"""What a section of the report is made of: paragraphs, lists, tables and figures. The template draws each kind."""
+"""The building blocks of a page: paragraphs, lists, tables and pictures. The template draws each kind."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph. Text is escaped unless it is `Markup`."""
+    """A paragraph. Its text is escaped unless it is `Markup`."""
 
     text: str | Markup
     kind: str = "paragraph"
@@ -24,7 +24,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as people read it: `frame` holds text; the columns named in `numbers` are aligned to the right."""
+    """A table for people: `frame` holds text, and the columns named in `numbers` are aligned to the right."""
 
     frame: pd.DataFrame
     caption: str
@@ -33,15 +33,15 @@ class Table:
 
     @property
     def rows(self):
-        """Rows of pairs: the column's name and the cell's text."""
+        """The rows, each a list of pairs of a column's name and the cell's text."""
         return [list(zip(self.frame.columns, row, strict=True)) for row in self.frame.itertuples(index=False)]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture inside the page. `alt` says what it shows to those who cannot see it.
+    """An embedded picture. `alt` describes it to those who cannot see it.
 
-    It fills the column of text, or has a `width` in inches and is scrolled sideways where there is less room.
+    It fills the text column, or has a `width` in inches and scrolls sideways where there is less room.
     """
 
     source: str

@@ -1,20 +1,20 @@
-"""The templates of pages, and how they are filled in."""
+"""The page templates and the environment that renders them."""
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def page_templates(*packages):
-    """Return the templates of the report, and before them those of other packages, which may build on them.
+    """Return the shared page templates together with those of other packages, which may extend them.
 
     Parameters
     ----------
     *packages : str
-        Such as ``semsim.scoring``.
+        Packages with templates of their own, such as ``semsim.scoring``. They are searched first.
 
     Returns
     -------
     jinja2.Environment
-        Text is escaped; a name that a template is not given is an error.
+        Escapes text; an undefined name is an error.
     """
     loaders = [PackageLoader(package, "") for package in (*packages, "semsim.html")]
     return Environment(loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)

@@ -1,8 +1,8 @@
-"""Addresses that hold what they lead to, for pages that need nothing but themselves."""
+"""Data URLs, for self-contained pages."""
 
 import base64
 
 
 def data_url(media_type, content):
-    """Return bytes as an address for a page that holds its pictures itself."""
+    """Return bytes as a data URL of a media type, such as ``image/png``."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

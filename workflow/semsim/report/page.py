@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing but itself."""
+"""The report as a single self-contained HTML page."""
 
 import re
 
@@ -17,7 +17,7 @@ def render_report(results):
     Returns
     -------
     str
-        An HTML document; pictures are inside it, so no request leaves it.
+        An HTML document with embedded pictures; it makes no requests.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where the report takes its numbers and pictures from."""
+"""The sources of the report's numbers and pictures."""
 
 import os
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from semsim.results.study_tables import StudyTables
 
 @dataclass(frozen=True)
 class Results:
-    """The outcome of a study.
+    """The results of a study.
 
     Attributes
     ----------
     study : str
-        Its name.
+        The name of the study.
     tables : semsim.results.study_tables.StudyTables
     figures : pathlib.Path
-        Folder of ``*.png``.
+        Folder with the ``*.png`` files.
     notebooks : list of pathlib.Path
         Pages of executed notebooks.
     folder : pathlib.Path
-        Where the report will lie.
+        Where the report is written; links are relative to it.
     """
 
     study: str

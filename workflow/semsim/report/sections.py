@@ -1,6 +1,6 @@
-"""The sections of the report, in the order in which they are read.
+"""The sections of the report, in reading order.
 
-A section is a function that yields blocks. To add one, write it here, at its place: nothing else needs to know.
+A section is a function that yields blocks. To add one, write it here, where it belongs; nothing else needs to change.
 """
 
 import pandas as pd
@@ -18,6 +18,15 @@ SECTIONS = []
 """Pairs of a title and the function that yields the section's blocks from `Results`."""
 
 
+def _table(frame, names, caption, texts):
+    """Return the named columns of a frame, under the names that people read, as a table.
+
+    The first `texts` columns hold text; the others hold numbers and are aligned to the right.
+    """
+    numbers = tuple(names.values())[texts:]
+    return Table(frame.rename(columns=names)[list(names.values())].astype(str), caption, numbers)
+
+
 def section(title):
     """Register the decorated function as the next section of the report."""
 
@@ -30,25 +39,24 @@ def section(title):
 
 @section("Question")
 def question(results):
-    """What the study asks, and of how much."""
+    """What the study asks, and on how many images."""
     attacks = results.tables["attacks"]
     models = attacks[["dataset", "target"]].drop_duplicates()
     yield Paragraph(
-        "Whoever trains a model together with others shares gradients, and from a shared gradient an attacker can"
-        " reconstruct the image it was computed from. How much such a reconstruction gives away is commonly measured by"
-        " numbers such as PSNR, SSIM or LPIPS. Do these numbers say what a person would say, namely"
-        " “I can tell what this is”?"
+        "Participants in federated learning share gradients, and from a shared gradient an attacker can reconstruct the"
+        " image it was computed from. How much such a reconstruction gives away is commonly measured by metrics such as"
+        " PSNR, SSIM or LPIPS. Do these metrics reflect whether a person would say “I can tell what this is”?"
     )
     yield Paragraph(
         f"Here {attacks['attack'].nunique()} attacks reconstruct {len(attacks)} images from {len(models)} target models"
-        f" on {attacks['dataset'].nunique()} data sets. Each reconstruction is compared with what was attacked by every"
-        f" metric, and the target models are ranked by what they leak. {_who(results)} say which class each"
-        " reconstruction shows, or that they can't tell, and each metric is held against that."
+        f" on {attacks['dataset'].nunique()} data sets. Every metric compares each reconstruction with the attacked"
+        f" image, and the target models are ranked by how much they leak. {_who(results)} say which class each"
+        " reconstruction shows, or that they can't tell, and each metric is judged by how well it predicts that."
     )
 
 
 def _who(results):
-    """Return what the annotators of the study are called, as the beginning of a sentence."""
+    """Return what the annotators of the study are called, at the beginning of a sentence."""
     return listed([ANNOTATORS[kind] for kind in results.tables.kinds]).capitalize()
 
 
@@ -65,11 +73,12 @@ def data(results):
         "originals": "Attacked",
         "public": "Public",
     }
-    yield Table(
-        datasets.rename(columns=names)[list(names.values())].astype(str),
-        "Images of each data set. Target models learn from the training images; the attacked originals and the public"
-        " images are different ones, of the same classes.",
-        numbers=tuple(names.values())[2:],
+    yield _table(
+        datasets,
+        names,
+        "Images of each data set. Target models are trained on the training images; the attacked originals and the"
+        " public images are different images of the same classes.",
+        texts=2,
     )
 
 
@@ -80,7 +89,7 @@ def target_models(results):
     yield Points(findings.accuracy_findings(accuracy))
     yield chart(
         charts.accuracy_chart(accuracy),
-        "Accuracy of each target model on training images and on images not trained on; the numbers are in the table.",
+        "Accuracy of each target model on training and held-out images; the numbers are in the table.",
         "Accuracy of the target models after training.",
     )
     for column in ("train_accuracy", "validation_accuracy"):
@@ -94,13 +103,14 @@ def target_models(results):
         "gradient_defence": "Gradient defence",
         "parameters": "Parameters",
         "train_accuracy": "Accuracy, training",
-        "validation_accuracy": "Accuracy, unseen",
+        "validation_accuracy": "Accuracy, held out",
     }
-    yield Table(
-        accuracy.rename(columns=names)[list(names.values())],
-        "The target models. A gradient defence acts on the gradients of training, on the gradient that is shared and"
-        " attacked, or on both.",
-        numbers=tuple(names.values())[5:],
+    yield _table(
+        accuracy,
+        names,
+        "The target models. A gradient defence changes the training gradients, the shared gradient that is attacked, or"
+        " both.",
+        texts=5,
     )
 
 
@@ -112,8 +122,8 @@ def attacks(results):
     yield chart(
         charts.status_chart(table),
         "Share of reconstructions that converged, ran all steps or diverged, for each data set and attack.",
-        "How the attacks ended. Converged: the cost fell below the attack's tolerance before its steps were used up."
-        " Diverged: the reconstruction was no longer finite.",
+        "How the attacks ended. Converged: the cost fell below the attack's tolerance before the last step. Diverged:"
+        " the reconstruction became non-finite.",
     )
     summary = summarise_attacks(table)
     summary["true_label"] = summary["true_label"].map(percent)
@@ -130,11 +140,12 @@ def attacks(results):
         "cost": "Cost, end",
         "cost_left": "Cost left",
     }
-    yield Table(
-        summary.rename(columns=names)[list(names.values())],
-        "What became of the attacks. The costs that they minimise are medians over target models and originals; attacks"
-        " minimise different costs, so only the share that is left can be compared between them.",
-        numbers=tuple(names.values())[2:],
+    yield _table(
+        summary,
+        names,
+        "Outcomes of the attacks. Costs are medians over target models and originals. Attacks minimise different costs,"
+        " so only the share that is left can be compared between them.",
+        texts=2,
     )
 
 
@@ -145,9 +156,9 @@ def reconstructions(results):
     for dataset in results.tables["datasets"]["dataset"]:
         yield picture_of_file(
             results.figure(f"contact_sheet_{dataset}"),
-            f"Contact sheet of {dataset}: originals in the first row, and a row of reconstructions for each target"
+            f"Contact sheet of {dataset}: originals in the first row, then one row of reconstructions per target model"
             " and attack, with PSNR and SSIM under each.",
-            f"{dataset}: originals, and what each attack made of them.",
+            f"{dataset}: originals and their reconstructions by each attack.",
         )
 
 
@@ -168,7 +179,7 @@ def metrics(results):
         if metric.name in computed
     ]
     yield Table(pd.DataFrame(rows), "The metrics of this study.")
-    for name in ("psnr", "ssim", "lpips", "lpips_random_trunk"):
+    for name in charts.DISTRIBUTIONS:
         if name in table.columns:
             label = METRICS[name].label
             yield chart(
@@ -185,7 +196,7 @@ def _bound(value):
 
 
 def _missing_sets(leakage):
-    """Say which metrics of sets could not be computed, and why."""
+    """Say which set metrics could not be computed, and why."""
     of_sets = leakage[leakage["metric"].map(lambda name: METRICS[name].of == "set")]
     for note, rows in of_sets[of_sets["value"].isna()].groupby("note", sort=False):
         labels = " and ".join(METRICS[name].label for name in rows["metric"].unique())
@@ -201,68 +212,68 @@ def leakage(results):
     yield Points(findings.leakage_findings(table))
     yield chart(
         charts.leakage_chart(table),
-        "Heat map of the target models' ranks by each metric, a panel a data set.",
-        "Target models ranked by each metric against the attacked images, over the attacks that all of them faced. Dark"
-        " is rank 1 and leaks most; the numbers are means over the reconstructions that did not diverge. Arrows point"
-        " to where a reconstruction is closer.",
+        "Heat map of the target models' ranks by each metric, one panel per data set.",
+        "Target models ranked by each metric against the attacked images, over the attacks that were run on all of"
+        " them. The darkest, rank 1, leaks most; the numbers are means over the reconstructions that did not diverge."
+        " Arrows give the direction of closer reconstructions.",
     )
 
 
 @section("What a reconstruction is compared with")
 def references(results):
-    """The two references, and what they change."""
+    """The two references, and what difference they make."""
     table = results.tables["metrics"]
     yield Paragraph(
-        "Augmentation changes an image before the target model sees it, so a faithful reconstruction shows the changed"
-        " image. Compared with the original it is misaligned, and every metric of pixels punishes it for that. Where"
-        " this report says nothing else, reconstructions are compared with what was attacked."
+        "Augmentation changes an image before the target model sees it, so a faithful reconstruction shows the"
+        " augmented image. Compared with the original it is misaligned, and every pixel-wise metric penalises that."
+        " Unless stated otherwise, this report compares reconstructions with the attacked image."
     )
     if (results.tables["accuracy"]["augmentation"] != "none").any():
         yield chart(
             charts.reference_chart(table),
             "Mean PSNR of each target model against the attacked image and against the original before augmentation.",
-            "Mean PSNR against both references, all attacks together. They differ only where a target model augments.",
+            "Mean PSNR against both references, over all attacks. They differ only for target models that augment.",
         )
     yield Points(findings.reference_findings(table))
 
 
 @section("What annotators recognise")
 def annotators(results):
-    """Who labelled, what they recognised and how well they agree."""
+    """Who labelled, what they recognised, and how well they agree."""
     tables = results.tables
     yield Paragraph(
-        "Each annotator was shown reconstructions without their originals. A label is recognised if it names the true"
+        "Annotators saw reconstructions without their originals. A label counts as recognised if it names the true"
         " class."
     )
     for kind in tables.kinds:
         if kind == "simulated":
             yield Paragraph(
-                "Simulated annotators are classifiers that stand in for people. They learnt from degraded images of the"
-                " same classes, never from reconstructions. What follows says how faithful metrics are to them, not to"
-                " people."
+                "Simulated annotators are classifiers that stand in for people. They were trained on degraded images of"
+                " the same classes, never on reconstructions. What follows says how faithful metrics are to them, not"
+                " to people."
             )
             if "observers" in tables:
                 yield Points(findings.observer_findings(tables["observers"]))
                 yield chart(
                     agreement_charts.observers_chart(tables["observers"]),
-                    "Share of held-out images that each observer names rightly, by severity of their degradation.",
-                    "How well simulated observers read images that they did not learn from, degraded more and more.",
+                    "Share of held-out images that each observer names correctly, by severity of the degradation.",
+                    "How well simulated observers classify held-out images of increasing degradation.",
                 )
         labels, recognised, agreed = (tables.of_kind(name, kind) for name in ("labels", "recognition", "agreement"))
         yield Points(findings.label_findings(labels, recognised) + findings.agreement_findings(agreed))
         yield chart(
             agreement_charts.recognition_chart(recognised),
-            "Recognition rate of each target model and attack, a panel a data set.",
+            "Recognition rate of each target model and attack, one panel per data set.",
             f"Share of labels by {ANNOTATORS[kind]} that name the true class.",
         )
         yield chart(
             agreement_charts.agreement_chart(agreed),
-            "Krippendorff's alpha and Fleiss' kappa of each data set, with intervals.",
-            f"Agreement of {ANNOTATORS[kind]} beyond chance, with 95 % intervals over originals.",
+            "Krippendorff's alpha and Fleiss' kappa for each data set, with intervals.",
+            f"Chance-corrected agreement of {ANNOTATORS[kind]}, with 95 % intervals over originals.",
         )
 
 
-@section("Which metrics say the same")
+@section("Which metrics agree with annotators")
 def faithfulness(results):
     """How faithful each metric is to the annotators."""
     tables, scales = results.tables, results.tables.scales
@@ -279,25 +290,23 @@ def faithfulness(results):
                     faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, statistic),
                     f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
                     f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS[statistic]}),"
-                    " sign-adjusted; 1 is best. Intervals: 95 %, over originals and target models. Dashed: one"
+                    " sign-adjusted; 1 is best. Intervals: 95 %, over originals and target models. Dashed line: one"
                     " annotator in place of a metric.",
                 )
         yield Points(findings.reference_change_findings(of_kind, scales))
 
 
-@section("Where metrics contradict each other, and annotators")
+@section("Where metrics contradict each other and annotators")
 def contradictions(results):
     """How often two metrics, or a metric and the annotators, order two reconstructions of one original differently."""
     tables, scales = results.tables, results.tables.scales
-    first = tables.of_kind(
-        "contradictions", tables.kinds[0]
-    )  # metrics contradict each other whoever the annotators are
+    first = tables.of_kind("contradictions", tables.kinds[0])  # between metrics, the same for every kind of annotators
     reference = first["reference"].iloc[0]
     yield Points(findings.contradiction_findings(first, scales, reference))
     yield chart(
         contradiction_charts.contradictions_chart(first, scales, reference),
-        "Share of pairs of reconstructions of one original that two metrics put in opposite order.",
-        "Pairs of reconstructions of one original that two metrics put in opposite order.",
+        "Share of pairs of reconstructions of the same original that two metrics put in opposite order.",
+        "Pairs of reconstructions of the same original that two metrics put in opposite order.",
     )
     for kind in tables.kinds:
         of_kind = tables.of_kind("contradictions", kind)
@@ -305,73 +314,73 @@ def contradictions(results):
         yield chart(
             contradiction_charts.against_annotators_chart(of_kind, scales),
             "Share of pairs that each metric orders against the annotators, with intervals.",
-            f"Pairs that {ANNOTATORS[kind]} clearly separate and a metric puts in the opposite order.",
+            f"Pairs that {ANNOTATORS[kind]} clearly separate and that a metric puts in the opposite order.",
         )
     for dataset in results.tables["datasets"]["dataset"]:
         yield picture_of_file(
             results.figure(f"contradictions_{dataset}"),
-            f"For each metric the pair of reconstructions of {dataset} about which it contradicts annotators most.",
-            f"{dataset}: for each metric, the pair about which it contradicts annotators most.",
+            f"For each metric, the pair of reconstructions of {dataset} on which it contradicts annotators most.",
+            f"{dataset}: for each metric, the pair on which it contradicts annotators most.",
         )
 
 
 @section("SemSim, a metric that learns from labels")
 def semsim(results):
-    """What SemSim learnt, and what its settings change."""
+    """What SemSim learned, and the effect of its settings."""
     tables = results.tables
     trials, curves = tables["semsim"], tables["semsim_curves"]
     recognition = tables.of_kind("recognition", trials["kind"].iloc[0])
     yield Paragraph(
-        "SemSim is the distance of an original and its reconstruction in the features of a network that learnt from"
-        " labels: of two reconstructions, one that the majority recognised and one that it did not, the second shall be"
-        " farther from its original. Everything below is measured on originals that it did not learn from."
+        "SemSim is the distance between an original and its reconstruction in the features of a network trained on"
+        " labels: of two reconstructions, one that the majority recognised and one that it did not, the second should"
+        " end up farther from its original. Everything below is measured on held-out originals."
     )
     yield Points(findings.learning_findings(tables["semsim_triplets"], curves, trials))
     yield chart(
         semsim_charts.distances_chart(trials, recognition),
-        "Histograms of SemSim's distances of recognised and unrecognised reconstructions, a panel a data set.",
-        "SemSim's distances of reconstructions that the majority recognised, and of others.",
+        "Histograms of SemSim's distances for recognised and unrecognised reconstructions, one panel per data set.",
+        "SemSim's distances for reconstructions that the majority recognised, and for the others.",
     )
     for dataset in trials["dataset"].unique():
         yield picture_of_file(
             results.figure(f"semsim_{dataset}"),
             f"Nearest and farthest reconstructions of {dataset} by SemSim, recognised and not.",
-            f"{dataset}: where SemSim is right, and its gravest errors. Left in each cell is the original.",
+            f"{dataset}: where SemSim is right, and its worst errors. The original is on the left of each cell.",
         )
     ablations = tables["ablations"]
     if ablations["variant"].nunique() > 1:
         yield chart(
             semsim_charts.ablations_chart(ablations),
             "Area under the ROC curve of SemSim with its settings changed one at a time, with intervals.",
-            "SemSim as the study has it (first line), and with one setting changed.",
+            "SemSim with the study's settings (first line), and with one setting changed.",
         )
         yield Points(findings.ablation_findings(ablations))
 
 
-@section("Does SemSim hold elsewhere")
+@section("Does SemSim generalise")
 def generalisation(results):
-    """SemSim on what it did not learn from, beside the other metrics."""
+    """SemSim on held-out data, beside the other metrics."""
     tables = results.tables
     values, differences = tables["generalisation"], tables["generalisation_differences"]
     yield Paragraph(
-        "SemSim is tried on originals that it has not seen, and besides on a data set, an architecture, a defence or an"
-        " attack of which it has seen nothing. Two learned baselines stand beside it: the distance in the features of a"
-        " plain classifier of public images, from which SemSim starts, and a logistic regression on the hand-crafted"
-        " metrics, which learns from the same labels."
+        "SemSim is tested on held-out originals, and also on an unseen data set, architecture, defence or attack. Two"
+        " learned baselines are shown beside it: the distance in the features of a plain classifier of public images,"
+        " from which SemSim is initialised, and a logistic regression on the hand-crafted metrics, which is trained on"
+        " the same labels."
     )
     yield Points(findings.generalisation_findings(values, differences, tables.scales))
     yield chart(
         semsim_charts.generalisation_chart(values, tables.scales),
-        "Area under the ROC curve of every metric, a panel for each respect in which SemSim learnt from other things.",
-        "Area under the ROC curve: how often a recognised reconstruction is nearer to its original than one that was"
-        " not recognised. Means over data sets with 95 % intervals over originals and target models; the grey line is"
-        " SemSim.",
+        "Area under the ROC curve of every metric, one panel for each kind of held-out data.",
+        "Area under the ROC curve: how often a recognised reconstruction is nearer to its original than an unrecognised"
+        " one. Means over data sets with 95 % intervals over originals and target models; the grey line is SemSim."
+        " Originals are held out in every panel.",
     )
     yield Points(findings.dataset_findings(values, differences, tables.scales))
     yield chart(
         semsim_charts.exclusions_chart(values, tables.scales),
-        "Area under the ROC curve of SemSim and of the best hand-crafted metric on each thing that was left out.",
-        "SemSim on each thing that it did not learn from, beside the hand-crafted metric that is best there.",
+        "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
+        "SemSim on each part that was held out, beside the hand-crafted metric that is best there.",
     )
 
 
@@ -381,27 +390,27 @@ def limits(results):
     counts = results.tables["attacks"].groupby("dataset", sort=False)["original"].nunique()
     smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
     sentences = [
-        f"{smallest} attacked originals. Close ranks can turn with other originals; the ranking has no intervals.",
-        "Reconstructions that diverged have no value. A target model on which poor reconstructions diverge instead of"
-        " ending badly looks leakier than it is; the table of leakage counts them beside each mean.",
-        "Attacks run for as many steps as the study's configuration says: little leakage can also mean that an attack"
-        " was stopped early.",
+        f"{smallest} attacked originals. Closely ranked models may swap with other originals; ranks have no intervals.",
+        "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in poor"
+        " reconstructions looks leakier than it is; the leakage table counts them beside each mean.",
+        "Attacks run for as many steps as the study's configuration says: low leakage may also mean that an attack was"
+        " stopped too early.",
     ]
     if "simulated" in results.tables.kinds:
         sentences.insert(
             0,
-            "Simulated annotators are not people. They fail where small classifiers fail, and may share with a metric"
-            " what people do not: faithfulness to them is a test of the method, not evidence about people.",
+            "Simulated annotators are not people. They fail where small classifiers fail, and may share biases with a"
+            " metric that people do not: faithfulness to them tests the method and is no evidence about people.",
         )
         sentences.insert(
             1,
-            "The classifier from which SemSim may start learnt from the same public images as the simulated annotators."
-            " What it takes for a class may be what they take for it, and not what people do.",
+            "The classifier from which SemSim may be initialised was trained on the same public images as the simulated"
+            " annotators. It may share their idea of a class rather than that of people.",
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append(
-            "The pretrained weights of LPIPS were not at hand. The random-trunk distance takes its place in the tables"
-            " and is not LPIPS."
+            "The pretrained weights of LPIPS were not available. The random-trunk distance takes its place in the"
+            " tables; it is not LPIPS."
         )
     yield Points(sentences)
 
@@ -410,10 +419,10 @@ def limits(results):
 def files(results):
     """Where the numbers are."""
     yield Paragraph(
-        _with_links("Every number of this page comes from these tables", results, results.tables.folder.glob("*.csv"))
+        _with_links("Every number on this page comes from these tables", results, results.tables.folder.glob("*.csv"))
     )
     if results.notebooks:
-        yield Paragraph(_with_links("The notebooks show more", results, results.notebooks))
+        yield Paragraph(_with_links("The notebooks have more detail", results, results.notebooks))
 
 
 def _with_links(text, results, paths):

@@ -1,0 +1,123 @@
+"""The comparison of a run with the reference: what is too far away is named, what is close enough is not."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semsim.errors import SemsimError
+from semsim.learned.scales import LEARNED
+from semsim.results.comparison import COMPUTED, COUNTED, Tolerance, compare, differences, tolerances_of
+from semsim.results.keeping import RUN
+from semsim.results.reference import estimate, main_table
+from semsim.results.study_tables import StudyTables
+
+STUDIES = ("demo", "human-study", "real-small")
+COMPARED = [(study, tolerance) for study in ("demo", "human-study") for tolerance in tolerances_of(study)]
+
+
+@pytest.fixture(scope="module")
+def references(house):
+    return house / "results" / "reference"
+
+
+def moved(table, tolerance, by):
+    """Return a table with all compared values of a column `by` higher."""
+    return table.assign(**{tolerance.column: table[tolerance.column] + by})
+
+
+@pytest.mark.parametrize(("study", "tolerance"), COMPARED)
+def test_every_tolerance_finds_what_is_farther_away_and_nothing_else(references, study, tolerance):
+    table = StudyTables(references / study / "tables")[tolerance.table]
+    assert differences(tolerance, table, table) == []
+    assert differences(tolerance, moved(table, tolerance, 0.9 * tolerance.within), table) == []
+    for by in (1.1, -1.1):
+        found = differences(tolerance, moved(table, tolerance, by * (tolerance.within or 1)), table)
+        assert found and all(one.startswith(f"{tolerance.table}: {tolerance.column} of ") for one in found)
+
+
+def test_a_group_that_only_one_of_them_has_is_named():
+    tolerance = Tolerance("accuracy", ("dataset", "target"), "value", 0.1)
+    table = pd.DataFrame({"dataset": "d", "target": ["a", "b", "c"], "value": [1.0, 2.0, np.nan]})
+    assert differences(tolerance, table, table) == []
+    (missing,) = differences(tolerance, table[1:], table)
+    assert missing == "accuracy: value of d a is nan, in the reference 1 (allowed: 0.1 apart)."
+    (new,) = differences(tolerance, table, table[:2])
+    assert new.startswith("accuracy: value of d c is nan, in the reference nan")
+    (undefined,) = differences(tolerance, table.assign(value=[1.0, np.nan, np.nan]), table)
+    assert undefined.startswith("accuracy: value of d b is nan, in the reference 2")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_run_like_the_reference_agrees_with_it(references, study):
+    assert compare(study, references / study, references / study) == []
+
+
+def test_a_study_is_held_to_its_own_tolerances(references, tmp_path):
+    assert tolerances_of("human-study") is COUNTED and tolerances_of("demo") is COMPUTED
+    shutil.copytree(references / "human-study" / "tables", tmp_path / "tables")
+    path = tmp_path / "tables" / "agreement.csv"
+    table = pd.read_csv(path)
+    table.assign(value=table["value"] + 1e-4).to_csv(path, index=False)
+    problems = compare("human-study", tmp_path, references / "human-study")
+    assert {problem.partition(":")[0] for problem in problems} == {"agreement"}
+
+
+def test_a_missing_table_is_named(references, tmp_path):
+    with pytest.raises(SemsimError, match=r"datasets.csv: no such table"):
+        compare("demo", tmp_path, references / "demo")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_reference_says_what_made_it(references, study):
+    about = json.loads((references / study / RUN).read_text())
+    assert about["study"] == study and about["command"].startswith("make") and len(about["commit"]) == 40
+    assert {"torch", "numpy", "snakemake"} <= about["packages"].keys()
+
+
+ESTIMATE = re.compile(r"−?\d+\.\d\d \(−?\d+\.\d\d to −?\d+\.\d\d\)")
+
+
+def estimates_written(text):
+    """Yield the first cell of each row of Markdown tables, without bold type, and the numbers with intervals in it."""
+    for line in text.splitlines():
+        if line.startswith("|"):
+            first, *_ = cells = [cell.strip(" *") for cell in line.strip("|").split("|")]
+            yield from ((first, number) for cell in cells[1:] for number in ESTIMATE.findall(cell))
+
+
+def estimates_of(folder):
+    """Return the numbers with intervals that the tables of a study have of each metric, by its label."""
+    tables, known = StudyTables(folder), {}
+    for name, column in (
+        ("faithfulness", "faithfulness"),
+        ("faithfulness", "value"),
+        ("generalisation", "faithfulness"),
+    ):
+        if name in tables:
+            for metric, rows in tables[name].groupby("metric"):
+                label = (LEARNED | tables.scales)[metric].label
+                known.setdefault(label, set()).update(estimate(row, column) for row in rows.to_dict("records"))
+    return known
+
+
+def test_tables_that_people_read_have_the_numbers_of_the_reference(house, references):
+    known = [estimates_of(references / study / "tables") for study in STUDIES]
+    texts = [path.read_text(encoding="utf-8") for path in (house / "README.md", *(house / "docs").glob("*.md"))]
+    written = [pair for text in texts for pair in estimates_written(text) if any(pair[0] in one for one in known)]
+    assert [label for label, _ in written].count("SemSim") >= 1
+    wrong = [
+        f"{label}: {number}" for label, number in written if not any(number in one.get(label, ()) for one in known)
+    ]
+    assert not wrong, "in no reference: " + ", ".join(wrong)
+
+
+def test_the_main_table_is_read_as_it_is_written(references):
+    table = main_table(references / "demo")
+    known = estimates_of(references / "demo" / "tables")
+    written = list(estimates_written(table))
+    assert len(written) == (len(table.splitlines()) - 2) * table.splitlines()[0].count("originals")
+    assert all(number in known[label] for label, number in written)
