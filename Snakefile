@@ -11,9 +11,15 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 from semsim.errors import SemsimError
 from semsim.config.study import Study
 
+if {"{", "}"} & set(workflow.basedir):
+    raise WorkflowError(f"{workflow.basedir}: Snakemake takes braces in this path for wildcards. Rename the folder.")
+
 if not workflow.overwrite_configfiles:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 try:
@@ -32,6 +38,7 @@ include: "workflow/rules/labels.smk"
 include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
+include: "workflow/rules/from_released.smk" if STUDY.released else "workflow/rules/from_study.smk"
 include: "workflow/rules/semsim.smk"
 include: "workflow/rules/defects.smk"
 include: "workflow/rules/figures.smk"
@@ -103,12 +110,12 @@ rule semsim:
 
 rule figures:
     input:
-        [] if STUDY.released else rules.make_report.input.figures,
+        figures_of_study(),
 
 
 rule notebooks:
     input:
-        every(rules.notebook_html.output),
+        NOTEBOOKS_OF_STUDY,
 
 
 rule report:
@@ -118,7 +125,7 @@ rule report:
 
 rule human_study:
     input:
-        expand(rules.notebook_html.output, study=HUMAN_STUDY, notebook=NOTEBOOKS[1:4]),
+        NOTEBOOKS_OF_LABELS,
 
 
 rule released:
@@ -137,9 +144,15 @@ onsuccess:
 
 onerror:
     print(
-        "Stopped. Finished work is kept: put right what the log above says, and the same command goes on from here."
+        "Stopped. Finished work is kept: fix what the log above says and run the same command again; it resumes where it"
+        " stopped."
     )
-    # On a full disk a log, too, can come out empty.
+    if was_killed(log):
+        print(
+            "A job was killed (SIGKILL) and could not say why. Most often memory ran out: run fewer jobs at once (fewer"
+            " --cores), or set a smaller memory_gib for attacks."
+        )
+    # On a full disk the log may come out empty, too.
     left = shutil.disk_usage(RESULTS if os.path.isdir(RESULTS) else ".").free / 2**20
     if left < 100:
-        print(f"The disk is full or nearly so, {left:.1f} MiB are left where {RESULTS}/ is: make room first.")
+        print(f"The disk is full or nearly full: {left:.1f} MiB are left where {RESULTS}/ is. Make room first.")

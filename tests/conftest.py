@@ -6,6 +6,27 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture
+def gpu(monkeypatch):
+    """The name of the GPU's device, on which tests compute in full float32 and each time alike, so as to be comparable.
+
+    Tests that need it are marked `cuda`, and skipped where there is none.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    return "cuda"
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request):
+    """The name of a device: what asks for it runs on the CPU and, where there is one, on a GPU."""
+    return request.getfixturevalue("gpu") if request.param == "cuda" else request.param
+
+
 @pytest.fixture(scope="session")
 def house():
     """The root of the repository."""

@@ -1,5 +1,8 @@
 """Objectives, priors, labels, initialisations and presets."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +12,15 @@ from semsim.attacks import objectives, priors
 from semsim.attacks.analytic import invert_first_layer
 from semsim.attacks.gradients import plan_gradients
 from semsim.attacks.initialisation import INITIALISATIONS
-from semsim.attacks.labels import recover_labels
+from semsim.attacks.labels import LABELS
+from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.optimisers import OPTIMISERS
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
+from semsim.targets import traits
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
+from semsim.targets.defences import Gaussian, GradientDefence, Prune
 from semsim.targets.models import build_target
 
 
@@ -31,7 +37,6 @@ def test_objectives_equal_their_formulas(gradients):
     cosine = 1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     np.testing.assert_allclose(objectives.Cosine(theirs)(ours), cosine, rtol=1e-5)
     np.testing.assert_allclose(objectives.Squared(theirs)(ours), ((a - b) ** 2).sum(1), rtol=1e-5)
-    np.testing.assert_allclose(objectives.L1(theirs)(ours), np.abs(a - b).sum(1), rtol=1e-5)
 
 
 def test_cosine_of_a_zero_gradient_is_one_and_differentiable(gradients):
@@ -56,31 +61,31 @@ def test_batchnorm_prior_is_zero_for_the_remembered_statistics_and_grows_with_di
     layer = nn.BatchNorm2d(3)
     layer.running_mean = activations[0].mean((1, 2))
     layer.running_var = activations[0].var((1, 2), correction=0)
-    same, other = priors.batchnorm_statistics([(layer, activations)])
+    same, other = priors.batchnorm([(layer, activations)])
     assert same == pytest.approx(0, abs=1e-6)
-    shifted = priors.batchnorm_statistics([(layer, activations + torch.tensor([3.0, 0, 4]).view(3, 1, 1))])[0]
+    shifted = priors.batchnorm([(layer, activations + torch.tensor([3.0, 0, 4]).view(3, 1, 1))])[0]
     assert shifted == pytest.approx(5, rel=1e-5)
     assert other > 0
-    assert priors.batchnorm_statistics([]) == 0
 
 
 def test_group_consistency_sees_through_shifts():
     blob = torch.zeros(3, 16, 16)
     blob[:, 4:8, 5:9] = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0)) + 1
     identical = blob.expand(4, -1, -1, -1)
-    assert priors.group_consistency(identical, 4).abs().max() < 1e-10
+    assert priors.group_consistency(identical[None]).abs().max() < 1e-10
 
     shifted = torch.stack([blob, blob, blob, blob.roll((1, 2), (1, 2))])
-    consistency = priors.group_consistency(shifted, 4)
+    (consistency,) = priors.group_consistency(shifted[None])
     assert consistency[:3].max() < 1e-10  # the shifted one is brought back before it joins the consensus
     assert consistency[3] == pytest.approx((blob.roll((1, 2), (1, 2)) - blob).square().mean().item(), rel=1e-4)
 
 
 def test_group_consistency_keeps_groups_apart():
-    images = torch.randn(6, 3, 8, 8)
-    both = priors.group_consistency(images, 3)
-    torch.testing.assert_close(both[:3], priors.group_consistency(images[:3], 3))
-    torch.testing.assert_close(both[3:], priors.group_consistency(images[3:], 3))
+    images = torch.randn(2, 3, 3, 8, 8)
+    both = priors.group_consistency(images)
+    assert both.shape == (2, 3)
+    torch.testing.assert_close(both[:1], priors.group_consistency(images[:1]))
+    torch.testing.assert_close(both[1:], priors.group_consistency(images[1:]))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +107,7 @@ def test_closed_form_gives_the_exact_image(mlp):
 
 def test_closed_form_needs_a_fully_connected_first_layer():
     lenet = build_target("lenet", 6, 12).eval()
-    with pytest.raises(SemsimError, match="lenet begins with Conv2d.*mlp"):
+    with pytest.raises(SemsimError, match="the closed form needs .* fully connected .* mlp"):
         invert_first_layer(lenet, observe(lenet, torch.rand(1, 3, 12, 12), torch.tensor([0])))
 
 
@@ -111,17 +116,18 @@ def test_labels_are_read_off_the_gradient(architecture, width):
     torch.manual_seed(0)
     target = build_target(architecture, 6, 16, width).eval()
     labels = torch.arange(6)
-    assert recover_labels(observe(target, torch.rand(6, 3, 16, 16), labels)).tolist() == labels.tolist()
+    observed = observe(target, torch.rand(6, 3, 16, 16), labels)
+    assert LABELS["analytic"](target, observed, None, []).tolist() == labels.tolist()
 
 
 def test_only_defences_of_the_shared_gradient_change_what_is_seen(mlp):
     images, labels = torch.rand(2, 3, 12, 12), torch.tensor([0, 1])
     plain = observe(mlp, images, labels)
-    training = observe(mlp, images, labels, GradientDefence("prune", 0.9, "training"))
-    shared = observe(mlp, images, labels, GradientDefence("prune", 0.9, "shared"))
+    training = observe(mlp, images, labels, Prune(share=0.9, scope="training"))
+    shared = observe(mlp, images, labels, Prune(share=0.9, scope="shared"))
     assert all(torch.equal(a, b) for a, b in zip(plain, training, strict=True))
     assert (shared[0] == 0).float().mean() == pytest.approx(0.9, abs=0.01)
-    noisy = observe(mlp, images, labels, GradientDefence("gaussian", 0.1, "both"))
+    noisy = observe(mlp, images, labels, Gaussian(sigma=0.1))
     assert (noisy[0] - plain[0]).std() == pytest.approx(0.1, rel=0.05)
 
 
@@ -132,31 +138,82 @@ def test_augmentation_of_an_image_does_not_depend_on_its_neighbours():
     assert torch.equal(together[2], alone[0])
 
 
-@pytest.mark.parametrize("name", ["normal", "uniform", "grey"])
-def test_initialisations_depend_on_the_seed_alone(mlp, name):
+def test_noise_depends_on_the_seed_alone(mlp):
     observed = observe(mlp, torch.rand(2, 3, 12, 12), torch.tensor([0, 1]))
-    start = INITIALISATIONS[name](mlp, observed, [3, 4])
+    start = INITIALISATIONS["normal"](mlp, observed, [3, 4])
     assert start.shape == (2, 3, 12, 12)
-    assert torch.equal(start[1], INITIALISATIONS[name](mlp, observed[:1], [4])[0])
-    images = mlp.denormalise(start)
-    if name != "normal":
-        assert images.min() >= 0
-        assert images.max() <= 1
+    assert torch.equal(start[1], INITIALISATIONS["normal"](mlp, observed[:1], [4])[0])
 
 
 def test_a_preset_can_be_changed_in_a_word():
-    assert attack_settings("invertgrad", total_variation=0.5).total_variation == 0.5
-    assert attack_settings("invertgrad").total_variation == PRESETS["invertgrad"].total_variation
+    assert attack_settings("invertgrad", steps=3) == PRESETS["invertgrad"]().model_copy(update={"steps": 3})
+    assert attack_settings("invertgrad", milestones=[0.5]).milestones == (0.5,)
+
+
+def test_priors_change_those_of_the_preset_one_by_one():
+    changed = attack_settings("gradinversion", priors={"batchnorm": 0, "l2_norm": 5}).priors
+    assert changed == {"total_variation": 1e-1, "l2_norm": 5, "group_consistency": 1e1}
+    # Sums must not depend on the order in which somebody writes them down.
+    assert list(attack_settings("dlg", priors={"l2_norm": 1, "total_variation": 2}).priors) == [
+        "total_variation",
+        "l2_norm",
+    ]
+
+
+def test_what_a_setting_lacks_is_told_in_sentences():
+    everything = {*traits.TARGET, *traits.KNOWLEDGE}
+    assert all(preset().unmet(everything) == preset().left_out(everything) == [] for preset in PRESETS.values())
+    closed_form = attack_settings("analytic", label="known")
+    assert closed_form.needs == {"first_linear", "true_labels"}
+    assert closed_form.unmet({"true_labels"}) == [
+        "initialisation analytic needs a target model with a first layer that is fully connected and has a bias"
+    ]
+    gradinversion = attack_settings("gradinversion")
+    assert gradinversion.unmet(everything - {"batchnorm"}) == []
+    assert gradinversion.left_out(everything - {"batchnorm"}) == [
+        "prior batchnorm needs a target model with BatchNorm layers"
+    ]
+    assert "batchnorm" not in gradinversion.priors_on(everything - {"batchnorm"})
+    assert gradinversion.priors_on(everything) == gradinversion.priors
+
+
+def test_parts_need_nothing_but_known_traits_and_say_what_they_are():
+    known = traits.TARGET.keys() | traits.KNOWLEDGE.keys() | traits.ATTACK.keys()
+    for registry in (OBJECTIVES, OPTIMISERS, INITIALISATIONS, LABELS, priors.PRIORS, PRESETS):
+        assert all(part.needs <= known and part.summary for part in registry.values())
+    assert {prior.of for prior in priors.PRIORS.values()} == {"images", "batchnorm_inputs"}
+
+
+def test_settings_are_checked_without_pytorch():
+    code = "import sys, semsim.attacks.settings; sys.exit('torch._C' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "traits"),
+    [
+        ("lenet", {"last_bias"}),
+        ("convnet3", {"last_bias", "batchnorm"}),
+        ("vit", {"last_bias"}),
+        ("mlp", {"last_bias", "first_linear"}),
+    ],
+)
+def test_traits_are_seen_on_the_network(architecture, traits):
+    assert build_target(architecture, 4, 16, {"convnet3": 4, "mlp": 8}.get(architecture)).traits == traits
 
 
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("invertgrads", {}, "preset 'invertgrads' is not known. Choose one of dlg"),
-        ("dlg", {"step": 3}, "setting 'step' is not known"),
-        ("dlg", {"objective": "l2"}, "objective is 'l2'. Choose one of cosine, squared, l1"),
-        ("dlg", {"steps": -1}, "steps must be 0 or more"),
-        ("invertgrad", {"group_consistency": 1.0}, "restarts to 2 or more"),
+        ("invertgrads", {}, "preset 'invertgrads' is not known. Choose one of dlg.*Did you mean 'invertgrad'"),
+        ("dlg", {"step": 3}, "unknown setting 'step'. Did you mean 'steps'"),
+        ("dlg", {"objective": "l2"}, "objective: 'l2' is not one of cosine, squared"),
+        ("dlg", {"steps": -1}, "steps: -1 is out of range, 0 or more"),
+        ("dlg", {"priors": {"l2": 1}}, "priors: 'l2' is not one of total_variation, l2_norm"),
+        ("dlg", {"priors": {"l2_norm": -1}}, "priors.l2_norm: -1 is out of range"),
+        ("dlg", {"priors": 3}, "priors: 3 is not a section"),
+        ("invertgrad", {"priors": {"group_consistency": 1.0}}, "group_consistency needs two or more restarts"),
+        ("gradinversion", {"restarts": 1}, "group_consistency needs two or more restarts"),
     ],
 )
 def test_wrong_settings_are_named(preset, changes, message):

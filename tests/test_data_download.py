@@ -68,7 +68,7 @@ def test_a_cut_connection_is_gone_on_with(site, path, get, capsys):
     assert first is None
     for asked_range, share in zip(later, (1 / 2, 3 / 4), strict=True):
         assert 0 <= share * len(CONTENT) - start_of(asked_range) <= 2 * CHUNK
-    assert capsys.readouterr().err.count("data.tar: the connection was cut") == 2
+    assert capsys.readouterr().err.count("data.tar: the connection was lost") == 2
 
 
 def test_a_server_that_ignores_ranges_begins_anew(site, get):
@@ -80,7 +80,7 @@ def test_a_server_that_ignores_ranges_begins_anew(site, get):
 def test_attempts_end_and_the_next_call_goes_on(site, path, get):
     site.moods = ["cut"] * ATTEMPTS
     with pytest.raises(
-        SemsimError, match="the connection was cut.*Run again later; what has come so far is kept"
+        SemsimError, match="the connection was lost.*Run again later; the part downloaded so far is kept"
     ) as told:
         get()
     assert str(path) in str(told.value) and site.url in str(told.value)
@@ -91,7 +91,7 @@ def test_attempts_end_and_the_next_call_goes_on(site, path, get):
 
 def test_wrong_bytes_are_never_used(site, path, get):
     site.moods = ["wrong"]
-    with pytest.raises(SemsimError, match="not the published file: its SHA256 is .* it was deleted") as told:
+    with pytest.raises(SemsimError, match="not the published one: its SHA256 is .* it was deleted") as told:
         get()
     assert "Or get the file in another way and put it at" in str(told.value)
     assert left(path) == [] and len(site.asked) == 1
@@ -130,7 +130,7 @@ def test_a_refusal_is_told_at_once(site, path, get, status):
 def test_a_server_that_does_not_answer(site, path, get, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUTS", (1, 0.2))
     site.moods = ["stuck"] * ATTEMPTS
-    with pytest.raises(SemsimError, match=r"cannot be downloaded \(.*timed out.*what has come so far is kept"):
+    with pytest.raises(SemsimError, match=r"cannot be downloaded \(.*timed out.*the part downloaded so far is kept"):
         get()
     assert left(path) == [".data.tar.part"] and len(site.asked) == ATTEMPTS
 
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_refused_and_left_to_its_owner(site, path, get):
 
 
 def test_files_that_people_must_get(path):
-    with pytest.raises(SemsimError, match="no such file, and it cannot be downloaded without a person's consent"):
+    with pytest.raises(SemsimError, match="no such file, and its publisher asks for consent before a download"):
         fetch(path, CHECKSUM)
     path.parent.mkdir()
     path.write_bytes(CONTENT)

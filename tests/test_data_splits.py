@@ -73,9 +73,9 @@ def test_held_out_images_are_never_trained_on():
 @pytest.mark.parametrize(
     "counts, words",
     [
-        ((41, 1, 0), "41 images asked for train .* there are 40 .* 20 a class in 2 classes"),
-        ((1, 21, 0), "21 images asked for originals .* there are 20 .* 10 a class"),
-        ((30, 10, 21), "21 images asked for public .* there are 20"),
+        ((41, 1, 0), "41 images requested for train .* only 40 available .20 per class in 2 classes"),
+        ((1, 21, 0), "21 images requested for originals .* only 20 available .10 per class"),
+        ((30, 10, 21), "21 images requested for public .* only 20 available"),
     ],
 )
 def test_too_few_images(counts, words):

@@ -56,27 +56,56 @@ def test_torch_is_in_one_environment(house):
     assert [name for name in ENVIRONMENTS if "torch" in pins_of(house, name)] == ["torch"]
 
 
-def test_lock_has_what_the_project_asks_for(house, lock):
+@cache
+def requirements(house):
+    """What the project asks for: by extra, the distributions with their versions; "" is the core."""
     project = tomllib.loads((house / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    for requirement in map(Requirement, [*project["dependencies"], *extras["study"], *extras["dev"]]):
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {extra: list(map(Requirement, lines)) for extra, lines in groups.items()}
+
+
+def packages_of(house, extra):
+    """The distributions that an extra brings, with those of the extras that it names and of the core."""
+    packages = set() if extra == "" else packages_of(house, "")
+    for requirement in requirements(house)[extra]:
+        if requirement.name == "semsim":
+            packages = packages.union(*(packages_of(house, name) for name in requirement.extras))
+        else:
+            packages.add(canonicalize_name(requirement.name))
+    return packages
+
+
+def test_lock_has_what_the_project_asks_for(house, lock):
+    for requirement in [each for group in requirements(house).values() for each in group if each.name != "semsim"]:
         assert Version(lock[canonicalize_name(requirement.name)]) in requirement.specifier, requirement
+
+
+def test_the_core_is_what_the_metric_needs(house):
+    assert packages_of(house, "") == {"numpy", "safetensors", "torch", "torchvision"}
+
+
+def test_the_lock_holds_all_extras(house):
+    assert all(packages_of(house, extra) <= packages_of(house, "dev") for extra in requirements(house))
 
 
 def test_lock_leaves_the_build_of_torch_to_pip(lock):
     assert not [package for package in lock if package.startswith(("nvidia", "cuda", "triton"))]
 
 
+def rules(house):
+    """The text of every rule that runs in an environment, with the environment's name."""
+    for stage in sorted((house / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^ *(?=rule |checkpoint )", stage.read_text(), flags=re.MULTILINE)[1:]:
+            yield re.search(r'envs/(\w+)\.yaml"', rule).group(1), rule
+
+
 def scripts_by_environment(house):
     """Pairs of an environment and a script that a rule runs in it."""
-    for stage in sorted((house / "workflow" / "rules").glob("*.smk")):
-        for rule in re.split(r"^rule ", stage.read_text(), flags=re.MULTILINE)[1:]:
-            name = re.search(r'envs/(\w+)\.yaml"', rule).group(1)
-            yield from ((name, script) for script in re.findall(r'script\("(\w+)\.py"\)', rule))
+    return {(name, script) for name, rule in rules(house) for script in re.findall(r'script\(\s*"(\w+)\.py"', rule)}
 
 
-def imports(code):
-    """The names of the modules that code imports when it is loaded (not those that its functions import)."""
+def imports(code, in_functions=False):
+    """The names of the modules that code imports when it is loaded, or also those that its functions import."""
     waiting = list(ast.parse(code).body)
     while waiting:
         node = waiting.pop()
@@ -85,15 +114,15 @@ def imports(code):
         elif isinstance(node, ast.ImportFrom):
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        elif in_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             waiting += ast.iter_child_nodes(node)
 
 
-def packages_loaded(house, code):
-    """The distributions that code loads, itself and through the library."""
+def packages_loaded(house, code, in_functions=False):
+    """The distributions that code loads, itself (in its functions, too, if asked for) and through the library."""
     library = house / "workflow" / "semsim"
     distributions = importlib.metadata.packages_distributions()
-    waiting, seen, packages = list(imports(code)), set(), set()
+    waiting, seen, packages = list(imports(code, in_functions)), set(), set()
     while waiting:
         top, *rest = waiting.pop().split(".")
         beside = house / "workflow" / "scripts" / f"{top}.py"
@@ -111,17 +140,48 @@ def packages_loaded(house, code):
     return packages
 
 
+def test_every_script_is_run_by_a_rule(house):
+    commands = {path.stem for path in (house / "workflow" / "scripts").glob("*.py") if "run(main)" in path.read_text()}
+    assert {script for _, script in scripts_by_environment(house)} == commands
+
+
 def test_rules_find_what_their_scripts_import(house):
-    scripts = {
-        (script, name): (house / "workflow" / "scripts" / f"{script}.py").read_text()
-        for name, script in scripts_by_environment(house)
-    }
     missing = {
-        script: lacking
-        for (script, name), code in scripts.items()
-        if (lacking := packages_loaded(house, code) - pins_of(house, name).keys())
+        (name, script): lacking
+        for name, script in scripts_by_environment(house)
+        if (
+            lacking := packages_loaded(house, (house / "workflow" / "scripts" / f"{script}.py").read_text())
+            - pins_of(house, name).keys()
+        )
     }
-    assert len(scripts) >= 7 and not missing
+    assert not missing
+
+
+def test_rules_without_a_script_find_their_program(house):
+    programs = {"jupyter nbconvert": "nbconvert"}
+    without = [(name, rule) for name, rule in rules(house) if "script(" not in rule]
+    for name, rule in without:
+        [package] = [package for program, package in programs.items() if program in rule]
+        assert package in pins_of(house, name)
+    assert without
+
+
+@pytest.mark.parametrize(
+    ("extra", "modules"),
+    [
+        ("", ["learned.metric", "targets.torchvision_networks"]),
+        (
+            "score",
+            ["commands.score", "commands.compare", "scoring.score", "learned.torchmetric", "pretrained.networks"],
+        ),
+        ("label", ["commands.label"]),
+    ],
+)
+def test_extras_bring_what_their_modules_import(house, extra, modules):
+    for module in modules:
+        code = house.joinpath("workflow", "semsim", *module.split(".")).with_suffix(".py").read_text()
+        optional = {"torch-fidelity"} if module == "pretrained.networks" else set()  # of metrics of whole sets
+        assert packages_loaded(house, code, in_functions=True) - optional <= packages_of(house, extra), module
 
 
 def test_downloads_find_what_they_import(house):

@@ -108,7 +108,7 @@ def test_the_sheet_picks_twelve_originals_evenly(folder, tables, tmp_path):
 def test_files_that_do_not_fit_the_sheet_are_refused(folder, tables):
     with pytest.raises(SemsimError, match="reconstructions of shapes, not of textures"):
         draw_contact_sheet("textures", CLASSES, sheet_files(folder), tables["metrics"])
-    with pytest.raises(SemsimError, match=f"{ORIGINALS} reconstructions, but 0 rows"):
+    with pytest.raises(SemsimError, match=f"{ORIGINALS} reconstructions, but the table of metrics has 0 rows"):
         draw_contact_sheet("shapes", CLASSES, sheet_files(folder), tables["metrics"].query("target == 'plain'")[:0])
 
 

@@ -5,12 +5,12 @@ import ast
 import pytest
 
 ROOMS = [
-    *("errors", "seeds", "text", "progress", "compat", "commandline", "schemas", "io", "html"),
+    *("errors", "extras", "seeds", "text", "progress", "compat", "commandline", "registry", "settings", "io", "html"),
     *("data", "targets", "attacks", "pretrained", "metrics", "labels", "observers", "statistics", "learned", "defects"),
     *("config", "results", "figures", "findings", "report", "labelling", "scoring", "commands"),
 ]
 """Top-level modules and packages in the order in which they build on each other."""
-GROUND = ("errors", "seeds", "text", "progress", "commandline")
+GROUND = ("errors", "extras", "seeds", "text", "progress", "commandline", "registry")
 """What everything may import, because it costs nothing."""
 
 

@@ -84,7 +84,7 @@ def test_a_participant_is_found_again(semsim, tmp_path):
         ("new pilot --images nothing", "nothing: no such folder of images"),
         ("new pilot --study tiny --checks clear", "--checks: goes with --images only"),
         ("new pilot --images nothing --targets lenet", "--targets: goes with --study only"),
-        ("new pilot --study tiny --targets lenet", "no reconstruction with target lenet. There are plain, cropped"),
+        ("new pilot --study tiny --targets lenet", "no reconstruction with target lenet. Choose from plain, cropped"),
         ("new pilot --study tiny --seed -1", "--seed: must not be negative"),
     ],
 )

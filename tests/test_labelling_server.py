@@ -139,7 +139,7 @@ def test_answers_of_another_form_are_refused(client, ann, campaign, body):
 
 def test_a_class_that_does_not_exist_is_refused(client, ann):
     reply = client.post(f"{ann}answers", json=answer(label=999))
-    assert reply.status_code == 422 and "none of them" in reply.json()["error"]
+    assert reply.status_code == 422 and "not one of them" in reply.json()["error"]
 
 
 def test_bodies_are_bounded_and_of_one_type(client, ann):

@@ -171,7 +171,7 @@ def test_names_that_could_be_addresses_formulas_or_paths_are_refused(store, name
 
 @pytest.mark.parametrize("name", ["NA", "nan", "Null", " none "])
 def test_names_that_would_be_lost_in_tables_are_refused(store, name):
-    with pytest.raises(Refused, match="is not NA, NaN, null or None"):
+    with pytest.raises(Refused, match="NA, NaN, null and None are not allowed"):
         do(store, "invite", name)
     assert do(store, "invite", f"{name.strip()}-1")
 
@@ -239,7 +239,7 @@ def test_classes_and_images_stay_as_they_were_when_the_first_was_invited(campaig
 
 def test_a_damaged_database_is_named(campaign):
     campaign.database.write_bytes(b"not a database at all, but long enough to be looked at" * 20)
-    with pytest.raises(SemsimError, match=r"answers.sqlite: cannot be used .* Restore it from a copy"):
+    with pytest.raises(SemsimError, match=r"answers.sqlite: cannot be used .* Restore it from a backup"):
         Store(campaign)
 
 

@@ -54,11 +54,11 @@ def test_times_may_be_unknown_throughout(tmp_path, labels, images):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("label", 3, r"label: unknown class; classes are 0 to 2 of shapes, or -1. See line 4 \(3\)"),
+        ("label", 3, r"label: unknown class; classes are 0 to 2 for shapes, or -1. See line 4 \(3\)"),
         ("label", -2, r"label: not the number of the class.*See line 4 \(-2\)"),
         ("image", "shapes/mlp/dlg/5", r"image: not in images.csv. See line 4 \('shapes/mlp/dlg/5'\)"),
         ("image", None, r"image: not the name of the image.*See line 4"),
-        ("kind", "robot", r"kind: not what the annotator is. See line 4 \('robot'\)"),
+        ("kind", "robot", r"kind: not what the annotator is, one of human, .* See line 4 \('robot'\)"),
         ("annotator", "", r"annotator: not a pseudonym.*See line 4 \(''\)"),
         ("annotator", "NA", r"annotator: not a pseudonym.*no value, such as NA. See line 4 \('NA'\)"),
         ("seconds", -1.0, r"seconds: not time from.*See line 4 \(-1.0\)"),
@@ -94,7 +94,7 @@ def test_other_columns_are_refused(labels, images):
 
 def test_an_annotator_with_one_label_is_pointed_out(labels, images):
     labels.loc[7, "annotator"] = "once"
-    with pytest.warns(UserWarning, match="one label only by once"):
+    with pytest.warns(UserWarning, match="only one label by once"):
         check_labels(labels, images, classes={"shapes": 3})
 
 

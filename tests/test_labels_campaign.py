@@ -44,7 +44,7 @@ def test_labels_come_back_under_the_studys_names(campaign, images):
 @pytest.mark.parametrize("changes", [{"original": [0, 7]}, {"original": [0, 3]}, {"label": [4, 2]}])
 def test_a_campaign_about_something_else_is_refused(campaign, images, changes):
     change_images(campaign, **changes)
-    with pytest.raises(SemsimError, match="images.csv: not reconstructions of this study.*shapes/mlp/dlg/[137]. Give"):
+    with pytest.raises(SemsimError, match="images.csv: not in this study.*shapes/mlp/dlg/[137]. Use"):
         read_campaign(campaign, images, {"shapes": 5})
 
 
@@ -54,8 +54,8 @@ def test_a_campaign_about_something_else_is_refused(campaign, images, changes):
         ({"original": [0, None]}, r"original: missing; fill it in. See line 3 \(empty\)"),
         ({"image": [None, "b.png"]}, r"image: missing; fill it in. See line 2 \(empty\)"),
         ({"label": [4, None]}, r"label: missing; fill it in. See line 3 \(empty\)"),
-        ({"image": "a.png"}, r"image: already in a line above; leave one. See line 3 \('a.png'\)"),
-        ({"original": 0, "label": 4}, r"reconstruction: already in a line above.* See line 3 \('shapes/mlp/dlg/0'\)"),
+        ({"image": "a.png"}, r"image: duplicate of a line above. See line 3 \('a.png'\)"),
+        ({"original": 0, "label": 4}, r"reconstruction: duplicate of a line above.* See line 3 \('shapes/mlp/dlg/0'\)"),
     ],
 )
 def test_every_image_is_one_reconstruction_and_every_reconstruction_one_image(campaign, images, changes, message):
@@ -67,7 +67,7 @@ def test_every_image_is_one_reconstruction_and_every_reconstruction_one_image(ca
 def test_a_row_that_is_there_twice_is_refused(campaign, images):
     table = pd.read_csv(campaign / "images.csv")
     write_table(pd.concat([table, table[:1]]), campaign / "images.csv")
-    with pytest.raises(SemsimError, match=r"image: already in a line above; leave one. See line 4 \('a.png'\)"):
+    with pytest.raises(SemsimError, match=r"image: duplicate of a line above. See line 4 \('a.png'\)"):
         read_campaign(campaign, images, {"shapes": 5})
 
 

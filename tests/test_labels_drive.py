@@ -86,7 +86,9 @@ def test_another_file_is_refused_from_then_on(drive, tmp_path):
     path.unlink()
     drive.content = archive("two")
     for _ in range(2):  # fetched anew, and as it lies there then
-        with pytest.raises(SemsimError, match=r"ours.zip: another file than the first .* delete .*ours.zip.sha256"):
+        with pytest.raises(
+            SemsimError, match=r"ours.zip: not the file that was used first: .* delete .*ours.zip.sha256"
+        ):
             fetch_archive("an-id", path)
     assert len(drive.asked) == 2
     (tmp_path / "ours.zip.sha256").unlink()
@@ -100,9 +102,7 @@ def test_a_page_in_place_of_the_file_says_what_to_put_where(drive, tmp_path, pag
         fetch_archive("an-id", tmp_path / "ours.zip")
     message = str(caught.value)
     assert message.startswith("ours.zip cannot be downloaded from Google Drive") and "\n" not in message
-    assert message.endswith(
-        f"from https://drive.google.com/file/d/an-id/view, and put it there as {tmp_path}/ours.zip."
-    )
+    assert message.endswith(f"from https://drive.google.com/file/d/an-id/view and save it as {tmp_path}/ours.zip.")
     assert ("Too many users" in message) == (page == QUOTA) and not list(tmp_path.iterdir())
 
 
@@ -112,7 +112,7 @@ def test_without_a_network_the_same_is_said(monkeypatch, tmp_path):
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail)
     monkeypatch.setattr("random.uniform", lambda *_: 0)  # how long gdown waits before it tries again
-    with pytest.raises(SemsimError, match="no route.*put it there as"):
+    with pytest.raises(SemsimError, match="no route.*save it as"):
         fetch_archive("an-id", tmp_path / "ours.zip")
 
 

@@ -105,7 +105,7 @@ def renamed(files, old, new):
         ),
         (lambda files: files.update({f"more/{ORIGINAL}": b""}), "several folders 'train_with_ori'"),
         (lambda files: files.clear(), "no files in a folder 'train_with_ori'. Expected train_with_ori/<k>/"),
-        (lambda files: files.update({f"../{ORIGINAL}": b""}), "leads out of the archive"),
+        (lambda files: files.update({f"../{ORIGINAL}": b""}), "points outside the archive"),
         (lambda files: [files.pop(name) for name in list(files) if "_rec_" in name], "no images"),
     ],
 )

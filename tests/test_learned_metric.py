@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,6 +81,39 @@ def test_what_are_no_images_is_refused(metric, change, message):
         metric(images, images)
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_floats_of_all_sizes_are_taken(metric, kind):
+    originals, reconstructions = pairs().to(kind)
+    expected = metric(originals.float(), reconstructions.float())
+    torch.testing.assert_close(metric(originals, reconstructions), expected, rtol=0, atol=0)
+    assert metric.double()(originals, reconstructions).dtype == torch.float64
+
+
+def test_arrays_of_numpy_are_taken(metric):
+    bytes_ = np.random.default_rng(1).integers(256, size=(2, 5, 16, 16, 3), dtype=np.uint8)
+    originals, reconstructions = (bytes_ / 255).transpose(0, 1, 4, 2, 3)  # float64, and not contiguous
+    expected = metric(*torch.from_numpy(bytes_).permute(0, 1, 4, 2, 3).float() / 255)
+    torch.testing.assert_close(metric(originals, reconstructions), expected)
+    originals.flags.writeable = False
+    torch.testing.assert_close(metric(originals, list(reconstructions)), expected)
+    mean = MeanSemSim(metric)
+    mean.update(originals, reconstructions)
+    torch.testing.assert_close(mean.compute(), expected.mean().detach())
+
+
+@pytest.mark.parametrize("images", ["a.png", None, [[1], [1, 2]], {"a": 1}])
+def test_what_are_no_arrays_is_refused(metric, images):
+    with pytest.raises(SemsimError, match="images are a .* that holds no array of numbers. Give a tensor or a NumPy"):
+        metric(images, images)
+
+
+def test_weights_of_the_package_have_names(metric):
+    shipped = SemSim.from_pretrained("embedded")
+    assert not shipped.training and shipped.config["backbone"] == "mobilenet"
+    originals, reconstructions = pairs(size=32)
+    assert shipped(originals, reconstructions).shape == (5,)
+
+
 def test_what_are_no_pairs_is_refused(metric):
     originals, reconstructions = pairs()
     with pytest.raises(SemsimError, match=r"originals are \[5, 3, 16, 16\], but reconstructions \[4, 3, 16, 16\]"):
@@ -101,7 +135,7 @@ def test_a_metric_comes_back_from_its_files(metric, tmp_path):
 
 
 def test_damaged_files_are_told(metric, tmp_path):
-    with pytest.raises(SemsimError, match="config.json: cannot be read .* Name a folder of weights"):
+    with pytest.raises(SemsimError, match="config.json: cannot be read .* Name a folder of weights, .*: embedded"):
         SemSim.from_pretrained(tmp_path / "nowhere")
     metric.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

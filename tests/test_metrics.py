@@ -62,14 +62,14 @@ def test_psnr_tells_the_smallest_difference_of_8_bit_images_from_none():
 
 
 def test_ssim_refuses_images_smaller_than_its_window():
-    with pytest.raises(SemsimError, match="6x9 pixels are smaller than its window, 7x7"):
+    with pytest.raises(SemsimError, match="6x9 pixels are smaller than its window of 7x7"):
         ssim(images(1, 6, 9), images(1, 6, 9))
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ((images() * 255).to(torch.uint8), "reconstruction has dtype torch.uint8.*divided by 255"),
+        ((images() * 255).to(torch.uint8), "reconstruction has dtype torch.uint8.*divide 8-bit images by 255"),
         (images() * 2 - 1, r"reconstruction has values from -.* in \[0, 1\]"),
         (images() * torch.nan, "reconstruction has values from nan"),
         (images()[:, :1], r"reconstruction has shape \[3, 1, 32, 32\]"),

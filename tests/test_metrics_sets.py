@@ -114,5 +114,5 @@ def test_sets_are_measured_with_inception_from_a_file(inception_folder, tmp_path
 def test_without_inception_sets_have_a_reason_instead_of_a_value(tmp_path):
     table = measure_sets([attack(tmp_path, "first")], tmp_path)
     assert table["value"].isna().all()
-    assert set(table["note"]) == {f"{INCEPTION} is not at hand"}
+    assert set(table["note"]) == {f"{INCEPTION} is not available"}
     assert set(table["attack"]) == {"first", "all"}

@@ -18,10 +18,9 @@ from PIL import Image
 
 from semsim import SemSim
 from semsim.commands import main
-from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.learned.card import CARD, WARNING
-from semsim.learned.shipped import embedded_weights, training_of
+from semsim.learned.shipped import shipped_weights, training_of, weights_folder
 from semsim.scoring.page import MOST_SHOWN, THUMBNAIL
 from semsim.scoring.scores import known_metrics
 
@@ -73,14 +72,6 @@ def semsim(monkeypatch, images, capsys):
         return status, *capsys.readouterr()
 
     return run
-
-
-@pytest.fixture
-def no_embedded_weights(monkeypatch):
-    def missing():
-        raise SemsimError("no weights")
-
-    monkeypatch.setattr("semsim.learned.shipped.embedded_weights", missing)
 
 
 def in_a_process(folder, *words):
@@ -176,21 +167,19 @@ def test_parquet(semsim, tmp_path):
     pd.testing.assert_frame_equal(*tables, check_dtype=False)
 
 
-def test_without_embedded_weights_the_other_metrics_go_on(semsim, tmp_path, no_embedded_weights):
-    out = tmp_path / "s.csv"
-    status, said, errors = semsim("score", "originals", "noisy", "--out", out)
-    assert status == 0 and "Going on without SemSim: no weights" in errors and "SemSim" not in said
-    assert {"mse", "psnr", "ssim"} < set(read_table(out)) and "semsim" not in read_table(out)
-    for asked in (["--metrics", "semsim"], ["--weights", "embedded"]):
-        status, said, errors = semsim("score", "originals", "noisy", *asked)
-        assert status == 1 and not said and errors.endswith("error: no weights\n")
+def test_weights_that_come_with_the_package_are_taken_by_default(semsim, tmp_path):
+    tables = []
+    for options in ([], ["--weights", "embedded"]):
+        status, said, _ = semsim("score", "originals", "noisy", *options, "--out", tmp_path / "s.csv")
+        assert status == 0 and "SemSim was trained by the study demo on labels of simulated annotators" in said
+        tables.append(read_table(tmp_path / "s.csv"))
+    assert {"mse", "psnr", "ssim", "semsim"} < set(tables[0]) and tables[0].equals(tables[1])
 
 
-def test_embedded_weights_are_found_or_missed_in_words():
-    try:
-        assert (embedded_weights() / "config.json").is_file()
-    except SemsimError as error:
-        assert "--weights FOLDER" in str(error)
+def test_a_name_of_weights_goes_before_a_folder_that_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert weights_folder("embedded") == shipped_weights()["embedded"] != weights_folder("./embedded").absolute()
+    assert weights_folder("somewhere") == Path("somewhere")
 
 
 def test_what_weights_were_trained_on(weights, tmp_path):

@@ -75,15 +75,37 @@ def test_krippendorff_alpha_of_the_textbook_example():
     assert krippendorff_alpha(counts) == pytest.approx(0.743, abs=5e-4)
 
 
-def test_alpha_of_a_resample_is_that_of_the_repeated_rows():
+def counts_with_gaps(images=40):
+    """Return how often each of five answers was given: from 0 to 5 labels an image, and an answer that nobody gave."""
     generator = np.random.default_rng(1)
-    counts = generator.multinomial(4, [0.5, 0.3, 0.2], size=40).astype(float)
-    counts[:5, 0] += 1  # some images have more labels ...
-    counts[5] = [1, 0, 0]  # ... and one has too few
+    counts = generator.multinomial(4, [0.5, 0.3, 0.15, 0.05, 0], size=images).astype(float)
+    counts[:5, 0] += 1
+    counts[5:7] = [[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+    return counts
+
+
+def test_alpha_of_each_answer_makes_the_alpha_of_all():
+    counts = counts_with_gaps()
+    at_once = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    assert krippendorff_alpha(counts) == pytest.approx(at_once, abs=1e-12)
+
+
+def test_alpha_of_tables_is_alpha_of_resamples():
+    counts = counts_with_gaps()
+    whole = resampled_alpha(counts, np.arange(len(counts)), np.ones((1, len(counts))))
+    assert whole == pytest.approx([krippendorff_alpha(counts)], abs=1e-12)
+
+
+@pytest.mark.parametrize("counts", [np.zeros((0, 0)), [[2.0, 0.0], [2.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]])
+def test_alpha_of_what_cannot_disagree_is_undefined(counts):
+    assert np.isnan(krippendorff_alpha(np.array(counts)))
+
+
+def test_alpha_of_a_resample_is_that_of_the_repeated_rows():
+    counts = counts_with_gaps()
     originals = np.repeat(np.arange(10), 4)
-    weights = generator.multinomial(10, np.full(10, 0.1), size=20)
-    repeated = [np.repeat(counts, drawn[originals], axis=0) for drawn in weights]
-    expected = [krippendorff.alpha(value_counts=rows, level_of_measurement="nominal") for rows in repeated]
+    weights = np.random.default_rng(2).multinomial(10, np.full(10, 0.1), size=20)
+    expected = [krippendorff_alpha(np.repeat(counts, drawn[originals], axis=0)) for drawn in weights]
     assert resampled_alpha(counts, originals, weights) == pytest.approx(expected, abs=1e-12)
 
 
@@ -98,7 +120,7 @@ def test_undefined_agreement_is_nan_with_a_reason():
     pair = pick(table, statistic="pairwise_agreement", answer="named")
     assert np.isnan(pair["value"]) and pair["note"] == "no image labelled by both"
     bias = pick(table, statistic="bias", annotator="annotator 0")
-    assert np.isnan(bias["value"]) and bias["note"] == "nobody else labelled the same images"
+    assert np.isnan(bias["value"]) and bias["note"] == "no other annotator labelled the same images"
 
 
 def test_rates_and_biases_of_annotators():

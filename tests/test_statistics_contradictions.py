@@ -41,7 +41,7 @@ def test_a_metric_and_its_mirror_image_never_contradict_each_other():
     assert table.loc[("up", "down")][["value", "low", "high"]].tolist() == [0, 0, 0]
     assert table.loc[("up", "wrong")][["value", "low", "high"]].tolist() == [1, 1, 1]
     alone = table.loc[("up", ANNOTATORS)]
-    assert np.isnan(alone["value"]) and alone["note"] == "no pair that both put in an order"
+    assert np.isnan(alone["value"]) and alone["note"] == "no pair that both order strictly"
 
 
 def test_a_reconstruction_without_a_value_is_in_no_pair():

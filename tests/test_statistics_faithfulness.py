@@ -175,13 +175,13 @@ def test_a_better_metric_is_found_to_be_better():
 @pytest.mark.parametrize(
     ("rates", "metric", "level", "statistic", "note"),
     [
-        ([[0.2, 0.4], [0.6, 0.8], [0, 1]], 0.3, "reconstructions", "spearman", "the metric has one value throughout"),
+        ([[0.2, 0.4], [0.6, 0.8], [0, 1]], 0.3, "reconstructions", "spearman", "the metric is constant"),
         (
             [[0.4, 0.4]] * 3,
             [[1, 2], [3, 4], [5, 7]],
             "models",
             "kendall",
-            "the recognition rate is the same throughout",
+            "the recognition rate is constant",
         ),
         ([[0.2, 0.4], [0.6, 0.8]], [[1, 2], [3, 4]], "models", "pearson", "fewer than 3 target models"),
         ([[0.2, 0.4], [0.6, 0.8]], [[1, 2], [3, 4]], "originals", "spearman", "fewer than 3 target models"),

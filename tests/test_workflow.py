@@ -1,6 +1,8 @@
 """The workflow as people meet it: what a study would run, what a change runs again, what a mistake says."""
 
+import ast
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -137,9 +139,16 @@ def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def imports_never_run(script):
+    """Return a function that nobody calls, with the imports of a script."""
+    nodes = ast.walk(ast.parse(script.read_text()))
+    lines = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return "\n    ".join(["\n\ndef never():", *lines]) + "\n"
+
+
 @pytest.fixture
 def stub_house(house, tmp_path):
-    """A copy of the workflow whose scripts only make their outputs, and a study of two attacks up to its tables."""
+    """A copy of the workflow whose scripts import what they do but only make outputs, and a study of two attacks."""
     copy = tmp_path / "house"
     for part in ("workflow/rules", "workflow/semsim", "envs", "profiles"):
         shutil.copytree(house / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -147,7 +156,7 @@ def stub_house(house, tmp_path):
     for script in (house / "workflow" / "scripts").glob("*.py"):
         stub = copy / "workflow" / "scripts" / script.name
         stub.parent.mkdir(exist_ok=True)
-        stub.write_text(STUB)
+        stub.write_text(STUB + imports_never_run(script))
     config = {
         "study": "stub",
         "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 2, "public": 2}},
@@ -174,6 +183,54 @@ def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, t
     config["targets"]["mlp"]["training"] = {"epochs": 3}
     changed = {"train_target": 1, "attack_target": 3, "compute_metrics": 2, "collect_tables": 1, "metrics": 1}
     assert planned_jobs(run("--dry-run")) == changed
+
+
+def test_changed_code_runs_again_what_it_changes_and_no_more(stub_house, tmp_path):
+    house, config = stub_house
+    (house / "study.yaml").write_text(yaml.safe_dump(config | {"semsim": {"backbone": "vgg3"}, "folds": 2}))
+    library, scripts = house / "workflow" / "semsim", house / "workflow" / "scripts"
+
+    def run(*arguments):
+        options = ["--configfile", house / "study.yaml", *arguments]
+        return snakemake(house / "Snakefile", tmp_path, "metrics", "semsim", *options)
+
+    def change(path, old, new):
+        text = path.read_text()
+        assert old in text, path
+        path.write_text(text.replace(old, new, 1))
+
+    first = run("--cores", "2")
+    assert first.returncode == 0, first.stdout
+
+    # Words about the code plan nothing, wherever they are.
+    change(library / "attacks" / "priors.py", '"""', '"""In other words: ')
+    change(library / "seeds.py", '"""', '"""In other words: ')
+    change(scripts / "prepare_data.py", "import sys", "import sys  # for its arguments")
+    assert "Nothing to be done" in run("--dry-run").stdout
+
+    with (scripts / "learning_arguments.py").open("a") as file:
+        file.write("CHANGED = True\n")
+    # Trials: within, and without each of two architectures and two attacks; there is no other data set or defence.
+    learned = {"try_semsim": 5, "measure_generalisation": 1, "learn_semsim": 1, "measure_ablations": 1, "semsim": 1}
+    assert planned_jobs(run("--dry-run")) == learned
+
+    with (library / "attacks" / "priors.py").open("a") as file:
+        file.write("CHANGED = True\n")
+    jobs = planned_jobs(run("--dry-run"))
+    assert {"attack_target": 4, "compute_metrics": 2, "collect_tables": 1}.items() <= jobs.items()
+    assert not {"prepare_data", "train_target", "train_observer", "train_classifier"} & jobs.keys()
+
+
+def test_no_rule_runs_a_script_without_the_digest_of_its_code(house):
+    rules = [
+        rule
+        for file in [house / "Snakefile", *(house / "workflow" / "rules").glob("*.smk")]
+        for rule in re.split(r"^ *(?:rule|checkpoint) ", file.read_text(), flags=re.MULTILINE)[1:]
+    ]
+    running = [rule for rule in rules if re.search(r"\bpython\b", rule.partition("shell:")[2])]
+    assert len(running) == len(list((house / "workflow" / "scripts").glob("*.py"))) - 1  # one holds what two share
+    for rule in running:
+        assert '"python {params.script:q} ' in rule and re.search(r"^ +script=.*\bscript\(", rule, re.MULTILINE), rule
 
 
 def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
@@ -269,4 +326,66 @@ def test_a_full_disk_is_said_even_if_no_log_can_say_it(stub_house, tmp_path, mon
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     process = snakemake(house / "Snakefile", tmp_path, "data", "--cores", "1", "--configfile", house / "study.yaml")
     assert process.returncode != 0
-    assert "The disk is full or nearly so, 0.0 MiB are left where results/stub/ is: make room first." in process.stdout
+    assert (
+        "The disk is full or nearly full: 0.0 MiB are left where results/stub/ is. Make room first." in process.stdout
+    )
+    assert "killed" not in process.stdout
+
+
+def test_a_job_that_was_killed_is_said_to_be(stub_house, tmp_path):
+    house, config = stub_house
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    killed = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    (house / "workflow" / "scripts" / "prepare_data.py").write_text(killed)
+    process = snakemake(house / "Snakefile", tmp_path, "data", "--cores", "1", "--configfile", house / "study.yaml")
+    assert process.returncode != 0
+    assert "it resumes where it stopped." in process.stdout
+    assert "A job was killed (SIGKILL)" in process.stdout and "memory ran out" in process.stdout
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a'$(touch injected)'b", "a b;c"])
+def test_the_folder_of_the_repository_may_have_any_name(stub_house, tmp_path, name):
+    house, config = stub_house
+    odd = house.rename(tmp_path / name)
+    (odd / "study.yaml").write_text(yaml.safe_dump(config))
+    report = "import os\nfrom pathlib import Path\nPath('library').write_text(os.environ['PYTHONPATH'])\n"
+    with (odd / "workflow" / "scripts" / "prepare_data.py").open("a") as file:
+        file.write(report)
+    process = snakemake(odd / "Snakefile", odd, "data", "--cores", "1", "--configfile", odd / "study.yaml")
+    assert process.returncode == 0, process.stdout
+    assert (odd / "library").read_text() == str(odd / "workflow")
+    assert not list(tmp_path.rglob("injected"))
+
+
+def test_braces_in_the_folder_of_the_repository_are_refused_in_words(stub_house, tmp_path):
+    house, _ = stub_house
+    odd = house.rename(tmp_path / "a{b}")
+    process = snakemake(odd / "Snakefile", tmp_path, "data", "--dry-run")
+    assert process.returncode != 0 and "Traceback" not in process.stdout
+    assert "a{b}: Snakemake takes braces in this path for wildcards. Rename the folder." in process.stdout
+
+
+def test_braces_and_quotes_in_settings_are_text(stub_house, tmp_path):
+    house, config = stub_house
+    odd = "{dataset} {x}'$(touch injected)"
+    campaign, mirror = tmp_path / odd / "labels", tmp_path / odd / "mirror"
+    (mirror / odd).mkdir(parents=True)
+    campaign.mkdir()
+    for name in ("images.csv", "labels.csv"):
+        (campaign / name).touch()
+    config["datasets"]["mnist"] |= {"kind": "folder", "path": odd}
+    config |= {"labels": f"{odd}/labels", "mirror": str(mirror), "weights": f"{odd}/weights"}
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    options = ["--cores", "2", "--printshellcmds", "--configfile", house / "study.yaml"]
+    tables = [f"results/stub/tables/{name}.csv" for name in ("metrics", "labels")]
+    process = snakemake(house / "Snakefile", tmp_path, *tables, *options)
+    assert process.returncode == 0, process.stdout
+    for option, value in (("--campaign", config["labels"]), ("--mirror", mirror), ("--pretrained", config["weights"])):
+        assert f"{option} {shlex.quote(str(value))}" in process.stdout
+    assert not list(tmp_path.rglob("injected"))
+    process = snakemake(house / "Snakefile", tmp_path, "results/human-study/tables/labels.csv", *options, "--dry-run")
+    assert process.stdout.count(f"--mirror {shlex.quote(str(mirror))}") == 1, process.stdout
+
+    (campaign / "labels.csv").write_text("another export")
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, *tables, *options, "--dry-run"))
+    assert jobs == {"collect_labels": 1}

@@ -1,7 +1,6 @@
 rule attack_target:
     """Reconstruct a data set's originals from the gradients of a target model."""
     input:
-        script=script("attack.py"),
         data=rules.prepare_data.output.images,
         weights=rules.train_target.output.weights,
     output:
@@ -19,6 +18,7 @@ rule attack_target:
         runtime=1440,
         gpu=GPUS,
     params:
+        script=script("attack.py"),
         target_settings=lambda wildcards: json.dumps(STUDY.target_settings(wildcards.target)),
         settings=lambda wildcards: json.dumps(STUDY.attack_settings(wildcards.dataset, wildcards.attack)),
         seed=STUDY.seed,
@@ -28,7 +28,7 @@ rule attack_target:
         state=lambda wildcards, output: state_of(output.images),
         originals=[],
     shell:
-        "python {input.script:q} --data {input.data:q} --weights {input.weights:q}"
+        "python {params.script:q} --data {input.data:q} --weights {input.weights:q}"
         " --dataset {wildcards.dataset} --target {wildcards.target} --attack {wildcards.attack}"
         " --target-settings {params.target_settings:q} --settings {params.settings:q}"
         " --seed {params.seed} --device {params.device} --threads {threads} --memory-gib {params.memory_gib} {params.originals}"
@@ -51,7 +51,6 @@ if STUDY.shard:
     rule join_shards:
         """Put the shards of an attack together."""
         input:
-            script=script("join_shards.py"),
             images=lambda wildcards: expand(
                 rules.attack_shard.output.images, first=STUDY.shards_of(wildcards.dataset), **wildcards
             ),
@@ -70,8 +69,10 @@ if STUDY.shard:
         resources:
             mem_mb=2000,
             runtime=30,
+        params:
+            script=script("join_shards.py"),
         shell:
-            "python {input.script:q} --images {input.images:q} --tables {input.tables:q}"
+            "python {params.script:q} --images {input.images:q} --tables {input.tables:q}"
             " --out {output.images:q} --table {output.table:q} &> {log:q}"
 
     ruleorder: join_shards > attack_target

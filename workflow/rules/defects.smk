@@ -5,7 +5,6 @@
 rule measure_misaligned_reference:
     """Measure how faithful metrics are against the original, as released, and against what was attacked."""
     input:
-        script=script("measure_misaligned_reference.py"),
         metrics=rules.collect_tables.output.metrics,
         recognition=rules.collect_labels.output.recognition,
         scales=rules.collect_tables.output.scales,
@@ -21,17 +20,17 @@ rule measure_misaligned_reference:
         mem_mb=4000,
         runtime=60,
     params:
+        script=script("measure_misaligned_reference.py"),
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        "python {params.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
         " --accuracy {input.accuracy:q} --resamples {params.resamples} --seed {params.seed} --out {output:q} &> {log:q}"
 
 
 rule measure_unscaled_lpips:
     """Measure LPIPS of images that are not scaled to [-1, 1], as released, and how faithful it is beside what is meant."""
     input:
-        script=script("measure_unscaled_lpips.py"),
         reconstructions=every(rules.attack_target.output.images),
         tables=every(rules.attack_target.output.table),
         metrics=rules.collect_tables.output.metrics,
@@ -49,12 +48,13 @@ rule measure_unscaled_lpips:
         runtime=60,
         gpu=GPUS,
     params:
+        script=script("measure_unscaled_lpips.py"),
         pretrained=rules.compute_metrics.params.pretrained,
         resamples=STUDY.resamples,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
+        "python {params.script:q} --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
         " --metrics {input.metrics:q} --recognition {input.recognition:q} {params.pretrained:q}"
         " --resamples {params.resamples} --seed {params.seed} --device {params.device} --threads {threads}"
         " --out {output.versions:q} --out-values {output.values:q} &> {log:q}"
@@ -63,7 +63,6 @@ rule measure_unscaled_lpips:
 rule measure_defence_scope:
     """Compare what target models leak, by the gradients that their defence changes, with an undefended one."""
     input:
-        script=script("measure_defence_scope.py"),
         metrics=rules.collect_tables.output.metrics,
         recognition=rules.collect_labels.output.recognition,
         scales=rules.collect_tables.output.scales,
@@ -79,17 +78,17 @@ rule measure_defence_scope:
         mem_mb=2000,
         runtime=30,
     params:
+        script=script("measure_defence_scope.py"),
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        "python {params.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
         " --accuracy {input.accuracy:q} --resamples {params.resamples} --seed {params.seed} --out {output:q} &> {log:q}"
 
 
 rule measure_set_sizes:
     """Measure distances of sets of images, such as FID and KID, for few and for many images."""
     input:
-        script=script("measure_set_sizes.py"),
         data=every(rules.prepare_data.output.images),
         reconstructions=every(rules.attack_target.output.images),
         tables=every(rules.attack_target.output.table),
@@ -106,11 +105,12 @@ rule measure_set_sizes:
         runtime=120,
         gpu=GPUS,
     params:
+        script=script("measure_set_sizes.py"),
         pretrained=rules.compute_metrics.params.pretrained,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --data {input.data:q} --reconstructions {input.reconstructions:q}"
+        "python {params.script:q} --data {input.data:q} --reconstructions {input.reconstructions:q}"
         " --tables {input.tables:q} --classifier {input.classifier:q} {params.pretrained:q}"
         " --seed {params.seed} --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
 
@@ -122,3 +122,27 @@ DEFECT_TABLES = {
     "defence_scope": rules.measure_defence_scope.output,
     "set_sizes": rules.measure_set_sizes.output,
 }
+# By the number of a defect, what notebook 07 reads of the study that has it.
+SHOWN_OF_DEFECTS = {
+    1: ["ablations"],
+    2: ["ablations"],
+    3: ["ablations"],
+    4: ["ablations", "misaligned_reference"],
+    5: ["unscaled_lpips", "unscaled_lpips_values"],
+    6: ["defence_scope"],
+    7: ["set_sizes"],
+}
+
+
+def tables_of_defects():
+    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
+    paths = [
+        f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
+    ]
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
+        raise WorkflowError(
+            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
+            f" one after the other: make defects CONFIG='{configs}'"
+        )
+    return [*paths, *rules.collect_tables.output]

@@ -1,12 +1,16 @@
 rule draw_contact_sheet:
     """Draw a data set's originals, and below them what each attack made of them."""
     input:
-        script=script("draw_contact_sheet.py"),
         data=rules.prepare_data.output.images,
         reconstructions=every_attack(rules.attack_target.output.images),
         metrics=rules.collect_tables.output.metrics,
     output:
-        png=f"{FIGURES}/contact_sheet_{{dataset}}.png",
+        png=report(
+            f"{FIGURES}/contact_sheet_{{dataset}}.png",
+            caption="../report/contact_sheet.rst",
+            category="Figures",
+            labels={"figure": "Contact sheet", "data set": "{dataset}"},
+        ),
         pdf=f"{FIGURES}/contact_sheet_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/contact_sheet_{{dataset}}.log",
@@ -18,21 +22,27 @@ rule draw_contact_sheet:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        script=script("draw_contact_sheet.py"),
     shell:
-        "python {input.script:q} --dataset {wildcards.dataset} --data {input.data:q} --reconstructions {input.reconstructions:q}"
+        "python {params.script:q} --dataset {wildcards.dataset} --data {input.data:q} --reconstructions {input.reconstructions:q}"
         " --metrics {input.metrics:q} --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"
 
 
 rule draw_contradictions:
     """Draw the pairs of reconstructions about which a metric and the annotators disagree most."""
     input:
-        script=script("draw_contradictions.py"),
         reconstructions=every_attack(rules.attack_target.output.images),
         metrics=rules.collect_tables.output.metrics,
         scales=rules.collect_tables.output.scales,
         recognition=rules.collect_labels.output.recognition,
     output:
-        png=f"{FIGURES}/contradictions_{{dataset}}.png",
+        png=report(
+            f"{FIGURES}/contradictions_{{dataset}}.png",
+            caption="../report/disagreements.rst",
+            category="Figures",
+            labels={"figure": "Disagreements", "data set": "{dataset}"},
+        ),
         pdf=f"{FIGURES}/contradictions_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/contradictions_{{dataset}}.log",
@@ -44,8 +54,10 @@ rule draw_contradictions:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        script=script("draw_contradictions.py"),
     shell:
-        "python {input.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
+        "python {params.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
         " --metrics {input.metrics:q} --scales {input.scales:q} --recognition {input.recognition:q}"
         " --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"
 
@@ -53,12 +65,16 @@ rule draw_contradictions:
 rule draw_semsim_examples:
     """Draw the nearest and farthest reconstructions by SemSim, of those it did not learn from."""
     input:
-        script=script("draw_semsim_examples.py"),
         reconstructions=every_attack(rules.attack_target.output.images),
         trials=rules.measure_generalisation.output.trials,
         recognition=rules.collect_labels.output.recognition,
     output:
-        png=f"{FIGURES}/semsim_{{dataset}}.png",
+        png=report(
+            f"{FIGURES}/semsim_{{dataset}}.png",
+            caption="../report/semsim_examples.rst",
+            category="Figures",
+            labels={"figure": "Examples of SemSim", "data set": "{dataset}"},
+        ),
         pdf=f"{FIGURES}/semsim_{{dataset}}.pdf",
     log:
         f"{RESULTS}/logs/figures/semsim_{{dataset}}.log",
@@ -70,7 +86,9 @@ rule draw_semsim_examples:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        script=script("draw_semsim_examples.py"),
     shell:
-        "python {input.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
+        "python {params.script:q} --dataset {wildcards.dataset} --reconstructions {input.reconstructions:q}"
         " --trials {input.trials:q} --recognition {input.recognition:q}"
         " --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"

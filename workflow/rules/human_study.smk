@@ -1,7 +1,5 @@
 rule fetch_human_study:
     """Fetch the published human labels of CIFAR-100 reconstructions, and turn them into the project's tables."""
-    input:
-        script=script("fetch_human_study.py"),
     output:
         labels=f"results/{HUMAN_STUDY}/tables/labels.csv",
         images=f"results/{HUMAN_STUDY}/tables/images.csv",
@@ -18,7 +16,8 @@ rule fetch_human_study:
         mem_mb=2000,
         runtime=30,
     params:
-        mirror=["--mirror", STUDY.mirror] if STUDY.mirror else [],
+        script=script("fetch_human_study.py"),
+        mirror=lambda wildcards: ["--mirror", STUDY.mirror] if STUDY.mirror else [],
         tables=subpath(output.labels, parent=True),
     shell:
-        "python {input.script:q} {params.mirror:q} --out {params.tables:q} &> {log:q}"
+        "python {params.script:q} {params.mirror:q} --out {params.tables:q} &> {log:q}"

@@ -1,14 +1,13 @@
+# The labels that people gave, if the study names a campaign.
+CAMPAIGN = [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")] if STUDY.labels else []
+
+
 rule collect_labels:
     """Gather what annotators saw in the reconstructions, and how often they recognised each."""
     input:
-        script=script("collect_labels.py"),
         attacks=rules.collect_tables.output.attacks,
         datasets=rules.collect_tables.output.datasets,
-        given=(
-            [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")]
-            if STUDY.labels
-            else every(rules.ask_observers.output.labels)
-        ),
+        given=watched(*CAMPAIGN) if STUDY.labels else every(rules.ask_observers.output.labels),
         reading=[] if STUDY.labels else every(rules.ask_observers.output.reading),
     output:
         **({} if STUDY.labels else {"observers": f"{RESULTS}/tables/observers.csv"}),
@@ -26,11 +25,13 @@ rule collect_labels:
         mem_mb=2000,
         runtime=30,
     params:
+        script=script("collect_labels.py"),
+        stamps=stamped(*CAMPAIGN),
         source=lambda wildcards, input, output: (
             ["--campaign", STUDY.labels]
             if STUDY.labels
             else ["--labels", *input.given, "--reading", *input.reading, "--out-observers", output.observers]
         ),
     shell:
-        "python {input.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"
+        "python {params.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"
         " --out-labels {output.labels:q} --out-images {output.images:q} --out-recognition {output.recognition:q} &> {log:q}"

@@ -1,7 +1,6 @@
 rule compute_metrics:
     """Score all reconstructions of a target model against both references."""
     input:
-        script=script("compute_metrics.py"),
         data=rules.prepare_data.output.images,
         weights=rules.train_target.output.weights,
         reconstructions=attacks_on_target(rules.attack_target.output.images),
@@ -21,11 +20,12 @@ rule compute_metrics:
         runtime=240,
         gpu=GPUS,
     params:
-        pretrained=["--pretrained", STUDY.weights] if STUDY.weights else [],
+        script=script("compute_metrics.py"),
+        pretrained=pretrained_weights,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --data {input.data:q} --weights {input.weights:q}"
+        "python {params.script:q} --data {input.data:q} --weights {input.weights:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q} {params.pretrained:q}"
         " --seed {params.seed} --device {params.device} --threads {threads}"
         " --out {output.metrics:q} --sets {output.sets:q} &> {log:q}"
@@ -34,19 +34,33 @@ rule compute_metrics:
 rule collect_tables:
     """Gather the study's tables: data sets, accuracy, attacks, metrics, scales (how to read these), leakage (targets ranked)."""
     input:
-        script=script("collect_tables.py"),
         data=every(rules.prepare_data.output.images),
         weights=every(rules.train_target.output.weights),
         attacks=every(rules.attack_target.output.table),
         metrics=every(rules.compute_metrics.output.metrics),
         sets=every(rules.compute_metrics.output.sets),
     output:
-        datasets=f"{RESULTS}/tables/datasets.csv",
-        accuracy=f"{RESULTS}/tables/accuracy.csv",
+        datasets=report(
+            f"{RESULTS}/tables/datasets.csv",
+            caption="../report/datasets.rst",
+            category="Tables",
+            labels={"table": "Data sets"},
+        ),
+        accuracy=report(
+            f"{RESULTS}/tables/accuracy.csv",
+            caption="../report/accuracy.rst",
+            category="Tables",
+            labels={"table": "Target models"},
+        ),
         attacks=f"{RESULTS}/tables/attacks.csv",
         metrics=f"{RESULTS}/tables/metrics.csv",
         scales=f"{RESULTS}/tables/scales.csv",
-        leakage=f"{RESULTS}/tables/leakage.csv",
+        leakage=report(
+            f"{RESULTS}/tables/leakage.csv",
+            caption="../report/leakage.rst",
+            category="Tables",
+            labels={"table": "Leakage"},
+        ),
     log:
         f"{RESULTS}/logs/tables.log",
     benchmark:
@@ -57,8 +71,10 @@ rule collect_tables:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        script=script("collect_tables.py"),
     shell:
-        "python {input.script:q} --data {input.data:q} --weights {input.weights:q} --attacks {input.attacks:q}"
+        "python {params.script:q} --data {input.data:q} --weights {input.weights:q} --attacks {input.attacks:q}"
         " --metrics {input.metrics:q} --sets {input.sets:q}"
         " --out-datasets {output.datasets:q} --out-accuracy {output.accuracy:q} --out-attacks {output.attacks:q}"
         " --out-metrics {output.metrics:q} --out-scales {output.scales:q} --out-leakage {output.leakage:q} &> {log:q}"

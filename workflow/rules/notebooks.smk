@@ -1,8 +1,85 @@
+# To add a notebook, put it into notebooks/ and name here what it reads.
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Notebook(NamedTuple):
+    """What a notebook needs.
+
+    Attributes
+    ----------
+    question : str
+        What it answers; a caption.
+    tables : list of str, or a function that returns one
+        The tables that it reads, with ``{study}`` in place of the study's name.
+    figures : list of str
+        The figures that it shows: of images, so the human study has none.
+    parameters : list of str
+        Options for papermill beside the study's name and folders.
+    of_labels : bool
+        Whether the human study has all that it reads.
+    """
+
+    question: str
+    tables: list[str] | Callable[[], list[str]]
+    figures: list[str] = []
+    parameters: list[str] = []
+    of_labels: bool = False
+
+
+NOTEBOOKS = {
+    "01_reconstructions": Notebook(
+        "How well were the target models trained, and what did the attacks reconstruct?",
+        rules.collect_tables.output,
+        every(rules.draw_contact_sheet.output),
+    ),
+    "02_annotators": Notebook("What did annotators recognise, and how well do they agree?", STATISTICS, of_labels=True),
+    "03_faithfulness": Notebook(
+        "How faithful is each metric to what annotators recognised?", STATISTICS, of_labels=True
+    ),
+    "04_contradictions": Notebook(
+        "How often do metrics order reconstructions differently from each other and from annotators?",
+        STATISTICS,
+        every(rules.draw_contradictions.output),
+        of_labels=True,
+    ),
+    "05_semsim": Notebook(
+        "What did SemSim learn from the labels, and which of its settings matter?",
+        [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output],
+        every(rules.draw_semsim_examples.output),
+        ["--parameter", "examples", FIGURES, "--parameter", "ablations", *rules.measure_ablations.output],
+    ),
+    "06_generalisation": Notebook(
+        "How faithful is SemSim on originals, data sets, target models and attacks that were held out?",
+        rules.measure_generalisation.output,
+    ),
+    "07_defects": Notebook("What do defects of the paper's released code do to the conclusions?", tables_of_defects),
+}
+DEFECTS_NOTEBOOK = "07_defects"  # on the results of other studies, so no part of a study
+
+
+wildcard_constraints:
+    notebook="|".join(NOTEBOOKS),
+
+
+def notebook_inputs(wildcards):
+    """Return the tables and figures that a notebook reads."""
+    notebook = NOTEBOOKS[wildcards.notebook]
+    tables = notebook.tables() if callable(notebook.tables) else notebook.tables
+    figures = [] if wildcards.study == HUMAN_STUDY else notebook.figures
+    return [*expand(tables, study=wildcards.study), *figures]
+
+
+def notebook_of(wildcards):
+    """Return a notebook, without outputs."""
+    return HOUSE / "notebooks" / f"{wildcards.notebook}.ipynb"
+
+
 rule run_notebook:
     """Execute a notebook on a study's tables and figures."""
     input:
-        script=script("run_notebook.py"),
-        notebook=HOUSE / "notebooks" / "{notebook}.ipynb",
+        notebook=notebook_of,
         read=notebook_inputs,
     output:
         "results/{study}/notebooks/{notebook}.ipynb",
@@ -17,16 +94,13 @@ rule run_notebook:
         mem_mb=2000,
         runtime=60,
     params:
+        script=lambda wildcards: script("run_notebook.py", notebook_of(wildcards)),
         # It is written here first: a failed notebook stays readable, where a failed output would be deleted.
         notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
         results=lambda wildcards: f"results/{HUMAN_STUDY}" if wildcards.study == HUMAN_STUDY else RESULTS,
-        further=lambda wildcards: (
-            ["--parameter", "examples", FIGURES, "--parameter", "ablations", f"{OWN_RESULTS}/tables/ablations.csv"]
-            if wildcards.notebook == "05_semsim"
-            else []
-        ),
+        further=lambda wildcards: NOTEBOOKS[wildcards.notebook].parameters,
     shell:
-        "python {input.script:q} --notebook {input.notebook:q} --parameter study {wildcards.study}"
+        "python {params.script:q} --notebook {input.notebook:q} --parameter study {wildcards.study}"
         " --parameter results {params.results:q} --parameter figures figures/{wildcards.study} {params.further:q}"
         " --out {params.notebook:q} &> {log:q}"
         " && cp {params.notebook:q} {output:q}"
@@ -37,7 +111,12 @@ rule notebook_html:
     input:
         rules.run_notebook.output,
     output:
-        "results/{study}/notebooks/{notebook}.html",
+        report(
+            "results/{study}/notebooks/{notebook}.html",
+            caption="../report/notebook.rst",
+            category="Notebooks",
+            labels={"notebook": "{notebook}", "study": "{study}"},
+        ),
     log:
         "results/{study}/logs/notebooks/{notebook}_html.log",
     benchmark:
@@ -49,6 +128,17 @@ rule notebook_html:
         mem_mb=1000,
         runtime=30,
     params:
+        question=lambda wildcards: NOTEBOOKS[wildcards.notebook].question,
         folder=subpath(output[0], parent=True),
     shell:
         "jupyter nbconvert --to html --embed-images --output-dir {params.folder:q} {input:q} &> {log:q}"
+
+
+NOTEBOOKS_OF_STUDY = expand(
+    rules.notebook_html.output, study=BASE, notebook=[name for name in NOTEBOOKS if name != DEFECTS_NOTEBOOK]
+)
+NOTEBOOKS_OF_LABELS = expand(
+    rules.notebook_html.output,
+    study=HUMAN_STUDY,
+    notebook=[name for name, notebook in NOTEBOOKS.items() if notebook.of_labels],
+)

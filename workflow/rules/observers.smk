@@ -1,7 +1,6 @@
 rule train_observer:
     """Train a simulated observer on degraded public images of a data set."""
     input:
-        script=script("train_observer.py"),
         data=rules.prepare_data.output.images,
     output:
         weights=f"{RESULTS}/observers/{{dataset}}/{{observer}}.safetensors",
@@ -18,6 +17,7 @@ rule train_observer:
         runtime=240,
         gpu=GPUS,
     params:
+        script=script("train_observer.py"),
         architecture=lambda wildcards: STUDY.observer_settings(wildcards.observer)["architecture"],
         width=lambda wildcards: [
             f"--width={width}" for width in [STUDY.observer_settings(wildcards.observer)["width"]] if width
@@ -26,7 +26,7 @@ rule train_observer:
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --data {input.data:q} --dataset {wildcards.dataset} --observer {wildcards.observer}"
+        "python {params.script:q} --data {input.data:q} --dataset {wildcards.dataset} --observer {wildcards.observer}"
         " --architecture {params.architecture} {params.width} --training {params.training:q}"
         " --seed {params.seed} --device {params.device} --threads {threads}"
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
@@ -35,7 +35,6 @@ rule train_observer:
 rule ask_observers:
     """Ask all simulated observers what they see in the reconstructions of a data set, and how well they read."""
     input:
-        script=script("ask_observers.py"),
         data=rules.prepare_data.output.images,
         observers=expand(rules.train_observer.output.weights, observer=STUDY.observers, allow_missing=True),
         reconstructions=every_attack(rules.attack_target.output.images),
@@ -55,11 +54,12 @@ rule ask_observers:
         runtime=60,
         gpu=GPUS,
     params:
+        script=script("ask_observers.py"),
         cautions=json.dumps({name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}),
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --observers {input.observers:q} --cautions {params.cautions:q}"
+        "python {params.script:q} --observers {input.observers:q} --cautions {params.cautions:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
         " --data {input.data:q} --dataset {wildcards.dataset} --seed {params.seed}"
         " --device {params.device} --threads {threads} --out {output.labels:q} --out-reading {output.reading:q} &> {log:q}"

@@ -1,7 +1,6 @@
 rule make_report:
     """Write the report: the study's tables, figures and findings in one page."""
     input:
-        script=script("make_report.py"),
         tables=[
             *rules.collect_tables.output,
             *rules.collect_labels.output,
@@ -13,9 +12,9 @@ rule make_report:
         figures=every(
             [*rules.draw_contact_sheet.output, *rules.draw_contradictions.output, *rules.draw_semsim_examples.output]
         ),
-        notebooks=every(rules.notebook_html.output),
+        notebooks=NOTEBOOKS_OF_STUDY,
     output:
-        f"{RESULTS}/report.html",
+        report(f"{RESULTS}/report.html", caption="../report/report.rst", category="Report", labels={"page": "Report"}),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
@@ -27,9 +26,10 @@ rule make_report:
         mem_mb=2000,
         runtime=30,
     params:
+        script=script("make_report.py"),
         study=STUDY.name,
         tables=lambda wildcards, input: Path(input.tables[0]).parent,
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
-        "python {input.script:q} --study {params.study:q} --tables {params.tables:q} --figures {params.figures:q}"
+        "python {params.script:q} --study {params.study:q} --tables {params.tables:q} --figures {params.figures:q}"
         " --notebooks {input.notebooks:q} --out {output:q} &> {log:q}"

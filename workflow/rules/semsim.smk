@@ -1,10 +1,25 @@
 # SemSim: the metric that learns from labels, tried on what it did not learn from. Ablations change its settings.
+# What it learns from is in from_study.smk, or in from_released.smk.
+
+
+def datasets_of(public):
+    """Return the data sets whose public images a classifier learns from: ``all``, or ``without-`` one."""
+    return [name for name in STUDY.datasets if f"without-{name}" != public]
+
+
+def variant_of(wildcards):
+    """Return the variant of SemSim that a job trains: an ablation, or that with the settings of the study."""
+    return getattr(wildcards, "variant", MAIN)
+
+
+def exclusion_of(wildcards):
+    """Return what a job of SemSim leaves out; ablations leave out nothing but originals."""
+    return getattr(wildcards, "exclusion", WITHIN)
 
 
 rule train_classifier:
     """Train a plain classifier of public images: SemSim may start from it, and is held against its features."""
     input:
-        script=script("train_classifier.py"),
         data=lambda wildcards: expand(rules.prepare_data.output.images, dataset=datasets_of(wildcards.public)),
     output:
         weights=f"{RESULTS}/semsim/classifiers/{{network}}/{{public}}.safetensors",
@@ -21,6 +36,7 @@ rule train_classifier:
         runtime=240,
         gpu=GPUS,
     params:
+        script=script("train_classifier.py"),
         datasets=lambda wildcards: datasets_of(wildcards.public),
         backbone=lambda wildcards: STUDY.networks[wildcards.network]["backbone"],
         width=lambda wildcards: [f"--width={width}" for width in [STUDY.networks[wildcards.network]["width"]] if width],
@@ -28,7 +44,7 @@ rule train_classifier:
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --data {input.data:q} --datasets {params.datasets:q}"
+        "python {params.script:q} --data {input.data:q} --datasets {params.datasets:q}"
         " --backbone {params.backbone} {params.width} --training {params.training:q}"
         " --seed {params.seed} --device {params.device} --threads {threads}"
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
@@ -37,7 +53,6 @@ rule train_classifier:
 rule try_semsim:
     """Train SemSim without some data set, architecture, defence or attack and without some originals; measure these."""
     input:
-        script=script("try_semsim.py"),
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
         classifier=classifier_of,
@@ -58,6 +73,7 @@ rule try_semsim:
         runtime=480,
         gpu=GPUS,
     params:
+        script=script("try_semsim.py"),
         settings=lambda wildcards: json.dumps(STUDY.variants[variant_of(wildcards)]),
         training=json.dumps(STUDY.semsim_training),
         traits=json.dumps({target: STUDY.target_traits(target) for target in STUDY.targets}),
@@ -67,7 +83,7 @@ rule try_semsim:
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
+        "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
         " {params.classifier} {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --exclusion {params.exclusion:q} --folds {params.folds}"
         " --seed {params.seed} --device {params.device} --threads {threads} --weights {output.weights:q}"
@@ -77,14 +93,23 @@ rule try_semsim:
 rule measure_generalisation:
     """Measure how faithful SemSim is on what it did not learn from, beside two learned baselines and every other metric."""
     input:
-        script=script("measure_generalisation.py"),
-        trials=every_trial,
+        trials=lambda wildcards: expand(rules.try_semsim.output.trials, exclusion=exclusions_of_study()),
         metrics=METRICS,
         recognition=RECOGNITION,
         scales=SCALES,
     output:
-        values=f"{RESULTS}/tables/generalisation.csv",
-        differences=f"{RESULTS}/tables/generalisation_differences.csv",
+        values=report(
+            f"{RESULTS}/tables/generalisation.csv",
+            caption="../report/generalisation.rst",
+            category="Tables",
+            labels={"table": "Generalisation of SemSim"},
+        ),
+        differences=report(
+            f"{RESULTS}/tables/generalisation_differences.csv",
+            caption="../report/generalisation_differences.rst",
+            category="Tables",
+            labels={"table": "Differences from SemSim"},
+        ),
         trials=f"{RESULTS}/tables/semsim.csv",
     log:
         f"{RESULTS}/logs/generalisation.log",
@@ -97,12 +122,13 @@ rule measure_generalisation:
         mem_mb=4000,
         runtime=60,
     params:
+        script=script("measure_generalisation.py"),
         traits=rules.try_semsim.params.traits,
         folds=STUDY.folds,
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --trials {input.trials:q} --metrics {input.metrics:q} --recognition {input.recognition:q}"
+        "python {params.script:q} --trials {input.trials:q} --metrics {input.metrics:q} --recognition {input.recognition:q}"
         " --scales {input.scales:q} --traits {params.traits:q} --folds {params.folds}"
         " --resamples {params.resamples} --seed {params.seed}"
         " --out {output.values:q} --out-differences {output.differences:q} --out-trials {output.trials:q} &> {log:q}"
@@ -111,7 +137,6 @@ rule measure_generalisation:
 rule learn_semsim:
     """Train the SemSim that people take away on all labels, and describe it in a model card."""
     input:
-        script=script("learn_semsim.py"),
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
         classifier=classifier_of,
@@ -135,6 +160,7 @@ rule learn_semsim:
         runtime=240,
         gpu=GPUS,
     params:
+        script=script("learn_semsim.py"),
         study=BASE,
         classifier=rules.try_semsim.params.classifier,
         caveat=CAVEAT,
@@ -145,7 +171,7 @@ rule learn_semsim:
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
+        "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
         " {params.classifier} {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
         " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q} --scales {input.scales:q}"
@@ -167,14 +193,18 @@ use rule try_semsim as try_variant with:
 rule measure_ablations:
     """Measure what each change of SemSim's settings does to its faithfulness, on folds over originals."""
     input:
-        script=script("measure_ablations.py"),
         trials=[
             *expand(rules.try_semsim.output.trials, exclusion=WITHIN),
             *expand(rules.try_variant.output.trials, variant=ABLATIONS),
         ],
         recognition=RECOGNITION,
     output:
-        f"{OWN_RESULTS}/tables/ablations.csv",
+        report(
+            f"{OWN_RESULTS}/tables/ablations.csv",
+            caption="../report/ablations.rst",
+            category="Tables",
+            labels={"table": "Ablations of SemSim"},
+        ),
     log:
         f"{OWN_RESULTS}/logs/ablations.log",
     benchmark:
@@ -186,10 +216,11 @@ rule measure_ablations:
         mem_mb=2000,
         runtime=60,
     params:
+        script=script("measure_ablations.py"),
         variants=[MAIN, *ABLATIONS],
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --variants {params.variants:q} --trials {input.trials:q}"
+        "python {params.script:q} --variants {params.variants:q} --trials {input.trials:q}"
         " --recognition {input.recognition:q} --resamples {params.resamples} --seed {params.seed}"
         " --out {output:q} &> {log:q}"

@@ -4,12 +4,21 @@
 rule measure_agreement:
     """Measure how well annotators agree, and how well one of them predicts the others: the ceiling."""
     input:
-        script=script("measure_agreement.py"),
         labels="results/{study}/tables/labels.csv",
         images="results/{study}/tables/images.csv",
     output:
-        agreement="results/{study}/tables/agreement.csv",
-        ceiling="results/{study}/tables/ceiling.csv",
+        agreement=report(
+            "results/{study}/tables/agreement.csv",
+            caption="../report/agreement.rst",
+            category="Tables",
+            labels={"table": "Agreement of annotators"},
+        ),
+        ceiling=report(
+            "results/{study}/tables/ceiling.csv",
+            caption="../report/ceiling.rst",
+            category="Tables",
+            labels={"table": "Ceiling"},
+        ),
     log:
         "results/{study}/logs/agreement.log",
     benchmark:
@@ -21,10 +30,11 @@ rule measure_agreement:
         mem_mb=2000,
         runtime=60,
     params:
+        script=script("measure_agreement.py"),
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --labels {input.labels:q} --images {input.images:q}"
+        "python {params.script:q} --labels {input.labels:q} --images {input.images:q}"
         " --resamples {params.resamples} --seed {params.seed}"
         " --out {output.agreement:q} --out-ceiling {output.ceiling:q} &> {log:q}"
 
@@ -32,13 +42,22 @@ rule measure_agreement:
 rule measure_faithfulness:
     """Measure how faithful each metric is to what annotators recognised, and whether metrics differ in that."""
     input:
-        script=script("measure_faithfulness.py"),
         metrics="results/{study}/tables/metrics.csv",
         recognition="results/{study}/tables/recognition.csv",
         scales="results/{study}/tables/scales.csv",
     output:
-        values="results/{study}/tables/faithfulness.csv",
-        differences="results/{study}/tables/faithfulness_differences.csv",
+        values=report(
+            "results/{study}/tables/faithfulness.csv",
+            caption="../report/faithfulness.rst",
+            category="Tables",
+            labels={"table": "Faithfulness"},
+        ),
+        differences=report(
+            "results/{study}/tables/faithfulness_differences.csv",
+            caption="../report/faithfulness_differences.rst",
+            category="Tables",
+            labels={"table": "Differences of faithfulness"},
+        ),
     log:
         "results/{study}/logs/faithfulness.log",
     benchmark:
@@ -50,10 +69,11 @@ rule measure_faithfulness:
         mem_mb=4000,
         runtime=60,
     params:
+        script=script("measure_faithfulness.py"),
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        "python {params.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
         " --resamples {params.resamples} --seed {params.seed}"
         " --out {output.values:q} --out-differences {output.differences:q} &> {log:q}"
 
@@ -61,12 +81,16 @@ rule measure_faithfulness:
 rule count_contradictions:
     """Count how often two metrics, or a metric and the annotators, order two reconstructions differently."""
     input:
-        script=script("count_contradictions.py"),
         metrics="results/{study}/tables/metrics.csv",
         recognition="results/{study}/tables/recognition.csv",
         scales="results/{study}/tables/scales.csv",
     output:
-        "results/{study}/tables/contradictions.csv",
+        report(
+            "results/{study}/tables/contradictions.csv",
+            caption="../report/contradictions.rst",
+            category="Tables",
+            labels={"table": "Contradictions"},
+        ),
     log:
         "results/{study}/logs/contradictions.log",
     benchmark:
@@ -78,10 +102,11 @@ rule count_contradictions:
         mem_mb=4000,
         runtime=60,
     params:
+        script=script("count_contradictions.py"),
         resamples=STUDY.resamples,
         seed=STUDY.seed,
     shell:
-        "python {input.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
+        "python {params.script:q} --metrics {input.metrics:q} --recognition {input.recognition:q} --scales {input.scales:q}"
         " --resamples {params.resamples} --seed {params.seed} --out {output:q} &> {log:q}"
 
 

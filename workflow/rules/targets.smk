@@ -1,7 +1,6 @@
 rule train_target:
     """Train a target model on a data set; record its curves."""
     input:
-        script=script("train_target.py"),
         data=rules.prepare_data.output.images,
     output:
         weights=f"{RESULTS}/targets/{{dataset}}/{{target}}.safetensors",
@@ -18,12 +17,13 @@ rule train_target:
         runtime=1440,
         gpu=GPUS,
     params:
+        script=script("train_target.py"),
         settings=lambda wildcards: json.dumps(STUDY.target_settings(wildcards.target)),
         training=lambda wildcards: json.dumps(STUDY.training_settings(wildcards.dataset, wildcards.target)),
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {input.script:q} --data {input.data:q} --dataset {wildcards.dataset} --target {wildcards.target}"
+        "python {params.script:q} --data {input.data:q} --dataset {wildcards.dataset} --target {wildcards.target}"
         " --settings {params.settings:q} --training {params.training:q}"
         " --seed {params.seed} --device {params.device} --threads {threads}"
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"

@@ -1,23 +1,48 @@
 """Measure whether a person could recognise an image reconstructed from what a model shares.
 
+    from semsim import SemSim       the learned metric, a torch module: SemSim.from_pretrained("embedded")
+    from semsim import score        all metrics of pairs of images, as a table
+    from semsim import reconstruct  what an attack makes of a network's gradients
+    from semsim import MeanSemSim   SemSim as a torchmetrics metric, for training loops
+
 The subpackages follow the order in which the study's data flows; each imports only from earlier ones:
 `data` -> `targets` -> `attacks` -> `metrics`, `labels` -> `statistics` -> `learned` -> `figures`, `report`.
 Beside them, `labelling` asks people for labels, `scoring` scores anyone's reconstructions, and `commands` is the
 command line `semsim`.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from semsim.extras import needing
+
+if TYPE_CHECKING:
+    from semsim.attacks.reconstruct import reconstruct
+    from semsim.learned.metric import SemSim
+    from semsim.learned.torchmetric import MeanSemSim
+    from semsim.scoring.score import score
+
 __version__ = "0.1.0"
-__all__ = ["MeanSemSim", "SemSim"]
+__all__ = ["MeanSemSim", "SemSim", "reconstruct", "score"]
+
+_HOMES = {
+    "MeanSemSim": ("semsim.learned.torchmetric", "score"),
+    "SemSim": ("semsim.learned.metric", ""),
+    "reconstruct": ("semsim.attacks.reconstruct", "attack"),
+    "score": ("semsim.scoring.score", "score"),
+}
+"""The module of each public name and the extra that it needs: most of the library does without torch, so nothing is
+imported before it is asked for."""
 
 
-def __getattr__(name):
-    """Import the learned metric when it is asked for: it needs torch, which most of the library does without."""
-    if name == "SemSim":
-        from semsim.learned.metric import SemSim
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, extra = _HOMES[name]
+    with needing(extra, f"semsim.{name}"):
+        return getattr(import_module(module), name)
 
-        return SemSim
-    if name == "MeanSemSim":
-        from semsim.learned.torchmetric import MeanSemSim
 
-        return MeanSemSim
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

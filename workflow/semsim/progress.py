@@ -1,4 +1,4 @@
-"""Progress bars, calm in log files."""
+"""Progress bars that stay quiet in log files."""
 
 import sys
 
@@ -8,16 +8,16 @@ from tqdm import tqdm
 def progress_bar(total, description, unit="it", initial=0):
     """Return a `tqdm` bar on standard error.
 
-    On a terminal it moves twice a second; in a log file it writes a line every ten seconds at most.
+    On a terminal it updates twice a second; in a log file it writes at most one line every ten seconds.
 
     Parameters
     ----------
     total : int or None
-        How many units the whole work has, if that is known.
+        Total number of units, if known.
     description : str
-        What is being done, for instance ``"glyphs/convnet/dlg"``.
+        The task, for instance ``"glyphs/convnet/dlg"``.
     unit : str
-        The name of one unit; "B" for bytes, which are then counted in kB, MB and so on.
+        The name of one unit; "B" for bytes, which are shown in kB, MB and so on.
     initial : int
         Units already done (resumed work).
     """

@@ -1,5 +1,6 @@
 """The wording of what tables abbreviate, and how numbers are written in sentences and figures."""
 
+import difflib
 import re
 
 ANNOTATORS = {
@@ -27,6 +28,22 @@ FOLDS = {
 }
 """What is held out when a learned metric is trained, by the kind of folds."""
 NO_BREAK = "\u00a0"
+
+
+def arrow(higher_is_better):
+    """Return the arrow that gives the direction of better reconstructions."""
+    return "↑" if higher_is_better else "↓"
+
+
+def axis_label(label, unit, higher_is_better):
+    """Return the label of a metric's axis: name, unit and the direction of better reconstructions.
+
+    Examples
+    --------
+    >>> axis_label("PSNR", "dB", True).replace(NO_BREAK, " "), axis_label("MSE", "", False).replace(NO_BREAK, " ")
+    ('PSNR (dB) ↑', 'MSE ↓')
+    """
+    return f"{label}{f' ({unit})' if unit else ''}{NO_BREAK}{arrow(higher_is_better)}"
 
 
 def percent(share):
@@ -134,6 +151,18 @@ def kind_of(table):
     """Return what the annotators of a table are called; all of them are of one kind."""
     (kind,) = table["kind"].unique()
     return ANNOTATORS[kind]
+
+
+def suggestion(word, known):
+    """Return a question if a word is close to a known one, else nothing.
+
+    Examples
+    --------
+    >>> suggestion("glyph", ["glyphs", "letters"])
+    " Did you mean 'glyphs'?"
+    """
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def text_table(columns):

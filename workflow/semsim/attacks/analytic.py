@@ -1,12 +1,15 @@
 """The closed form: an image read off the gradient of a first layer that is fully connected."""
 
+from __future__ import annotations
+
 import torch
-from torch import nn
 
 from semsim.errors import SemsimError
+from semsim.targets.calls import first_linear
+from semsim.targets.traits import lacking
 
 
-def invert_first_layer(target, observed):
+def invert_first_layer(target: torch.nn.Module, observed: list[torch.Tensor]) -> torch.Tensor:
     """Return the input of a first fully connected layer with bias, from its gradient.
 
     For unit k, the gradient of its weights is the gradient of its bias times the input. Units disagree where a defence
@@ -15,9 +18,9 @@ def invert_first_layer(target, observed):
     Parameters
     ----------
     target : semsim.targets.models.Target
-        Its first layer with weights must be `torch.nn.Linear` with a bias.
+        With a `torch.nn.Linear` with a bias that is given the flattened image.
     observed : list of torch.Tensor
-        Gradients [N, *shape] of every parameter, in the order of `target.network.parameters()`.
+        Gradients [N, *shape] of every parameter, in the order of ``target.trained_parameters()``.
 
     Returns
     -------
@@ -27,21 +30,16 @@ def invert_first_layer(target, observed):
     Raises
     ------
     SemsimError
-        If the first layer is of another kind.
+        If it has no such layer.
 
     References
     ----------
     Phong, Aono, Hayashi, Wang, Moriai: Privacy-Preserving Deep Learning via Additively Homomorphic Encryption. IEEE
     Transactions on Information Forensics and Security, 2018, section 3.
     """
-    first = next(
-        module for module in target.network.modules() if next(module.parameters(recurse=False), None) is not None
-    )
-    if not isinstance(first, nn.Linear) or first.bias is None:
-        raise SemsimError(
-            "the analytic attack needs a first layer that is fully connected with bias, but "
-            f"{target.spec['architecture']} begins with {type(first).__name__}. Use it on an mlp."
-        )
-    weight, bias = observed[0], observed[1]
+    first = first_linear(target)
+    if first is None:
+        raise SemsimError(f"{lacking('the closed form', 'first_linear')}. Use it on an mlp.")
+    weight, bias = (observed[target.place_of(parameter)] for parameter in (first.weight, first.bias))
     inputs = torch.einsum("nk,nki->ni", bias, weight) / bias.square().sum(1, keepdim=True)
     return inputs.unflatten(1, (3, target.spec["image_size"], target.spec["image_size"]))

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from semsim.attacks import priors
 from semsim.attacks.gradients import PerImageGradients
 from semsim.attacks.initialisation import INITIALISATIONS
-from semsim.attacks.labels import initial_logits, recover_labels, soft_labels
+from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.optimisers import OPTIMISERS, Status
+from semsim.attacks.priors import PRIORS
+from semsim.targets.traits import KNOWLEDGE
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Search:
     observed : list of torch.Tensor, each [N, *shape]
         What `semsim.attacks.observation.shared_gradients` gives.
     labels : torch.Tensor, shape [N], int64
-        The true classes, used only if ``settings.label`` is ``known``.
+        The true classes, used only if the label rule is ``known``.
     seeds : list of int
         N * restarts; the restarts of one original lie next to each other.
     settings : semsim.attacks.settings.AttackSettings
@@ -73,15 +74,17 @@ class Search:
             observed = [gradient.repeat_interleave(settings.restarts, 0) for gradient in observed]
             labels = labels.repeat_interleave(settings.restarts)
         self.objective = OBJECTIVES[settings.objective](observed)
-        self.labels = recover_labels(observed) if settings.label == "analytic" else labels
+        self.priors = settings.priors_on({*target.traits, *KNOWLEDGE})
+        self.labels = LABELS[settings.label](target, observed, labels, seeds)
+        self.searches_for_label = self.labels.is_floating_point()
 
         start = INITIALISATIONS[settings.initialisation](target, observed, seeds)
         self.image_shape = start.shape[1:]
         self.pixels = start[0].numel()
         lower, upper = (target.normalise(torch.full_like(start[0], value)).flatten() for value in (0.0, 1.0))
         start = start.flatten(1)
-        if settings.label == "optimised":
-            logits = initial_logits(target.spec["classes"], seeds).to(start)
+        if self.searches_for_label:
+            logits = self.labels.to(start)
             unbounded = torch.full_like(logits[0], torch.inf)
             start = torch.cat([start, logits], 1)
             lower, upper = torch.cat([lower, -unbounded]), torch.cat([upper, unbounded])
@@ -126,26 +129,18 @@ class Search:
     def _model_cost(self, candidates, rows):
         """Return the terms that look at candidates [R, D] through the target model."""
         images = candidates[:, : self.pixels].unflatten(1, self.image_shape)
-        labels = self.labels[rows]
-        if self.settings.label == "optimised":
-            labels = soft_labels(candidates[:, self.pixels :])
+        labels = candidates[:, self.pixels :].softmax(1) if self.searches_for_label else self.labels[rows]
         gradients, batchnorm_inputs = self.per_image_gradients(images, labels)
-        cost = self.objective(gradients, rows)
-        if self.settings.batchnorm:
-            cost = cost + self.settings.batchnorm * priors.batchnorm_statistics(batchnorm_inputs)
-        return cost
+        return sum(self._prior_terms("batchnorm_inputs", batchnorm_inputs), start=self.objective(gradients, rows))
 
     def _image_cost(self, images):
         """Return the priors on the images themselves [R], or None where there are none."""
-        settings = self.settings
-        terms = []
-        if settings.total_variation:
-            terms.append(settings.total_variation * priors.total_variation(images))
-        if settings.l2_norm:
-            terms.append(settings.l2_norm * priors.l2_norm(images))
-        if settings.group_consistency:
-            terms.append(settings.group_consistency * priors.group_consistency(images, settings.restarts))
-        return sum(terms) if terms else None
+        terms = self._prior_terms("images", images.unflatten(0, (-1, self.settings.restarts)))
+        return sum(terms).flatten() if terms else None
+
+    def _prior_terms(self, of, seen):
+        """Return the weighted priors that look at one thing, given that thing."""
+        return [weight * PRIORS[name](seen) for name, weight in self.priors.items() if PRIORS[name].of == of]
 
     def outcome(self):
         """Return the `Outcome`: of each original's restarts the one that ends with the lowest cost."""
@@ -160,7 +155,7 @@ class Search:
         restarts = ranking.argmin(1)
         kept = torch.arange(len(restarts), device=restarts.device) * self.settings.restarts + restarts
         images = self.target.denormalise(points[kept, : self.pixels].unflatten(1, self.image_shape))
-        labels = points[:, self.pixels :].argmax(1) if self.settings.label == "optimised" else self.labels
+        labels = points[:, self.pixels :].argmax(1) if self.searches_for_label else self.labels
         return Outcome(
             images=(images.nan_to_num(0).clamp(0, 1) * 255).round().to("cpu", torch.uint8),
             recovered_labels=labels[kept].cpu(),

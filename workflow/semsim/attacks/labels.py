@@ -1,34 +1,45 @@
-"""Where the attacker has the class of an image from."""
+"""Where the attacker has the class of an image from.
 
-import torch
-from torch.nn import functional
+A label rule is a function with the decorator ``@LABELS.register()``. It takes the target, the observed gradients, the
+true labels [N] and one seed per candidate. It returns classes [N] (int64), or label logits [N, classes] (floating
+point): then the search looks for the label along with the image and starts from these.
+"""
 
-LABELS = ("known", "analytic", "optimised")
+from __future__ import annotations
+
+import lazy_loader
+
+from semsim.registry import Registry
+
+torch = lazy_loader.load("torch")
+
+LABELS = Registry()
 
 
-def recover_labels(observed):
-    """Return the class that a gradient of one image gives away.
+@LABELS.register(needs={"true_labels"})
+def known(
+    target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
+) -> torch.Tensor:
+    """The true class, which the attacker knows."""
+    return labels
+
+
+@LABELS.register(needs={"last_bias"})
+def analytic(
+    target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
+) -> torch.Tensor:
+    """The class that the gradient gives away.
 
     The derivative of the cross-entropy by the last layer's bias is `softmax - one_hot`: its only negative entry is the
     true class (Zhao et al. 2020, section 3). A defence can hide it; then this is a guess.
-
-    Parameters
-    ----------
-    observed : list of torch.Tensor
-        Gradients [N, *shape]; the last is that of the last layer's bias, [N, classes].
-
-    Returns
-    -------
-    torch.Tensor, shape [N], int64
     """
-    return observed[-1].argmin(1)
+    return observed[target.place_of(target.last_layer.bias)].argmin(1)
 
 
-def initial_logits(classes, seeds):
-    """Return random label logits [len(seeds), classes] for attacks that optimise the label along with the image."""
+@LABELS.register()
+def optimised(
+    target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
+) -> torch.Tensor:
+    """Searched for along with the image, from random logits (Zhu et al. 2019)."""
+    classes = target.spec["classes"]
     return torch.stack([torch.randn(classes, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-
-
-def soft_labels(logits):
-    """Return class probabilities of label logits [N, classes]."""
-    return functional.softmax(logits, dim=1)

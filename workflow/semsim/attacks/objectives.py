@@ -1,52 +1,53 @@
-"""Distances between the gradients of candidates and the observed ones, one number a candidate.
+"""Distances between the gradients of candidates and the observed ones, one number per candidate.
 
-An objective is made once from what was observed, a list of tensors [N, *shape], one a parameter of the target model.
-Called with the candidates' gradients, a list of tensors or of `semsim.attacks.gradients.OuterProduct`, and the rows
-that they belong to, it returns their distances, one a row.
+An objective is made once from what was observed, a list of tensors [N, *shape], one per parameter of the target model.
+Called with the candidates' gradients, a list of tensors or of `semsim.attacks.outer_products.OuterProduct`, and the
+rows that they belong to, it returns their distances, one per row. ``@OBJECTIVES.register()`` adds one.
 """
 
-import torch
+from __future__ import annotations
 
-from semsim.attacks.gradients import OuterProduct, written_out
+import lazy_loader
+
+from semsim.attacks.outer_products import OuterProduct, written_out
+from semsim.registry import Registry
+
+torch = lazy_loader.load("torch")
+
+OBJECTIVES = Registry()
 
 
+@OBJECTIVES.register()
 class Cosine:
     """1 - the cosine of the angle between the whole gradients (Geiping et al. 2020, equation 4)."""
 
-    def __init__(self, observed):
+    def __init__(self, observed: list[torch.Tensor]):
         self.observed = observed
         self.squared_lengths = _sum_over_parameters(_inner, observed, observed)  # looked at once, not in every step
 
-    def __call__(self, gradients, rows=slice(None)):
+    def __call__(self, gradients: list[torch.Tensor | OuterProduct], rows: slice = slice(None)) -> torch.Tensor:
         inner = _sum_over_parameters(_inner, gradients, [observed[rows] for observed in self.observed])
         squared_lengths = sum(_squared_length(gradient) for gradient in gradients) * self.squared_lengths[rows]
         # An all-zero gradient has no direction: the floor keeps its cost at 1 and its derivative at 0.
         return 1 - inner / squared_lengths.clamp_min(torch.finfo(inner.dtype).tiny).sqrt()
 
 
-class _Elementwise:
-    """A sum over all entries. (As inner products, differences would lose the digits that a good candidate needs.)"""
+@OBJECTIVES.register()
+class Squared:
+    """The squared Euclidean distance (Zhu et al. 2019, equation 4).
 
-    def __init__(self, observed):
+    Summed over all entries: as inner products, differences would lose the digits that a good candidate needs.
+    """
+
+    def __init__(self, observed: list[torch.Tensor]):
         self.observed = observed
 
-    def __call__(self, gradients, rows=slice(None)):
-        return _sum_over_parameters(self._of_parameter, gradients, [observed[rows] for observed in self.observed])
-
-    def _of_parameter(self, gradient, observed):
-        return self.term(written_out(gradient) - observed).flatten(1).sum(1)
+    def __call__(self, gradients: list[torch.Tensor | OuterProduct], rows: slice = slice(None)) -> torch.Tensor:
+        return _sum_over_parameters(_squared_distance, gradients, [observed[rows] for observed in self.observed])
 
 
-class Squared(_Elementwise):
-    """The squared Euclidean distance (Zhu et al. 2019, equation 4)."""
-
-    term = staticmethod(torch.square)
-
-
-class L1(_Elementwise):
-    """The sum of the absolute differences."""
-
-    term = staticmethod(torch.abs)
+def _squared_distance(gradient, observed):
+    return (written_out(gradient) - observed).square().flatten(1).sum(1)
 
 
 def _inner(gradient, observed):
@@ -63,6 +64,3 @@ def _squared_length(gradient):
 def _sum_over_parameters(term, left, right):
     """Return the sum of `term` over the parameters, for each candidate."""
     return sum(term(a, b) for a, b in zip(left, right, strict=True))
-
-
-OBJECTIVES = {"cosine": Cosine, "squared": Squared, "l1": L1}

@@ -2,7 +2,8 @@
 
 import torch
 
-from semsim.attacks.gradients import PerImageGradients, written_out
+from semsim.attacks.gradients import PerImageGradients
+from semsim.attacks.outer_products import written_out
 
 
 def augment(images, augmentation, seeds):

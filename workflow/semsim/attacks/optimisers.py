@@ -6,9 +6,17 @@ never moves again, and no row's path depends on another's. ``state_dict()`` hold
 exactly as it would have.
 """
 
+from __future__ import annotations
+
 from enum import IntEnum
 
-import torch
+import lazy_loader
+
+from semsim.registry import Registry
+
+torch = lazy_loader.load("torch")
+
+OPTIMISERS = Registry()
 
 
 class Status(IntEnum):
@@ -19,6 +27,7 @@ class Status(IntEnum):
     DIVERGED = 2
 
 
+@OPTIMISERS.register()
 class Adam:
     """Adam with a step-wise schedule, optionally on gradient signs, optionally within a box.
 
@@ -90,6 +99,7 @@ class Adam:
             setattr(self, name, state[name].to(self.points.device))
 
 
+@OPTIMISERS.register()
 class LBFGS:
     """Limited-memory BFGS with a backtracking line search, in lock-step over the rows.
 
@@ -220,6 +230,3 @@ class LBFGS:
     def load_state_dict(self, state):
         for name in self._STATE:
             getattr(self, name).copy_(state[name])
-
-
-OPTIMISERS = {"adam": Adam, "lbfgs": LBFGS}

@@ -1,65 +1,98 @@
-"""What makes an image likely, as penalties: one number an image, lower is likelier.
+"""What makes an image likely, as penalties: one number per image, lower is likelier.
 
-All take images in the target model's normalised space.
+A prior is a function with the decorator ``@PRIORS.register()``; its name is then a key of the setting ``priors``. It
+looks at the candidates' images in the target model's normalised space, [N, restarts, 3, S, S], or, registered with
+``of="batchnorm_inputs"``, at what they put into the BatchNorm layers. Where the target model lacks what a prior needs,
+the attack goes without it and says so.
 """
 
-import torch
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import lazy_loader
+
+from semsim.registry import Part, Registry
+
+torch = lazy_loader.load("torch")
 
 
-def total_variation(images):
-    """Return the mean absolute difference of neighbours, down plus across (anisotropic; Geiping et al. 2020).
+@dataclass(frozen=True)
+class Prior(Part):
+    """A prior, and what it looks at: ``images`` or ``batchnorm_inputs``."""
+
+    of: str = "images"
+
+
+PRIORS = Registry(Prior)
+
+
+@PRIORS.register()
+def total_variation(images: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of neighbouring pixels, down plus across (anisotropic; Geiping et al. 2020).
 
     Parameters
     ----------
-    images : torch.Tensor, shape [N, C, H, W]
+    images : torch.Tensor, shape [..., C, H, W]
+
+    Returns
+    -------
+    torch.Tensor, shape [...]
+    """
+    down = (images[..., 1:, :] - images[..., :-1, :]).abs().flatten(-3).mean(-1)
+    across = (images[..., 1:] - images[..., :-1]).abs().flatten(-3).mean(-1)
+    return down + across
+
+
+@PRIORS.register()
+def l2_norm(images: torch.Tensor) -> torch.Tensor:
+    """Euclidean norm of an image (Yin et al. 2021, equation 6).
+
+    Parameters
+    ----------
+    images : torch.Tensor, shape [..., C, H, W]
+
+    Returns
+    -------
+    torch.Tensor, shape [...]
+    """
+    return images.flatten(-3).norm(dim=-1)
+
+
+@PRIORS.register(of="batchnorm_inputs", needs={"batchnorm", "batchnorm_statistics"})
+def batchnorm(batchnorm_inputs: list[tuple[torch.nn.Module, torch.Tensor]]) -> torch.Tensor:
+    """Distance of an image's channel statistics from those that BatchNorm layers remember (Yin et al. 2021, eq. 7).
+
+    Parameters
+    ----------
+    batchnorm_inputs : list of (BatchNorm layer, torch.Tensor [N, C, *positions])
+        Each layer and what it was given; at least one.
 
     Returns
     -------
     torch.Tensor, shape [N]
-    """
-    down = (images[:, :, 1:] - images[:, :, :-1]).abs().flatten(1).mean(1)
-    across = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().flatten(1).mean(1)
-    return down + across
-
-
-def l2_norm(images):
-    """Return the Euclidean norm of each image [N, C, H, W] (Yin et al. 2021, equation 6)."""
-    return images.flatten(1).norm(dim=1)
-
-
-def batchnorm_statistics(batchnorm_inputs):
-    """Return how far each image's channel statistics are from those that BatchNorm layers remember.
-
-    Parameters
-    ----------
-    batchnorm_inputs : list of (torch.nn.BatchNorm2d, torch.Tensor [N, C, H, W])
-        Each layer and what it was given. An empty list gives 0: a network without BatchNorm has no such prior.
-
-    Returns
-    -------
-    torch.Tensor, shape [N], or 0.0
-        Sum over layers of the distances of the means and of the variances (Yin et al. 2021, equation 7), where an
-        image's statistics are taken over its own positions.
+        Sum over layers of the distances of the means and of the variances, where an image's statistics are taken over
+        its own positions.
     """
     total = 0.0
     for layer, activations in batchnorm_inputs:
-        variance, mean = torch.var_mean(activations, dim=(2, 3), correction=0)
+        positions = tuple(range(2, activations.ndim))
+        variance, mean = torch.var_mean(activations, dim=positions, correction=0)
         total = total + (mean - layer.running_mean).norm(dim=1) + (variance - layer.running_var).norm(dim=1)
     return total
 
 
-def group_consistency(images, restarts):
-    """Return each image's mean squared distance from the consensus of its group.
+@PRIORS.register(needs={"several_restarts"})
+def group_consistency(images: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance of an image from the consensus of all restarts.
 
     Parameters
     ----------
-    images : torch.Tensor, shape [N * restarts, C, H, W]
-        The restarts of one original lie next to each other.
-    restarts : int
+    images : torch.Tensor, shape [N, restarts, C, H, W]
 
     Returns
     -------
-    torch.Tensor, shape [N * restarts]
+    torch.Tensor, shape [N, restarts]
 
     Notes
     -----
@@ -68,10 +101,9 @@ def group_consistency(images, restarts):
     batch at once: it undoes translations, which is what a convolutional network lets restarts differ in, but not
     deformations. The consensus is held constant while differentiating, as in the paper.
     """
-    groups = images.unflatten(0, (-1, restarts))
     with torch.no_grad():
-        consensus = _shift_towards(groups, groups.mean(1, keepdim=True)).mean(1, keepdim=True)
-    return (groups - consensus).square().mean((2, 3, 4)).flatten()
+        consensus = _shift_towards(images, images.mean(1, keepdim=True)).mean(1, keepdim=True)
+    return (images - consensus).square().mean((2, 3, 4))
 
 
 def _shift_towards(images, references):

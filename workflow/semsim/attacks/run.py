@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -184,7 +184,7 @@ class AttackRun:
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
         device = self.target.mean.device.type
-        digest.update(repr((names, asdict(self.settings), self.defence, plan, device, torch.__version__)).encode())
+        digest.update(repr((names, self.settings.model_dump(), self.defence, plan, device, torch.__version__)).encode())
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

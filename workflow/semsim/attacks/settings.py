@@ -1,117 +1,200 @@
-"""What an attack is, as data: its named parts, and the published attacks as presets."""
+"""What an attack is, as data: its named parts, and the published attacks as presets. Needs no PyTorch."""
 
-from dataclasses import dataclass, fields, replace
+from __future__ import annotations
 
-from semsim.attacks import initialisation, labels, objectives, optimisers
+from collections.abc import Collection
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from semsim.attacks.initialisation import INITIALISATIONS
+from semsim.attacks.labels import LABELS
+from semsim.attacks.objectives import OBJECTIVES
+from semsim.attacks.optimisers import OPTIMISERS
+from semsim.attacks.priors import PRIORS
 from semsim.errors import SemsimError
+from semsim.registry import Registry
+from semsim.settings import OneOf, Settings, Several, ShareOfSteps, validated
+from semsim.targets.traits import lacking
+from semsim.text import suggestion
+
+SEVERAL_RESTARTS = "several_restarts"
 
 
-@dataclass(frozen=True)
-class AttackSettings:
+class AttackSettings(Settings):
     """The parts of an attack that searches for an image whose gradient matches an observed one.
 
     Images are searched for in the target model's normalised space, in which the published learning rates and weights
     are stated. The cost of a candidate is its objective plus each prior times its weight.
-
-    Attributes
-    ----------
-    steps : int
-        How often the cost and its gradient are computed; 0 keeps the initialisation.
-    objective : {"cosine", "squared", "l1"}
-        How far the candidate's gradient is from the observed one (`semsim.attacks.objectives`).
-    optimiser : {"adam", "lbfgs"}
-        `semsim.attacks.optimisers`.
-    learning_rate : float
-        First step size of Adam, in units of one standard deviation of the training images. L-BFGS finds its own.
-    signed : bool
-        Adam sees only the sign of the cost's gradient.
-    boxed : bool
-        Keep the candidate within the range of real images after every step of Adam.
-    milestones : tuple of float
-        Shares of `steps` after which the learning rate is multiplied by `decay`.
-    decay : float
-    history : int
-        How many past steps L-BFGS remembers.
-    total_variation, l2_norm, batchnorm, group_consistency : float
-        Weights of the priors (`semsim.attacks.priors`).
-    restarts : int
-        Searches for each original, from different starts; the one that ends with the lowest cost is the reconstruction.
-    initialisation : {"normal", "uniform", "grey", "analytic"}
-        Where the search starts (`semsim.attacks.initialisation`).
-    label : {"known", "analytic", "optimised"}
-        Where the attacker has the class from (`semsim.attacks.labels`).
-    tolerance : float
-        A search stops as converged once its cost is at or below this.
     """
 
-    steps: int
-    objective: str = "cosine"
-    optimiser: str = "adam"
-    learning_rate: float = 0.1
-    signed: bool = False
-    boxed: bool = True
-    milestones: tuple[float, ...] = ()
-    decay: float = 0.1
-    history: int = 20
-    total_variation: float = 0.0
-    l2_norm: float = 0.0
-    batchnorm: float = 0.0
-    group_consistency: float = 0.0
-    restarts: int = 1
-    initialisation: str = "normal"
-    label: str = "known"
-    tolerance: float = 0.0
+    steps: int = Field(
+        ge=0, description="optimisation steps. Each computes the cost and its gradient once; 0 keeps the initialisation"
+    )
+    objective: Annotated[str, OneOf(OBJECTIVES)] = Field(
+        "cosine", description="distance between the shared gradient and that of the reconstruction"
+    )
+    optimiser: Annotated[str, OneOf(OPTIMISERS)] = Field("adam", description="what moves the reconstruction")
+    learning_rate: float = Field(
+        0.1, gt=0, description="first step size of Adam, in units of the images' standard deviation"
+    )
+    signed: bool = Field(False, description="whether Adam sees only the sign of the gradient")
+    boxed: bool = Field(True, description="whether Adam keeps the reconstruction in the range of images")
+    milestones: Several[ShareOfSteps] = Field(
+        (), description="shares of the steps, between 0 and 1, after which the step size is multiplied by `decay`"
+    )
+    decay: float = Field(0.1, gt=0, le=1, description="factor on the step size at each milestone")
+    history: int = Field(20, ge=1, description="past steps that L-BFGS remembers")
+    priors: dict[Annotated[str, OneOf(PRIORS)], Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="weight of each prior, by its name. They change those of the preset one by one; 0 leaves one out",
+    )
+    restarts: int = Field(
+        1, ge=1, description="reconstructions started for each original. The one with the lowest cost is kept"
+    )
+    initialisation: Annotated[str, OneOf(INITIALISATIONS)] = Field(
+        "normal", description="what a reconstruction starts as"
+    )
+    label: Annotated[str, OneOf(LABELS)] = Field(
+        "known", description="how the attacker obtains the class. It is given, read from the gradient, or searched for"
+    )
+    tolerance: float = Field(
+        0.0, ge=0, description="cost at or below which a reconstruction has converged and the search stops"
+    )
 
-    def __post_init__(self):
-        choices = {
-            "objective": objectives.OBJECTIVES,
-            "optimiser": optimisers.OPTIMISERS,
-            "initialisation": initialisation.INITIALISATIONS,
-            "label": labels.LABELS,
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise SemsimError(
-                    f"attack setting {name} is '{getattr(self, name)}'. Choose one of {', '.join(known)}."
+    @field_validator("priors")
+    @classmethod
+    def _in_one_order(cls, priors):
+        """Leave out weights of 0; put the rest in the registry's order, so that sums do not depend on spelling."""
+        return {name: priors[name] for name in PRIORS if priors.get(name)}
+
+    @model_validator(mode="after")
+    def _enough_restarts(self):
+        for name in self.priors:
+            if SEVERAL_RESTARTS in PRIORS[name].needs and self.restarts == 1:
+                raise ValueError(
+                    f"{lacking(f'prior {name}', SEVERAL_RESTARTS)}. Set restarts to 2 or more, or its weight to 0."
                 )
-        if self.steps < 0 or self.restarts < 1 or self.history < 1:
-            raise SemsimError("attack settings: steps must be 0 or more, restarts and history 1 or more.")
-        if self.group_consistency and self.restarts == 1:
-            raise SemsimError(
-                "attack setting group_consistency compares restarts with each other: set restarts to 2 or more."
-            )
-        object.__setattr__(self, "milestones", tuple(self.milestones))
+        return self
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The traits without which the attack cannot work (`semsim.targets.traits`); priors can be left out."""
+        return frozenset().union(*(part.needs for part in self._parts().values()))
+
+    def unmet(self, traits: Collection[str]) -> list[str]:
+        """Return what keeps the attack from working, as sentences.
+
+        Parameters
+        ----------
+        traits : collection of str
+            Those of the target model and of the attacker's knowledge.
+        """
+        return [
+            lacking(who, trait)
+            for who, part in self._parts().items()
+            for trait in sorted(part.needs)
+            if trait not in traits
+        ]
+
+    def priors_on(self, traits: Collection[str]) -> dict[str, float]:
+        """Return the weights of the priors that have what they need."""
+        traits = {SEVERAL_RESTARTS, *traits}
+        return {name: weight for name, weight in self.priors.items() if traits >= PRIORS[name].needs}
+
+    def left_out(self, traits: Collection[str]) -> list[str]:
+        """Return which priors the attack has to do without, as sentences."""
+        traits = {SEVERAL_RESTARTS, *traits}
+        return [
+            lacking(f"prior {name}", trait)
+            for name in self.priors
+            for trait in sorted(PRIORS[name].needs)
+            if trait not in traits
+        ]
+
+    def _parts(self):
+        """Return the parts that the attack cannot do without, by what they are called in sentences."""
+        return {
+            f"objective {self.objective}": OBJECTIVES[self.objective],
+            f"optimiser {self.optimiser}": OPTIMISERS[self.optimiser],
+            f"initialisation {self.initialisation}": INITIALISATIONS[self.initialisation],
+            f"label {self.label}": LABELS[self.label],
+        }
 
 
-PRESETS = {
-    # Zhu, Liu, Han: Deep Leakage from Gradients. NeurIPS 2019.
-    "dlg": AttackSettings(steps=6000, objective="squared", optimiser="lbfgs", label="optimised", tolerance=1e-9),
-    # Zhao, Mopuri, Bilen: iDLG: Improved Deep Leakage from Gradients. arXiv 2001.02610, 2020.
-    "idlg": AttackSettings(steps=6000, objective="squared", optimiser="lbfgs", label="analytic", tolerance=1e-9),
-    # Geiping, Bauermeister, Droege, Moeller: Inverting Gradients. NeurIPS 2020. Weights for 32x32 images.
-    "invertgrad": AttackSettings(
-        steps=8000, objective="cosine", signed=True, total_variation=1e-4, milestones=(3 / 8, 5 / 8, 7 / 8)
-    ),
-    # Yin et al.: See through Gradients: Image Batch Recovery via GradInversion. CVPR 2021. Its weights, divided by its
-    # weight of the gradient term (1e-3), since here that term has weight one.
-    "gradinversion": AttackSettings(
+PRESETS = Registry()
+"""The published attacks: functions that return their settings."""
+
+
+@PRESETS.register()
+def dlg() -> AttackSettings:
+    """Deep Leakage from Gradients (Zhu et al. 2019): squared distance, L-BFGS, label optimised along with the image.
+
+    References
+    ----------
+    Zhu, Liu, Han: Deep Leakage from Gradients. NeurIPS 2019.
+    """
+    return AttackSettings(steps=6000, objective="squared", optimiser="lbfgs", label="optimised", tolerance=1e-9)
+
+
+@PRESETS.register()
+def idlg() -> AttackSettings:
+    """Improved DLG (Zhao et al. 2020): the same with the label read from the gradient.
+
+    References
+    ----------
+    Zhao, Mopuri, Bilen: iDLG: Improved Deep Leakage from Gradients. arXiv 2001.02610, 2020.
+    """
+    return AttackSettings(steps=6000, objective="squared", optimiser="lbfgs", label="analytic", tolerance=1e-9)
+
+
+@PRESETS.register()
+def invertgrad() -> AttackSettings:
+    """Inverting Gradients (Geiping et al. 2020): cosine distance, signed Adam, total variation.
+
+    Its weights are those for images of 32 pixels.
+
+    References
+    ----------
+    Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients. NeurIPS 2020.
+    """
+    return AttackSettings(
+        steps=8000, objective="cosine", signed=True, priors={"total_variation": 1e-4}, milestones=(3 / 8, 5 / 8, 7 / 8)
+    )
+
+
+@PRESETS.register()
+def gradinversion() -> AttackSettings:
+    """See through Gradients (Yin et al. 2021): BatchNorm statistics, total variation, L2 norm, agreement of restarts.
+
+    Its weights are divided by the paper's weight of the gradient term (1e-3), since here that term has weight one.
+
+    References
+    ----------
+    Yin et al.: See through Gradients: Image Batch Recovery via GradInversion. CVPR 2021.
+    """
+    return AttackSettings(
         steps=8000,
         objective="squared",
         label="analytic",
-        total_variation=1e-1,
-        l2_norm=1e-3,
-        batchnorm=1e2,
-        group_consistency=1e1,
+        priors={"total_variation": 1e-1, "l2_norm": 1e-3, "batchnorm": 1e2, "group_consistency": 1e1},
         restarts=4,
         milestones=(3 / 8, 5 / 8, 7 / 8),
-    ),
-    # The positive control: closed form through a first layer that is fully connected (Phong et al.: Privacy-Preserving
-    # Deep Learning via Additively Homomorphic Encryption. IEEE TIFS 2018, section 3).
-    "analytic": AttackSettings(steps=0, initialisation="analytic", label="analytic"),
-}
+    )
 
 
-def attack_settings(preset, **changes):
+@PRESETS.register()
+def analytic() -> AttackSettings:
+    """The closed form through a first layer that is fully connected (Phong et al. 2018): the positive control.
+
+    References
+    ----------
+    Phong et al.: Privacy-Preserving Deep Learning via Additively Homomorphic Encryption. IEEE TIFS 2018, section 3.
+    """
+    return AttackSettings(steps=0, initialisation="analytic", label="analytic")
+
+
+def attack_settings(preset: str, **changes) -> AttackSettings:
     """Return the settings of a preset with some of them changed.
 
     Parameters
@@ -119,7 +202,7 @@ def attack_settings(preset, **changes):
     preset : str
         A key of `PRESETS`.
     **changes
-        Fields of `AttackSettings`.
+        Fields of `AttackSettings`. The priors in `priors` change those of the preset one by one.
 
     Raises
     ------
@@ -128,13 +211,16 @@ def attack_settings(preset, **changes):
 
     Examples
     --------
-    >>> attack_settings("invertgrad", steps=400).total_variation
-    0.0001
+    >>> attack_settings("invertgrad", steps=400).priors
+    {'total_variation': 0.0001}
+    >>> attack_settings("invertgrad", priors={"l2_norm": 1e-3}).priors
+    {'total_variation': 0.0001, 'l2_norm': 0.001}
     """
     if preset not in PRESETS:
-        raise SemsimError(f"attack preset '{preset}' is not known. Choose one of {', '.join(PRESETS)}.")
-    known = [field.name for field in fields(AttackSettings)]
-    for name in changes:
-        if name not in known:
-            raise SemsimError(f"attack setting '{name}' is not known. Choose from {', '.join(known)}.")
-    return replace(PRESETS[preset], **changes)
+        raise SemsimError(
+            f"attack preset '{preset}' is not known. Choose one of {', '.join(PRESETS)}.{suggestion(preset, PRESETS)}"
+        )
+    settings = PRESETS[preset]().model_dump()
+    if isinstance(changes.get("priors"), dict):
+        changes = changes | {"priors": settings["priors"] | changes["priors"]}
+    return validated(AttackSettings, settings | changes, f"The settings of the attack {preset} are not valid")

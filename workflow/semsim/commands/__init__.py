@@ -8,9 +8,10 @@ import argparse
 from importlib import import_module
 
 from semsim.commandline import run
+from semsim.extras import needing
 
-COMMANDS = ("score", "compare", "label")
-"""The modules, in the order in which the help lists them."""
+COMMANDS = {"score": "score", "compare": "score", "label": "label"}
+"""The modules, in the order in which the help lists them, and the extra that each needs."""
 
 
 def main():
@@ -20,7 +21,8 @@ def main():
 
 def _main():
     arguments = build_parser().parse_args()
-    arguments.carry_out(arguments)
+    with needing(COMMANDS[arguments.command], f"semsim {arguments.command}"):
+        arguments.carry_out(arguments)
 
 
 def build_parser():
@@ -30,7 +32,7 @@ def build_parser():
         description="Could a person recognise an image that was reconstructed from a model's gradients?",
         epilog="semsim COMMAND --help explains a command. The study itself is run by make or snakemake.",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = import_module(f"semsim.commands.{name}")
         summary, _, description = module.__doc__.partition("\n\n")

@@ -25,7 +25,6 @@ EXAMPLES = """examples:
 The table has a row a pair: name (the path without its suffix) and a column a metric. The page shows the nearest and
 the farthest pairs by SemSim, or by the metric of --sort. Several models are compared by: semsim compare
 """
-EMBEDDED = "embedded"
 
 
 def add_arguments(parser):
@@ -51,7 +50,7 @@ def add_measuring(parser):
         "--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all at hand)"
     )
     parser.add_argument(
-        "--weights", metavar="FOLDER", help=f"SemSim's weights: a folder, or those that come with semsim ({EMBEDDED})"
+        "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"
     )
     parser.add_argument("--skip", action="store_true", help="leave out files that cannot be scored, and list them")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
@@ -118,30 +117,14 @@ def prepare(arguments):
     device : torch.device
     """
     from semsim.errors import SemsimError
-    from semsim.learned.metric import SemSim
-    from semsim.learned.shipped import embedded_weights, training_of
-    from semsim.scoring.scores import make_measures
+    from semsim.scoring.scores import load_measures
     from semsim.targets.device import choose_device
 
     names = arguments.metrics
     if arguments.weights and names and "semsim" not in names:
         raise SemsimError("--weights: goes with the metric semsim only, which --metrics leaves out.")
     device = choose_device(arguments.device)
-    metric, about = None, []
-    if names is None or "semsim" in names:
-        try:
-            embedded = arguments.weights in (None, EMBEDDED)
-            folder = embedded_weights() if embedded else arguments.weights
-        except SemsimError as error:
-            if names or arguments.weights:
-                raise
-            say(f"Going on without SemSim: {error}")
-        else:
-            metric = SemSim.from_pretrained(folder, device)
-            about.append(training_of(folder))
-    measures = make_measures(names, metric, device)
-    about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != "semsim"]
-    return measures, about, device
+    return *load_measures(names, arguments.weights, device), device
 
 
 def warn_of(scores, measures):

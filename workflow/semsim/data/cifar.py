@@ -1,4 +1,4 @@
-"""CIFAR-100 as its authors publish it: two pickled tables of pixels in a tar file."""
+"""CIFAR-100 as published by its authors: two pickled tables of pixels in a tar file."""
 
 import tarfile
 
@@ -10,10 +10,10 @@ SIDE = 32
 
 
 class CifarArchive:
-    """The images of the Python version of CIFAR-100, each as an image file, `<part>/<class>/<file name>`.
+    """The images of the Python version of CIFAR-100 as image files, `<part>/<class>/<file name>`.
 
     The file names are the published ones, so a folder or .zip file of these images gives the same study. Both tables
-    are in memory, 180 MB of pixels, whatever part of them is asked for.
+    are held in memory, 180 MB of pixels, however few images are requested.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class CifarArchive:
     Raises
     ------
     SemsimError
-        If a table names anything but arrays and builtin values.
+        If a table contains anything but arrays and builtin values.
 
     References
     ----------
@@ -53,12 +53,12 @@ class CifarArchive:
         return list(self._rows)
 
     def contents(self, names):
-        """Yield each of `names`, and the image as the bytes of a PPM file, the plainest there is."""
+        """Yield each of `names` with its image as the bytes of a PPM file, the simplest format."""
         for name in names:
             part, row = self._rows[name]
             pixels = self._pixels[part][row].reshape(3, SIDE, SIDE).transpose(1, 2, 0)
             yield name, b"P6 %d %d 255\n" % (SIDE, SIDE) + pixels.tobytes()
 
     def where(self, name):
-        """Return how messages call an image."""
+        """Return the name of an image for messages."""
         return f"{self.path}: {name}"

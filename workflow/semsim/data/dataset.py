@@ -1,4 +1,4 @@
-"""An image data set in three splits, in memory and on disk."""
+"""An image data set with three splits, in memory and on disk."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from semsim.io.tables import write_table
 from semsim.io.tensors import read_metadata, write_arrays
 
 SPLITS = ("train", "originals", "public")
-"""`train`: the target model's; `originals`: attacked; `public`: for whoever needs other images of the same classes."""
+"""`train`: for target models; `originals`: attacked; `public`: for everything else that needs images of the classes."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Split:
     labels : numpy.ndarray
         int64, shape (n,), positions in the data set's `classes`.
     sources : list of str
-        Where each image comes from: a file, a row of a table, or what a rendered image was drawn with.
+        The origin of each image: a file, a row of a table, or the font and photograph of a rendered image.
     """
 
     images: np.ndarray
@@ -42,9 +42,9 @@ class ImageDataset:
     Attributes
     ----------
     name, kind : str
-        The data set's name in the study, and where its images come from (`semsim.data.KINDS`).
+        The data set's name in the study, and its kind (one of `semsim.data.KINDS`).
     classes : tuple of str
-        Class names; a label is a position in it.
+        Class names; a label is an index into it.
     splits : dict of str to Split
         One for each of `SPLITS`.
     """
@@ -56,12 +56,12 @@ class ImageDataset:
 
     @property
     def image_size(self):
-        """The side of an image in pixels."""
+        """Side of the square images in pixels."""
         return self.splits["train"].images.shape[-1]
 
 
 def save_dataset(dataset, path, index_path):
-    """Write a data set for the stages that follow.
+    """Write a data set for later stages.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def save_dataset(dataset, path, index_path):
         The safetensors file: `<split>_images` and `<split>_labels` for each split; name, kind, classes and
         image size in its header.
     index_path : path-like
-        The table for people: split, index, label, class, source.
+        The table of all images, for people: split, index, label, class, source.
     """
     metadata = {
         "name": dataset.name,
@@ -118,7 +118,7 @@ def load_split(path, split):
 
 
 def open_split(path, split):
-    """Open one split as `load_split` reads it, but leave the images in the file (a `StoredArray`)."""
+    """Return what `load_split` returns, but leave the images in the file (as a `StoredArray`)."""
     arrays = open_arrays(path, f"{split}_images", f"{split}_labels")
     return arrays[f"{split}_images"], arrays[f"{split}_labels"][:]
 

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to an RGB image, whatever the file's kind of pixels."""
+"""Decode the bytes of an image file to an RGB image, whatever its pixel format."""
 
 import io
 import warnings
@@ -9,15 +9,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from semsim.errors import SemsimError
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-"""Names that end so, in lower or upper case, are taken for images; all others are left alone."""
+"""Files with these suffixes, in lower or upper case, are treated as images; all others are ignored."""
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What Pillow may find in them."""
+"""Formats that Pillow may decode."""
 
 
 def decode_square(content, image_size, where):
-    """Decode an image file as `decode_rgb` does, cut out its central square and bring it to the study's size.
+    """Decode an image file with `decode_rgb`, crop its central square and resize it.
 
-    Resizing is bicubic and antialiased; a square of the right size stays exactly as it is.
+    Resizing is bicubic and antialiased; a square of the right size is left unchanged.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def decode_square(content, image_size, where):
     image_size : int
         Side of the result in pixels.
     where : str
-        The file's name for messages.
+        The file's name in messages.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def decode_square(content, image_size, where):
     Raises
     ------
     SemsimError
-        As `decode_rgb` does.
+        As for `decode_rgb`.
     """
     square = ImageOps.fit(decode_rgb(content, image_size, where), (image_size, image_size), Image.Resampling.BICUBIC)
     return np.asarray(square).transpose(2, 0, 1).copy()
@@ -45,17 +45,17 @@ def decode_square(content, image_size, where):
 def decode_rgb(content, side, where):
     """Decode an image file.
 
-    Rotation by EXIF is carried out. Transparent pixels are shown on white, as on a page. 16-bit grey keeps its range.
-    CMYK is converted without its colour profile. Of an animation or a document the first frame is taken.
+    EXIF rotation is applied. Transparent pixels are composited on white. 16-bit grey keeps its range. CMYK is converted
+    without its colour profile. Only the first frame of an animation or document is used.
 
     Parameters
     ----------
     content : bytes
         The whole file.
     side : int
-        How many pixels are needed on a side: a JPEG file may come out smaller than it is, but with twice as many.
+        Pixels needed on each side: a JPEG file may be decoded at reduced size, but with at least twice as many.
     where : str
-        The file's name for messages.
+        The file's name in messages.
 
     Returns
     -------
@@ -64,40 +64,38 @@ def decode_rgb(content, side, where):
     Raises
     ------
     SemsimError
-        If the file is damaged, no image, too large to be decoded safely, or has pixels of unknown range.
+        If the file is damaged, not an image, too large to be decoded safely, or has pixels of unknown range.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-        # A JPEG file can be decoded at a half, a quarter or an eighth: much faster, and still twice the size needed.
+        # A JPEG file can be decoded at 1/2, 1/4 or 1/8 of its size: much faster, and still twice the size needed.
         image.draft(None, (2 * side, 2 * side))
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image), where)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise SemsimError(
-            f"{where}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, which may be an attack on the memory. "
-            "Make the image smaller or take it away."
+            f"{where}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, which may be a decompression bomb. "
+            "Make the image smaller or remove it."
         ) from None
     except UnidentifiedImageError:
         raise SemsimError(
-            f"{where}: not an image, in spite of its name. Replace it, take it away, or give it another suffix."
+            f"{where}: not an image, despite its suffix. Replace it, remove it, or change its suffix."
         ) from None
     except (SemsimError, MemoryError):
         raise
     except Exception as error:
         # Pillow's decoders meet a damaged file with OSError, SyntaxError, ValueError, struct.error and more.
         raise SemsimError(
-            f"{where}: a damaged or truncated image ({error}). Replace it or take it away, then run again."
+            f"{where}: a damaged or truncated image ({error}). Replace it or remove it, then run again."
         ) from None
 
 
 def _to_rgb(image, where):
     """Convert an image of any mode to RGB."""
     if image.mode == "F":
-        raise SemsimError(
-            f"{where}: floating-point pixels, of which nobody knows the range. Save the image with 8 or 16 bits."
-        )
+        raise SemsimError(f"{where}: floating-point pixels of unknown range. Save the image with 8 or 16 bits.")
     if image.mode.startswith("I"):
         image = _grey_16_bit_to_8(image, where)
     if image.has_transparency_data:
@@ -107,7 +105,7 @@ def _to_rgb(image, where):
 
 
 def _grey_16_bit_to_8(image, where):
-    """Bring integer grey from 0 ... 65535 to 0 ... 255 (Pillow's own conversion cuts off everything above 255)."""
+    """Convert integer grey from 0 ... 65535 to 0 ... 255 (Pillow's own conversion clips everything above 255)."""
     pixels = np.asarray(image).astype(np.int64)
     if pixels.min() < 0 or pixels.max() > 65535:
         raise SemsimError(f"{where}: grey values outside 0 to 65535. Save the image with 8 or 16 bits.")

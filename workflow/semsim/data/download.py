@@ -1,4 +1,4 @@
-"""Files that are downloaded once, into a cache that all studies share, and checked before each use."""
+"""Files that are downloaded once into a cache shared by all studies, and verified before each use."""
 
 import os
 import sys
@@ -15,34 +15,34 @@ from semsim.progress import progress_bar
 
 ATTEMPTS = 6
 PAUSE = 1.0
-"""Seconds before the second attempt; before each further one the pause is twice as long."""
+"""Seconds before the second attempt; the pause doubles before each further one."""
 TIMEOUTS = (15, 60)
 """Seconds to wait for a connection, and for the next bytes."""
 CHUNK = 2**16
-"""Bytes that are written at once; of those that a cut connection leaves incomplete none is kept."""
+"""Bytes written at once; an incomplete chunk is discarded when the connection is lost."""
 WORTH_WAITING = frozenset((408, 425, 429))
-"""What servers answer, besides 500 and above, when they may answer otherwise a little later."""
+"""HTTP status codes, besides 500 and above, after which another attempt may succeed."""
 
 
 def cache_folder():
-    """Return the folder that downloads are kept in: the environment variable SEMSIM_CACHE, else the user's cache."""
+    """Return the folder for downloads: that of the environment variable SEMSIM_CACHE, else the user's cache."""
     return Path(os.environ.get("SEMSIM_CACHE") or pooch.os_cache("semsim")).expanduser().absolute()
 
 
 def fetch(path, checksum, url=None):
-    """Download a file, unless it is there.
+    """Download a file, unless it exists.
 
-    Its checksum is compared every time. What has come of an unfinished download is kept, under another name, and the
-    next call goes on from there if the server can. Of several processes one downloads, and the others wait for it.
+    Its checksum is verified every time. An unfinished download is kept under another name, and the next call resumes it
+    if the server supports that. If several processes want the same file, one downloads it and the others wait.
 
     Parameters
     ----------
     path : pathlib.Path
-        Where the file belongs; its folder is made if needed.
+        Where the file belongs; its folder is created if needed.
     checksum : str
-        Of its content, "sha256:..." or "md5:...".
+        Checksum of its content, "sha256:..." or "md5:...".
     url : str, optional
-        None where only a person can get it, because the publisher asks for consent.
+        None if only a person can download it, because the publisher asks for consent.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def fetch(path, checksum, url=None):
     Raises
     ------
     SemsimError
-        If the file cannot be had, or its content is not the published one.
+        If the file cannot be downloaded, or its content is not the published one.
     """
     if not path.exists() and url is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,14 +61,14 @@ def fetch(path, checksum, url=None):
                 _download(url, checksum, path)
                 return path
     if not path.exists():
-        raise SemsimError(f"{path}: no such file, and it cannot be downloaded without a person's consent.")
+        raise SemsimError(f"{path}: no such file, and its publisher asks for consent before a download.")
     if problem := _mismatch(path, checksum):
-        raise SemsimError(f"{path}: not the published file, or damaged ({problem}). Delete it and get it again.")
+        raise SemsimError(f"{path}: not the published file, or damaged ({problem}). Delete it and download it again.")
     return path
 
 
 def _alone(path):
-    """Return a held lock on a file's name, which ends with the process that holds it, however that ends."""
+    """Acquire a lock for a file; it is released when the process ends, however that happens."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         return lock.acquire(blocking=False)
@@ -78,14 +78,14 @@ def _alone(path):
 
 
 def _mismatch(path, checksum):
-    """Return how a file's checksum differs from what it should be, or None if it does not."""
+    """Return how a file's checksum differs from the expected one, or None if it does not."""
     algorithm, expected = checksum.split(":")
     found = pooch.file_hash(str(path), alg=algorithm)
     return None if found == expected else f"its {algorithm.upper()} is {found}, not {expected}"
 
 
 def _download(url, checksum, path):
-    """Download a file, in several attempts if need be, and give it its name when it is whole and right."""
+    """Download a file, in several attempts if necessary, and give it its final name once it is verified."""
     part = path.with_name(f".{path.name}.part")
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -104,10 +104,10 @@ def _download(url, checksum, path):
             os.replace(part, path)
             return
         part.unlink()
-        trouble = f"what came is not the published file: {problem}; it was deleted"
-        if not begun:  # a new beginning would end in the same way
+        trouble = f"the downloaded file is not the published one: {problem}; it was deleted"
+        if not begun:  # starting again would end in the same way
             break
-    kept = "; what has come so far is kept" if part.exists() else ""
+    kept = "; the part downloaded so far is kept" if part.exists() else ""
     raise SemsimError(
         f"{url}: cannot be downloaded ({trouble}). Run again later{kept}. "
         f"Or get the file in another way and put it at {path}."
@@ -115,25 +115,25 @@ def _download(url, checksum, path):
 
 
 def _reason(error):
-    """Say in few words what went wrong on the way."""
+    """Describe a failed transfer in a few words."""
     if error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection was cut"
+        return "the connection was lost"
     if isinstance(error, requests.Timeout):
         return "the server does not answer"
-    # The library wraps the one sentence that says what it was in several that name its own parts.
+    # The library wraps the sentence that names the cause in several that name its own parts.
     cause = str(getattr(error.args[0], "reason", error) if error.args else error)
     return "no connection: " + (cause.partition("): ")[2] or cause)
 
 
 def _transfer(url, part, begun):
-    """Add to `part`, which has `begun` bytes, what it lacks; from the beginning if the server knows no other way."""
-    # Compressed once more for the way, the bytes would not be those of the file, and not where they are in it.
+    """Append what is missing to `part`, which has `begun` bytes; start over if the server cannot resume."""
+    # With transfer compression, byte positions would not be those of the file.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # nothing is lacking; whether it is right, its checksum says
+            return  # nothing is missing; the checksum decides whether it is right
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
             begun = 0

@@ -1,4 +1,4 @@
-"""Anyone's own images: `<class>/<image>` or `<split>/<class>/<image>`, in a folder or a .zip file."""
+"""Your own images: `<class>/<image>` or `<split>/<class>/<image>`, in a folder or a .zip file."""
 
 import hashlib
 import sys
@@ -22,7 +22,7 @@ LAYOUTS = "Expected <class>/<image>, or <split>/<class>/<image> with the splits 
 
 
 class Listing(NamedTuple):
-    """The images of a data set by class; those of its held-out parts apart, or None where it has no parts."""
+    """The images of a data set by class; those of its held-out part separately, or None if it has no parts."""
 
     images: dict[str, list[str]]
     held_out: dict[str, list[str]] | None
@@ -31,10 +31,10 @@ class Listing(NamedTuple):
 def read_folder(request):
     """Choose and read images for the three splits.
 
-    A data set that comes in parts keeps them apart: the target model's images are from `train`, the originals from
-    `test` and `val`, the public ones from what is left of either. Images are listed first and chosen by the seed, and
-    only chosen ones are decoded. Of images with equal pixels (at the study's size) only one is used, so that no image
-    is in two splits under two names.
+    The parts of a data set are kept apart: the target models' images come from `train`, the originals from `test` and
+    `val`, the public ones from what is left of both. Images are listed first and chosen by the seed, and only chosen
+    ones are decoded. Of images with equal pixels (at the study's size) only one is used, so that no image is in two
+    splits under two names.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ def read_folder(request):
     Raises
     ------
     SemsimError
-        If the data set or one of the chosen images is not as it must be, or there are too few images.
+        If the data set or one of the chosen images is invalid, or there are too few images.
     """
     with open_source(find_source(request)) as source:
         return read_images(source, request)
 
 
 def read_images(source, request):
-    """Choose and read images as `read_folder` does, from an open source (`semsim.data.sources`)."""
+    """Choose and read images like `read_folder`, from an open source (`semsim.data.sources`)."""
     listing = list_images(source.names(), source.path)
     classes = request.first_classes(listing.images)
     _require_images(listing, classes, source.path)
@@ -76,7 +76,7 @@ def read_images(source, request):
 
 
 def find_images(folder):
-    """Return the image files in a folder and all folders below it, sorted; hidden ones are left alone.
+    """Return the image files in a folder and all folders below it, sorted; hidden ones are ignored.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def find_images(folder):
     Raises
     ------
     SemsimError
-        If there is no such folder, or no image in it.
+        If the folder does not exist or contains no image.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -102,27 +102,27 @@ def find_images(folder):
 
 
 def list_images(names, where):
-    """Sort out which image belongs to which class and part.
+    """Determine the class and part of each image.
 
-    Hidden files, what operating systems leave behind and files without an image's suffix are left alone. A folder
-    around everything, as many archives have it, is stepped over.
+    Hidden files, operating-system metadata and files without an image suffix are ignored. A single folder around
+    everything, as in many archives, is skipped.
 
     Parameters
     ----------
     names : iterable of str
         The paths of files, and those of folders with a "/" at the end.
     where : path-like
-        The data set's place, for messages.
+        The location of the data set, for messages.
 
     Returns
     -------
     Listing
-        Every class folder is in it, also where it has no image.
+        It has every class folder, even without images.
 
     Raises
     ------
     SemsimError
-        If the images are laid out in another way.
+        If the images are laid out in any other way.
     """
     images, folders = {}, set()
     for name in names:
@@ -146,11 +146,11 @@ def list_images(names, where):
     parts = {folder[0].lower() for folder in folders}
     if depths == {3} and parts <= TRAINING_PARTS | HELD_OUT_PARTS and parts & TRAINING_PARTS and parts & HELD_OUT_PARTS:
         return Listing(_by_class(images, folders, 1, TRAINING_PARTS), _by_class(images, folders, 1, HELD_OUT_PARTS))
-    raise SemsimError(f"{where}: {_misfit(images, folders)}. {LAYOUTS}; take away or move what does not belong to it.")
+    raise SemsimError(f"{where}: {_misfit(images, folders)}. {LAYOUTS}; move or remove what does not fit.")
 
 
 def _by_class(images, folders, level, parts=None):
-    """The names of images by class folder, the `level`-th in a path; if `parts` are given, of those below them."""
+    """Return the names of images by class folder, the `level`-th in a path; if `parts` are given, only below these."""
     names = {folder[level]: [] for folder in folders if len(folder) > level}
     for name, path in images.items():
         if parts is None or path[0].lower() in parts:
@@ -159,7 +159,7 @@ def _by_class(images, folders, level, parts=None):
 
 
 def _misfit(images, folders):
-    """Say by an example why a layout is neither of the two."""
+    """Give an example of why a layout is neither of the two."""
     depths = Counter(map(len, images.values()))
     if set(depths) == {3}:
         upper = ", ".join(sorted({folder[0] for folder in folders})[:5])
@@ -170,7 +170,7 @@ def _misfit(images, folders):
 
 
 def _require_images(listing, classes, where):
-    """Raise a `SemsimError` for a class folder without an image (in either part, where there are parts)."""
+    """Raise a `SemsimError` for a class folder without an image (in either part, if there are parts)."""
     for images, part in ((listing.images, "training part"), (listing.held_out, "held-out part")):
         for name in classes if images is not None else ():
             if not images[name]:
@@ -179,21 +179,21 @@ def _require_images(listing, classes, where):
 
 
 def _candidates(images, classes):
-    """What may be chosen: the images of `classes`, labelled."""
+    """Return the images that may be chosen: those of `classes`, labelled."""
     return [Candidate(name, label) for label, class_name in enumerate(classes) for name in images[class_name]]
 
 
 def _read_distinct(source, images, held_out, request):
-    """Choose candidates and decode them; choose again without those whose pixels were seen before, until none is left.
+    """Choose candidates and decode them; repeat without duplicates (by pixels) until there are none.
 
-    Returns what `choose_splits` does, and the pixels by key.
+    Returns what `choose_splits` returns, and the pixels by key.
     """
     pixels, first_with, repeated = {}, {}, set()
     while True:
         images = [image for image in images if image.key not in repeated]
         held_out = held_out if held_out is None else [image for image in held_out if image.key not in repeated]
         chosen = choose_splits(images, request, held_out)
-        # Originals first: where two images are equal, it is the original that stays.
+        # Originals first: of two equal images, the original stays.
         wanted = [image.key for split in ("originals", "train", "public") for image in chosen[split]]
         new = [key for key in wanted if key not in pixels]
         if not new:
@@ -202,10 +202,10 @@ def _read_distinct(source, images, held_out, request):
             for key, content in source.contents(new):
                 pixels[key] = decode_square(content, request.image_size, source.where(key))
                 bar.update()
-        for key in new:  # a source gives them in an order of its own
+        for key in new:  # not in the order in which the source yields them
             if first_with.setdefault(hashlib.blake2b(pixels[key].tobytes()).digest(), key) != key:
                 repeated.add(key)
                 del pixels[key]
         if repeated:
-            tqdm.write(f"{request.name}: {len(repeated)} images left out, equal to another one", file=sys.stderr)
+            tqdm.write(f"{request.name}: {len(repeated)} duplicate images left out", file=sys.stderr)
     return chosen, pixels

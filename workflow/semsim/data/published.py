@@ -1,4 +1,4 @@
-"""The five data sets of the paper, as their authors publish them, or from a mirror."""
+"""The five data sets of the paper, as published by their authors or from a mirror."""
 
 from collections import Counter
 from contextlib import contextmanager, nullcontext
@@ -13,9 +13,9 @@ from semsim.data.sources import Selection, TarArchive, open_source
 from semsim.errors import SemsimError
 
 BACKGROUND = "BACKGROUND_Google"
-"""The folder of Caltech-101 that is no class: whatever an image search found."""
+"""The folder of Caltech-101 that is not a class: arbitrary results of an image search."""
 FEWEST_IMAGES = 30
-"""Images that an identity of CelebA must have to be a class. The paper says nothing of its choice: this one is ours."""
+"""Images that an identity of CelebA needs to be a class. The paper does not say what it used; this is our choice."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class RemoteFile:
     Attributes
     ----------
     name : str
-        What it is called, where it is published and in the cache.
+        Its name, both where it is published and in the cache.
     checksum : str
-        Of its content, "sha256:..." or "md5:...".
+        Checksum of its content, "sha256:..." or "md5:...".
     url : str or None
-        None where only a person can get it, because the publisher asks for consent.
+        None if only a person can download it, because the publisher asks for consent.
     """
 
     name: str
@@ -44,10 +44,10 @@ class PublishedSet:
     Attributes
     ----------
     page : str
-        Where people read about it, and about its terms.
+        The web page that describes it and its terms.
     files : tuple of RemoteFile
     open : callable
-        Takes the paths of the files and gives a context with their images: a source (`semsim.data.sources`).
+        Takes the paths of the files and returns a context manager for their images, a source (`semsim.data.sources`).
     """
 
     page: str
@@ -56,10 +56,10 @@ class PublishedSet:
 
 
 def read_published(kind, request):
-    """Choose and read images of a published data set for the three splits, as `semsim.data.folder.read_folder` does.
+    """Choose and read images of a published data set for the three splits, like `semsim.data.folder.read_folder`.
 
-    They are read from ``<kind>.zip`` in the mirror if it is there, an image-folder tree; else from the published files,
-    which are downloaded into the cache (`semsim.data.download.cache_folder`).
+    They are read from ``<kind>.zip`` in the mirror, an image-folder tree, if it exists; otherwise from the published
+    files, which are downloaded into the cache (`semsim.data.download.cache_folder`).
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def read_published(kind, request):
     Returns
     -------
     classes : tuple of str
-        Sorted. Their names are those of the published folders; in CelebA, numbers of identities with five digits.
+        Sorted. Names of the published folders; for CelebA, identity numbers with five digits.
     splits : dict of str to semsim.data.dataset.Split
         The source of an image is its path inside the data set.
 
     Raises
     ------
     SemsimError
-        If the files cannot be had or are not the published ones, or there are too few images.
+        If the files are not available or not the published ones, or there are too few images.
     """
     if request.mirror and (mirrored := request.mirror / f"{kind}.zip").exists():
         opened = open_source(mirrored)
@@ -88,7 +88,7 @@ def read_published(kind, request):
 
 
 def _fetch_files(kind, request):
-    """Return the paths of the published files; if they can't be had, say in which ways people can help."""
+    """Return the paths of the published files; if they are not available, say how to provide them."""
     from semsim.data.download import cache_folder, fetch  # needs packages that only the data environment has
 
     published, folder = PUBLISHED[kind], cache_folder() / kind
@@ -97,20 +97,20 @@ def _fetch_files(kind, request):
     except SemsimError as error:
         files = " and ".join(file.name for file in published.files)
         raise SemsimError(
-            f"data set '{request.name}': {error} In {folder} (SEMSIM_CACHE names another cache) belongs what "
-            f"{published.page} offers: {files}. Or put {kind}.zip, with <class>/<image> inside, into a mirror "
+            f"data set '{request.name}': {error} Get {files} from {published.page} and put it into {folder} "
+            f"(SEMSIM_CACHE sets another cache). Or put {kind}.zip, with <class>/<image> inside, into a mirror folder "
             "(`mirror` or SEMSIM_MIRROR)."
         ) from None
 
 
 def _open_tar(path):
-    """The images of a tar file that is laid out like an image folder."""
+    """Open the images of a tar file that is laid out like an image folder."""
     return nullcontext(TarArchive(path, partial(open, path, "rb")))
 
 
 @contextmanager
 def _open_caltech(path):
-    """The images of Caltech-101: a compressed tar file inside a .zip file; without the background."""
+    """Open the images of Caltech-101, a compressed tar file inside a .zip file, without the background class."""
     with open_source(path) as outer:
         images = TarArchive(path, partial(outer.open, "caltech-101/101_ObjectCategories.tar.gz"))
         yield Selection(images, {name: name for name in images.names() if BACKGROUND not in name})
@@ -118,7 +118,7 @@ def _open_caltech(path):
 
 @contextmanager
 def _open_celeba(images_path, identities_path):
-    """The aligned images of CelebA by identity, of which enough images are there."""
+    """Open the aligned images of CelebA by identity, for identities with enough images."""
     identities = dict(line.split() for line in Path(identities_path).read_text(encoding="ascii").splitlines())
     numbers = Counter(identities.values())
     entries = {
@@ -189,4 +189,4 @@ PUBLISHED = {
         _open_tar,
     ),
 }
-"""By kind. The checksums are those of torchvision (MD5) and of TensorFlow Datasets and Keras (SHA-256)."""
+"""Published data sets by kind. Checksums are those of torchvision (MD5), TensorFlow Datasets and Keras (SHA-256)."""

@@ -1,6 +1,6 @@
-"""Everyday symbols and letters on photographs, drawn from fonts and pictures that other packages bring along.
+"""Everyday symbols and letters on photographs, rendered from fonts and pictures that other packages contain.
 
-Nothing is downloaded: the fonts are matplotlib's DejaVu family, the photographs lie inside scikit-image's wheel (all
+Nothing is downloaded: the fonts are matplotlib's DejaVu family, the photographs come with scikit-image's wheel (all
 free to use). Every image has its own seed, so it does not depend on how many others are drawn.
 """
 
@@ -20,13 +20,13 @@ from semsim.seeds import seed_for
 
 @dataclass(frozen=True)
 class Alphabet:
-    """What is drawn: a character for each class name, and how far it may be turned either way, in degrees."""
+    """What is drawn: one character per class name, and the largest rotation either way, in degrees."""
 
     characters: dict[str, str]
     largest_angle: float
 
 
-# Neither a cat nor a cup: scikit-image's photographs show those.
+# Neither a cat nor a cup, because scikit-image's photographs show those.
 GLYPHS = Alphabet(
     {
         "aeroplane": "\N{AIRPLANE}",
@@ -69,13 +69,13 @@ PHOTOGRAPHS = (
     "rocket.jpg",
 )
 CROP_SHARE = (0.1, 0.3)
-"""Side of a background, as a share of its photograph's short side."""
+"""Side of a background, as a share of its photograph's shorter side."""
 SYMBOL_SHARE = (0.6, 0.95)
-"""Longer side of the turned symbol, as a share of the image's side."""
+"""Longer side of the rotated symbol, as a share of the image's side."""
 CONTRAST = 2.5
-"""Least contrast of the colour to the background under the symbol (WCAG 2.2: from 1 to 21; 3 for large text)."""
+"""Minimum contrast of the colour with the background under the symbol (WCAG 2.2: from 1 to 21; 3 for large text)."""
 SUPERSAMPLING = 3
-"""Symbols are turned and placed on a canvas this many times larger than the image, then averaged down."""
+"""Symbols are rotated and placed on a canvas this many times larger than the image, then downsampled by averaging."""
 
 
 def render(alphabet, request):
@@ -90,14 +90,14 @@ def render(alphabet, request):
     -------
     classes : tuple of str
     splits : dict of str to Split
-        The source of an image names the font cut and the photograph. Every image is drawn from its own seed.
+        The source of an image names the font cut and the photograph. Every image has its own seed.
     """
     classes = request.first_classes(alphabet.characters)
     return classes, {split: _render_split(alphabet, classes, split, request) for split in SPLITS}
 
 
 def _render_split(alphabet, classes, split, request):
-    """Draw one split, in which the classes take turns."""
+    """Draw one split, with the classes taking turns."""
     seed_key = (request.seed, request.name, split)
     count, size = request.counts[split], request.image_size
     turns = class_turns(range(len(classes)), *seed_key)
@@ -114,14 +114,14 @@ def _render_split(alphabet, classes, split, request):
 
 
 def draw(character, largest_angle, image_size, random):
-    """Draw one character in a random font cut, colour, angle, size and place on a random piece of a photograph.
+    """Draw one character with random font cut, colour, angle, size and position on a random crop of a photograph.
 
     Parameters
     ----------
     character : str
-        A character that a DejaVu font has.
+        A character that a DejaVu font contains.
     largest_angle : float
-        It is turned by up to this many degrees either way.
+        It is rotated by up to this many degrees either way.
     image_size : int
         Side in pixels.
     random : numpy.random.Generator
@@ -146,14 +146,14 @@ def draw(character, largest_angle, image_size, random):
 
 @cache
 def font_cuts(character):
-    """Return the names of the DejaVu cuts whose character map has `character`, a sorted tuple of str."""
+    """Return the names of the DejaVu cuts that contain `character`, as a sorted tuple of str."""
     return tuple(cut for cut, characters in _character_maps().items() if ord(character) in characters)
 
 
 @cache
 def _character_maps():
-    """The code points that each DejaVu cut can draw."""
-    from matplotlib.ft2font import FT2Font  # slow to import, and stages that only read images pass here too
+    """Return the code points that each DejaVu cut can draw."""
+    from matplotlib.ft2font import FT2Font  # slow to import, and not needed by stages that only read images
 
     fonts = sorted(files("matplotlib").joinpath("mpl-data/fonts/ttf").glob("DejaVu*.ttf"))
     return {font.stem: frozenset(FT2Font(str(font)).get_charmap()) for font in fonts}
@@ -161,16 +161,16 @@ def _character_maps():
 
 @cache
 def _photograph(name):
-    """A photograph out of scikit-image's wheel (never its download), an RGB image."""
+    """Return a photograph from scikit-image's wheel (never from its download) as an RGB image."""
     with files("skimage").joinpath("data", name).open("rb") as file:
         return Image.open(file).convert("RGB")
 
 
 @cache
 def _mask(cut, character, side):
-    """A character's ink without margins, antialiased, longer side about `side` pixels; an "L" image."""
+    """Return a character without margins, antialiased, its longer side about `side` pixels, as an "L" image."""
     path = files("matplotlib").joinpath(f"mpl-data/fonts/ttf/{cut}.ttf")
-    # Basic layout: complex text layout needs a library that not every build of Pillow has, and may differ.
+    # Basic layout: complex text layout needs a library that not every build of Pillow has, and results may differ.
     font = ImageFont.truetype(str(path), side, layout_engine=ImageFont.Layout.BASIC)
     left, top, right, bottom = font.getbbox(character)
     font = font.font_variant(size=side * side / max(right - left, bottom - top))
@@ -181,7 +181,7 @@ def _mask(cut, character, side):
 
 
 def _crop(photograph, image_size, random):
-    """A random square of a photograph, float32 in [0, 1], shape (image_size, image_size, 3)."""
+    """Return a random square of a photograph, float32 in [0, 1], shape (image_size, image_size, 3)."""
     width, height = photograph.size
     side = random.uniform(*CROP_SHARE) * min(width, height)
     left, top = random.uniform(0, width - side), random.uniform(0, height - side)
@@ -190,16 +190,16 @@ def _crop(photograph, image_size, random):
 
 
 def _place(mask, image_size, angle, random):
-    """Turn a mask and put it wholly inside an image: the share of each pixel that it covers, float32 in [0, 1]."""
+    """Rotate a mask and place it fully inside an image; return its coverage of each pixel, float32 in [0, 1]."""
     canvas = SUPERSAMPLING * image_size
     cosine, sine = math.cos(angle), math.sin(angle)
-    # The box around the turned mask, and the scale that makes it as large as drawn by lot.
+    # The bounding box of the rotated mask, and the scale that gives it its random size.
     width = mask.width * abs(cosine) + mask.height * abs(sine)
     height = mask.width * abs(sine) + mask.height * abs(cosine)
     scale = random.uniform(*SYMBOL_SHARE) * canvas / max(width, height)
     room_x, room_y = (canvas - scale * width) / 2, (canvas - scale * height) / 2
     x, y = canvas / 2 + random.uniform(-room_x, room_x), canvas / 2 + random.uniform(-room_y, room_y)
-    # Pillow wants the map from the canvas back to the mask: move the centre to the origin, turn back, unscale.
+    # Pillow expects the map from the canvas to the mask: move the centre to the origin, rotate back, unscale.
     a, b = cosine / scale, sine / scale
     shift_x, shift_y = mask.width / 2 - a * x - b * y, mask.height / 2 + b * x - a * y
     turned = mask.transform(
@@ -209,11 +209,11 @@ def _place(mask, image_size, angle, random):
 
 
 def _colour_against(pixels, random, tries=16):
-    """A random colour that stands out from RGB `pixels` in [0, 1], shape (n, 3): the first good one, else the best."""
+    """Return a random colour that contrasts with RGB `pixels` in [0, 1], shape (n, 3): the first good or the best."""
     hue, saturation, value = random.uniform([[0], [0.4], [0.1]], [[1], [1], [1]], (3, tries))
     pure = np.clip(np.abs((6 * hue + np.array([[0], [4], [2]])) % 6 - 3) - 1, 0, 1)
     colours = (value * (1 - saturation * (1 - pure))).T
-    # Most of the background is neither darker nor lighter than these two.
+    # Most of the background lies between these two luminances.
     under = np.sort(_luminance(pixels))
     dark, light = under[len(under) // 8], under[-1 - len(under) // 8]
     own = _luminance(colours)
@@ -223,10 +223,10 @@ def _colour_against(pixels, random, tries=16):
 
 
 def _luminance(colours):
-    """Relative luminance in [0, 1] of sRGB colours in [0, 1], over the last axis (with a plain gamma of 2.2)."""
+    """Return the relative luminance in [0, 1] of sRGB colours in [0, 1], over the last axis (with a gamma of 2.2)."""
     return np.power(colours, 2.2) @ np.array([0.2126, 0.7152, 0.0722])
 
 
 def _contrast(one, other):
-    """Contrast ratio of two luminances, from 1 (none) to 21."""
+    """Return the contrast ratio of two luminances, from 1 (none) to 21."""
     return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)

@@ -1,8 +1,8 @@
-"""Where image files lie: a folder, a .zip file or a tar file, read in the same way, one file at a time.
+"""Sources of image files: a folder, a .zip file or a tar file, read in the same way, one file at a time.
 
 A source has `path`, for messages; `names()`, the paths of its files, and of its folders with a "/" at the end;
-`contents(names)`, which gives the files asked for in the order that is quickest; and `where(name)`, which says how
-messages call a file. A .zip or tar file is never unpacked to disk.
+`contents(names)`, which yields the requested files in the fastest order; and `where(name)`, the name of a file for
+messages. A .zip or tar file is never unpacked to disk.
 """
 
 import lzma
@@ -16,9 +16,9 @@ from pathlib import Path
 from semsim.errors import SemsimError
 
 LARGEST_FILE = 256 * 2**20
-"""Bytes that one image file may have, unpacked; anything larger in a .zip is taken for an attack on the memory."""
+"""Unpacked size limit of one image file, in bytes; a larger file in a .zip is treated as a decompression bomb."""
 STUMBLES = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
-"""What unpackers raise on damaged data: zipfile passes on what the unpacker of an entry's kind does."""
+"""Errors raised for damaged compressed data, which zipfile and tarfile pass on."""
 
 
 class Folder:
@@ -28,7 +28,7 @@ class Folder:
         self.path = path
 
     def names(self):
-        """Return the paths of all files and folders below, with "/" between; those of folders end with "/"."""
+        """Return the paths of all files and folders below, with "/" as separator; folders end with "/"."""
         found = []
         for parent, folders, files in os.walk(self.path, followlinks=True):
             inside = Path(parent).relative_to(self.path)
@@ -48,7 +48,7 @@ class Folder:
         return ((name, self.read(name)) for name in names)
 
     def where(self, name):
-        """Return how messages call a file."""
+        """Return the name of a file for messages."""
         return str(self.path / name)
 
 
@@ -61,18 +61,18 @@ class Archive:
         self._entries = {self._checked_name(entry): entry for entry in archive.infolist()}
 
     def _checked_name(self, entry):
-        """The name of an entry, with "/" between its parts; a name that leads out of the archive is an error."""
+        """Return the name of an entry with "/" as separator; a name that points outside the archive is an error."""
         name = entry.filename.replace("\\", "/")
         first, *_ = parts = name.split("/")
         if first == "" or first.endswith(":") or ".." in parts:
             raise SemsimError(
-                f"{self.path}: entry '{entry.filename}' leads out of the archive, which no image data set needs. "
+                f"{self.path}: entry '{entry.filename}' points outside the archive, which no image data set needs. "
                 "Do not trust this file; pack the images again."
             )
         return name
 
     def names(self):
-        """Return the names of all entries; those of folders end with "/"."""
+        """Return the names of all entries; folders end with "/"."""
         return list(self._entries)
 
     def read(self, name):
@@ -83,7 +83,7 @@ class Archive:
         try:
             return self._archive.read(entry)
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, *STUMBLES) as error:
-            # In turn: damaged, encrypted, an unknown way of packing, and the ways in which unpackers stumble.
+            # In turn: damaged, encrypted, unknown compression, and errors of the decompressors.
             raise SemsimError(f"{self.where(name)}: cannot be unpacked ({error}). Pack the images again.") from None
 
     def contents(self, names):
@@ -95,19 +95,19 @@ class Archive:
         return self._archive.open(self._entries[name])
 
     def where(self, name):
-        """Return how messages call an entry."""
+        """Return the name of an entry for messages."""
         return f"{self.path}: {name}"
 
 
 class TarArchive:
-    """The files in a tar file, compressed or not, which can only be read from the beginning to the end.
+    """The files in a tar file, compressed or not, which can only be read sequentially.
 
     Parameters
     ----------
     path : path-like
         The file, for messages.
     reopen : callable
-        Returns the file, opened for reading: once to list it, and again each time that contents are asked for.
+        Returns the file, opened for reading: once to list it, and again for each call of `contents`.
     """
 
     def __init__(self, path, reopen):
@@ -115,17 +115,17 @@ class TarArchive:
         self._reopen = reopen
 
     def _members(self):
-        """Yield the open archive and each of its files and folders, in their order."""
+        """Yield the open archive with each of its files and folders, in order."""
         try:
             with self._reopen() as file, tarfile.open(fileobj=file) as archive:
                 for member in archive:
                     if member.isfile() or member.isdir():
                         yield archive, member
         except (tarfile.TarError, *STUMBLES) as error:
-            raise SemsimError(f"{self.path}: cannot be unpacked ({error}). Get it again.") from None
+            raise SemsimError(f"{self.path}: cannot be unpacked ({error}). Download it again.") from None
 
     def names(self):
-        """Return the names of all entries; those of folders end with "/"."""
+        """Return the names of all entries; folders end with "/"."""
         return [member.name + ("/" if member.isdir() else "") for _, member in self._members()]
 
     def contents(self, names):
@@ -136,18 +136,18 @@ class TarArchive:
                 yield member.name, archive.extractfile(member).read()
 
     def where(self, name):
-        """Return how messages call an entry."""
+        """Return the name of an entry for messages."""
         return f"{self.path}: {name}"
 
 
 class Selection:
-    """Some files of another source, under names of their own.
+    """Some files of another source, under new names.
 
     Parameters
     ----------
     source : Folder, Archive or TarArchive
     entries : dict of str to str
-        What a file is called in `source`, by the name it gets here.
+        The name of each file in `source`, by its new name.
     """
 
     def __init__(self, source, entries):
@@ -164,18 +164,18 @@ class Selection:
         return ((ours[theirs], content) for theirs, content in self._source.contents(ours))
 
     def where(self, name):
-        """Return how messages call a file."""
+        """Return the name of a file for messages."""
         return self._source.where(self._entries[name])
 
 
 @contextmanager
 def open_source(path):
-    """Open a folder or a .zip file, a `Folder` or an `Archive`.
+    """Open a folder or a .zip file as a `Folder` or an `Archive`.
 
     Raises
     ------
     SemsimError
-        If it is neither, or if an entry of the archive leads out of it.
+        If it is neither, or if an entry of the archive points outside it.
     """
     if path.is_dir():
         yield Folder(path)
@@ -189,23 +189,21 @@ def open_source(path):
 
 
 def find_source(request):
-    """Return where a data set of kind `folder` lies, a `pathlib.Path`: in the mirror, else below the working directory.
+    """Return the path of a data set of kind `folder`: in the mirror, else relative to the working directory.
 
     Raises
     ------
     SemsimError
-        If there is nothing at either place.
+        If it exists in neither place.
     """
-    if not request.path:
-        raise SemsimError(f"data set '{request.name}': the kind 'folder' needs a `path`, a folder or a .zip file.")
     path = Path(request.path).expanduser()
     places = [request.mirror / path, path] if request.mirror else [path]
     for place in places:
         if place.exists():
             return place
-    # An absolute path gives the same place twice.
+    # For an absolute path both places are the same.
     tried = " or ".join(dict.fromkeys(str(place.absolute()) for place in places))
     raise SemsimError(
-        f"data set '{request.name}': nothing at {tried}. "
+        f"data set '{request.name}': nothing found at {tried}. "
         "Correct `path`, or `mirror` (or SEMSIM_MIRROR), the folder in which a relative path is looked up first."
     )

@@ -1,4 +1,4 @@
-"""Which image goes into which split: balanced over the classes, and decided by the seed alone."""
+"""Assign images to splits, balanced over the classes and determined by the seed alone."""
 
 from collections import Counter
 from itertools import zip_longest
@@ -10,22 +10,22 @@ from semsim.seeds import seed_for
 
 
 class Candidate(NamedTuple):
-    """An image that exists and may be chosen: what it is called where it lies, and its class."""
+    """An image that may be chosen: its name in its source, and its class."""
 
     key: str
     label: int
 
 
 def class_turns(labels, *seed_key):
-    """Return labels in the order in which the classes take turns, a list of int that the seed alone decides."""
+    """Return labels in the order in which the classes take turns, a list of int determined by the seed alone."""
     return sorted(labels, key=lambda label: seed_for(*seed_key, "class", label))
 
 
 def balanced_order(candidates, *seed_key):
     """Shuffle candidates so that the classes take turns.
 
-    Every beginning of the result is as balanced over the classes as their numbers permit. Where a candidate stands
-    in its class depends on its key and not on what else there is: a file more or less changes little.
+    Every prefix of the result is as balanced over the classes as their sizes permit. The position of a candidate within
+    its class depends on its key and not on the other candidates: one file more or less changes little.
 
     Parameters
     ----------
@@ -47,27 +47,27 @@ def balanced_order(candidates, *seed_key):
 def choose_splits(candidates, request, held_out=None):
     """Choose three disjoint splits.
 
-    Without `held_out` the originals are chosen evenly over the classes; train and public then share what each class has
-    left, in the proportion of their numbers. With `held_out` (the data set came with a training and a test part) the
-    originals are held-out images, train comes from `candidates`, and public from all that is left of both.
+    Without `held_out`, the originals are chosen evenly over the classes; train and public then share the rest of each
+    class in proportion to their sizes. With `held_out` (the data set has a training and a test part), the originals are
+    held-out images, train comes from `candidates`, and public from what is left of both.
 
     Parameters
     ----------
     candidates : list of Candidate
     request : semsim.data.request.Request
-        How many images each split gets; the seed.
+        Gives the size of each split and the seed.
     held_out : list of Candidate, optional
-        Images that no target model must be trained on.
+        Images on which no target model may be trained.
 
     Returns
     -------
     dict of str to list of Candidate
-        For each split; in each the classes take turns.
+        By split; in each the classes take turns.
 
     Raises
     ------
     SemsimError
-        If there are fewer candidates than asked for.
+        If there are fewer candidates than requested.
     """
     seed_key = (request.seed, request.name)
     n_train, n_originals, n_public = (request.counts[split] for split in SPLITS)
@@ -89,7 +89,7 @@ def choose_splits(candidates, request, held_out=None):
 
 
 def _deal(candidates, n_first, n_second):
-    """Deal `n_first` + `n_second` candidates into two lists, each class in that proportion (to within one image)."""
+    """Deal candidates into two lists, each class in the proportion `n_first` to `n_second` (to within one image)."""
     first, second = [], []
     for position, candidate in enumerate(sorted(candidates, key=lambda candidate: candidate.label), start=1):
         due = position * n_second // (n_first + n_second)
@@ -98,12 +98,12 @@ def _deal(candidates, n_first, n_second):
 
 
 def _require(asked, candidates, what, name):
-    """Raise a `SemsimError` that says how many images there are, if there are fewer than asked for."""
+    """Raise a `SemsimError` that says how many images there are if there are fewer than requested."""
     if asked <= len(candidates):
         return
     sizes = Counter(candidate.label for candidate in candidates).values()
-    there = f"{len(candidates)} to choose from"
+    available = f"only {len(candidates)} available"
     if sizes:
         spread = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{min(sizes)}"
-        there += f", {spread} a class in {len(sizes)} classes"
-    raise SemsimError(f"data set '{name}': {asked} images asked for {what}, and there are {there}. Lower the numbers.")
+        available += f" ({spread} per class in {len(sizes)} classes)"
+    raise SemsimError(f"data set '{name}': {asked} images requested for {what}, but {available}. Request fewer.")

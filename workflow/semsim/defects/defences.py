@@ -1,4 +1,4 @@
-"""Gradient defences by the gradients that they change: those of training, as released, the shared one, or both."""
+"""Gradient defences by the gradients that they change: the training gradients, as released, the shared one, or both."""
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,11 @@ from semsim.statistics.generalisation import EVERYTHING
 from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval, ratio
 
 UNDEFENDED = "none"
-"""In the column gradient_defence."""
+"""The value of the column gradient_defence without a defence."""
 
 
 def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed):
-    """Compare what target models leak with what the first undefended one leaks, on the same originals.
+    """Compare the leakage of target models with that of the first undefended one, on the same originals.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed
     higher_is_better : dict of str to bool
         The metrics.
     resamples, seed : int
-        For the intervals: resamples draw originals anew, not target models, each of which was trained once.
+        For the intervals: originals are resampled, not target models, each of which was trained once.
 
     Returns
     -------
@@ -36,8 +36,8 @@ def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed
         dataset (each, and their mean `EVERYTHING`), measure (`RATE` or a metric), target, gradient_defence, value (the
         mean over attacks and originals), low, high (95 % interval), rank (1 leaks most); change (against the first
         undefended target model, over the originals for which both have a value), change_low, change_high, p and p_holm
-        (corrected over target models). What a target model has no value of is NaN; the mean over data sets is that of
-        those in which it is defined.
+        (corrected over target models). A missing value is NaN; means over data sets are taken over those in which the
+        value is defined.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed
 
 
 def _resampled_means(table, measure, targets, undefended, resamples, seed):
-    """Return by data set the means that `_compared_means` returns: of originals as they are, and of resamples."""
+    """Return, by data set, what `_compared_means` returns for the originals as they are, and for resamples."""
     means = {}
     for dataset, rows in table.groupby("dataset", sort=False):
         # Reconstructions that diverged have no value; an original counts as the mean of the attacks that have one.
@@ -76,7 +76,7 @@ def _resampled_means(table, measure, targets, undefended, resamples, seed):
     if len(means) > 1:
         each, resampled = map(np.stack, zip(*means.values(), strict=True))
         known = np.isfinite(each)
-        # A resample in which one of these data sets has no value has none: each mean is of the same data sets.
+        # A resample in which one of these data sets has no value has none, so that all means are over the same ones.
         means[EVERYTHING] = [
             ratio(np.where(known, part, 0).sum(axis=0), known.sum(axis=0)) for part in (each, resampled)
         ]
@@ -84,10 +84,10 @@ def _resampled_means(table, measure, targets, undefended, resamples, seed):
 
 
 def _compared_means(values, undefended, counts):
-    """Return means of values [originals, targets], each original drawn as often as counts [n, originals] say.
+    """Return weighted means of values [originals, targets], with counts [n, originals] as weights.
 
-    They are [3, n, targets]: of each target model over the originals that it has values for; of the same over those of
-    them that the undefended one has values for, too; and of the undefended one over these.
+    They are [3, n, targets]: for each target model over the originals for which it has values; for the same over those
+    for which the undefended one also has values; and for the undefended one over these.
     """
     known = np.isfinite(values)
     means = np.empty((3, len(counts), len(known[0])))
@@ -100,7 +100,7 @@ def _compared_means(values, undefended, counts):
 
 
 def _described(means, draws, undefended):
-    """Return a row a target model: value and interval, and the change against the undefended one."""
+    """Return one row per target model: value and interval, and the change against the undefended one."""
     (values, changes), (value_draws, change_draws) = ((own, both - other) for own, both, other in (means[:, 0], draws))
     rows = pd.DataFrame({"value": values, "change": changes})
     for name, each in (("", value_draws), ("change_", change_draws)):

@@ -1,4 +1,4 @@
-"""Features of images for distances of sets: those of Inception, or where it is not at hand, of a plain classifier."""
+"""Features of images for distances between sets: from Inception if it is available, else from a plain classifier."""
 
 import torch
 
@@ -11,7 +11,7 @@ BATCH = 32
 
 
 def features_of(parts, classifier, pretrained=None, device="cpu"):
-    """Return features of images: of Inception where its weights are at hand, else of a classifier.
+    """Return features of images: from Inception if its weights are available, else from a classifier.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def features_of(parts, classifier, pretrained=None, device="cpu"):
 
 
 def _in_batches(images, extract, device):
-    """Return features [N, D] of images, extracted from a batch at a time."""
+    """Return features [N, D] of images, extracted in batches."""
     batches = []
     with torch.inference_mode(), progress_bar(len(images), "features", unit="image") as bar:
         for start in range(0, len(images), BATCH):

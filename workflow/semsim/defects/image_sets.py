@@ -1,4 +1,4 @@
-"""Clear images and reconstructions for distances of sets: both from the same data sets, in the same shares."""
+"""Clear images and reconstructions for distances between sets, from the same data sets in the same shares."""
 
 import numpy as np
 
@@ -11,22 +11,22 @@ from semsim.learned.pairs import of_one_size
 def choose_images(clear, attacks, seed):
     """Draw clear images and reconstructions in which each data set has the same share.
 
-    With other shares, the distance between the two would also be that between data sets. Clear images set the shares:
-    equal ones would leave few images where one data set is small.
+    With different shares, the distance would include that between data sets. Clear images determine the shares: equal
+    ones would leave few images if one data set is small.
 
     Parameters
     ----------
     clear : dict of str to semsim.io.stored_arrays.StoredArray or numpy.ndarray
         By data set: uint8 [N, 3, S, S].
     attacks : iterable of semsim.metrics.reconstructions.Reconstructions
-        What diverged is left out, and so is a data set of which nothing else is there.
+        Diverged reconstructions are left out, as are data sets without any others.
     seed : int
 
     Returns
     -------
     clear, reconstructed : semsim.io.stored_arrays.JoinedRows
-        uint8 [N, 3, S, S] and [M, 3, S, S], at the smallest size that there is. No more than the largest sets take: two
-        of clear images, which are disjoint, and one of reconstructions; or what there is of them in these shares.
+        uint8 [N, 3, S, S] and [M, 3, S, S], at the smallest size among them. Enough for the largest sets, two disjoint
+        ones of clear images and one of reconstructions, or as many as there are in these shares.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def choose_images(clear, attacks, seed):
     )
     found = [(dataset, images) for dataset, images in found if len(images)]
     if not found:
-        raise SemsimError("Every reconstruction diverged, so no set of them can be made. Change the study's `attacks`.")
+        raise SemsimError("All reconstructions diverged, so there is no set to measure. Change the study's `attacks`.")
     present = {dataset for dataset, _ in found}
     pools = [(dataset, images) for dataset, images in clear.items() if dataset in present], found
     names = [np.repeat([name for name, _ in pool], [len(images) for _, images in pool]) for pool in pools]
@@ -51,21 +51,21 @@ def choose_images(clear, attacks, seed):
 
 
 def draw_in_shares(names, like, most, generator):
-    """Draw at random, without replacement, so that each name has the share that it has elsewhere.
+    """Draw at random, without replacement, so that each name has the same share as in another array.
 
     Parameters
     ----------
     names : numpy.ndarray
         str [M], what to draw from.
     like : numpy.ndarray
-        str [N], where names have the shares that are wanted.
+        str [N], in which names have the intended shares.
     most : int
     generator : numpy.random.Generator
 
     Returns
     -------
     numpy.ndarray
-        int64, positions in `names`, in order: `most`, or as many as there are in these shares.
+        int64, sorted indices into `names`: `most`, or as many as these shares allow.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def draw_in_shares(names, like, most, generator):
     wanted, shares = np.unique(like, return_counts=True)
     places = [np.flatnonzero(names == name) for name in wanted]
     most = min(most, *(len(each) * len(like) // share for each, share in zip(places, shares, strict=True)))
-    # Rounded as sums, so that the numbers add up to it.
+    # Cumulative sums are rounded, so that the numbers add up to `most`.
     numbers = np.diff(most * np.cumsum(shares) // len(like), prepend=0)
     drawn = [generator.choice(each, number, replace=False) for each, number in zip(places, numbers, strict=True)]
     return np.sort(np.concatenate(drawn))

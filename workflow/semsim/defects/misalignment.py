@@ -7,18 +7,18 @@ from semsim.io.tables import KEYS
 from semsim.metrics.reconstructions import REFERENCES
 
 MEANT, RELEASED = REFERENCES
-"""What went into the model; the original before augmentation, with which the released code compares."""
+"""The input of the model; the original before augmentation, with which the released code compares."""
 EVERY, AUGMENTING, PLAIN = "all", "augmenting", "plain"
-"""Which target models a row is about: all, those that augment images, the others."""
+"""The target models that a row is about: all, those that augment images, the others."""
 
 
 def measure_misalignment(metrics, rates, augmenting, higher_is_better, resamples, seed):
-    """Measure how faithful metrics are against the original and against what was attacked, by whether these differ.
+    """Measure how faithful metrics are against the original and against the attacked image, by whether these differ.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
-        The table of metrics: a row a reconstruction and reference.
+        The table of metrics: one row per reconstruction and reference.
     rates : pandas.DataFrame
         The table of recognition rates.
     augmenting : set of str
@@ -31,7 +31,7 @@ def measure_misalignment(metrics, rates, augmenting, higher_is_better, resamples
     Returns
     -------
     pandas.DataFrame
-        kind (of the annotators), targets (`EVERY`, `AUGMENTING`, `PLAIN`; those that there are), and the columns of
+        kind (of the annotators), targets (`EVERY`, `AUGMENTING`, `PLAIN`, if there are any), and the columns of
         `compare_versions`.
     """
     wide = metrics.pivot(index=KEYS, columns="reference", values=list(higher_is_better))

@@ -1,4 +1,4 @@
-"""Distances of sets by the number of images: with few, the Fréchet distance is biased, the kernel distance is not."""
+"""Distances between sets by their size: with few images, the Fréchet distance is biased, the kernel distance is not."""
 
 import numpy as np
 import pandas as pd
@@ -7,11 +7,11 @@ from semsim.errors import SemsimError
 from semsim.metrics.sets import fid, kid
 
 PAPER = 600
-"""Images that the paper attacks for each target model."""
+"""Number of images that the paper attacks for each target model."""
 SIZES = (25, 50, 100, 200, 400, PAPER, 1000, 2000, 4000)
 """Numbers of images in each set."""
 DISTANCES = {"frechet": fid, "kernel": kid}
-"""Of the features of any network."""
+"""Distances in the features of any network."""
 NAMES = {
     "inception": {"frechet": "FID", "kernel": "KID"},
     "classifier": {
@@ -19,13 +19,13 @@ NAMES = {
         "kernel": "kernel distance of classifier features",
     },
 }
-"""What the distances are called, by the features: they are FID and KID only if these are Inception's."""
+"""Names of the distances by features: they are FID and KID only in Inception's features."""
 ALIKE, RECONSTRUCTED = "clear images", "reconstructions"
 """What clear images are compared with: others of the same distribution, or reconstructions."""
 
 
 def measure_set_sizes(clear, reconstructed, draws, seed):
-    """Measure distances between sets of few and of many images, drawn again and again without replacement.
+    """Measure distances between sets of few and of many images, drawn repeatedly without replacement.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def measure_set_sizes(clear, reconstructed, draws, seed):
     -------
     pandas.DataFrame
         compared (what clear images are compared with: `ALIKE`, disjoint from them, so that the true distance is 0, or
-        `RECONSTRUCTED`), distance (`DISTANCES`), images (in each of the two sets: those of `SIZES` that there are
-        enough images for), dimensions (D), draws, mean, sd (over the draws).
+        `RECONSTRUCTED`), distance (`DISTANCES`), images (in each of the two sets: those `SIZES` for which there are
+        enough), dimensions (D), draws, mean, sd (over the draws).
 
     Raises
     ------
@@ -50,7 +50,7 @@ def measure_set_sizes(clear, reconstructed, draws, seed):
         If there are too few clear images.
     """
     if len(clear) < 2 * SIZES[0]:
-        raise SemsimError(f"{len(clear)} clear images make no two sets of {SIZES[0]}. Set more in `train`.")
+        raise SemsimError(f"{len(clear)} clear images are too few for two sets of {SIZES[0]}. Increase `train`.")
     generator = np.random.default_rng(seed)
     rows = []
     for size in (size for size in SIZES if 2 * size <= len(clear)):

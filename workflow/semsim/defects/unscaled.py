@@ -1,4 +1,4 @@
-"""LPIPS of images that were not scaled: the network wants [-1, 1], and the released code feeds it [0, 1]."""
+"""LPIPS on unscaled images: the network expects [-1, 1], but the released code passes [0, 1]."""
 
 import pandas as pd
 import torch
@@ -12,12 +12,12 @@ from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 UNSCALED = "unscaled"
 """The column of the released version."""
 METRICS = {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk"}
-"""By the network that is at hand, the metric that images of a study are scored with."""
+"""The metric of a study by the network that is available."""
 BATCH = 256  # images of 32x32 pixels
 
 
 def load_network(metrics, pretrained=None, seed=0, device="cpu"):
-    """Return which of LPIPS and the same with a random trunk a study has, and its network.
+    """Return whether a study has LPIPS or its variant with a random trunk, and the network.
 
     Parameters
     ----------
@@ -34,25 +34,25 @@ def load_network(metrics, pretrained=None, seed=0, device="cpu"):
     Raises
     ------
     SemsimError
-        If the table has neither, or not that of the network at hand alone.
+        If the table has neither, or not only that of the available network.
     """
     measured = [name for name in METRICS.values() if name in metrics and metrics[name].notna().any()]
     if not measured:
         raise SemsimError(
-            f"metrics.csv has no value of {' or '.join(METRICS.values())}: images of fewer than {LPIPS_SMALLEST_IMAGE}"
-            " pixels are too small. Set a larger `image_size`, or take `unscaled_lpips` out of `defects`."
+            f"metrics.csv has no value of {' or '.join(METRICS.values())}: images below {LPIPS_SMALLEST_IMAGE} pixels"
+            " are too small. Set a larger `image_size`, or remove `unscaled_lpips` from `defects`."
         )
     ((name, network),) = gather_networks(LPIPS_SMALLEST_IMAGE, pretrained, seed, device).items()
     if measured != [METRICS[name]]:
         raise SemsimError(
-            f"metrics.csv has {' and '.join(measured)}, but the network at hand is that of {METRICS[name]}: its weights"
-            " came or went. Set `weights` as it was, or compute all metrics again (--forcerun compute_metrics)."
+            f"metrics.csv has {' and '.join(measured)}, but the available network is that of {METRICS[name]}: weights"
+            " were added or removed. Restore `weights`, or compute all metrics again (--forcerun compute_metrics)."
         )
     return METRICS[name], network
 
 
 def unscaled_distances(references, reconstructions, network, device="cpu"):
-    """Return what LPIPS says of images in [0, 1] where it is not told to bring them to [-1, 1].
+    """Return LPIPS of images in [0, 1] without scaling them to [-1, 1].
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def unscaled_distances(references, reconstructions, network, device="cpu"):
     network : lpips.LPIPS
         With pretrained or with random weights.
     device : torch.device or str
-        Where the network is.
+        Device of the network.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def measure_unscaled(metrics, rates, metric, resamples, seed):
     Parameters
     ----------
     metrics : pandas.DataFrame
-        A row a reconstruction: the metric, and beside it `UNSCALED`.
+        One row per reconstruction: the metric and `UNSCALED`.
     rates : pandas.DataFrame
         The table of recognition rates.
     metric : str

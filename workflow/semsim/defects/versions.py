@@ -1,4 +1,4 @@
-"""Two versions of a metric, as released and as meant: how faithful each is to recognition, and how they differ."""
+"""Two versions of a metric, as released and as intended: how faithful each is to recognition, and how they differ."""
 
 import pandas as pd
 
@@ -17,10 +17,10 @@ def compare_versions(table, columns, higher_is_better, resamples, seed):
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a reconstruction: dataset, target, attack, original, recognition_rate (by annotators of one kind) and the
-        columns of metrics.
+        One row per reconstruction: dataset, target, attack, original, recognition_rate (by annotators of one kind) and
+        the columns of metrics.
     columns : dict of str to tuple of str
-        By metric, its two columns: as released, as meant.
+        By metric, its two columns: as released, as intended.
     higher_is_better : dict of str to bool
         By metric.
     resamples, seed : int

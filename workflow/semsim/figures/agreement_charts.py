@@ -5,7 +5,9 @@ import re
 from semsim.figures.layout import draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
+from semsim.labels.recognition import pooled_rates
 from semsim.statistics.agreement import ANSWERS
+from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import LEVELS, STATISTICS, kind_of, sentence_case
 
@@ -33,9 +35,7 @@ def recognition_chart(recognition):
     matplotlib.figure.Figure
     """
     targets, attacks = (list(recognition[name].unique()) for name in ("target", "attack"))
-    recognised = recognition.assign(recognised=recognition["recognition_rate"] * recognition["labels"])
-    sums = recognised.groupby(["dataset", "target", "attack"])[["recognised", "labels"]].sum()
-    rates = (100 * sums["recognised"] / sums["labels"]).unstack("attack")
+    rates = 100 * pooled_rates(recognition, ["dataset", "target", "attack"]).unstack("attack")
     figure, axes = lines_of_targets(recognition, sharex=True)
     for panel, dataset in zip(axes, recognition["dataset"].unique(), strict=True):
         for place, attack in enumerate(attacks):
@@ -165,9 +165,9 @@ def ceiling_chart(ceiling):
             places = [lines[(level,)] + shift for level in of_dataset["level"]]
             panel.plot(of_dataset["value"], places, "|", color=FAINT, markersize=7, markeredgewidth=0.8, zorder=1)
         _draw_datasets(panel, rows[rows["annotator"] == EVERYONE], lines, ["level"], datasets)
-        nothing = 0.5 if statistic == "auc" else 0
-        panel.axvline(nothing, color=FAINT, linewidth=0.8)
-        panel.set(xlim=(min(nothing, rows[["low", "value"]].min(axis=None)) - 0.04, 1.03))
+        chance = chance_level(statistic)
+        panel.axvline(chance, color=FAINT, linewidth=0.8)
+        panel.set(xlim=(min(chance, rows[["low", "value"]].min(axis=None)) - 0.04, 1.03))
         panel.set_xlabel(sentence_case(STATISTICS[statistic]))
     figure.supxlabel(f"How well one annotator predicts the others' recognition rate ({kind_of(ceiling)})", size=8)
     _legend_of_datasets(figure, axes[0], ceiling)
@@ -201,7 +201,7 @@ def observers_chart(observers):
             panel.plot(rows["severity"], 100 * rows["cannot_tell"], **given_up)
         panel.set(ylim=(-3, 103), xticks=sorted(observers["severity"].unique()))
     figure.supxlabel("Severity of the degradation", size=8)
-    figure.supylabel("Named correctly (solid) or\n“can't tell” (dotted), %", size=8)
+    figure.supylabel("Correct (solid) or\n“can't tell” (dotted), %", size=8)
     legend_above(figure, axes[0])
     return figure
 

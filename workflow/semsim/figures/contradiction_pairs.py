@@ -4,9 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from semsim.figures.style import styled
-from semsim.io.stored_arrays import open_arrays
 from semsim.io.tables import KEYS
-from semsim.io.tensors import read_metadata
+from semsim.metrics.reconstructions import open_by_attack
 from semsim.statistics.contradictions import CLEAR_GAP
 from semsim.text import decimal, kind_of, listed, percent
 
@@ -48,7 +47,7 @@ def draw_contradictions(dataset, paths, metrics, recognition, scales, reference=
         text = f"{dataset}: no metric contradicts the {kind} on a pair that they clearly separate."
         figure.text(0.02, 0.5, text, size=8, va="center")
         return figure
-    images = {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
+    images = open_by_attack(paths)
     height = 0.55 + len(pairs) * (CELL + 0.3 + LINE * (len(names) + 2))
     figure = Figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(f"{dataset}: where a metric contradicts {kind} most", size=9, weight="bold", x=0.01, ha="left")

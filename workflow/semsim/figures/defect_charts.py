@@ -8,6 +8,7 @@ from semsim.defects.set_sizes import ALIKE, NAMES, RECONSTRUCTED
 from semsim.defects.versions import VERSIONS
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.statistics.association import chance_level
 from semsim.statistics.generalisation import overall
 from semsim.text import STATISTICS, kind_of, sentence_case
 
@@ -44,7 +45,7 @@ def versions_chart(table, scales, views, legend):
             look = {"marker": MARKERS[1 - number], "color": COLOURS[1 - number], "markersize": 4.5}
             estimates = (chosen[f"{version}{end}"] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, places, label=legend[number], **look)
-        panel.axvline(0.5 if choice["statistic"] == "auc" else 0, color=FAINT, linewidth=0.8)
+        panel.axvline(chance_level(choice["statistic"]), color=FAINT, linewidth=0.8)
         panel.set_xlabel(sentence_case(STATISTICS[choice["statistic"]]))
     figure.supxlabel(f"Faithfulness to {kind_of(rows)}, mean over data sets; 1 is best", size=8)
     legend_above(figure, axes[0])

@@ -6,6 +6,7 @@ from semsim.figures.layout import draw_estimates, legend_above, name_lines, offs
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.io.tables import KEYS
+from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
@@ -49,8 +50,7 @@ def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
             look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
-        nothing = 0.5 if statistic == "auc" else 0
-        panel.axvline(nothing, color=FAINT, linewidth=0.8)
+        panel.axvline(chance_level(statistic), color=FAINT, linewidth=0.8)
         panel.set_xlim(right=1.03)
     statistic_label = f"{STATISTICS[statistic]}, sign-adjusted; 1 is best"
     figure.supxlabel(f"{dataset}: faithfulness to {kind_of(rows)} ({statistic_label})", size=8)

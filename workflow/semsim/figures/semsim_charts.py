@@ -14,7 +14,7 @@ from semsim.text import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
 
 CURVES = {
     "train_loss": "Loss",
-    "train_ordered": "Correctly ordered triplets (share)",
+    "train_ordered": "Ordered triplets (share)",
     "validation_auc": "Validation:\narea under the ROC curve",
 }
 

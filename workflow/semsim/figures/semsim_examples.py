@@ -1,11 +1,10 @@
 """Examples of SemSim: the nearest and the farthest reconstructions of held-out originals."""
 
 from semsim.figures.style import panels, styled
-from semsim.io.stored_arrays import open_arrays
 from semsim.io.tables import KEYS
-from semsim.io.tensors import read_metadata
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
+from semsim.metrics.reconstructions import open_by_attack
 from semsim.text import decimal, kind_of, percent
 
 EXAMPLES = 6
@@ -38,7 +37,7 @@ def draw_semsim_examples(dataset, paths, trials, recognition):
     chosen = trials[(trials["folds"] == WITHIN) & (trials["dataset"] == dataset)]
     table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS).dropna(subset="semsim")
     (reference,) = trials["reference"].unique()
-    images = {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
+    images = open_by_attack(paths)
     figure, axes = panels(len(ROWS) * EXAMPLES, height=CELL, columns=EXAMPLES)
     figure.suptitle(f"{dataset}: SemSim and {kind_of(recognition)}", size=9, weight="bold", x=0.01, ha="left")
     for number, (title, (recognised, nearest)) in enumerate(ROWS.items()):

@@ -1,4 +1,4 @@
-"""What the tables say, in sentences that are computed from the numbers of the study at hand."""
+"""What the tables say, in sentences computed from the numbers of a study."""
 
 from semsim.findings.agreement import (
     agreement_findings,

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from semsim.labels.recognition import pooled_rates
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, percent
 
@@ -24,10 +25,8 @@ def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]
         f"{annotators} {who} gave {counted(len(labels), 'labels')} to {counted(images, 'reconstructions')};"
         f" {percent((labels['label'] == -1).mean())} of the labels are “can't tell”."
     ]
-    recognised = recognition.assign(recognised=recognition["recognition_rate"] * recognition["labels"])
-    for dataset, rows in recognised.groupby("dataset", sort=False):
-        sums = rows.groupby("target", sort=False)[["recognised", "labels"]].sum()
-        rates = sums["recognised"] / sums["labels"]
+    for dataset, rows in recognition.groupby("dataset", sort=False):
+        rates = pooled_rates(rows, ["target"])
         lowest, highest = rates.idxmin(), rates.idxmax()
         if rates[lowest] == rates[highest]:
             sentences.append(f"On {dataset}, the recognition rate is {percent(rates[lowest])} for every target model.")

@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 
 from semsim.metrics.scales import Scales
+from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
-
-NOTHING = {"auc": 0.5}
-"""What a metric unrelated to recognition would have; 0 for correlations."""
 
 
 def faithfulness_findings(
@@ -105,7 +103,7 @@ def _alike(best, pairs):
 def _best(row, alike, scales, statistic, rows):
     """Say which metric is best, and whether its interval excludes chance."""
     low, high = row["faithfulness_low"], row["faithfulness_high"]
-    told = "" if low > NOTHING.get(statistic, 0) else ", which is not distinguishable from chance"
+    told = "" if low > chance_level(statistic) else ", which is not distinguishable from chance"
     names = [scales[name].label for name in scales.among(alike)]
     are = "is" if len(names) == 1 else "are equally and"
     return (
@@ -139,9 +137,9 @@ def _ceiling(row, limit):
 
 def _chance(others, scales, statistic):
     """Name the other metrics whose interval includes chance, or lies below it."""
-    nothing = NOTHING.get(statistic, 0)
-    below = others["faithfulness_high"] < nothing
-    unclear = (others["faithfulness_low"] <= nothing) & ~below
+    chance = chance_level(statistic)
+    below = others["faithfulness_high"] < chance
+    unclear = (others["faithfulness_low"] <= chance) & ~below
     text = ""
     for rows, what in ((unclear, "Not distinguishable from chance"), (below, "Worse than chance")):
         if rows.any():

@@ -1,1 +1,1 @@
-"""Files: tables, arrays, pickles from elsewhere; whatever is written is written whole or not at all."""
+"""Reading and writing files: tables, arrays, and pickles from elsewhere. Every file is written whole or not at all."""

@@ -1,4 +1,4 @@
-"""Read pickles that hold numbers, strings and containers of them, and refuse those that could do anything else."""
+"""Read pickles that hold only numbers, strings and containers of them; refuse those that could run code."""
 
 import pickle
 
@@ -8,7 +8,7 @@ from semsim.errors import SemsimError
 
 
 class BuiltinsUnpickler(pickle.Unpickler):
-    """An unpickler without globals: no class or function, and so no code, can be named in the file.
+    """An unpickler without globals: the file cannot name any class or function, and therefore cannot run code.
 
     References
     ----------
@@ -19,22 +19,22 @@ class BuiltinsUnpickler(pickle.Unpickler):
         """Refuse every global by its name."""
         raise SemsimError(
             f"names {module}.{name}: unpickling it could run code, so the file was closed and nothing was run. "
-            "Only numbers, strings, lists, tuples, sets and dicts are read. Do not trust this file; get it again."
+            "Only numbers, strings, lists, tuples, sets and dicts are allowed. Do not trust this file; get it again."
         )
 
 
 class ArraysUnpickler(BuiltinsUnpickler):
-    """A `BuiltinsUnpickler` that also knows the three names that numpy writes for an array of numbers."""
+    """A `BuiltinsUnpickler` that also accepts the three names that numpy uses for an array of numbers."""
 
     ALLOWED = {
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
-        # Not looked up by its name, which numpy 2 has moved: every array says itself what rebuilds it.
+        # Taken from an array instead of looked up by name, because numpy 2 has moved it.
         ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     }
 
     def find_class(self, module, name):
-        """Return what numpy needs, and refuse every other global by its name."""
+        """Return what numpy needs, and refuse every other global."""
         return self.ALLOWED.get((module, name)) or super().find_class(module, name)
 
 
@@ -66,14 +66,14 @@ def load_arrays(file, where):
     Parameters
     ----------
     file : binary file
-        Open for reading; read to the end of the pickle.
+        Open for reading; it is read to the end of the pickle.
     where : str
-        The file's name for messages.
+        The file's name in messages.
 
     Returns
     -------
     object
-        Whatever the file holds; strings of Python 2 are bytes.
+        Whatever the file holds; Python 2 strings become bytes.
 
     Raises
     ------
@@ -84,10 +84,10 @@ def load_arrays(file, where):
 
 
 def _load(unpickler, where):
-    """Return what an unpickler reads, or say what is wrong with the file."""
+    """Return what an unpickler reads, or raise an error that names the file."""
     try:
         return unpickler.load()
     except SemsimError as error:
         raise SemsimError(f"{where}: {error}") from None
     except Exception as error:  # a damaged pickle fails in as many ways as it has opcodes
-        raise SemsimError(f"{where}: not a complete pickle file ({error}). Get it again.") from None
+        raise SemsimError(f"{where}: not a complete pickle file ({error}). Download it again.") from None

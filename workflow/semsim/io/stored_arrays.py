@@ -1,4 +1,4 @@
-"""Arrays that stay in their files: only rows that are asked for are read, so that memory does not grow with them."""
+"""Arrays that stay on disk: only requested rows are read, so that memory use does not grow with their size."""
 
 import json
 import tempfile
@@ -12,15 +12,15 @@ from semsim.io.tensors import blocks, open_tensors
 
 
 class StoredArray:
-    """An array of a safetensors file. It is indexed by rows, as a numpy array is, and then reads these.
+    """An array in a safetensors file. Indexing by rows, as for a numpy array, reads those rows.
 
     Parameters
     ----------
     path : path-like
     offset : int
-        Where its first byte stands in the file.
+        Position of its first byte in the file.
     shape : tuple of int
-        The first number is that of its rows.
+        The first number counts the rows.
     dtype : numpy.dtype
     """
 
@@ -31,12 +31,12 @@ class StoredArray:
         return self.shape[0]
 
     def __getitem__(self, index):
-        """Return rows as `numpy.ndarray`; the index is a whole number, a slice, or an array of numbers or of bool.
+        """Return rows as `numpy.ndarray`; the index is an integer, a slice, or an array of integers or booleans.
 
         Raises
         ------
         SemsimError
-            If the file does not have them any more.
+            If the file no longer has them.
         """
         rows = np.arange(len(self))[index]
         found = np.empty((rows.size, *self.shape[1:]), self.dtype)
@@ -48,24 +48,24 @@ class StoredArray:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def _read(self, rows, found):
-        """Read rows, those that stand next to each other at once."""
+        """Read rows; adjacent ones are read together."""
         first = np.flatnonzero(np.diff(rows, prepend=rows[0] - 2) != 1).tolist()
         with self.path.open("rb") as file:
             for start, end in zip(first, [*first[1:], len(rows)], strict=True):
                 file.seek(self.offset + int(rows[start]) * found[0].nbytes)
                 if file.readinto(found[start:end]) < found[start:end].nbytes:
-                    raise SemsimError(f"{self.path}: has changed while it was read. Run again.")
+                    raise SemsimError(f"{self.path}: changed while it was being read. Run again.")
 
 
 class JoinedRows:
-    """Rows of several arrays, as one array that is put together where it is indexed.
+    """Rows of several arrays as one array, assembled only when it is indexed.
 
     Parameters
     ----------
-    parts : list of StoredArray, numpy.ndarray, or whatever is indexed as these are
-        At least one; equal but for the number of their rows.
+    parts : list of StoredArray, numpy.ndarray, or anything that is indexed in the same way
+        At least one; all of the same dtype and shape, apart from the number of rows.
     rows : numpy.ndarray, optional
-        int64, which rows of the parts, laid end to end; all by default.
+        int64, which rows of the concatenated parts; all by default.
     """
 
     def __init__(self, parts, rows=None):
@@ -78,7 +78,7 @@ class JoinedRows:
         return self.shape[0]
 
     def __getitem__(self, index):
-        """Return rows as `numpy.ndarray`, as `StoredArray` does."""
+        """Return rows as `numpy.ndarray`, like `StoredArray`."""
         rows = self._rows[index]
         wanted = rows.ravel()
         found = np.empty((len(wanted), *self.shape[1:]), self.dtype)
@@ -92,24 +92,24 @@ class JoinedRows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def where(self, chosen):
-        """Return some of the rows, by numbers or a mask, without reading them."""
+        """Return some of the rows, selected by numbers or a mask, without reading them."""
         return JoinedRows(self.parts, self._rows[chosen])
 
 
 def spooled(array):
-    """Copy an array into a temporary file, where rows that are drawn at random are read as one.
+    """Copy an array into one temporary file, for fast reading of random rows.
 
-    From many files a batch takes twenty times as long.
+    Reading a batch from many files takes twenty times as long.
 
     Parameters
     ----------
     array : JoinedRows, StoredArray or numpy.ndarray
-        It is copied a block of rows after the other.
+        It is copied in blocks of rows.
 
     Returns
     -------
     JoinedRows
-        The file goes with it.
+        The file is deleted when this is garbage-collected.
     """
     file = tempfile.NamedTemporaryFile(prefix="semsim-")  # noqa: SIM115 (kept open for as long as the rows are used)
     for rows in blocks(array):
@@ -121,17 +121,17 @@ def spooled(array):
 
 
 def rows_where(array, chosen):
-    """Return the rows of an array that a mask or numbers choose, without reading them if they are `JoinedRows`."""
+    """Return rows of an array, selected by a mask or numbers; `JoinedRows` are not read."""
     return array.where(chosen) if isinstance(array, JoinedRows) else array[chosen]
 
 
 def same_rows(one, other):
-    """Say whether two arrays are equal, a block of rows after the other."""
+    """Return whether two arrays are equal; they are compared in blocks of rows."""
     return one.shape == other.shape and all(np.array_equal(one[rows], other[rows]) for rows in blocks(one))
 
 
 def open_arrays(path, *names):
-    """Open arrays written by `semsim.io.tensors.write_arrays`, all of them or those named, without reading them.
+    """Open all or the named arrays written by `semsim.io.tensors.write_arrays`, without reading them.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def open_arrays(path, *names):
     Raises
     ------
     SemsimError
-        As `semsim.io.tensors.open_tensors` does.
+        As for `semsim.io.tensors.open_tensors`.
     """
     with open_tensors(path) as tensors:
         stored = {name: tensors.get_slice(name) for name in names or tensors.keys()}

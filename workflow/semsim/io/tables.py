@@ -1,4 +1,4 @@
-"""Tables between stages, as CSV or Parquet: written whole, read in parts."""
+"""Tables passed between stages as CSV or Parquet: written whole, read in parts."""
 
 import os
 from contextlib import contextmanager
@@ -9,18 +9,18 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 
-pd.set_option("mode.string_storage", "python")  # names repeat: rows that share one take less than Arrow's copies of it
+pd.set_option("mode.string_storage", "python")  # names repeat: sharing one string takes less memory than Arrow's copies
 
 KEYS = ["dataset", "target", "attack", "original"]
-"""The columns that tell a reconstruction from every other."""
+"""The columns that identify a reconstruction."""
 NAMES = dict.fromkeys(("dataset", "target", "attack", "image", "annotator"), "str")
-"""The columns that hold names: text, also where all names of a file, or of a part of it, look like numbers."""
+"""The columns that hold names: always text, even if all names in a file, or in a part of it, look like numbers."""
 ROWS_AT_ONCE = 2000
-"""Rows of a CSV file that are read or written at once."""
+"""Rows that are read or written at once."""
 
 
 def write_table(table, path):
-    """Write a data frame without its index as CSV or Parquet, by the suffix of `path`."""
+    """Write a data frame without its index as CSV or Parquet, depending on the suffix of `path`."""
     path = Path(path)
     with written_whole(path) as part:
         if path.suffix == ".parquet":
@@ -31,17 +31,17 @@ def write_table(table, path):
 
 @contextmanager
 def appending(path):
-    """Write data frames of the same columns, one below the other, as one CSV file: none has to be held for the next.
+    """Write data frames with the same columns below each other into one CSV file, holding only one at a time.
 
     Parameters
     ----------
     path : path-like
-        The file to make.
+        The file to write.
 
     Yields
     ------
     callable
-        Called with each data frame. It raises a SemsimError if the columns are not those of the first.
+        Call it with each data frame. It raises a SemsimError if the columns differ from those of the first.
     """
     columns = None
     with written_whole(path) as part, part.open("w", encoding="utf-8") as file:
@@ -57,7 +57,7 @@ def appending(path):
 
 
 def append_tables(tables, path):
-    """Write all of an iterable's data frames as `appending` does."""
+    """Write all data frames of an iterable with `appending`."""
     with appending(path) as append:
         for table in tables:
             append(table)
@@ -69,20 +69,20 @@ def read_table(path):
     Raises
     ------
     SemsimError
-        If the file is missing, was cut off or is not a readable table.
+        If the file is missing, truncated or not a readable table.
     """
     path = Path(path)
     with _readable(path):
         known = {}
         table = pd.concat((_sharing_strings(part, known) for part in _parts(path)), ignore_index=True)
         if path.suffix == ".csv" and table.dtypes.eq("object").any():
-            # A column that is empty, or looks like numbers, in some parts only: its type is that of all its rows.
+            # A column that is empty or numeric in some parts only: infer its type from all rows.
             return pd.read_csv(path, dtype=NAMES, low_memory=False)
         return table
 
 
 def read_parts(path):
-    """Read a table as `read_table` does, but some of its rows after the other: it is never held whole.
+    """Read a table like `read_table`, but in parts, so that it is never held in memory as a whole.
 
     Parameters
     ----------
@@ -91,13 +91,12 @@ def read_parts(path):
     Yields
     ------
     pandas.DataFrame
-        At least one, if only with the columns. Types of a CSV file are those of the rows that are there; names are
-        text.
+        At least one, even if it has no rows. For a CSV file, types are inferred for each part; names are text.
 
     Raises
     ------
     SemsimError
-        As `read_table` does.
+        As for `read_table`.
     """
     path = Path(path)
     with _readable(path):
@@ -106,17 +105,20 @@ def read_parts(path):
 
 @contextmanager
 def _readable(path):
-    """Turn what goes wrong where a table is read into errors people can act on."""
+    """Turn errors from reading a table into errors that people can act on."""
     try:
         yield
     except FileNotFoundError:
         raise SemsimError(f"{path}: no such table. Run the stage that writes it first.") from None
     except (ValueError, OSError) as error:
-        raise SemsimError(f"{path}: not a readable table ({error}). Delete it and run again.") from None
+        raise SemsimError(
+            f"{path}: not a readable table ({error}). If a stage wrote it, delete it and run again; if you wrote it,"
+            " correct it."
+        ) from None
 
 
 def _parts(path):
-    """Yield parts of a table: while they are read, rows take ten times as much memory."""
+    """Yield parts of a table: parsing takes ten times the memory of the result."""
     return _parquet_parts(path) if path.suffix == ".parquet" else _csv_parts(path)
 
 
@@ -136,16 +138,17 @@ def _csv_parts(path):
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 1))
-        if file.read() not in (b"", b"\n"):  # pandas would fill the last row up
+        if file.read() not in (b"", b"\n"):  # pandas would silently pad the last row
             raise SemsimError(
-                f"{path}: cut off, its last line has no end. Delete it and run again; if you wrote it, end that line."
+                f"{path}: truncated, its last line has no line break. If a stage wrote it, delete it and run again; if"
+                " you wrote it, end that line."
             )
     with pd.read_csv(path, dtype=NAMES, chunksize=ROWS_AT_ONCE) as parts:
         yield from parts
 
 
 def _sharing_strings(table, known):
-    """Return a table whose equal strings are one: rows repeat names that are longer than all their numbers."""
+    """Return a table in which equal strings are one object: names repeat, and take more memory than the numbers."""
     shared = {
         name: column.map(lambda text: known.setdefault(text, text))
         for name, column in table.select_dtypes("str").items()

@@ -1,4 +1,4 @@
-"""Arrays between stages, as safetensors files: written in blocks, read lazily."""
+"""Arrays passed between stages as safetensors files: written in blocks, read lazily."""
 
 import json
 import math
@@ -12,23 +12,23 @@ from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 
 BLOCK_BYTES = 2**22
-"""How much of an array is read or written at once where all of it passes by."""
+"""Bytes of an array that are read or written at once."""
 
 
 def write_arrays(arrays, path, metadata=None):
-    """Write named arrays as one safetensors file, a block of rows after the other.
+    """Write named arrays as one safetensors file, in blocks of rows.
 
     Parameters
     ----------
     arrays : dict of str to numpy.ndarray
-        Or of what has a shape and a dtype and gives a `numpy.ndarray` for a slice of its rows
-        (`semsim.io.stored_arrays`): it is never held whole.
+        Or of anything that has a shape and a dtype and returns a `numpy.ndarray` for a slice of its rows
+        (`semsim.io.stored_arrays`); it is never held in memory as a whole.
     path : path-like
-        The file to make.
+        The file to write.
     metadata : dict, optional
-        Anything JSON can hold; `read_metadata` gives it back.
+        Anything that JSON can represent; `read_metadata` returns it.
     """
-    # Byte for byte what safetensors makes of arrays that it is given whole: wide numbers first, truth values last.
+    # Byte for byte what safetensors itself writes: wide numbers first, booleans last.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[1].dtype.kind == "b", item[0]))
     header, end = {"__metadata__": encode_metadata(metadata)}, 0
     for name, array in ordered:
@@ -45,7 +45,7 @@ def write_arrays(arrays, path, metadata=None):
 
 
 def blocks(array):
-    """Yield slices that divide the rows of an array into blocks of about `BLOCK_BYTES`, of at least one row each."""
+    """Yield slices that divide the rows of an array into blocks of about `BLOCK_BYTES`, but at least one row."""
     row_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
     step = max(1, BLOCK_BYTES // max(1, row_bytes))
     for start in range(0, array.shape[0], step):
@@ -53,18 +53,18 @@ def blocks(array):
 
 
 def encode_metadata(metadata):
-    """Return `metadata` as the flat dict of strings that a safetensors header takes."""
+    """Return `metadata` as the flat dict of strings that a safetensors header requires."""
     return {"semsim": json.dumps(metadata or {}, sort_keys=True)}
 
 
 @contextmanager
 def open_tensors(path, framework="numpy", device="cpu"):
-    """Open a safetensors file for lazy reading (`safetensors.safe_open`), with errors people can act on.
+    """Open a safetensors file for lazy reading (`safetensors.safe_open`), with errors that people can act on.
 
     Raises
     ------
     SemsimError
-        If the file is missing, truncated or not a safetensors file, or lacks a tensor that is asked for.
+        If the file is missing, truncated or not a safetensors file, or lacks a requested tensor.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,7 +95,7 @@ def read_metadata(path):
     with open_tensors(path) as tensors:
         text = (tensors.metadata() or {}).get("semsim")
     if text is None:
-        raise SemsimError(f"{path}: a safetensors file, but not one that semsim wrote (no 'semsim' in its header).")
+        raise SemsimError(f"{path}: a safetensors file, but not one written by semsim (no 'semsim' in its header).")
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -11,34 +11,34 @@ from safetensors import SafetensorError
 from semsim.errors import SemsimError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Numbers of the system errors that say that a disk, or one's share of it, is full."""
+"""Error numbers for a full disk or an exceeded quota."""
 
 
 @contextmanager
 def written_whole(path):
-    """Give a path to write to, and move it to `path` only when the block ends without an error.
+    """Give a temporary path to write to, and move it to `path` only if the block ends without an error.
 
     Parameters
     ----------
     path : path-like
-        The file to make. Missing folders are created.
+        The file to write. Missing folders are created.
 
     Yields
     ------
     pathlib.Path
-        A name in the same folder, with the same suffix (so that writers that look at suffixes work).
+        A name in the same folder with the same suffix, for writers that choose a format by it.
 
     Raises
     ------
     OSError
-        If the disk is full, whatever the writer makes of that.
+        If the disk is full, whichever error the writer raised.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield part
-        part.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
+        part.chmod(0o666 & ~_umask())  # safetensors creates files that only their owner can read
         os.replace(part, path)
     except Exception as error:
         number = _system_error(error)
@@ -50,7 +50,7 @@ def written_whole(path):
 
 
 def _system_error(error):
-    """Return the number of the system error behind one that a writer raised, or None."""
+    """Return the number of the system error behind a writer's error, or None."""
     while error is not None:
         if isinstance(error, OSError):
             return error.errno
@@ -61,34 +61,34 @@ def _system_error(error):
 
 
 def _umask():
-    """Return the permissions that new files go without; asking is only possible by setting."""
+    """Return the umask of this process, which can only be read by setting it."""
     umask = os.umask(0)
     os.umask(umask)
     return umask
 
 
 def check_output(path, suffixes):
-    """Refuse a path that no file can be written to, before any work is done for it.
+    """Refuse a path to which no file can be written, before any work is done.
 
     Parameters
     ----------
     path : path-like or None
-        None is no file, and fine.
+        None means no file, and is accepted.
     suffixes : sequence of str
-        What its name may end in.
+        Accepted suffixes.
 
     Raises
     ------
     SemsimError
-        If it ends in something else, is a folder, or lies below a file.
+        If it has another suffix, is a folder, or lies below a file.
     """
     if path is None:
         return
     path = Path(path)
     if path.suffix not in suffixes:
-        raise SemsimError(f"{path}: must end in {' or '.join(suffixes)}. Give another name.")
+        raise SemsimError(f"{path}: must end in {' or '.join(suffixes)}. Choose another name.")
     if path.is_dir():
-        raise SemsimError(f"{path}: is a folder. Give the name of a file.")
+        raise SemsimError(f"{path}: is a folder. Give a file name.")
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
-        raise SemsimError(f"{path}: lies below {above}, which is a file. Give another folder.")
+        raise SemsimError(f"{path}: lies below {above}, which is a file. Choose another folder.")

@@ -1,4 +1,4 @@
-"""Who is shown what, and in which order: a balanced choice of images, with attention checks and repeats among them."""
+"""Who is shown what, and in which order: a balanced choice of images, mixed with attention checks and repeats."""
 
 from math import ceil
 from typing import NamedTuple
@@ -15,28 +15,28 @@ class Item(NamedTuple):
 
 
 def choose_images(images, labels, labels_per_image, most, generator):
-    """Choose the images that one more annotator is asked about: those with the fewest labels so far.
+    """Choose the images for one more annotator: those with the fewest labels so far.
 
-    Among images with equally many labels, those of different originals come first: who has seen one reconstruction of
-    an original is no longer impartial about the next. What is left is chance.
+    Among images with equally many labels, those of different originals come first: someone who has seen one
+    reconstruction of an original is no longer impartial about the next. Remaining ties are broken at random.
 
     Parameters
     ----------
     images : pandas.DataFrame
         image, dataset, original and more.
     labels : dict of str to int
-        How many labels an image has, or will have when all who are at work have finished; 0 where it is missing.
+        How many labels an image has, or will have when all active annotators have finished; 0 if it is missing.
     labels_per_image : int
-        Images with so many labels are not chosen.
+        Images with this many labels are not chosen.
     most : int
-        How many to choose.
+        Number of images to choose.
     generator : numpy.random.Generator
 
     Returns
     -------
     pandas.DataFrame
-        `most` rows of `images`; fewer if no more need labels. The numbers of labels of images that are chosen in turn
-        never differ by more than one.
+        `most` rows of `images`; fewer if no more need labels. With repeated calls, the numbers of labels of any two
+        images never differ by more than one.
     """
     given = images["image"].map(labels).fillna(0).astype(int)
     waiting = images.assign(given=given)[given < labels_per_image].sample(frac=1, random_state=generator)
@@ -47,22 +47,22 @@ def choose_images(images, labels, labels_per_image, most, generator):
 def arrange(asked, checks, check_share, repeat_share, generator):
     """Put an annotator's images in order.
 
-    One data set follows the other, so that the list of classes seldom changes; their order, and that within each, is
-    random. Checks are spread over a data set. What is repeated was among the first half, and at least a quarter of the
-    data set's images lie between the two times.
+    Data sets follow one another, so that the list of classes seldom changes; their order, and that within each, is
+    random. Checks are spread over a data set. Repeats are of images from the first half, with at least a quarter of the
+    data set's images between the two showings.
 
     Parameters
     ----------
     asked, checks : pandas.DataFrame
-        image and dataset: what this annotator is asked about, and all clear images that there are.
+        image and dataset: the images for this annotator, and all available clear images.
     check_share, repeat_share : float
-        Shares of the images asked about; rounded up in each data set, as far as there are images to take.
+        As shares of the images asked about; rounded up in each data set, as far as images are available.
     generator : numpy.random.Generator
 
     Returns
     -------
     list of Item
-        Each check at most once, each repeat after the first time.
+        Each check at most once, each repeat after the first showing.
     """
     order = []
     for dataset in generator.permutation(asked["dataset"].unique()):
@@ -77,7 +77,7 @@ def arrange(asked, checks, check_share, repeat_share, generator):
 
 
 def _arrange_block(names, clear, repeats, generator):
-    """Give every showing a place on a line on which the images asked about are at 0, 1, 2, ...; then sort."""
+    """Give every showing a position on a line where the images asked about are at 0, 1, 2, ...; then sort."""
     count = len(names)
     placed = [(place, Item(str(name), ASKED)) for place, name in enumerate(names)]
     stretch = count / max(len(clear), 1)

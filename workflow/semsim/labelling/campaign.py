@@ -5,26 +5,91 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 import yaml
+from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.labels.images import IMAGE_COLUMNS
-from semsim.schemas import fill_defaults, problems_with, read_schema
+from semsim.settings import Settings, validated
 from semsim.text import first_few
 
-SCHEMA = files("semsim.labelling") / "campaign.schema.yaml"
 CHECK_COLUMNS = ["image", "dataset", "label"]
 IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
 """A file in ``images/``, and never a path."""
 
 
+class Panel(Settings):
+    """A panel such as Prolific that sends participants through one link."""
+
+    parameter: str = Field(
+        pattern="^[A-Za-z][A-Za-z0-9_-]{0,39}$",
+        description="the parameter of the link that holds the participant's ID, such as PROLIFIC_PID or workerId",
+    )
+    completion_code: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9-]{4,40}$",
+        description="the code shown at the end; null shows each participant an individual one",
+    )
+    completion_url: str | None = Field(
+        None,
+        pattern="^https://",
+        description="the target of the link at the end, if there is one; an address that starts with https://",
+    )
+
+
+def _different(names):
+    if len(set(names)) < len(names):
+        raise ValueError(f"{first_few([name for name in names if names.count(name) > 1])}: named twice.")
+    return names
+
+
+ClassName = Annotated[
+    str, Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number")
+]
+ClassNames = Annotated[
+    list[ClassName], Field(min_length=2, description="at least two different names"), AfterValidator(_different)
+]
+
+
+class CampaignSettings(Settings):
+    """The settings in ``campaign.yaml``: what annotators are asked."""
+
+    title: str = Field(min_length=1, max_length=80, description="the headline of the page")
+    question: str = Field(min_length=1, max_length=300, description="what is asked about every image")
+    labels_per_image: int = Field(5, ge=1, description="how many annotators see each image")
+    images_per_annotator: int | None = Field(
+        None,
+        ge=1,
+        description="how many images one annotator is asked about, not counting checks and repeats; null for all",
+    )
+    checks: float = Field(
+        0.05, ge=0, le=0.5, description="attention checks (clear images), as a share of an annotator's images"
+    )
+    repeats: float = Field(
+        0.05, ge=0, le=0.25, description="images shown a second time, as a share of an annotator's images"
+    )
+    patience_hours: float = Field(
+        24,
+        gt=0,
+        description="after this many inactive hours, others are asked about the images that an annotator has left open",
+    )
+    seed: int = Field(1, ge=0, description="whole number that determines every random choice")
+    classes: dict[str, ClassNames] = Field(
+        min_length=1, description="the names of the classes by data set, in the order of their numbers"
+    )
+    panel: Panel | None = Field(
+        None,
+        description="a panel such as Prolific that sends participants through one link; null if there is none",
+    )
+
+
 def campaign_folder(name):
-    """Return the folder that a command line's CAMPAIGN means: a bare name lies in ``annotations/``."""
+    """Return the folder of a campaign given on the command line: a bare name is a folder in ``annotations/``."""
     return Path(name) if len(Path(name).parts) > 1 or Path(name).is_absolute() else Path("annotations") / name
 
 
@@ -35,10 +100,9 @@ class Campaign:
     Attributes
     ----------
     folder : pathlib.Path
-    settings : dict
-        ``campaign.yaml``, checked and with all defaults filled in.
+    settings : CampaignSettings
     images : pandas.DataFrame
-        What is asked: image, dataset, target, attack, original, label (the true class).
+        The images asked about: image, dataset, target, attack, original, label (the true class).
     checks : pandas.DataFrame
         Clear images of the same classes: image, dataset, label.
     consent, instructions : str
@@ -54,24 +118,24 @@ class Campaign:
 
     @property
     def database(self):
-        """Where the answers are."""
+        """The database of answers."""
         return self.folder / "answers.sqlite"
 
     @property
     def classes(self):
         """The names of the classes by data set."""
-        return self.settings["classes"]
+        return self.settings.classes
 
     @cached_property
     def datasets(self):
-        """The data set of each image, checks as well."""
+        """The data set of each image, including checks."""
         both = pd.concat([self.images, self.checks])
         return dict(zip(both["image"], both["dataset"], strict=True))
 
     @property
     def images_each(self):
-        """How many images an annotator is asked about, as long as that many need labels."""
-        return min(self.settings["images_per_annotator"] or len(self.images), len(self.images))
+        """How many images an annotator is asked about, as long as enough need labels."""
+        return min(self.settings.images_per_annotator or len(self.images), len(self.images))
 
     def path_of(self, image):
         """Return the file of an image."""
@@ -83,18 +147,18 @@ class Campaign:
 
     @cached_property
     def fingerprint(self):
-        """What must stay the same once there are answers: the images and the numbers of the classes."""
+        """A hash of what must not change once there are answers: the images and the numbers of the classes."""
         parts = [self.classes, self.images.to_csv(index=False), self.checks.to_csv(index=False)]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def read_campaign_folder(folder):
-    """Read a campaign and refuse one in which anything is wrong.
+    """Read a campaign and refuse an invalid one.
 
     Parameters
     ----------
     folder : path-like
-        As `semsim.labelling.making` writes it and annotations/README.md describes it.
+        As written by `semsim.labelling.making` and described in annotations/README.md.
 
     Returns
     -------
@@ -103,7 +167,7 @@ def read_campaign_folder(folder):
     Raises
     ------
     SemsimError
-        If a file is missing or not valid; the message names it.
+        If a file is missing or invalid; the message names it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -128,18 +192,13 @@ def read_settings(path):
     Raises
     ------
     SemsimError
-        If it cannot be read or breaks a rule of ``workflow/semsim/labelling/campaign.schema.yaml``.
+        If it cannot be read, or is not what `CampaignSettings` say.
     """
     try:
         settings = yaml.safe_load(_read_text(path))
     except yaml.YAMLError as error:
         raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    schema = read_schema(SCHEMA)
-    problems = list(problems_with(settings, schema))
-    if problems:
-        raise SemsimError("\n  ".join([f"{path} is not valid:", *problems]))
-    fill_defaults(settings, schema)
-    return settings
+    return validated(CampaignSettings, settings, f"{path} is not valid")
 
 
 def _read_text(path):
@@ -148,19 +207,19 @@ def _read_text(path):
     except OSError as error:
         raise SemsimError(f"{path}: cannot be read ({error.strerror}). Every campaign has this file.") from None
     except UnicodeDecodeError:
-        raise SemsimError(f"{path}: not a text in UTF-8. Save it as such.") from None
+        raise SemsimError(f"{path}: not UTF-8 text. Save it in that encoding.") from None
 
 
 def _read_images(path, columns):
     table = read_table(path)
     if list(table) != columns:
-        raise SemsimError(f"{path}: its columns are {', '.join(table)}. Write {', '.join(columns)}.")
+        raise SemsimError(f"{path}: its columns are {', '.join(table)}. Needed are {', '.join(columns)}.")
     names = [name for name in columns if name not in ("original", "label")]
     return table.astype(dict.fromkeys(names, str))
 
 
 def _problems(campaign):
-    """Yield what does not fit together."""
+    """Yield everything that is inconsistent."""
     if campaign.images.empty:
         yield "images.csv: no images, so there is nothing to ask."
     for name, table in (("images.csv", campaign.images), ("checks.csv", campaign.checks)):
@@ -173,7 +232,7 @@ def _problems(campaign):
         wrong = counts.notna() & ~(table["label"].isna() | table["label"].between(0, counts - 1))
         yield from _listed(f"{name}: not of a class that campaign.yaml has", table["image"][wrong])
     shared = campaign.checks["image"][campaign.checks["image"].isin(campaign.images["image"])]
-    yield from _listed("checks.csv: also in images.csv, where nobody could be told a check", shared)
+    yield from _listed("checks.csv: also in images.csv, so checks and questions could not be told apart", shared)
 
 
 def _listed(what, values):

@@ -1,11 +1,11 @@
-"""What stands between the network and a label server: headers, sizes, forms of requests, rates."""
+"""What protects a label server: response headers, and limits on the size, form and rate of requests."""
 
 import asyncio
 import json
 import time
 from collections import OrderedDict
 
-import jsonschema
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 LARGEST_BODY = 4096  # bytes
@@ -25,7 +25,7 @@ HEADERS = {
 
 
 class SecureHeaders:
-    """Middleware that adds `HEADERS` to every response, and forbids to keep it unless it says otherwise."""
+    """Middleware that adds `HEADERS` to every response, and forbids caching unless the response allows it."""
 
     def __init__(self, app):
         self._app = app
@@ -43,21 +43,21 @@ class SecureHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-async def read_json(request, schema):
-    """Return the JSON body of a request.
+async def read_json(request, model):
+    """Return the JSON body of a request, as a dict.
 
-    Only the media type of JSON is accepted: pages of other origins cannot send it without asking first.
+    Only the media type of JSON is accepted: pages of other origins cannot send it without a preflight request.
 
     Parameters
     ----------
     request : starlette.requests.Request
-    schema : dict
-        A JSON schema.
+    model : type of semsim.settings.Settings
+        What it has to be.
 
     Raises
     ------
     starlette.exceptions.HTTPException
-        415, 413, 408 or 400, if the body is of another type, too large, too slow, or not what the schema says.
+        415, 413, 408 or 400, if the body is of another type, too large, too slow, or not of that model.
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "Send application/json.")
@@ -74,10 +74,12 @@ async def read_json(request, schema):
         content = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise HTTPException(400, "Not valid JSON.") from None
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(content):
-        where = ".".join(map(str, error.absolute_path))
-        raise HTTPException(400, f"{where or 'body'}: not as it must be ({error.validator}).")
-    return content
+    try:
+        return model.model_validate(content).model_dump()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HTTPException(400, f"{where or 'body'}: not as it must be ({first['type']}).") from None
 
 
 def _refuse_constant(name):
@@ -85,14 +87,14 @@ def _refuse_constant(name):
 
 
 class RateLimit:
-    """Allows everyone `burst` requests at once, and `rate` a second after that.
+    """Allows each client `burst` requests at once, and `rate` per second after that.
 
     Parameters
     ----------
     rate : float
     burst : int
     known : int
-        How many of those seen last are remembered.
+        How many of the most recent clients are remembered.
     clock : callable
         Returns seconds.
     """

@@ -1,4 +1,4 @@
-"""Making a campaign: images from a study's reconstructions or from any folder, and the files beside them."""
+"""Creating a campaign: images from a study's reconstructions or from any folder, and the files that go with them."""
 
 import os
 import shutil
@@ -20,16 +20,16 @@ from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.io.tensors import read_arrays
-from semsim.labelling.campaign import CHECK_COLUMNS, SCHEMA, read_campaign_folder
+from semsim.labelling.campaign import CHECK_COLUMNS, CampaignSettings, read_campaign_folder
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
-from semsim.schemas import read_schema
+from semsim.settings import schema_of
 
 TEXTS = files("semsim.labelling") / "texts"
 CHECKS_PER_DATASET = 24
-"""Clear images that attention checks are drawn from."""
+"""Number of clear images from which attention checks are drawn."""
 LONGEST_SIDE = 1024
-"""Pixels, of images from a folder: more than a page shows."""
+"""Maximum side in pixels of images from a folder: more than a page shows."""
 TITLE, QUESTION = "What do you see?", "What is in this picture?"
 
 
@@ -42,9 +42,9 @@ class Material(NamedTuple):
         The columns of ``images.csv`` and ``checks.csv`` without the name, and `picture`: a function that returns the
         image (`PIL.Image.Image`).
     classes : dict of str to list of str
-        By data set.
+        Class names by data set.
     source : str
-        For the data card.
+        Where the images come from, for the data card.
     """
 
     images: pd.DataFrame
@@ -54,20 +54,20 @@ class Material(NamedTuple):
 
 
 def from_study(results, per_attack, seed, only=None):
-    """Take reconstructions of a study, and for attention checks images of its public split.
+    """Take reconstructions of a study, and images of its public split for attention checks.
 
-    Public images are of the same classes and never attacked, so no check is the original of a reconstruction.
+    Public images show the same classes and are never attacked, so no check is the original of a reconstruction.
 
     Parameters
     ----------
     results : path-like
         ``results/<study>``, with the table of attacks.
     per_attack : int or None
-        How many reconstructions of each attack on each target model of each data set; None takes all. The originals of
-        a data set are taken equally often.
+        How many reconstructions to take per data set, target model and attack; None takes all. The originals of a data
+        set are used equally often.
     seed : int
     only : dict of str to list of str, optional
-        By ``dataset``, ``target`` and ``attack``: the names to take; an empty list or none takes all.
+        The names to take, by ``dataset``, ``target`` and ``attack``; an empty list or None takes all.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def from_study(results, per_attack, seed, only=None):
     Raises
     ------
     SemsimError
-        If files of the study are missing, or it has nothing of a name.
+        If files of the study are missing, or it does not have one of the names.
     """
     results = Path(results)
     shown = shown_images(read_table(results / "tables" / "attacks.csv"))
@@ -103,16 +103,17 @@ def _restricted(shown, only, results):
         known = shown[key].astype(str)
         if unknown := [name for name in names or () if name not in set(known)]:
             raise SemsimError(
-                f"{results}: no reconstruction with {key} {', '.join(unknown)}. There are {', '.join(known.unique())}."
+                f"{results}: no reconstruction with {key} {', '.join(unknown)}."
+                f" Choose from {', '.join(known.unique())}."
             )
         shown = shown[known.isin(names)] if names else shown
     if shown.empty:
-        raise SemsimError(f"{results}: no reconstruction is left to show. Leave out fewer of them.")
+        raise SemsimError(f"{results}: no reconstruction is left to show. Relax the selection.")
     return shown
 
 
 def choose_reconstructions(shown, per_attack, generator):
-    """Choose at random within each data set, target model and attack, each time the originals used least so far.
+    """Choose at random for each data set, target model and attack, among the originals used least so far.
 
     Parameters
     ----------
@@ -125,8 +126,8 @@ def choose_reconstructions(shown, per_attack, generator):
     Returns
     -------
     pandas.DataFrame
-        Rows of `shown`, those of an attack next to each other. Where every attack has every original, the numbers of
-        times that two originals of a data set are chosen never differ by more than one.
+        Rows of `shown`, grouped by attack. If every attack has every original, the numbers of times that two originals
+        of a data set are chosen never differ by more than one.
     """
     used, chosen = Counter(), []
     for (dataset, *_), rows in shown.groupby(KEYS[:3], sort=False):
@@ -155,40 +156,40 @@ def _picture(array):
 
 
 def from_folder(folder, seed, most=None, classes=None, checks=None):
-    """Take images of any folder: ``<class>/<image>``, or ``<image>`` where nobody knows what they show.
+    """Take images from any folder: ``<class>/<image>``, or ``<image>`` if the true class is unknown.
 
     Parameters
     ----------
     folder : path-like
     seed : int
     most : int, optional
-        How many images to take at random.
+        Take this many images at random.
     classes : path-like, optional
-        A text file with the name of one class a line. Without it the classes are the folders.
+        A text file with one class name per line. Without it, the classes are the folders.
     checks : path-like, optional
-        A folder ``<class>/<image>`` of clear images for attention checks: others than those asked about.
+        A folder ``<class>/<image>`` of clear images for attention checks, different from those asked about.
 
     Returns
     -------
     Material
-        Target and attack are ``unknown``, and so is the class of an image that lies in no class's folder.
+        Target and attack are ``unknown``, and so is the class of an image outside a class folder.
 
     Raises
     ------
     SemsimError
-        If there are no images or no classes, an image lies elsewhere, or a class is not known.
+        If there are no images or no classes, an image is elsewhere, or a class is unknown.
     """
     folder, generator = Path(folder), np.random.default_rng(seed)
     found = _find_images(folder)
     names = _read_classes(classes) if classes else sorted({path.parent.name for path in found if path.parent != folder})
     if not names:
-        raise SemsimError(f"{folder}: no folders of classes. Sort images into <class>/<image>, or give --classes FILE.")
+        raise SemsimError(f"{folder}: no class folders. Sort images into <class>/<image>, or give --classes FILE.")
     images = _labelled(folder, found, names).assign(target="unknown", attack="unknown", original=range(len(found)))
     clear = _labelled(folder, [], names)
     if checks:
         clear = _labelled(Path(checks), _find_images(Path(checks)), names).assign(dataset=folder.name)
         if clear["label"].isna().any():
-            raise SemsimError(f"{checks}: images outside a class's folder; a check needs a class: <class>/<image>.")
+            raise SemsimError(f"{checks}: images outside class folders; a check needs a class: <class>/<image>.")
     return Material(
         images=choose_reconstructions(images, most, generator),
         checks=_of_many_classes(clear, generator),
@@ -198,10 +199,10 @@ def from_folder(folder, seed, most=None, classes=None, checks=None):
 
 
 def _find_images(folder):
-    """Return the image files at the two places where they may be, and refuse any that lies deeper."""
+    """Return the image files in a folder and its class folders, and refuse any that are deeper."""
     found = find_images(folder)
     if deep := [path for path in found if len(path.relative_to(folder).parts) > 2]:
-        raise SemsimError(f"{deep[0]}: lies too deep. Put images into {folder}/<class>/ or {folder}/ itself.")
+        raise SemsimError(f"{deep[0]}: nested too deeply. Put images into {folder}/<class>/ or {folder}/ itself.")
     return found
 
 
@@ -209,15 +210,15 @@ def _read_classes(path):
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SemsimError(f"{path}: cannot be read as a list of classes ({error}). Write one name a line.") from None
+        raise SemsimError(f"{path}: cannot be read as a list of classes ({error}). Write one name per line.") from None
     return [line.strip() for line in lines if line.strip()]
 
 
 def _labelled(folder, paths, names):
-    """Return dataset, label and picture of images by the names of their folders."""
+    """Return dataset, label and picture of images; the labels follow from the names of their folders."""
     folders = [path.parent.name if path.parent != folder else None for path in paths]
     if unknown := sorted({name for name in folders if name is not None} - set(names)):
-        raise SemsimError(f"{folder}: folder '{unknown[0]}' is none of the classes: {', '.join(names)}.")
+        raise SemsimError(f"{folder}: folder '{unknown[0]}' is not one of the classes: {', '.join(names)}.")
     return pd.DataFrame(
         {
             "dataset": folder.resolve().name,
@@ -234,7 +235,7 @@ def _decoded(path):
 
 
 def make_campaign(folder, material, **settings):
-    """Write a campaign's folder: all of it, or nothing.
+    """Write a campaign's folder, completely or not at all.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ def make_campaign(folder, material, **settings):
         It must not exist yet.
     material : Material
     **settings
-        Of ``campaign.yaml``; defaults fill in the others.
+        Settings of ``campaign.yaml``; the others have their defaults.
 
     Returns
     -------
@@ -251,11 +252,11 @@ def make_campaign(folder, material, **settings):
     Raises
     ------
     SemsimError
-        If the folder exists, an image cannot be read, or a setting is not valid.
+        If the folder exists, an image cannot be read, or a setting is invalid.
     """
     folder = Path(folder)
     if folder.exists():
-        raise SemsimError(f"{folder}: exists already. Take another name, or delete it with all its answers.")
+        raise SemsimError(f"{folder}: already exists. Choose another name.")
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -285,7 +286,7 @@ def _write(folder, name, material, settings):
 
 
 def _write_images(folder, material, seed):
-    """Write all images under numbers in random order, so that names give nothing away; return the tables with them."""
+    """Write all images under random numbers, so that names give nothing away; return the tables with these names."""
     count = len(material.images) + len(material.checks)
     digits = max(4, len(str(count)))
     numbers = np.random.default_rng(seed).permutation(count) + 1
@@ -303,8 +304,8 @@ def _write_images(folder, material, seed):
 
 
 def _commented(settings):
-    """Return settings as YAML, each with what the schema says about it."""
-    rules = read_schema(SCHEMA)["properties"]
+    """Return settings as YAML, each with its description as a comment."""
+    rules = schema_of(CampaignSettings)["properties"]
     parts = ["# What annotators are asked. Titles, texts and numbers may change until the first one joins.\n"]
     for name, rule in rules.items():
         value = settings.get(name, rule.get("default"))

@@ -1,4 +1,4 @@
-"""What a campaign has brought: its tables of labels and controls, and how far everyone is."""
+"""The results of a campaign: its tables of labels and controls, and everyone's progress."""
 
 from contextlib import closing
 
@@ -17,7 +17,7 @@ CONTROL_COLUMNS = ["image", "annotator", "purpose", "expected", "label", "second
 
 
 def read_answers(campaign):
-    """Read the database, also while a server writes to it.
+    """Read the database, even while a server writes to it.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def read_answers(campaign):
     Returns
     -------
     items, annotators : pandas.DataFrame
-        As `Store.items` and `Store.annotators` describe them. No server has to wait.
+        As returned by `Store.items` and `Store.annotators`. This does not block a server.
 
     Raises
     ------
     SemsimError
-        If nobody was invited yet.
+        If nobody has been invited yet.
     """
     if not campaign.database.is_file():
         raise SemsimError(f"{campaign.database}: no answers yet. Serve the campaign first.")
@@ -40,13 +40,13 @@ def read_answers(campaign):
 
 
 def labels_of(items):
-    """Return the table of labels: answers to what was asked, without checks and repeats, so each image once."""
+    """Return the table of labels: answers without checks and repeats, so that an annotator has each image once."""
     given = items[(items["purpose"] == ASKED) & items["label"].notna()]
     return given.assign(kind=KIND).astype({"label": int})[COLUMNS].reset_index(drop=True)
 
 
 def controls_of(items, checks):
-    """Return the answers to checks and repeats, and what each should have been.
+    """Return the answers to checks and repeats, and the expected answers.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def export(campaign):
 
 
 def describe_annotators(items, annotators, checks):
-    """Return a row for each annotator: how far they are, and how carefully they work.
+    """Return one row per annotator: their progress, and how carefully they work.
 
     Returns
     -------
     pandas.DataFrame
-        annotator, answered and of (showings, checks and repeats included), checks_failed of checks, repeats_same of
+        annotator, answered and of (showings, including checks and repeats), checks_failed and checks, repeats_same and
         repeats, cannot_tell (share of labels), seconds (median), undone, last (time of the last answer), code.
     """
     controls = controls_of(items, checks)
@@ -133,20 +133,20 @@ def describe_annotators(items, annotators, checks):
 
 
 def describe_datasets(items, campaign):
-    """Return a row for each data set: images, those with all their labels, labels, and agreement so far.
+    """Return one row per data set: images, those with all their labels, labels, and agreement so far.
 
     Returns
     -------
     pandas.DataFrame
         dataset, images, complete, labels, recognised (share of the labels of images whose class is known), alpha
-        (Krippendorff's, of the class that was named; NaN as long as nobody shares an image).
+        (Krippendorff's, of the named class; NaN until an image has two labels).
     """
     labels = labels_of(items).merge(campaign.images, on="image", suffixes=("", "_true"))
     rows = []
     for dataset, images in campaign.images.groupby("dataset", sort=False):
         own = labels[labels["dataset"] == dataset]
         known = own[own["label_true"].notna()]
-        complete = own["image"].value_counts() >= campaign.settings["labels_per_image"]
+        complete = own["image"].value_counts() >= campaign.settings.labels_per_image
         rows.append(
             {
                 "dataset": dataset,

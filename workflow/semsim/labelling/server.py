@@ -1,7 +1,7 @@
-"""The label server: the page, and what the page asks for.
+"""The label server: the page and its requests.
 
-An annotator is whoever has an unguessable link. Images are asked for by position, never by name: no path comes from
-outside, and nobody sees what is not theirs.
+An annotator is identified by an unguessable link. Images are requested by position, never by name: no path comes from
+outside, and nobody sees other annotators' images.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import uvicorn
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,6 +27,7 @@ from starlette.routing import Route
 from semsim.errors import SemsimError
 from semsim.labelling.guards import RateLimit, SecureHeaders, read_json
 from semsim.labelling.store import Conflict, Refused, UnknownLink
+from semsim.settings import Settings
 
 PAGE = files("semsim.labelling") / "page"
 MEDIA_TYPES = {
@@ -37,33 +39,39 @@ MEDIA_TYPES = {
 LOOPBACK = ("127.0.0.1", "localhost")
 TOKEN = re.compile(r"[\w-]{22}", re.ASCII)
 PARTICIPANT = re.compile(r"[\w.-]{1,100}", re.ASCII)
-ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests of one annotator: an answer takes two
-STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address that belong to no annotator yet
+ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests by one annotator: an answer takes two
+STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address without a valid link
 CONNECTIONS = 1000
 
-_KEY = {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"}
-_POSITION = {"type": "integer", "minimum": 0, "maximum": 9_999_999}
+
+class Nothing(Settings):
+    """The body of a request without content."""
 
 
-def _body(**properties):
-    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+class Join(Settings):
+    """A request for a link."""
+
+    name: str | None = Field(max_length=60)
 
 
-JOIN = _body(name={"type": ["string", "null"], "maxLength": 60})
-NOTHING = _body()
-ANSWER = _body(
-    position=_POSITION,
-    label={"type": "integer", "minimum": -1, "maximum": 1_000_000},
-    seconds={"type": ["number", "null"], "minimum": 0, "maximum": 1_000_000},
-    key=_KEY,
-)
-UNDO = _body(position=_POSITION, key=_KEY)
+class Undo(Settings):
+    """A request to undo an answer; requests with the same key count once."""
+
+    position: int = Field(ge=0, le=9_999_999)
+    key: str = Field(pattern="^[A-Za-z0-9-]{8,64}$")
+
+
+class Answer(Undo):
+    """What an annotator saw in the image at a position."""
+
+    label: int = Field(ge=-1, le=1_000_000)
+    seconds: float | None = Field(ge=0, le=1_000_000)
 
 
 class Desk:
-    """Passes requests to the store, which works in a thread of its own.
+    """Passes requests to the store, which works in its own thread.
 
-    What arrives while the store waits for the disk is carried out together, in the next transaction.
+    Requests that arrive while the store waits for the disk are carried out together in the next transaction.
     """
 
     def __init__(self, store):
@@ -73,7 +81,7 @@ class Desk:
         self._work = None
 
     async def ask(self, request):
-        """Return what `request`, a function that calls the store, returns; by then it is on disk."""
+        """Call `request`, a function that uses the store, and return its result once it is on disk."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answer))
         if self._work is None or self._work.done():
@@ -87,10 +95,10 @@ class Desk:
             try:
                 work = asyncio.get_running_loop().run_in_executor(self._thread, self._store.carry_out, requests)
                 outcomes = await work
-            except Exception as error:  # nothing of the batch was stored, and each must hear of it
+            except Exception as error:  # nothing of the batch was stored, so every request fails
                 outcomes = [error] * len(batch)
             for (_, answer), outcome in zip(batch, outcomes, strict=True):
-                if answer.done():  # whoever asked has gone
+                if answer.done():  # the client has gone
                     continue
                 if isinstance(outcome, Exception):
                     answer.set_exception(outcome)
@@ -106,8 +114,8 @@ class LabelServer:
     campaign : semsim.labelling.campaign.Campaign
     store : semsim.labelling.store.Store
     public : bool
-        Whether only invited annotators and a panel's participants may take part. Else whoever sits at this machine
-        takes part under a name of their choice.
+        Whether only invited annotators and a panel's participants may take part. Otherwise anyone at this machine takes
+        part under a name of their choice.
     """
 
     def __init__(self, campaign, store, public):
@@ -133,7 +141,7 @@ class LabelServer:
         guards = [Middleware(SecureHeaders)]
         if not self._public:
             routes.append(Route("/join", self._join, methods=["POST"]))
-            # A page of another origin could give its own name the address of this machine.
+            # Against DNS rebinding: a page of another origin could resolve its name to this machine.
             guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
         failures = {HTTPException: _failed, Refused: _refused, sqlite3.Error: _not_stored}
         return Starlette(routes=[*files, *routes], middleware=guards, exception_handlers=failures)
@@ -145,7 +153,7 @@ class LabelServer:
         return send
 
     def _notice(self, title, message):
-        """Return a page that only says something."""
+        """Return a page with only a message."""
         text = self._files["notice.html"].decode()
         text = text.replace("{title}", html.escape(title)).replace("{message}", html.escape(message))
         return Response(text, 404, media_type=MEDIA_TYPES[".html"])
@@ -157,20 +165,20 @@ class LabelServer:
 
     async def _join(self, request):
         self._strangers.spend(_address(request))
-        body = await read_json(request, JOIN)
+        body = await read_json(request, Join)
         _, token = await self._desk.ask(partial(self._store.invite, body["name"] or None))
         return JSONResponse({"link": f"/a/{token}/"})
 
     async def _panel(self, request):
         self._strangers.spend(_address(request))
-        panel = self._campaign.settings["panel"]
+        panel = self._campaign.settings.panel
         key = request.path_params["key"].encode()
         if panel is None or not secrets.compare_digest(key, self._store.panel_key.encode()):
-            return self._notice("This link is not known", "Open the link exactly as you were given it.")
-        participant = request.query_params.get(panel["parameter"], "")
+            return self._notice("Unknown link", "Open the link exactly as you were given it.")
+        participant = request.query_params.get(panel.parameter, "")
         if not PARTICIPANT.fullmatch(participant):
-            where = f"Open the study from your panel's page, which adds {panel['parameter']} to the link."
-            return self._notice("Your id is missing", where)
+            where = f"Open the study from your panel's page, which adds {panel.parameter} to the link."
+            return self._notice("Your ID is missing", where)
         token = await self._desk.ask(partial(self._store.admit, participant))
         return RedirectResponse(f"/a/{token}/", 303)
 
@@ -178,13 +186,13 @@ class LabelServer:
         try:
             await self._ask(request, self._store.state)
         except UnknownLink:
-            return self._notice("This link is not known", "Open the link exactly as you were given it.")
+            return self._notice("Unknown link", "Open the link exactly as you were given it.")
         return await self._file("index.html")(request)
 
     async def _texts(self, request):
         state = await self._ask(request, self._store.state)
-        names = ("title", "question", "classes")
-        texts = {name: self._campaign.settings[name] for name in names}
+        names = {"title", "question", "classes"}
+        texts = self._campaign.settings.model_dump(mode="json", include=names)
         texts |= {"consent": self._campaign.consent, "instructions": self._campaign.instructions}
         return JSONResponse(texts | {"name": state.name, "images_each": self._campaign.images_each})
 
@@ -192,13 +200,13 @@ class LabelServer:
         return JSONResponse(self._described(await self._ask(request, self._store.state)))
 
     async def _consent(self, request):
-        return await self._change(request, NOTHING, self._store.consent)
+        return await self._change(request, Nothing, self._store.consent)
 
     async def _answer(self, request):
-        return await self._change(request, ANSWER, self._store.answer)
+        return await self._change(request, Answer, self._store.answer)
 
     async def _undo(self, request):
-        return await self._change(request, UNDO, self._store.undo)
+        return await self._change(request, Undo, self._store.undo)
 
     async def _image(self, request):
         position = request.path_params["position"]
@@ -208,9 +216,9 @@ class LabelServer:
         content = self._campaign.path_of(image).read_bytes()  # small, so faster than a thread
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
-    async def _change(self, request, schema, method):
-        """Let the store change something, and say where the annotator is then."""
-        body = await read_json(request, schema)
+    async def _change(self, request, model, method):
+        """Let the store change something, and return the annotator's new state."""
+        body = await read_json(request, model)
 
         def change_and_look(token):
             method(token, **body)
@@ -223,11 +231,11 @@ class LabelServer:
             return JSONResponse({"error": str(conflict), "state": self._described(state)}, 409)
 
     async def _ask(self, request, method, **arguments):
-        """Ask the store about the annotator whose link this is; links that nobody has are counted by address."""
+        """Ask the store about the annotator with this link; unknown links are rate-limited by address."""
         token = request.path_params["token"]
         try:
             if not TOKEN.fullmatch(token):
-                raise UnknownLink("This link is not known.")
+                raise UnknownLink("Unknown link.")
             self._annotators.spend(token)
             return await self._desk.ask(partial(method, token, **arguments))
         except UnknownLink:
@@ -235,17 +243,17 @@ class LabelServer:
             raise
 
     def _described(self, state):
-        """Return what the page may know: not the image's name, nor why it is shown."""
+        """Return what the page may know: neither the image's name nor why it is shown."""
         done = state.consented and state.image is None
-        panel = self._campaign.settings["panel"] if done else None
+        panel = self._campaign.settings.panel if done else None
         return {
             "consented": state.consented,
             "done": done,
             "position": state.position,
             "total": state.total,
             "dataset": self._campaign.datasets[state.image] if state.image else None,
-            "code": (panel["completion_code"] or state.code) if panel else None,
-            "completion_url": panel["completion_url"] if panel else None,
+            "code": (panel.completion_code or state.code) if panel else None,
+            "completion_url": panel.completion_url if panel else None,
         }
 
 
@@ -287,9 +295,7 @@ def serve(campaign, store, host, port, public, announce):
         If the address cannot be used.
     """
     if not public and host not in LOOPBACK:
-        raise SemsimError(
-            f"--host {host}: others could connect. Add --public, so that everyone has a link of their own."
-        )
+        raise SemsimError(f"--host {host}: others could connect. Add --public, so that everyone needs a personal link.")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS)

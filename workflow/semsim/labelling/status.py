@@ -1,4 +1,4 @@
-"""How far a campaign is, as a text for a terminal."""
+"""The progress of a campaign, as text for a terminal."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ NONE = "-"
 
 
 def status_text(campaign, datasets, annotators):
-    """Write who has done how much, how careful they are, and how far they agree.
+    """Describe who has done how much, how careful they are, and how well they agree.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def status_text(campaign, datasets, annotators):
     -------
     str
     """
-    each = campaign.settings["labels_per_image"]
+    each = campaign.settings.labels_per_image
     parts = [
         f"{campaign.folder}: {counted(int(datasets['labels'].sum()), 'labels')} of"
         f" {each * len(campaign.images):,} ({each} for each of {counted(len(campaign.images), 'images')})",
@@ -46,12 +46,12 @@ def status_text(campaign, datasets, annotators):
                     "seconds": _written(annotators["seconds"], lambda seconds: f"{seconds:.1f}"),
                     "undone": annotators["undone"].astype(str),
                     "last answer": annotators["last"].replace("", NONE).str[:16],
-                    **({"code": annotators["code"]} if campaign.settings["panel"] else {}),
+                    **({"code": annotators["code"]} if campaign.settings.panel else {}),
                 }
             )
         )
     else:
-        parts.append("Nobody was invited yet.")
+        parts.append("Nobody has been invited yet.")
     return "\n\n".join(parts)
 
 

@@ -1,8 +1,8 @@
-"""The answers of a campaign on disk: an SQLite database in which nothing is lost and nothing is counted twice.
+"""The answers of a campaign on disk: an SQLite database in which nothing is lost or counted twice.
 
-What is acknowledged has been synchronised with the disk. An answer belongs to a position in its annotator's order and
-carries a key that the page made up: the same key again is a retry, another key for an answered position is a conflict.
-Undone answers are moved away, never deleted.
+Acknowledged answers have been synchronised to disk. An answer belongs to a position in its annotator's order and has a
+key that the page generated: the same key again is a retry, another key for an answered position is a conflict. Undone
+answers are moved to another table, never deleted.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from semsim.seeds import seed_for
 
 VERSION = "1"
 NAME = re.compile(r"(?!(?i:na|nan|null|none)$)\w[\w .-]{0,39}")
-"""What an annotator may be called: no address has this form, and no formula of a spreadsheet."""
+"""Valid names of annotators; e-mail addresses and spreadsheet formulas do not match."""
 
 _TABLES = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -71,7 +71,7 @@ CREATE TABLE withdrawn (
 
 
 class Refused(Exception):
-    """A request that the store does not carry out; nothing has changed."""
+    """A request that the store refuses; nothing has changed."""
 
 
 class UnknownLink(Refused):
@@ -79,11 +79,11 @@ class UnknownLink(Refused):
 
 
 class Conflict(Refused):
-    """The request is about a position at which the annotator is not, or no longer."""
+    """The request is about a position that is not the annotator's current one."""
 
 
 class State(NamedTuple):
-    """Where an annotator is: answers given, images in all (0 before consent), and the next image, if there is one."""
+    """An annotator's progress: answers given, images in total (0 before consent), and the next image, if any."""
 
     name: str
     consented: bool
@@ -96,8 +96,8 @@ class State(NamedTuple):
 class Store:
     """The database of one campaign.
 
-    A store is used by one thread at a time, and several processes may each have one. Methods that change something run
-    inside `transaction` or `carry_out`.
+    A store is used by one thread at a time, but several processes may each have one. Methods that change something must
+    run inside `transaction` or `carry_out`.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Store:
     Raises
     ------
     SemsimError
-        If the database is damaged, of another version, or of other images or classes than the campaign's.
+        If the database is damaged, of another version, or does not fit the campaign's images or classes.
     """
 
     def __init__(self, campaign):
@@ -123,14 +123,14 @@ class Store:
                 about = dict(self._database.execute("SELECT name, value FROM about"))
         except sqlite3.Error as error:
             raise SemsimError(
-                f"{campaign.database}: cannot be used as the database of answers ({error}). Restore it from a copy."
+                f"{campaign.database}: cannot be used as the database of answers ({error}). Restore it from a backup."
             ) from None
         if about["version"] != VERSION:
             raise SemsimError(f"{campaign.database}: of version {about['version']}; this semsim writes {VERSION}.")
         if about["fingerprint"] != campaign.fingerprint:
             raise SemsimError(
-                f"{campaign.folder}: classes or images have changed since the first annotator was invited, so that"
-                " answers would mean something else. Put them back, or make a new campaign."
+                f"{campaign.folder}: classes or images have changed since the first annotator was invited, which would"
+                " change the meaning of answers. Restore them, or make a new campaign."
             )
         self.panel_key, self._secret = about["panel_key"], about["secret"]
 
@@ -150,7 +150,7 @@ class Store:
 
     @contextmanager
     def transaction(self):
-        """Make what happens in the block lasting when it ends, or undo it if it fails."""
+        """Commit the changes of the block when it ends, or roll them back if it fails."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self
@@ -161,7 +161,7 @@ class Store:
             raise
 
     def carry_out(self, requests):
-        """Carry out several requests in one transaction, so that they share the wait for the disk.
+        """Carry out several requests in one transaction, so that they share one disk synchronisation.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Store:
         Returns
         -------
         list
-            For each request what it returned, or the exception that it raised.
+            For each request, its result or the exception that it raised.
         """
         outcomes = []
         with self.transaction():
@@ -180,7 +180,7 @@ class Store:
                 try:
                     outcomes.append(request())
                 except Exception as error:
-                    if not self._database.in_transaction:  # SQLite has given up all of it: a full disk, for instance
+                    if not self._database.in_transaction:  # SQLite rolled everything back, as on a full disk
                         raise
                     self._database.execute("ROLLBACK TO request")
                     outcomes.append(error)
@@ -188,30 +188,30 @@ class Store:
         return outcomes
 
     def invite(self, name=None):
-        """Return the name and token of an annotator, who is new unless the name is known.
+        """Return the name and token of an annotator; an unknown name makes a new one.
 
         Raises
         ------
         Refused
-            If the name cannot be used.
+            If the name is invalid.
         """
         name = f"annotator-{secrets.token_hex(4)}" if name is None else name.strip()
         if not NAME.fullmatch(name):
             raise Refused(
-                "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores, and is not NA, NaN, null or"
-                " None, which stand for no name."
+                "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores. NA, NaN, null and None are"
+                " not allowed."
             )
         known = self._one("SELECT name, token FROM annotators WHERE name = ?", name)
         return known or (name, self._add(name))
 
     def admit(self, participant):
-        """Return the token of a panel's participant, of whose id only a keyed hash is kept."""
+        """Return the token of a panel's participant; only a keyed hash of the ID is stored."""
         digest = self._digest(participant)
         known = self._one("SELECT token FROM annotators WHERE participant = ?", digest)
         return known[0] if known else self._add(f"annotator-{secrets.token_hex(4)}", digest)
 
     def name_of_participant(self, participant):
-        """Return the name under which a panel's participant takes part, or None."""
+        """Return the annotator name of a panel's participant, or None."""
         known = self._one("SELECT name FROM annotators WHERE participant = ?", self._digest(participant))
         return known and known[0]
 
@@ -227,7 +227,7 @@ class Store:
         return token
 
     def state(self, token):
-        """Return where an annotator is."""
+        """Return an annotator's progress."""
         annotator, name, consented_at, code = self._annotator(token)
         position = self._position(annotator)
         total = self._one("SELECT count(*) FROM items WHERE annotator = ?", annotator)[0]
@@ -235,7 +235,7 @@ class Store:
         return State(name, consented_at is not None, position, total, item[0] if item else None, code)
 
     def image(self, token, position):
-        """Return the image at a position that the annotator has reached, or that comes next (the page loads ahead).
+        """Return the image at a position that the annotator has reached, or at the next one, which the page preloads.
 
         Raises
         ------
@@ -245,11 +245,11 @@ class Store:
         annotator = self._annotator(token)[0]
         item = self._one("SELECT image FROM items WHERE annotator = ? AND position = ?", annotator, position)
         if item is None or position > self._position(annotator) + 1:
-            raise Conflict("There is no such image, or not yet.")
+            raise Conflict("There is no such image, or it is not available yet.")
         return item[0]
 
     def consent(self, token):
-        """Take note of an annotator's consent, and give them their images.
+        """Record an annotator's consent, and assign their images.
 
         Raises
         ------
@@ -260,17 +260,17 @@ class Store:
         if consented_at is not None:
             return
         settings = self._campaign.settings
-        generator = np.random.default_rng(seed_for(settings["seed"], "annotator", name))
+        generator = np.random.default_rng(seed_for(settings.seed, "annotator", name))
         asked = choose_images(
             self._campaign.images,
             self._expected_labels(),
-            settings["labels_per_image"],
+            settings.labels_per_image,
             self._campaign.images_each,
             generator,
         )
         if asked.empty:
-            raise Refused("Every picture has all the labels it needs. Thank you for coming.")
-        order = arrange(asked, self._campaign.checks, settings["checks"], settings["repeats"], generator)
+            raise Refused("Every picture has all the labels it needs. Thank you for your interest.")
+        order = arrange(asked, self._campaign.checks, settings.checks, settings.repeats, generator)
         self._database.executemany(
             "INSERT INTO items VALUES (?, ?, ?, ?)", [(annotator, place, *item) for place, item in enumerate(order)]
         )
@@ -279,8 +279,8 @@ class Store:
         )
 
     def _expected_labels(self):
-        """Return how many labels each image has, or gets from those who are at work."""
-        patience = timedelta(hours=self._campaign.settings["patience_hours"])
+        """Return how many labels each image has, or will get from active annotators."""
+        patience = timedelta(hours=self._campaign.settings.patience_hours)
         return dict(
             self._database.execute(
                 "SELECT image, count(*) FROM items JOIN annotators ON annotators.id = items.annotator"
@@ -291,12 +291,12 @@ class Store:
         )
 
     def answer(self, token, position, label, seconds, key):
-        """Take an answer to the image at the annotator's position; the same again changes nothing.
+        """Store an answer to the image at the annotator's position; repeating it changes nothing.
 
         Raises
         ------
         Conflict
-            If the annotator is elsewhere: has answered in another tab, or taken this very answer back.
+            If the annotator is at another position, after answering in another tab or undoing this answer.
         Refused
             If the data set has no such class.
         """
@@ -307,10 +307,10 @@ class Store:
         withdrawn = self._one("SELECT 1 FROM withdrawn WHERE annotator = ? AND key = ?", annotator, key)
         item = self._one("SELECT image FROM items WHERE annotator = ? AND position = ?", annotator, position)
         if known or withdrawn or item is None or position != self._position(annotator):
-            raise Conflict("This picture has been answered already, or it is not its turn.")
+            raise Conflict("This picture has already been answered, or it is not its turn.")
         classes = self._campaign.classes[self._campaign.datasets[item[0]]]
         if label >= len(classes):
-            raise Refused(f"There are {len(classes)} classes, and {label} is none of them.")
+            raise Refused(f"There are {len(classes)} classes, and {label} is not one of them.")
         now = _now()
         self._database.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", (annotator, position, label, seconds, now, key)
@@ -318,7 +318,7 @@ class Store:
         self._database.execute("UPDATE annotators SET active_at = ? WHERE id = ?", (now, annotator))
 
     def undo(self, token, position, key):
-        """Take back the annotator's last answer, which was to the image at `position`; the same again changes nothing.
+        """Undo the annotator's last answer, to the image at `position`; repeating the request changes nothing.
 
         Raises
         ------
@@ -329,7 +329,7 @@ class Store:
         if self._one("SELECT 1 FROM withdrawn WHERE annotator = ? AND undo_key = ?", annotator, key):
             return
         if position != self._position(annotator) - 1:
-            raise Conflict("Only the last answer can be taken back.")
+            raise Conflict("Only the last answer can be undone.")
         now, place = _now(), (annotator, position)
         self._database.execute(
             "INSERT INTO withdrawn SELECT annotator, position, label, seconds, given_at, key, ?, ? FROM answers"
@@ -340,9 +340,9 @@ class Store:
         self._database.execute("UPDATE annotators SET active_at = ? WHERE id = ?", (now, annotator))
 
     def items(self):
-        """Return a row for each image of each annotator: annotator, position, image, purpose, label and so on.
+        """Return one row per annotator and image: annotator, position, image, purpose, label, seconds, given_at.
 
-        Columns label, seconds and given_at are empty where there is no answer yet.
+        The last three are empty if there is no answer yet.
         """
         return pd.read_sql_query(
             "SELECT annotators.name AS annotator, position, image, purpose, label, seconds, given_at FROM items"
@@ -352,7 +352,7 @@ class Store:
         ).astype({"label": "Int64", "seconds": float})
 
     def annotators(self):
-        """Return a row for each annotator: annotator (the name), consented_at, code, undone (answers taken back)."""
+        """Return one row per annotator: annotator (the name), consented_at, code, undone (number of answers)."""
         return pd.read_sql_query(
             "SELECT name AS annotator, consented_at, code, (SELECT count(*) FROM withdrawn WHERE annotator = id) AS"
             " undone FROM annotators ORDER BY id",
@@ -362,11 +362,11 @@ class Store:
     def _annotator(self, token):
         found = self._one("SELECT id, name, consented_at, code FROM annotators WHERE token = ?", token)
         if found is None:
-            raise UnknownLink("This link is not known. Open the link that you were given.")
+            raise UnknownLink("Unknown link. Open the link that you were given.")
         return found
 
     def _position(self, annotator):
-        """Return how many answers there are: they are given in order, so this is the next position."""
+        """Return the number of answers, which is the next position because they are given in order."""
         return self._one("SELECT count(*) FROM answers WHERE annotator = ?", annotator)[0]
 
     def _one(self, query, *values):
@@ -374,5 +374,5 @@ class Store:
 
 
 def _now(ago=timedelta(0)):
-    """Return the time, or another one, as ``2026-01-31T12:00:00.000Z``; such texts sort as the times do."""
+    """Return the current time plus `ago` as ``2026-01-31T12:00:00.000Z``; such texts sort chronologically."""
     return (datetime.now(UTC) + ago).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What annotators see in reconstructions: campaigns, tables of labels, recognition rates, the published human study.
+"""What annotators recognise: campaigns, tables of labels, recognition rates, the published human study.
 
 Nothing here imports torch.
 """

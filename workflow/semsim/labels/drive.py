@@ -1,6 +1,6 @@
-"""Files on Google Drive: fetched once, or put there by hand, and pinned on first use.
+"""Files on Google Drive: downloaded once, or put in place by hand, and pinned on first use.
 
-Their checksums are not published. So the SHA-256 of the first file that is used is recorded beside it, and any other
+Their checksums are not published. Therefore the SHA-256 of the first file used is recorded beside it, and any other
 file under that name is refused from then on.
 """
 
@@ -14,18 +14,18 @@ from semsim.progress import progress_bar
 
 PAGE = "https://drive.google.com/file/d/{}/view"
 PATIENCE = 60
-"""Seconds without a byte after which a download has failed."""
+"""Seconds without data after which a download has failed."""
 
 
 def fetch_archive(drive_id, path):
-    """Return the path of a .zip file, fetched from Google Drive unless it is there, if it is the one that is pinned.
+    """Return the path of a .zip file that matches its pin; download it from Google Drive if it is missing.
 
     Parameters
     ----------
     drive_id : str
-        What Google Drive calls the file.
+        Google Drive's id of the file.
     path : path-like
-        Where it is kept. ``<path>.sha256`` beside it, as `sha256sum` writes it, is the pin; the first file makes it.
+        Where it is kept. ``<path>.sha256`` beside it, in the format of `sha256sum`, is the pin, made on first use.
 
     Returns
     -------
@@ -34,23 +34,23 @@ def fetch_archive(drive_id, path):
     Raises
     ------
     SemsimError
-        If the download fails, or the file is no .zip file, or not the one that is pinned.
+        If the download fails, or the file is not a .zip file or not the pinned one.
     """
     path = Path(path)
     if not path.is_file():
         _download(drive_id, path)
     if not zipfile.is_zipfile(path):
         raise SemsimError(
-            f"{path}: not a .zip file; a browser may have saved a page of Google Drive in its place."
-            f" Delete it, and put the file there that {PAGE.format(drive_id)} offers."
+            f"{path}: not a .zip file; a browser may have saved a page of Google Drive instead."
+            f" Replace it with the file from {PAGE.format(drive_id)}."
         )
     _check_pin(path)
     return path
 
 
 def _download(drive_id, path):
-    """Fetch a file; gdown takes up an unfinished download and gives the file its name when it is complete."""
-    import gdown  # slow to import, and only a first run needs it
+    """Download a file; gdown resumes an unfinished download and names the file only when it is complete."""
+    import gdown  # slow to import, and only needed on the first run
 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -73,13 +73,13 @@ def _download(drive_id, path):
     except (gdown.DownloadError, OSError) as error:  # OSError is the base of what requests raises
         raise SemsimError(
             f"{path.name} cannot be downloaded from Google Drive ({' '.join(str(error).split())}). Check the network;"
-            f" if the file was fetched too often, try again tomorrow. Or get it by hand, in a browser, from"
-            f" {PAGE.format(drive_id)}, and put it there as {path}."
+            f" if its download quota is exceeded, try again tomorrow. Or download it in a browser from"
+            f" {PAGE.format(drive_id)} and save it as {path}."
         ) from None
 
 
 def _check_pin(path):
-    """Refuse a file whose hash is not the one that is recorded beside it; record the first."""
+    """Refuse a file whose hash differs from the one recorded beside it; record that of the first file."""
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     pin = path.with_name(f"{path.name}.sha256")
@@ -89,6 +89,6 @@ def _check_pin(path):
     pinned = pin.read_text().partition(" ")[0]
     if found != pinned:
         raise SemsimError(
-            f"{path}: another file than the first that was used: its SHA-256 is {found}, and {pin.name} has {pinned}."
-            f" Put the first one back. If you mean to use this one from now on, delete {pin}."
+            f"{path}: not the file that was used first: its SHA-256 is {found}, but {pin.name} has {pinned}."
+            f" Restore the first one. To use this one from now on, delete {pin}."
         )

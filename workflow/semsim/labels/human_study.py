@@ -1,4 +1,4 @@
-"""The published human labels of CIFAR-100 reconstructions, turned into this project's tables.
+"""The published human labels of CIFAR-100 reconstructions, converted to this project's tables.
 
 Five people named what they saw in 8,400 reconstructions: those of the same 600 originals from 14 target models.
 
@@ -27,7 +27,7 @@ CHECKSUM = "sha256:2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95
 
 DATASET, ATTACK, CLASSES = "cifar100", "invertgrad", 100
 
-NOT_OURS = "published value; its settings are not documented"
+NOT_OURS = "published value, whose settings are not documented"
 SCALES = pd.DataFrame(
     [
         ("mse", "MSE", "", 0, 1, False, ""),
@@ -41,7 +41,8 @@ SCALES = pd.DataFrame(
 )
 """How to read the metrics of the file, as `semsim.metrics.describe_scales` does for those of this project.
 
-`retrained_semsim` is the file's ``semsim``: by a model that whoever published the file trained, not by the paper's.
+`retrained_semsim` is the file's ``semsim``, computed with a model that the publisher of the file trained, not the
+paper's authors.
 """
 HIGHER_IS_BETTER = SCALES.set_index("metric")["higher_is_better"].to_dict()
 
@@ -53,7 +54,7 @@ ENTRY = re.compile(r"(?P<number>\d+)_(?P<label>\d+)_gt\.txt")
 
 
 class HumanStudy(NamedTuple):
-    """The tables of the study, tidy: `labels` and `metrics` in the project's form, and the keys that join them."""
+    """The tidy tables of the study: `labels` and `metrics` in the project's format, and the keys that join them."""
 
     labels: pd.DataFrame
     metrics: pd.DataFrame
@@ -62,12 +63,12 @@ class HumanStudy(NamedTuple):
 
 
 def find_labels(mirror=None):
-    """Return the path of the label file: the mirror's where there is a mirror, else a download in the shared cache.
+    """Return the path of the label file: in the mirror if there is one, else downloaded to the shared cache.
 
     Parameters
     ----------
     mirror : path-like, optional
-        A folder that has the file in ``annotations/``.
+        A folder with the file in ``annotations/``.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def find_labels(mirror=None):
         return fetch(cache_folder() / "human_study" / FILE, CHECKSUM, URL)
     path = Path(mirror) / "annotations" / FILE
     if not path.is_file():
-        raise SemsimError(f"{path}: no such file. Put it there ({URL}), or set no mirror to download it.")
+        raise SemsimError(f"{path}: no such file. Put it there (from {URL}), or unset the mirror to download it.")
     return fetch(path, CHECKSUM)
 
 
@@ -102,13 +103,13 @@ def read_human_study(path):
     Raises
     ------
     SemsimError
-        If the file is not the pinned one, or names anything but builtin values.
+        If the file is not the pinned one, or contains anything but builtin values.
     """
     return tables_of(load_builtins(fetch(Path(path), CHECKSUM)))
 
 
 def tables_of(published):
-    """Turn the content of the file into tables.
+    """Convert the content of the file to tables.
 
     Parameters
     ----------
@@ -119,19 +120,19 @@ def tables_of(published):
     Returns
     -------
     HumanStudy
-        labels : image, annotator, kind, label, seconds, given_at. The annotators are the places in the published lists,
-        ``annotator-1`` to ``annotator-5``: that a place is one person throughout is not documented, but the
-        differences between places are the same for nearly every target model. The file has no times.
-        metrics : dataset, target, attack, original, label (the true class), reference, and a column a metric.
+        labels : image, annotator, kind, label, seconds, given_at. The annotators are the positions in the published
+        lists, ``annotator-1`` to ``annotator-5``. It is not documented that a position is the same person throughout,
+        but the differences between positions are the same for nearly every target model. The file has no times.
+        metrics : dataset, target, attack, original, label (the true class), reference, and one column per metric.
         `original` counts CIFAR-100's test images from 0. The reference is always ``original``: the published values
-        compare with the image before augmentation. `mse` is brought to values in [0, 1] by dividing by 255 squared.
+        compare with the image before augmentation. `mse` is divided by 255 squared, to lie in [0, 1].
         images : image, dataset, target, attack, original, label.
         targets : target, architecture, augmentation, gradient_defence, published_name.
 
     Raises
     ------
     SemsimError
-        If a name of a model or an image is not formed as the published ones are.
+        If a name of a model or an image does not have the published form.
     """
     targets = pd.DataFrame([describe_model(name) for name in published])
     shown, entries = [], []
@@ -146,7 +147,7 @@ def tables_of(published):
 
 
 def _labels(images, entries):
-    """Return the table of labels: a row for each place in the list of each image."""
+    """Return the table of labels: one row per position in the list of each image."""
     labels = images[["image"]].assign(label=[entry["labels"] for entry in entries]).explode("label", ignore_index=True)
     place = labels.groupby("image").cumcount() + 1
     labels["annotator"] = "annotator-" + place.astype(str)
@@ -154,7 +155,7 @@ def _labels(images, entries):
 
 
 def _metrics(images, entries):
-    """Return the table of metrics, under the names and in the units of this project."""
+    """Return the table of metrics, with the names and units of this project."""
     values = pd.DataFrame([entry["metrics"] for entry in entries]).rename(columns={"semsim": "retrained_semsim"})
     values["mse"] /= 255**2
     keys = images.drop(columns="image").assign(reference="original")
@@ -162,7 +163,7 @@ def _metrics(images, entries):
 
 
 def describe_model(published_name):
-    """Say what a target model is, from its published name.
+    """Describe a target model by its published name.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def describe_model(published_name):
     Raises
     ------
     SemsimError
-        If the name is formed in another way.
+        If the name has another form.
 
     Examples
     --------
@@ -201,8 +202,8 @@ def describe_model(published_name):
 
 
 def _match(pattern, name, what):
-    """Match a whole name, or say that it is not one of those published."""
+    """Match a whole name, or raise an error that it is not a published one."""
     found = pattern.fullmatch(name)
     if found is None:
-        raise SemsimError(f"{name!r} is not a published name of {what}, which has the form {pattern.pattern}.")
+        raise SemsimError(f"{name!r} is not a published name of {what}; these have the form {pattern.pattern}.")
     return found

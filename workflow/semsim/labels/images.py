@@ -1,4 +1,4 @@
-"""Which reconstructions of a study annotators are shown, and the labels that a campaign gave them."""
+"""The reconstructions of a study that annotators are shown, and the labels that a campaign collected for them."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def shown_images(attacks):
     Parameters
     ----------
     attacks : pandas.DataFrame
-        A row a reconstruction, as the attack stage writes them.
+        One row per reconstruction, as written by the attack stage.
 
     Returns
     -------
@@ -28,12 +28,12 @@ def shown_images(attacks):
 
 
 def read_campaign(folder, images, classes):
-    """Read the labels that a campaign gave to reconstructions of a study.
+    """Read the labels that a campaign collected for reconstructions of a study.
 
     Parameters
     ----------
     folder : path-like
-        Of the campaign: ``images.csv`` and ``labels.csv``, as in annotations/README.md. Its images may have any names.
+        The campaign, with ``images.csv`` and ``labels.csv`` as in annotations/README.md. Image names are arbitrary.
     images : pandas.DataFrame
         The study's images, from `shown_images`.
     classes : dict of str to int
@@ -47,8 +47,8 @@ def read_campaign(folder, images, classes):
     Raises
     ------
     SemsimError
-        If a file is missing or not valid, or the campaign is not about this study: an image that the study does not
-        have, or one of another class.
+        If a file is missing or invalid, or the campaign is not about this study: it has an image that the study does
+        not have, or that has another class there.
     """
     folder = Path(folder)
     own = _read_images(folder / "images.csv")
@@ -58,21 +58,21 @@ def read_campaign(folder, images, classes):
     foreign = studys_name[studys_name.map(known) != own["label"]]
     if len(foreign):
         raise SemsimError(
-            f"{folder / 'images.csv'}: not reconstructions of this study, or with another true class, or diverged here:"
-            f" {first_few(foreign)}. Give the study that the campaign was made from."
+            f"{folder / 'images.csv'}: not in this study, diverged in it, or of another true class:"
+            f" {first_few(foreign)}. Use the study from which the campaign was made."
         )
     return labels.assign(image=labels["image"].map(dict(zip(own["image"], studys_name, strict=True))))
 
 
 def _read_images(path):
-    """Read which reconstruction each image is, and refuse a table that leaves it open, or has one of them twice.
+    """Read which reconstruction each image shows; refuse a table with missing values or duplicates.
 
     The study's names of the images are in the column reconstruction.
     """
     images = read_table(path)
     if missing := set(IMAGE_COLUMNS) - set(images):
         raise SemsimError(
-            f"{path}: columns {', '.join(sorted(missing))} are missing. Write {', '.join(IMAGE_COLUMNS)}."
+            f"{path}: columns {', '.join(sorted(missing))} are missing. Needed are {', '.join(IMAGE_COLUMNS)}."
         )
     problems = [
         problem
@@ -85,7 +85,7 @@ def _read_images(path):
         problems = [
             problem
             for column in ("image", "reconstruction")
-            for problem in problem_in(images, images[column].duplicated(), column, "already in a line above; leave one")
+            for problem in problem_in(images, images[column].duplicated(), column, "duplicate of a line above")
         ]
     if problems:
         raise SemsimError("\n  ".join([f"{path}: not a valid table of images:", *problems]))

@@ -1,4 +1,4 @@
-"""Who recognised what: labels compared with the truth, and recognition rates."""
+"""Labels compared with the truth, and recognition rates."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ MAJORITY = 0.5
 
 
 def with_truth(labels, images):
-    """Join labels with what was shown.
+    """Join labels with the images that they describe.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def with_truth(labels, images):
     Returns
     -------
     pandas.DataFrame
-        A row a label, in the order of `labels`: dataset, target, attack, original, image, annotator, kind, label (the
-        true class), named (the annotator's answer, -1 for "can't tell"), recognised (whether they are equal).
+        One row per label, in the order of `labels`: dataset, target, attack, original, image, annotator, kind, label
+        (the true class), named (the annotator's answer, -1 for "can't tell"), recognised (whether they are equal).
     """
     given = labels[["image", "annotator", "kind", "label"]].rename(columns={"label": "named"})
     joined = given.merge(images, on="image", how="left", validate="many_to_one")
@@ -42,7 +42,7 @@ def recognition_rates(labels, images):
     -------
     pandas.DataFrame
         dataset, target, attack, original, label (the true class), kind, labels (how many were given) and
-        recognition_rate in [0, 1], in the order of first labels. What nobody labelled has no row.
+        recognition_rate in [0, 1], in the order of first labels. Unlabelled images have no row.
     """
     places = pd.Index(images["image"]).get_indexer(labels["image"])
     recognised = pd.Series(labels["label"].to_numpy() == images["label"].to_numpy()[places])
@@ -52,13 +52,33 @@ def recognition_rates(labels, images):
     return shown.join(rates)
 
 
+def pooled_rates(recognition, keys):
+    """Return the recognition rate over all labels of each group of images.
+
+    Parameters
+    ----------
+    recognition : pandas.DataFrame
+        The table of recognition rates, by annotators of one kind.
+    keys : list of str
+        The columns that define a group, such as dataset and target.
+
+    Returns
+    -------
+    pandas.Series
+        Rates in [0, 1] by these keys, in the order of the table.
+    """
+    recognised = recognition.assign(recognised=recognition["recognition_rate"] * recognition["labels"])
+    sums = recognised.groupby(keys, sort=False)[["recognised", "labels"]].sum()
+    return sums["recognised"] / sums["labels"]
+
+
 def missing_triplets(table):
-    """Say why there are no triplets in a table of labelled pairs; return nothing where there are some.
+    """Return why there are no triplets in a table of labelled pairs, or an empty text if there are some.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a pair: recognition_rate.
+        One row per pair: recognition_rate.
 
     Returns
     -------

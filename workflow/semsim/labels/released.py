@@ -1,9 +1,9 @@
-"""What the paper's authors released: images that people recognised or not, laid out to train SemSim, as labelled pairs.
+"""The images released by the paper's authors, sorted by whether people recognised them, as labelled pairs.
 
-The folders say whether people recognised a reconstruction, and nothing of how many of them: only the majority is known.
-A file's name has the number of its original, its class and two more numbers, n and m. They stand for what was attacked
-and how, but which is which is not documented. Here n has the place of the target model and m that of the attack, under
-names that promise no more: ``n3``, ``m1``.
+The folders say whether people recognised a reconstruction, but not how many of them: only the majority is known. A file
+name has the number of the original, its class and two more numbers, n and m. They stand for the target model and the
+attack, but which is which is not documented. Here n is used as the target model and m as the attack, under neutral
+names: ``n3``, ``m1``.
 
 References
 ----------
@@ -35,7 +35,7 @@ ARCHIVES = {
     "reconstructions": "1oVPBE0dyCf8eD1-JIu_PeLZ--_bxY6ZN",
     "training": "1M0xnG8mHa2sZHXYrHYWlkeFLZ2XtR0Jm",
 }
-"""What there is of CIFAR-100 on Google Drive, by the ids there; ``training`` are the folders that are read here."""
+"""The CIFAR-100 archives and their ids on Google Drive; ``training`` has the folders that are read here."""
 TREE, OTHERS = "train_with_ori", "others"
 PLACE = re.compile(
     r"(?P<unrecognised>-?)(?P<folder>N)/(?P<number>N)_(?P<label>N)_(ori|rec_(?P<n>N)_(?P<m>N))\.png".replace(
@@ -43,7 +43,7 @@ PLACE = re.compile(
     )
 )
 WHOLE = 2**20
-"""More pixels than any side has: no image is scaled down when it is decoded."""
+"""Larger than any side in pixels, so that no image is scaled down when it is decoded."""
 LAYOUT = (
     f"Expected {TREE}/<k>/ with the original <k>_<class>_ori.png and its recognised reconstructions"
     f" <k>_<class>_rec_<n>_<m>.png, and {TREE}/-<k>/ with the unrecognised ones"
@@ -51,7 +51,7 @@ LAYOUT = (
 
 
 class ReleasedStudy(NamedTuple):
-    """Originals, reconstructions, and who is who.
+    """Originals, reconstructions, and the table that describes them.
 
     Attributes
     ----------
@@ -60,8 +60,9 @@ class ReleasedStudy(NamedTuple):
     reconstructions : numpy.ndarray
         uint8 [N, 3, S, S].
     table : pandas.DataFrame
-        A row a reconstruction: image (its name), dataset, target (n), attack (m), original (its place in `originals`),
-        label (the true class), recognised (by the majority), number (the original's, in the names of files), file.
+        One row per reconstruction: image (its name), dataset, target (n), attack (m), original (its index in
+        `originals`), label (the true class), recognised (by the majority), number (of the original, in file names),
+        file.
     """
 
     originals: np.ndarray
@@ -75,8 +76,8 @@ def read_released(path):
     Parameters
     ----------
     path : path-like
-        A folder or a .zip file that has ``train_with_ori`` somewhere in it. What lies outside of that, or in a folder
-        ``others``, is left alone.
+        A folder or a .zip file that contains ``train_with_ori`` at any level. Everything outside of that, or in a
+        folder ``others``, is ignored.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def read_released(path):
     ------
     SemsimError
         If a name is unknown or in the wrong folder, an original is missing, a reconstruction is in both folders, an
-        image cannot be read or has another size, or an entry leads out of the archive. Files that are wrong are listed.
+        image cannot be read or has another size, or an entry points outside the archive. Offending files are listed.
     """
     path = Path(path)
     with open_source(path) as source:
@@ -97,7 +98,7 @@ def read_released(path):
 
 
 def _names_in_tree(names, where):
-    """Return the places of files inside the tree by their names; hidden files are left alone."""
+    """Return the paths of files inside the tree by their names; hidden files are ignored."""
     files = [PurePosixPath(name) for name in names if not name.endswith("/")]
     inside, roots = {}, set()
     for file in files:
@@ -113,7 +114,7 @@ def _names_in_tree(names, where):
 
 
 def _listed(places, where):
-    """Return the originals that have reconstructions, and all reconstructions, as tables; refuse what is wrong."""
+    """Return tables of the originals that have reconstructions and of all reconstructions; refuse invalid files."""
     found = {name: PLACE.fullmatch(place) for name, place in places.items()}
     unknown = [name for name, match in found.items() if match is None]
     rows = [{"file": name, **match.groupdict()} for name, match in found.items() if match]
@@ -169,18 +170,18 @@ def _read_images(source, names):
         odd = [name for name, image in zip(names, images, strict=True) if image.shape != usual or height != width]
         raise SemsimError(
             f"{source.path}: images of other sizes than the rest ({width} x {height} pixels), or not square:"
-            f" {first_few(odd)}. Take them away together with what belongs to them, or get the data again."
+            f" {first_few(odd)}. Remove them and the other images of the same original, or download the data again."
         )
     return np.stack(images).transpose(0, 3, 1, 2)
 
 
 def recognition_of(table):
-    """Return the table of recognition rates: 1 where the majority recognised, else 0; how many labels is not known.
+    """Return the table of recognition rates: 1 if the majority recognised, else 0; numbers of labels are unknown.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Of `ReleasedStudy`.
+        As in `ReleasedStudy`.
 
     Returns
     -------
@@ -191,16 +192,16 @@ def recognition_of(table):
 
 
 def write_reconstructions(study, folder):
-    """Write reconstructions as the attack stage does: ``<dataset>/<target>/<attack>.safetensors``.
+    """Write reconstructions like the attack stage: ``<dataset>/<target>/<attack>.safetensors``.
 
-    Each file has all originals, and black images in place of reconstructions that there are none of: without labels,
-    nothing reads them. What was attacked is not known, so there is no array ``attacked``.
+    Each file has all originals, and black images in place of missing reconstructions, which have no labels and are
+    never read. The attacked images are unknown, so there is no array ``attacked``.
 
     Parameters
     ----------
     study : ReleasedStudy
     folder : path-like
-        To make; what was there goes, once the new one is complete.
+        The folder to write; an existing one is replaced once the new one is complete.
     """
     folder = Path(folder)
     part = folder.with_name(f".{folder.name}.part")
@@ -216,7 +217,7 @@ def write_reconstructions(study, folder):
 
 
 def write_released(study, folder):
-    """Write what later stages read: ``reconstructions/``, ``tables/images.csv`` and ``tables/recognition.csv``.
+    """Write the inputs of later stages: ``reconstructions/``, ``tables/images.csv`` and ``tables/recognition.csv``.
 
     Parameters
     ----------

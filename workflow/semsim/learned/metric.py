@@ -1,17 +1,25 @@
 """SemSim: the distance of an original and its reconstruction in the features of a network trained on labels."""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from semsim.errors import SemsimError
+from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
 from semsim.io.whole import written_whole
-from semsim.targets.models import build_target, read_state, state_on_cpu
+from semsim.learned.shipped import shipped_weights, weights_folder
+from semsim.targets.models import Target, build_target, read_state, state_on_cpu
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "CARD.md"
 REDUCTIONS = {"none": lambda distances: distances, "mean": torch.mean, "sum": torch.sum}
@@ -48,7 +56,7 @@ class SemSim(nn.Module):
 
     Examples
     --------
-    >>> metric = SemSim("vgg3", width=4).eval()
+    >>> metric = SemSim.from_pretrained("embedded")
     >>> images = torch.rand(2, 3, 32, 32)
     >>> metric(images, images)
     tensor([0., 0.], grad_fn=...)
@@ -58,14 +66,14 @@ class SemSim(nn.Module):
 
     def __init__(
         self,
-        backbone="resnet18",
-        width=None,
-        image_size=32,
-        normalised=True,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
-        reduction="none",
-    ):
+        backbone: str = "resnet18",
+        width: int | None = None,
+        image_size: int = 32,
+        normalised: bool = True,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.25, 0.25, 0.25),
+        reduction: str = "none",
+    ) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
             raise SemsimError(f"reduction '{reduction}' is not known. Choose one of {', '.join(REDUCTIONS)}.")
@@ -82,7 +90,7 @@ class SemSim(nn.Module):
         }
 
     @classmethod
-    def from_classifier(cls, classifier, normalised=True, reduction="none"):
+    def from_classifier(cls, classifier: Target, normalised: bool = True, reduction: str = "none") -> Self:
         """Return the metric that compares the penultimate features of a classifier.
 
         Parameters
@@ -103,17 +111,18 @@ class SemSim(nn.Module):
         metric.backbone.network.body.load_state_dict(classifier.network.body.state_dict())
         return metric.to(classifier.mean.device)
 
-    def forward(self, originals, reconstructions):
+    def forward(self, originals: "Tensor | ArrayLike", reconstructions: "Tensor | ArrayLike") -> Tensor:
         """Return the distances of pairs, as `distances` does, reduced as `reduction` says."""
         return REDUCTIONS[self.reduction](self.distances(originals, reconstructions))
 
-    def distances(self, originals, reconstructions):
+    def distances(self, originals: "Tensor | ArrayLike", reconstructions: "Tensor | ArrayLike") -> Tensor:
         """Return how far reconstructions are from their originals.
 
         Parameters
         ----------
-        originals, reconstructions : torch.Tensor
-            Pairs of RGB images, float [N, 3, H, W] in [0, 1], on the module's device.
+        originals, reconstructions : torch.Tensor or array-like
+            Pairs of RGB images, floats [N, 3, H, W] in [0, 1]. Tensors have to be on the module's device; other arrays
+            are brought there. All are cast to the type of the module's weights.
 
         Returns
         -------
@@ -125,44 +134,39 @@ class SemSim(nn.Module):
         SemsimError
             If the images are not such pairs.
         """
-        if originals.shape != reconstructions.shape:
-            raise SemsimError(
-                f"originals are {_shape(originals)}, but reconstructions {_shape(reconstructions)}."
-                " Give pairs of the same number and size."
-            )
+        originals, reconstructions = self._on_device(originals), self._on_device(reconstructions)
+        check_pairs(originals, reconstructions)
         return torch.linalg.vector_norm(self.embed(originals) - self.embed(reconstructions), dim=1)
 
-    def embed(self, images):
-        """Return the embeddings [N, D] of RGB images, float [N, 3, H, W] in [0, 1].
+    def embed(self, images: "Tensor | ArrayLike") -> Tensor:
+        """Return the embeddings [N, D] of RGB images, floats [N, 3, H, W] in [0, 1].
 
         Raises
         ------
         SemsimError
-            If the images have another shape, type, range or device.
+            If the images have another shape, range or device, or are no floats.
         """
-        self._check(images)
+        images = self._on_device(images)
+        if images.is_floating_point():
+            images = images.to(self.backbone.mean.dtype)
+        check_images(images, "images")
         size = (self.config["image_size"],) * 2
         if images.shape[2:] != size:
             images = functional.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
         features = self.backbone.features(images)
         return functional.normalize(features, dim=1) if self.config["normalised"] else features
 
-    def _check(self, images):
-        """Raise if these are not images as `embed` takes them."""
-        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
-            raise SemsimError(f"images are {_shape(images)}, but must be [N, 3, H, W]: RGB, none of them 0.")
-        if not images.is_floating_point():
-            raise SemsimError(f"images are {images.dtype}, but must be floats in [0, 1]: divide bytes by 255.")
+    def _on_device(self, images):
+        """Return images as a tensor on the metric's device; raise if they are a tensor on another one."""
         device = self.backbone.mean.device
+        images = as_tensor(images, "images", device)
         if images.device != device:
             raise SemsimError(
                 f"images are on {images.device}, but the metric is on {device}. Move one of them with .to()."
             )
-        low, high = images.detach().aminmax()
-        if not (low >= 0 and high <= 1):  # also where there is a NaN
-            raise SemsimError(f"images range from {low:.3g} to {high:.3g}, but must be finite and in [0, 1].")
+        return images
 
-    def save_pretrained(self, folder, card=""):
+    def save_pretrained(self, folder: str | os.PathLike, card: str = "") -> None:
         """Write ``model.safetensors``, ``config.json`` and a model card, each whole or not at all.
 
         Parameters
@@ -180,12 +184,16 @@ class SemSim(nn.Module):
                 part.write_text(text, encoding="utf-8")
 
     @classmethod
-    def from_pretrained(cls, folder, device="cpu", reduction="none"):
-        """Read a metric that `save_pretrained` wrote. Nothing is ever downloaded.
+    def from_pretrained(
+        cls, weights: str | os.PathLike, device: torch.device | str = "cpu", reduction: str = "none"
+    ) -> Self:
+        """Read a metric that `save_pretrained` wrote, or one that comes with the package. Nothing is ever downloaded.
 
         Parameters
         ----------
-        folder : path-like
+        weights : str or path-like
+            A folder, or the name of weights that come with the package: ``"embedded"``, which the default study of
+            small embedded images learned from simulated annotators.
         device : torch.device or str
         reduction : {"none", "mean", "sum"}
 
@@ -199,13 +207,14 @@ class SemSim(nn.Module):
         SemsimError
             If a file is missing, damaged or not of this metric.
         """
-        folder = Path(folder)
+        folder = weights_folder(weights)
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             metric = cls(**config, reduction=reduction)
         except OSError as error:
             raise SemsimError(
-                f"{folder / CONFIG}: cannot be read ({error.strerror}). Name a folder of weights."
+                f"{folder / CONFIG}: cannot be read ({error.strerror}). Name a folder of weights, or weights that come"
+                f" with semsim: {', '.join(shipped_weights())}."
             ) from None
         except (ValueError, TypeError) as error:
             raise SemsimError(f"{folder / CONFIG}: not the configuration of a SemSim ({error}).") from None
@@ -218,7 +227,3 @@ class SemSim(nn.Module):
                 f"{folder / WEIGHTS}: not the weights of the metric that {CONFIG} describes ({reason})."
             ) from None
         return metric.to(device).eval()
-
-
-def _shape(tensor):
-    return f"[{', '.join(map(str, tensor.shape))}]"

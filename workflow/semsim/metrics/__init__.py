@@ -1,4 +1,4 @@
-"""How close a reconstruction comes to its original: every metric, the networks they need, and the tables they fill."""
+"""Metrics of how close a reconstruction comes to its original, the networks that they need, and their tables."""
 
 # Importing these modules registers their metrics, in the order in which tables and figures show them.
 from semsim.metrics import pixels, perceptual, attacked_model, sets  # noqa: F401, I001

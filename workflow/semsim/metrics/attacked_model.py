@@ -1,4 +1,4 @@
-"""Metrics that ask the attacked target model itself."""
+"""Metrics that use the attacked target model itself."""
 
 from semsim.metrics.registry import metric
 
@@ -7,10 +7,10 @@ from semsim.metrics.registry import metric
     label="Feature distance",
     bounds=(0, float("inf")),
     higher_is_better=False,
-    caveat="each target model measures with its own features, whose scales differ",
+    caveat="each target model is measured in its own features, whose scales differ",
 )
 def feature_distance(reference, reconstruction, target):
-    """Euclidean distance of the two images' activations in the target model's penultimate layer.
+    """Euclidean distance between the two images' activations in the target model's penultimate layer.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def feature_distance(reference, reconstruction, target):
     Returns
     -------
     torch.Tensor
-        Shape [N]. In the units of the layer, so comparable between attacks on one target model, hardly between models.
+        Shape [N]. In the units of the layer: comparable between attacks on one target model, hardly between models.
     """
     return (target.features(reference) - target.features(reconstruction)).norm(dim=1)
 
@@ -31,10 +31,10 @@ def feature_distance(reference, reconstruction, target):
     label="Target's top-1",
     bounds=(0, 1),
     higher_is_better=True,
-    caveat="each target model judges the reconstructions made from it",
+    caveat="each target model classifies its own reconstructions",
 )
 def top1(reconstruction, label, target):
-    """Whether the target model itself puts the reconstruction into the original's class.
+    """Whether the target model itself predicts the original's class for the reconstruction.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Every metric of every reconstruction of one target model."""
+"""Compute all metrics of all reconstructions of one target model."""
 
 import hashlib
 import itertools
@@ -25,12 +25,12 @@ from semsim.pretrained.networks import (
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 
-BATCH_PIXELS = 2**18  # of each image set at once: 256 images of 32x32 pixels
-INCEPTION_BATCH = 32  # images of 299x299 pixels, whatever their size was
+BATCH_PIXELS = 2**18  # per batch: 256 images of 32x32 pixels
+INCEPTION_BATCH = 32  # images, which the network resizes to 299x299 pixels
 
 
 def gather_networks(image_size, pretrained=None, seed=0, device="cpu"):
-    """Load the networks that metrics of pairs need, as far as they are at hand.
+    """Load the networks that metrics of pairs need, as far as they are available.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def gather_networks(image_size, pretrained=None, seed=0, device="cpu"):
     pretrained : path-like, optional
         Folder of public weights; by default torch hub's.
     seed : int
-        The study's seed; draws the random trunk where LPIPS has no pretrained one.
+        The study's seed; determines the random trunk if LPIPS has no pretrained one.
     device : torch.device or str
 
     Returns
     -------
     dict of str to torch.nn.Module
-        ``lpips_network`` or ``random_trunk_network``; nothing for images too small for either.
+        ``lpips_network`` or ``random_trunk_network``; empty if the images are too small for either.
     """
     if image_size < LPIPS_SMALLEST_IMAGE:
         return {}
@@ -67,19 +67,19 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
     device : torch.device or str
         Where the resources are.
     description : str
-        Of the progress bar.
+        Shown by the progress bar.
     **resources
         What metrics ask for by parameter name, such as ``target`` or ``lpips_network``.
 
     Returns
     -------
     pandas.DataFrame
-        N rows, one float column a metric.
+        N rows, one float column per metric.
 
     Raises
     ------
     SemsimError
-        If the two do not pair up, or a metric refuses them.
+        If the two have different shapes, or a metric refuses them.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
     if references.shape != reconstructions.shape:
         raise SemsimError(
             f"references and reconstructions differ in shape, {list(references.shape)} and"
-            f" {list(reconstructions.shape)}. Give as many of each, of the same size, in the same order."
+            f" {list(reconstructions.shape)}. Give the same number of both, of the same size, in the same order."
         )
     per_pair = {"reference": references, "reconstruction": reconstructions}
     if labels is not None:
@@ -111,33 +111,33 @@ def measure_pairs(references, reconstructions, labels=None, device="cpu", descri
 
 
 def _as_tensor(array, device):
-    """Return images (uint8) as floats in [0, 1], labels as they are."""
+    """Return images (uint8) as floats in [0, 1], and labels unchanged."""
     tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
     return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
 
 
 def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cpu"):
-    """Compute every metric of pairs for all attacks on one target model.
+    """Compute all metrics of pairs for all attacks on one target model.
 
     Parameters
     ----------
     target : semsim.targets.models.Target
         The attacked model, in eval mode, on `device`.
     attacks : list of Reconstructions
-        Of this target model.
+        Attacks on this target model.
     pretrained, seed, device
         As for `gather_networks`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a reconstruction and reference: `IDENTITY`, reference, status, and a column a metric, NaN where the
-        reconstruction diverged.
+        One row per reconstruction and reference: `IDENTITY`, reference, status, and one column per metric, NaN where
+        the reconstruction diverged.
 
     Raises
     ------
     SemsimError
-        If the reconstructions are not all of one target model, or not of this one's classes and image size.
+        If the reconstructions are not all of one target model, or do not fit its classes and image size.
     """
     table, images = _pooled(attacks)
     _check_fits(target, table, images["reconstruction"])
@@ -160,14 +160,14 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
 
 
 def measure_sets(attacks, pretrained=None, device="cpu"):
-    """Compute the metrics of sets, FID and KID, for each attack on one target model and for all together.
+    """Compute the metrics of sets, FID and KID, for each attack on one target model and for all attacks together.
 
-    The reference set holds each attacked image once. Reconstructions that diverged are left out of the other set.
+    The reference set contains each attacked image once. Diverged reconstructions are left out of the other set.
 
     Parameters
     ----------
     attacks : list of Reconstructions
-        Of one target model.
+        Attacks on one target model.
     pretrained : path-like, optional
         Folder of public weights; by default torch hub's.
     device : torch.device or str
@@ -175,8 +175,8 @@ def measure_sets(attacks, pretrained=None, device="cpu"):
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, target, attack (``all`` for all together), reference, metric, value and note: why the value is
-        missing, or how far to trust it.
+        Columns dataset, target, attack (``all`` for all together), reference, metric, value and note (why the value is
+        missing, or its caveat).
 
     Raises
     ------
@@ -191,27 +191,27 @@ def measure_sets(attacks, pretrained=None, device="cpu"):
     for reference, attack in itertools.product(REFERENCES, [*table["attack"].unique(), "all"]):
         names = {"dataset": attacks[0].dataset, "target": attacks[0].target, "attack": attack, "reference": reference}
         members = (table["attack"] == attack).to_numpy() | (attack == "all")
-        at_hand = {}
+        available = {}
         if path:
-            at_hand["reference_features"] = features[np.unique(places[reference][members])]
-            at_hand["reconstruction_features"] = features[places["reconstruction"][members & scored]]
+            available["reference_features"] = features[np.unique(places[reference][members])]
+            available["reconstruction_features"] = features[places["reconstruction"][members & scored]]
         for metric in metrics_of("set"):
-            value, note = _compare_sets(metric, at_hand)
+            value, note = _compare_sets(metric, available)
             rows.append({**names, "metric": metric.name, "value": value, "note": note})
     return pd.DataFrame(rows)
 
 
 def _compare_sets(metric, features):
-    """Return a metric of two sets and its caveat, or NaN and the reason why there is none."""
+    """Return the value of a set metric and its caveat, or NaN and the reason why there is no value."""
     if not features:
-        return math.nan, f"{INCEPTION} is not at hand"
+        return math.nan, f"{INCEPTION} is not available"
     if min(map(len, features.values())) < 2:
         return math.nan, "fewer than 2 images to compare"
     return metric(features).item(), metric.caveat
 
 
 def _inception_features(images, path, device):
-    """Return the features of all distinct images, [N, 2048], and for each array of `images` which of them it has."""
+    """Return the features of all distinct images, [N, 2048], and for each array of `images` the rows that it has."""
     everything, numbers, first = JoinedRows(list(images.values())), {}, []
     places = np.empty(len(everything), dtype=np.int64)
     for rows in blocks(everything):
@@ -233,13 +233,13 @@ def _pooled(attacks):
     """Return the tables and the images of all attacks on one target model as one table and one set of `JoinedRows`."""
     if len({(attack.dataset, attack.target) for attack in attacks}) != 1:
         found = ", ".join(f"{attack.dataset}/{attack.target}" for attack in attacks) or "none"
-        raise SemsimError(f"reconstructions of one target model are needed; these are of: {found}. Give those of one.")
+        raise SemsimError(f"expected reconstructions of one target model, got: {found}. Give those of one.")
     table = pd.concat([attack.table[[*IDENTITY, "status"]] for attack in attacks], ignore_index=True)
     return table, {name: JoinedRows([attack.images[name] for attack in attacks]) for name in attacks[0].images}
 
 
 def _check_fits(target, table, images):
-    """Refuse a target model that cannot have been the attacked one."""
+    """Raise a `SemsimError` if a target model cannot have been the attacked one."""
     size, classes = target.spec["image_size"], target.spec["classes"]
     if images.shape[-1] != size or table["label"].max() >= classes:
         raise SemsimError(

@@ -10,7 +10,7 @@ def lpips(reference, reconstruction, lpips_network):
     Parameters
     ----------
     reference, reconstruction : torch.Tensor
-        RGB images [N, 3, H, W], float, in [0, 1]. The network wants [-1, 1] and is told to convert them.
+        RGB images [N, 3, H, W], float, in [0, 1]. The network expects [-1, 1] and is told to convert them.
     lpips_network : lpips.LPIPS
         With pretrained weights in its trunk, as from `semsim.pretrained.networks.load_lpips`.
 
@@ -31,10 +31,10 @@ def lpips(reference, reconstruction, lpips_network):
     label="Random-trunk distance",
     bounds=(0, float("inf")),
     higher_is_better=False,
-    caveat="the weights of the LPIPS trunk are not at hand: random ones, whose values are not LPIPS",
+    caveat="the weights of the LPIPS trunk are not available; with random weights, the values are not LPIPS",
 )
 def lpips_random_trunk(reference, reconstruction, random_trunk_network):
-    """The LPIPS computation on a network with random weights, where the pretrained ones are not at hand.
+    """The LPIPS computation on a network with random weights, used if the pretrained ones are not available.
 
     Parameters
     ----------
@@ -46,6 +46,6 @@ def lpips_random_trunk(reference, reconstruction, random_trunk_network):
     Returns
     -------
     torch.Tensor
-        Shape [N]. Not comparable with LPIPS, nor with another seed's values.
+        Shape [N]. Comparable neither with LPIPS nor with the values for another seed.
     """
     return random_trunk_network(reference, reconstruction, normalize=True).flatten()

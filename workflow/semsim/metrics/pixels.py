@@ -4,7 +4,7 @@ from semsim.errors import SemsimError
 from semsim.metrics.registry import metric
 
 SSIM_WINDOW = 7
-"""Pixels of SSIM's windows on each side, and so the smallest images that have an SSIM."""
+"""Side of SSIM's windows in pixels, and so that of the smallest images for which it is defined."""
 
 
 @metric(label="MSE", bounds=(0, 1), higher_is_better=False)
@@ -32,10 +32,10 @@ def mse(reference, reconstruction):
 
 @metric(label="PSNR", unit="dB", bounds=(0, 100), higher_is_better=True)
 def psnr(reference, reconstruction):
-    """Peak signal-to-noise ratio, in decibels of a data range of 1; 100 dB at most.
+    """Peak signal-to-noise ratio in decibels, for a data range of 1; at most 100 dB.
 
-    Identical images would have an infinite ratio, and one of them would make every mean and correlation infinite or
-    undefined. The bound hides nothing of 8-bit images: a single value off by 1/255 gives 83 dB in an image of 32x32
+    Identical images would have an infinite ratio, and a single one would make every mean and correlation infinite or
+    undefined. The bound loses nothing for 8-bit images: a single value off by 1/255 gives 83 dB in an image of 32x32
     pixels, and 99.9 dB in one of 224x224.
 
     Parameters
@@ -62,8 +62,8 @@ def psnr(reference, reconstruction):
 def ssim(reference, reconstruction):
     """Structural similarity in windows of 7x7 pixels, averaged over windows and channels.
 
-    The values are those of scikit-image's `structural_similarity` with its default settings: uniform windows that lie
-    inside the image, and sample covariances.
+    Equals scikit-image's `structural_similarity` with its default settings: uniform windows that lie inside the image,
+    and sample covariances.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def ssim(reference, reconstruction):
     height, width = reference.shape[-2:]
     if min(height, width) < side:
         raise SemsimError(
-            f"ssim: images of {height}x{width} pixels are smaller than its window, {side}x{side}. Enlarge them."
+            f"ssim: images of {height}x{width} pixels are smaller than its window of {side}x{side}. Enlarge them."
         )
 
     def window_mean(values):

@@ -1,4 +1,4 @@
-"""The reconstructions of one attack on one target model, read back from their two files."""
+"""The reconstructions of one attack on one target model, read from their two files."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ from semsim.io.tables import KEYS, read_table
 from semsim.io.tensors import blocks, read_metadata
 
 REFERENCES = ("attacked", "original")
-"""What a reconstruction is compared with: exactly what went into the model, or the image before augmentation."""
+"""What a reconstruction is compared with: the input of the model, or the image before augmentation."""
 IDENTITY = [*KEYS, "label"]
-"""The columns that say which reconstruction a row is about."""
+"""The columns that identify a reconstruction, and its true class."""
 
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """One attack on one target model, a row an original.
+    """One attack on one target model, with one row per original.
 
     Attributes
     ----------
     dataset, target, attack : str
     table : pandas.DataFrame
-        One row an original: `IDENTITY`, status (finished, converged or diverged), steps, cost and more.
+        One row per original: `IDENTITY`, status (finished, converged or diverged), steps, cost and more.
     images : dict of str to semsim.io.stored_arrays.StoredArray
         ``original``, ``attacked`` and ``reconstruction``, uint8 [N, 3, S, S] in the order of the table; they stay in
         their file until they are indexed.
@@ -38,7 +38,7 @@ class Reconstructions:
 
     @property
     def diverged(self):
-        """Which reconstructions are not to be scored: bool [N]."""
+        """Which reconstructions diverged and are not scored: bool [N]."""
         return (self.table["status"] == "diverged").to_numpy()
 
     @property
@@ -48,14 +48,14 @@ class Reconstructions:
 
 
 def read_reconstructions(path, table_path):
-    """Read what the attack stage wrote.
+    """Read the output of the attack stage.
 
     Parameters
     ----------
     path : path-like
         The images, a safetensors file.
     table_path : path-like
-        The table, one row an original.
+        The table, one row per original.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def read_reconstructions(path, table_path):
     missing = [column for column in [*IDENTITY, "status"] if column not in table.columns]
     if missing:
         raise SemsimError(
-            f"{table_path}: not a table of reconstructions, it lacks {', '.join(missing)}. Run the attack again."
+            f"{table_path}: not a table of reconstructions, lacks {', '.join(missing)}. Run the attack again."
         )
     names = {key: metadata[key] for key in ("dataset", "target", "attack")}
     same_names = all((table[key].astype(str) == name).all() for key, name in names.items())
@@ -83,8 +83,24 @@ def read_reconstructions(path, table_path):
     return Reconstructions(**names, table=table, images=arrays)
 
 
+def open_by_attack(paths):
+    """Open the images of several attacks, without reading them.
+
+    Parameters
+    ----------
+    paths : list of path-like
+        The safetensors files of the attack stage, for one data set.
+
+    Returns
+    -------
+    dict of (str, str) to dict of str to semsim.io.stored_arrays.StoredArray
+        By target model and attack, the arrays by name.
+    """
+    return {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
+
+
 def check_originals(reconstructions, originals):
-    """Refuse reconstructions that were made of other originals than these.
+    """Raise an error if reconstructions were made from other originals than these.
 
     Parameters
     ----------
@@ -95,13 +111,13 @@ def check_originals(reconstructions, originals):
     Raises
     ------
     SemsimError
-        If an image differs, or is not there.
+        If an image differs or is missing.
     """
     places, stored = reconstructions.table["original"].to_numpy(), reconstructions.images["original"]
     if places.max(initial=-1) >= len(originals) or not all(
         np.array_equal(stored[rows], originals[places[rows]]) for rows in blocks(stored)
     ):
         raise SemsimError(
-            f"{reconstructions.dataset}/{reconstructions.target}/{reconstructions.attack}: reconstructions of other"
-            " originals than the data set has. Run the attack again, or give the data set that was attacked."
+            f"{reconstructions.dataset}/{reconstructions.target}/{reconstructions.attack}: these reconstructions are of"
+            " originals that the data set does not have. Run the attack again, or give the data set that was attacked."
         )

@@ -1,7 +1,7 @@
-"""What a metric is, and all of them by name.
+"""What a metric is, and the registry of all metrics.
 
-Nothing here, nor at the top of the modules that define metrics, imports PyTorch: tables, figures and notebooks read the
-names, labels and directions where there is none.
+Neither this module nor the top of the modules that define metrics imports PyTorch: tables, figures and notebooks read
+names, labels and directions without it.
 """
 
 import functools
@@ -13,28 +13,29 @@ from dataclasses import dataclass
 import pandas as pd
 
 from semsim.errors import SemsimError
+from semsim.text import arrow, axis_label
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A function that says how close reconstructions come to their references, and how to read its values.
+    """A function that measures how close reconstructions come to their references, and how to read its values.
 
     Attributes
     ----------
     function : callable
         Takes what it needs by name and returns a tensor: shape [N] for N pairs of images, [] for two sets of features.
     of : {"pair", "set"}
-        What one value belongs to.
+        What one value describes.
     label : str
-        The name for people.
+        Name in tables and figures.
     bounds : tuple of float
-        The smallest and the largest value possible.
+        The smallest and the largest possible value.
     higher_is_better : bool
-        Whether a higher value is a better reconstruction, that is: leaks more.
+        Whether a higher value means a better reconstruction, that is, more leakage.
     unit : str
-        Of the values; empty if they have none.
+        Unit of the values; may be empty.
     caveat : str
-        What to keep in mind when target models are ranked by it; empty if nothing.
+        What to keep in mind when target models are ranked by it; may be empty.
     """
 
     function: Callable
@@ -47,7 +48,7 @@ class Metric:
 
     @property
     def name(self):
-        """The name of the function, and of the column in tables."""
+        """The name of the function and of the column in tables."""
         return self.function.__name__
 
     @property
@@ -62,14 +63,13 @@ class Metric:
 
     @property
     def arrow(self):
-        """The direction in which a reconstruction gets better."""
-        return "↑" if self.higher_is_better else "↓"
+        """The direction of better reconstructions."""
+        return arrow(self.higher_is_better)
 
     @property
-    def axis_label(self):
-        """The label of an axis: name, unit and the direction in which a reconstruction gets better."""
-        unit = f" ({self.unit})" if self.unit else ""
-        return f"{self.label}{unit}\u00a0{self.arrow}"
+    def axis_label(self) -> str:
+        """The label of an axis: name, unit and the direction of better reconstructions."""
+        return axis_label(self.label, self.unit, self.higher_is_better)
 
     def __call__(self, available):
         """Evaluate the function on what it needs of `available`, a dict by parameter name."""
@@ -77,7 +77,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
-"""All metrics by name, in the order in which tables and figures show them."""
+"""All metrics by name, in the order of tables and figures."""
 
 
 def metric(*, label, bounds=(-math.inf, math.inf), higher_is_better, of="pair", unit="", caveat=""):
@@ -85,8 +85,8 @@ def metric(*, label, bounds=(-math.inf, math.inf), higher_is_better, of="pair", 
 
     The function asks for what it needs by parameter name. A metric of a pair may ask for `reference` and
     `reconstruction` (images), `label` (class indices) and any resource, such as `target` or `lpips_network`; one of a
-    set asks for `reference_features` and `reconstruction_features`. It is computed wherever all that it asks for is at
-    hand. Images are checked before the function sees them, whoever calls it.
+    set asks for `reference_features` and `reconstruction_features`. It is computed wherever everything that it asks for
+    is available. Images are always checked before the function sees them.
 
     Examples
     --------
@@ -114,17 +114,17 @@ def metrics_of(kind):
 
 
 def metrics_at_hand(kind, available):
-    """Return the metrics of a kind that need nothing but what is `available` (names), in order."""
+    """Return the metrics of a kind that need only what is `available` (names), in order."""
     return [metric for metric in metrics_of(kind) if set(metric.needs) <= set(available)]
 
 
 def metric_columns(table):
-    """Return the metrics that a table has a column of, in order."""
+    """Return the metrics for which a table has a column, in order."""
     return [metric for name, metric in METRICS.items() if name in table.columns]
 
 
 def describe_scales(table):
-    """Say how to read each metric that a table has a column of.
+    """Return how to read each metric for which a table has a column.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def _checking_images(function):
 
 
 def _check_images(what, images):
-    """Refuse anything but a float tensor [N, 3, H, W] in [0, 1]."""
+    """Raise a `SemsimError` for anything but a float tensor [N, 3, H, W] in [0, 1]."""
     import torch
 
     if not isinstance(images, torch.Tensor):
@@ -172,7 +172,7 @@ def _check_images(what, images):
             f"{what} is a {type(images).__name__}. Give a torch.Tensor, for instance torch.from_numpy(images)."
         )
     if not images.is_floating_point():
-        raise SemsimError(f"{what} has dtype {images.dtype}. Give floats in [0, 1]: 8-bit images divided by 255.")
+        raise SemsimError(f"{what} has dtype {images.dtype}. Give floats in [0, 1]; divide 8-bit images by 255.")
     if images.ndim != 4 or images.shape[1] != 3:
         raise SemsimError(f"{what} has shape {list(images.shape)}. Give a batch of RGB images, [N, 3, height, width].")
     if not ((images >= 0) & (images <= 1)).all():
@@ -181,7 +181,7 @@ def _check_images(what, images):
 
 
 def _check_alike(name, reference, reconstruction):
-    """Refuse two batches that differ in shape, dtype or device."""
+    """Raise a `SemsimError` if two batches differ in shape, dtype or device."""
     for attribute in ("shape", "dtype", "device"):
         first, second = getattr(reference, attribute), getattr(reconstruction, attribute)
         if first != second:

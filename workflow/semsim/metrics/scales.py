@@ -1,9 +1,9 @@
-"""How to read each column of metrics: the table of scales, also of metrics that this project does not compute."""
+"""How to read each column of metrics: the table of scales, including metrics that this project does not compute."""
 
 from dataclasses import dataclass
 
 from semsim.errors import SemsimError
-from semsim.text import NO_BREAK
+from semsim.text import axis_label
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Scale:
     metric : str
         The name of the column.
     label, unit, caveat : str
-        The name for people, the unit, and what to keep in mind; empty if there is none.
+        The name in tables and figures, the unit, and what to keep in mind; unit and caveat may be empty.
     low, high : float
-        The smallest and the largest value possible.
+        The smallest and the largest possible value.
     higher_is_better : bool
-        Whether a higher value is a better reconstruction.
+        Whether a higher value means a better reconstruction.
     """
 
     metric: str
@@ -32,13 +32,12 @@ class Scale:
 
     @property
     def axis_label(self):
-        """The label of an axis: name, unit and the direction in which a reconstruction gets better."""
-        unit = f" ({self.unit})" if self.unit else ""
-        return f"{self.label}{unit}{NO_BREAK}{'↑' if self.higher_is_better else '↓'}"
+        """The label of an axis: name, unit and the direction of better reconstructions."""
+        return axis_label(self.label, self.unit, self.higher_is_better)
 
 
 class Scales(dict):
-    """Scales by metric, in the order in which tables and figures show them."""
+    """Scales by metric, in the order of tables and figures."""
 
     def __missing__(self, metric):
         raise SemsimError(f"scales.csv has no row for the metric {metric!r}. Collect the study's tables again.")
@@ -48,22 +47,22 @@ class Scales(dict):
 
     @property
     def labels(self):
-        """The metrics' names for people, by column."""
+        """The metrics' names in tables and figures, by column."""
         return {metric: scale.label for metric, scale in self.items()}
 
     @property
     def directions(self):
-        """Whether a higher value of each metric is a better reconstruction, by column."""
+        """Whether a higher value of each metric means a better reconstruction, by column."""
         return {metric: scale.higher_is_better for metric, scale in self.items()}
 
     def among(self, metrics):
-        """Return the distinct ones of `metrics` in the order of the scales."""
+        """Return the distinct `metrics` in the order of the scales."""
         known = list(self)
         return sorted(set(metrics), key=lambda metric: known.index(self[metric].metric))
 
 
 def scales_of(table):
-    """Return the scales that a table holds.
+    """Return the scales in a table.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Metrics that compare two sets of images by the features of an Inception network."""
+"""Metrics that compare two sets of images in the features of an Inception network."""
 
 from semsim.errors import SemsimError
 from semsim.metrics.registry import metric
 
 KERNEL_ROWS = 1024
-"""Images whose kernel with all others KID computes at once."""
+"""Rows of the kernel matrix that KID computes at once."""
 
 
 @metric(
@@ -17,9 +17,9 @@ KERNEL_ROWS = 1024
 def fid(reference_features, reconstruction_features):
     """Fréchet inception distance: between Gaussians fitted to the Inception features of the two sets.
 
-    The trace of the root of the covariances' product is the sum of the singular values of ``A @ B.T``, where ``A`` and
-    ``B`` are the centred features (or the triangular factors of their QR decompositions). So a set of n images costs a
-    decomposition of an n x n matrix, not of a 2048 x 2048 one of rank n.
+    The trace of the square root of the covariances' product is the sum of the singular values of ``A @ B.T``, where
+    ``A`` and ``B`` are the centred features (or the triangular factors of their QR decompositions). For n images this
+    needs the decomposition of an n x n matrix, not of a 2048 x 2048 one of rank n.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def fid(reference_features, reconstruction_features):
 def kid(reference_features, reconstruction_features):
     """Kernel inception distance: the unbiased squared maximum mean discrepancy of the Inception features.
 
-    All pairs of images enter, so there are no random subsets to choose, however small the sets are.
+    All pairs of images are used, not random subsets, however small the sets are.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def kid(reference_features, reconstruction_features):
     Returns
     -------
     torch.Tensor
-        A float64 scalar; around 0, and so sometimes below it, for two samples of the same distribution.
+        A float64 scalar; around 0, and therefore sometimes negative, for two samples of the same distribution.
 
     References
     ----------
@@ -72,7 +72,7 @@ def kid(reference_features, reconstruction_features):
     """
 
     def summed(a, b):
-        # Some rows at a time: all pairs of many thousand images would take gigabytes.
+        # In blocks of rows: all pairs of many thousand images would take gigabytes.
         return sum(((rows @ b.T / b.shape[1] + 1) ** 3).sum() for rows in a.split(KERNEL_ROWS))
 
     def mean_off_diagonal(a):

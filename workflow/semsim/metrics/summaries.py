@@ -1,4 +1,4 @@
-"""The study's tables: data sets, target models, attacks, metrics, and the target models ranked by what they leak."""
+"""Summary tables of a study: data sets, target models, attacks, metrics, and target models ranked by leakage."""
 
 import pandas as pd
 
@@ -20,26 +20,26 @@ TARGET_COLUMNS = [
 
 
 def concatenated(paths):
-    """Read tables of the same columns and return them as one, in the order of the paths."""
+    """Read tables with the same columns and concatenate them, in the order of the paths."""
     return pd.concat([read_table(path) for path in paths], ignore_index=True)
 
 
 def measured_metrics(paths):
-    """Return the names of all metrics of pairs in some tables, in order: which ones a table has depends on the images.
+    """Return the names of all metrics of pairs in some tables, in order.
 
-    Networks take no images below a certain size, so data sets of different sizes differ in their metrics.
+    Tables may have different metrics, because networks need a minimum image size.
     """
     found = {name for path in paths for name in next(read_parts(path))}
     return [name for name in METRICS if name in found]
 
 
 def with_metrics(table, names):
-    """Return a table with a column for each of these metrics: NaN throughout where the table did not have it."""
+    """Return a table with a column for each of these metrics; a column that it did not have is all NaN."""
     return table.reindex(columns=[*(name for name in table if name not in METRICS), *names])
 
 
 def describe_datasets(paths):
-    """Return one row a data set: its kind, number of classes, image side in pixels, and images in each split.
+    """Return one row per data set: its kind, number of classes, image side in pixels, and images in each split.
 
     Parameters
     ----------
@@ -58,29 +58,29 @@ def describe_datasets(paths):
 
 
 def describe_targets(paths):
-    """Return one row a target model: what it is, and its accuracy (a share) after the last epoch.
+    """Return one row per target model: what it is, and its accuracy (in [0, 1]) after the last epoch.
 
     Parameters
     ----------
     paths : list of path-like
-        The weights files of the target stage, which say all this in their metadata.
+        The weights files of the target stage, whose metadata hold all of this.
     """
     return pd.DataFrame([read_metadata(path) for path in paths], columns=TARGET_COLUMNS)
 
 
 def summarise_attacks(attacks):
-    """Return one row a data set and attack: how its reconstructions ended.
+    """Return one row per data set and attack: how its reconstructions ended.
 
     Parameters
     ----------
     attacks : pandas.DataFrame
-        One row a reconstruction, as the attack stage writes them.
+        One row per reconstruction, as written by the attack stage.
 
     Returns
     -------
     pandas.DataFrame
         Columns dataset, attack, reconstructions, converged, diverged (numbers of reconstructions), true_label (share of
-        originals whose label the attacker had right), and initial_cost, cost and cost_left (their ratio), the medians
+        originals for which the attack used the true label), and initial_cost, cost and cost_left (their ratio), medians
         over the reconstructions that did not diverge.
     """
     keys = ["dataset", "attack"]
@@ -88,7 +88,7 @@ def summarise_attacks(attacks):
         converged=attacks["status"] == "converged",
         diverged=attacks["status"] == "diverged",
         true_label=attacks["recovered_label"] == attacks["label"],
-        # A closed form begins where it ends, at a cost of rounding errors: there is nothing to have a share of.
+        # A closed form starts at its solution, where the cost is rounding error and its ratio meaningless.
         cost_left=attacks["cost"] / attacks["initial_cost"].where(attacks["initial_cost"] > 1e-6),
     )
     groups = each.groupby(keys, sort=False)
@@ -108,7 +108,7 @@ def summarise_metrics(metrics):
     Parameters
     ----------
     metrics : pandas.DataFrame
-        One row a reconstruction and reference, a column a metric; NaN where it diverged.
+        One row per reconstruction and reference, one column per metric; NaN where it diverged.
 
     Returns
     -------
@@ -131,17 +131,16 @@ def rank_leakage(summaries, sets):
     summaries : pandas.DataFrame
         From `summarise_metrics`, of all target models.
     sets : pandas.DataFrame
-        FID and KID: one row a target model, attack (``all`` for all together), reference and metric.
+        FID and KID: one row per target model, attack (``all`` for all together), reference and metric.
 
     Returns
     -------
     pandas.DataFrame
         Columns dataset, target, attack, reference, metric, value (the mean over the reconstructions that did not
-        diverge), count (of these), diverged (number of the others), rank and note. The attack ``all`` stands for those
-        together that every target model of the data set faced, so that models are compared on the same attacks (FID and
-        KID have pooled all attacks on their target model). Ranks
-        compare the target models of a data set under the same attack, reference and metric: 1 leaks most, equal values
-        share the better rank, a missing value has none.
+        diverge), count (of these), diverged (number of the others), rank and note. The attack ``all`` pools the attacks
+        that were run on every target model of the data set, so that models are compared on the same attacks (FID and
+        KID pool all attacks on their target model). Ranks compare the target models of a data set under the same
+        attack, reference and metric: 1 leaks most, ties share the better rank, a missing value has none.
     """
     means = pd.concat([summaries, _pooled(summaries[_faced_by_every_target(summaries)])])
     means["note"] = means["metric"].map(lambda name: METRICS[name].caveat)
@@ -157,7 +156,7 @@ def rank_leakage(summaries, sets):
 
 
 def _pooled(summaries):
-    """Return the summaries of all attacks together."""
+    """Return the summaries of all attacks pooled."""
     sums = summaries.assign(value=summaries["value"] * summaries["known"], attack="all")
     sums = (
         sums.groupby([*SUMMARY_KEYS, "metric"], sort=False)[["value", "known", "total", "diverged"]].sum().reset_index()
@@ -166,13 +165,13 @@ def _pooled(summaries):
 
 
 def _faced_by_every_target(summaries):
-    """Return which rows are of an attack that was made on all target models of its data set."""
+    """Return which rows are of an attack that was run on all target models of its data set."""
     targets = summaries.groupby("dataset")["target"].transform("nunique")
     return summaries.groupby(["dataset", "attack"])["target"].transform("nunique") == targets
 
 
 def _ranks(table):
-    """Return the rank of each row's target model among those of its data set, 1 for the one that leaks most."""
+    """Return the rank of each row's target model among those of its data set; 1 leaks most."""
     higher_leaks_more = table["metric"].map(lambda name: METRICS[name].higher_is_better)
     distance = table["value"].where(~higher_leaks_more, -table["value"])
     places = [table[key] for key in ("dataset", "attack", "reference", "metric")]

@@ -1,8 +1,8 @@
-"""What an observer says about an image: the class that it sees, or that it can't tell.
+"""An observer's answer about an image: the class that it sees, or that it can't tell.
 
-A small network is easily fooled: an attack leaves patterns in what people would call noise that a network takes for
-the class. So an observer looks several times, each time through some noise and a pixel aside, and goes by the mean of
-what it sees: such patterns do not survive that, and what people would recognise does.
+A small network is easily fooled: attacks leave patterns in what people would call noise that a network mistakes for the
+class. An observer therefore averages its predictions over several noisy, one-pixel-shifted copies of the image: such
+patterns do not survive that, and what people would recognise does.
 
 References
 ----------
@@ -18,7 +18,7 @@ from semsim.observers.degradations import degrade_bytes
 SEVERITIES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 LOOKS = 8
 NOISE = 0.1  # standard deviation of the noise of a look
-READ = 150  # images of each severity that say how well an observer reads
+READ = 150  # images of each severity on which an observer is evaluated
 
 
 def answer(observer, images, caution, generator, batch_size=256):
@@ -31,11 +31,11 @@ def answer(observer, images, caution, generator, batch_size=256):
     images : torch.Tensor
         uint8 [N, 3, S, S]; or `semsim.io.stored_arrays.JoinedRows`, which is read a batch at a time.
     caution : float
-        In [0, 1): the observer names a class if it gives it a probability of at least this, else it can't tell.
+        In [0, 1): the observer names a class if its probability is at least this, else it can't tell.
     generator : torch.Generator
-        Of the CPU, so that every device draws the same looks.
+        On the CPU, so that every device draws the same copies.
     batch_size : int
-        How many images it looks at at once.
+        Images per batch.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def answer(observer, images, caution, generator, batch_size=256):
         int64 [N], on the CPU: classes, or -1 for "can't tell".
     """
     device = observer.mean.device
-    # The same looks at all images, so that the answer about one does not depend on which others are asked about.
+    # The same noise and shifts for all images, so that an answer does not depend on the other images.
     noise = NOISE * torch.randn(LOOKS, *images.shape[1:], generator=generator).to(device)
     asides = torch.randint(-1, 2, (LOOKS, 2), generator=generator).tolist()
     answers = torch.empty(len(images), dtype=torch.int64)
@@ -58,7 +58,7 @@ def answer(observer, images, caution, generator, batch_size=256):
 
 
 def degraded_by_severity(images, generator):
-    """Degrade images more and more, the first ones that are enough to say how well an observer reads.
+    """Degrade the first `READ` images at increasing severity.
 
     Parameters
     ----------
@@ -80,16 +80,16 @@ def degraded_by_severity(images, generator):
 
 
 def read_by_severity(observer, degraded, labels, caution, generator):
-    """Ask an observer about images that are degraded more and more.
+    """Evaluate an observer on images of increasing degradation.
 
     Parameters
     ----------
     observer, caution, generator
         As for `answer`.
     degraded : dict of float to torch.Tensor
-        From `degraded_by_severity`, of images that the observer did not learn from.
+        From `degraded_by_severity`, made of held-out images.
     labels : torch.Tensor
-        int64, the true classes of these images, and perhaps of more.
+        int64, the true classes of these images, perhaps followed by more.
 
     Returns
     -------

@@ -1,25 +1,25 @@
-"""Degradations of images, from none to hopeless: what observers learn to read, and to give up on.
+"""Degradations of images, from none to unrecognisable, on which observers are trained.
 
-They stand for what can happen to any image, and imitate no attack: wrong colours, blur, smoothing that keeps edges, and
-noise, fine or coarse, grey or coloured, in which the image fades. Each image of a batch has its own draw of them.
+They are generic and imitate no attack: colour shifts, blur, edge-preserving smoothing, and noise, fine or coarse, grey
+or coloured, into which the image fades. Each image of a batch has its own random degradations.
 """
 
 import torch
 from torch.nn import functional
 
-# What severity 1 means: nothing is left to read.
+# Strengths at severity 1, where nothing is left to recognise.
 BLUR = 0.35  # standard deviation, as a share of the image's side
 SMOOTHING = 0.5  # weight of the total variation, for values in [0, 1]
 SMOOTHING_STEPS = 5
 NOISE = 0.45  # standard deviation of the noise that has taken the image's place
-FADING, BLURRING = 0.6, 0.25  # shares of images whose worst degradation is noise, or blur; of the others, smoothing
+FADING, BLURRING = 0.6, 0.25  # shares of images whose main degradation is noise, or blur; for the rest, smoothing
 COARSE_SIDES = (2, 4, 8)  # cells across the image, of coarse noise
 
 
 class Degradation:
     """Degrade each image of a batch at random, from not at all to beyond recognition: an augmentation for training."""
 
-    CLEAN = 0.5  # share of images that are left alone: with fewer, small observers hardly begin to learn
+    CLEAN = 0.5  # share of images that are left unchanged: with fewer, small observers hardly start to learn
 
     def __call__(self, images, generator):
         """Return degraded copies of images.
@@ -29,7 +29,7 @@ class Degradation:
         images : torch.Tensor
             uint8 [N, 3, S, S], on any device.
         generator : torch.Generator
-            Of the CPU.
+            On the CPU.
 
         Returns
         -------
@@ -37,23 +37,23 @@ class Degradation:
             uint8 [N, 3, S, S], on the same device.
         """
         uniform = (torch.rand(len(images), generator=generator) - self.CLEAN) / (1 - self.CLEAN)
-        severities = uniform.clamp_min(0).square()  # for the same reason, more of them are mild
+        severities = uniform.clamp_min(0).square()  # for the same reason, most are mild
         (chosen,) = severities.nonzero(as_tuple=True)
         severities, chosen = severities[chosen].to(images.device), chosen.to(images.device)
         return images.index_copy(0, chosen, degrade_bytes(images[chosen], severities, generator))
 
 
 def degrade(images, severities, generator):
-    """Degrade images to given severities, in ways that are drawn at random.
+    """Degrade images to given severities, in random ways.
 
     Parameters
     ----------
     images : torch.Tensor
         float [N, 3, S, S] in [0, 1].
     severities : torch.Tensor
-        [N] in [0, 1]: 0 leaves an image alone, 1 leaves nothing to read.
+        [N] in [0, 1]: 0 leaves an image unchanged, 1 leaves nothing to recognise.
     generator : torch.Generator
-        Of the CPU, so that every device sees the same.
+        On the CPU, so that every device sees the same.
 
     Returns
     -------
@@ -71,12 +71,12 @@ def degrade(images, severities, generator):
 
 
 def degrade_bytes(images, severities, generator):
-    """Degrade images as `degrade` does, from uint8 [N, 3, S, S] to the same."""
+    """Like `degrade`, but from and to uint8 [N, 3, S, S]."""
     return (degrade(images / 255, severities, generator) * 255).round().to(torch.uint8)
 
 
 def shift_colours(images, strengths, draw):
-    """Mix the channels of each image, shift them, and lower the contrast, as much as `strengths` [N] say."""
+    """Mix the channels of each image, shift them and lower the contrast, by `strengths` [N]."""
     strengths = strengths[:, None, None]
     mixed = images.flatten(2) - 0.5
     mixed = mixed + 0.7 * strengths * (draw.normal(3, 3) @ mixed)
@@ -85,7 +85,7 @@ def shift_colours(images, strengths, draw):
 
 
 def blur(images, strengths):
-    """Blur each image by a Gaussian; the ends of an image are repeated by weighing what there is."""
+    """Blur each image with a Gaussian, which is renormalised at the borders."""
     side = images.shape[-1]
     deviations = (BLUR * side * strengths**2).clamp_min(0.1)[:, None, None]  # 0.1 pixels blur nothing
     places = torch.arange(side, device=images.device)
@@ -95,7 +95,7 @@ def blur(images, strengths):
 
 
 def smooth(images, strengths):
-    """Flatten each image's areas but keep strong edges: total-variation denoising (Chambolle 2004, section 2)."""
+    """Smooth each image but keep strong edges: total-variation denoising (Chambolle 2004, section 2)."""
     rows = strengths.nonzero().flatten()
     weight = SMOOTHING * strengths[rows, None, None, None]
     noisy = images[rows]
@@ -116,7 +116,7 @@ def _divergence(down, across):
 
 
 def fade_into_noise(images, strengths, draw):
-    """Let each image fade while noise of a random texture comes up in its place."""
+    """Fade each image into noise of a random texture."""
     strengths = strengths[:, None, None, None]
     deviations = NOISE * draw.uniform(1, 1, 1).clamp_min(0.3)
     noise = strengths * deviations * _noise(images, draw)
@@ -124,10 +124,10 @@ def fade_into_noise(images, strengths, draw):
 
 
 def _noise(images, draw):
-    """Return noise [N, 3, S, S] of standard deviation 1: fine and coarse in random shares, grey or coloured."""
+    """Return noise [N, 3, S, S] of standard deviation 1: fine and coarse in random proportions, grey or coloured."""
     channels, side, _ = images.shape[1:]
     fine = draw.normal(channels, side, side)
-    for shift in ((0, 1), (1, 0), (1, 1)):  # neighbours that resemble or oppose each other: streaks and chequers
+    for shift in ((0, 1), (1, 0), (1, 1)):  # positively or negatively correlated neighbours: streaks and chequers
         fine = fine + (2 * draw.sometimes(0.4, 1, 1, 1) - draw.sometimes(0.4, 1, 1, 1)) * fine.roll(shift, (2, 3))
     noise = fine / fine.std((1, 2, 3), keepdim=True) * draw.uniform(1, 1, 1)
     for cells in COARSE_SIDES:
@@ -139,7 +139,7 @@ def _noise(images, draw):
 
 
 class _Draw:
-    """Random numbers for each image of a batch, from the CPU's generator, where the images are."""
+    """Random numbers for each image of a batch, drawn on the CPU and moved to the device of the images."""
 
     def __init__(self, generator, images):
         self.generator, self.count, self.device = generator, len(images), images.device
@@ -153,5 +153,5 @@ class _Draw:
         return torch.randn(self.count, *shape, generator=self.generator).to(self.device)
 
     def sometimes(self, share, *shape):
-        """Return numbers in [0, 1) [N, *shape], of which all but a share are zero."""
+        """Return numbers in [0, 1) [N, *shape], of which only a share are non-zero."""
         return self.uniform(*shape) * (self.uniform(*shape) < share)

@@ -1,1 +1,1 @@
-"""Networks that others have trained, and where their weights are found."""
+"""Networks trained by others, and where their weights are found."""

@@ -1,4 +1,4 @@
-"""Public networks that some metrics need: looked up on disk, never downloaded."""
+"""Public networks that some metrics need: loaded from disk, never downloaded."""
 
 import pickle
 import warnings
@@ -7,40 +7,40 @@ from pathlib import Path
 from semsim.errors import SemsimError
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
-"""Trunk of LPIPS: the file that torchvision downloads (its heads come with the package lpips)."""
+"""The trunk of LPIPS: the file that torchvision downloads (the heads come with the package lpips)."""
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
-"""Features of FID and KID: the file that torch-fidelity and torchmetrics download."""
+"""The features of FID and KID: the file that torch-fidelity and torchmetrics download."""
 LPIPS_SMALLEST_IMAGE = 31
-"""Pixels that AlexNet's layers need on each side."""
+"""Pixels on each side that AlexNet's layers need."""
 
 
 def find_weights(name, folder=None):
-    """Return the path of a weights file, or None if it is not there.
+    """Return the path of a weights file, or None if it does not exist.
 
     Parameters
     ----------
     name : str
         `ALEXNET` or `INCEPTION`.
     folder : path-like, optional
-        Where to look; by default the folder that torch hub downloads checkpoints to.
+        Where to look; by default torch hub's folder of checkpoints.
 
     Raises
     ------
     SemsimError
-        If a folder is given that does not exist.
+        If the given folder does not exist.
     """
     import torch
 
     if folder is not None and not Path(folder).is_dir():
         raise SemsimError(
-            f"{folder}: no such folder of pretrained weights. Correct the setting 'weights', or leave it out."
+            f"{folder}: no such folder of pretrained weights. Correct the setting `weights`, or leave it out."
         )
     path = Path(folder or Path(torch.hub.get_dir()) / "checkpoints") / name
     return path if path.is_file() else None
 
 
 def load_lpips(path):
-    """Return LPIPS with the pretrained AlexNet trunk of a file.
+    """Return LPIPS with a pretrained AlexNet trunk from a file.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def load_lpips(path):
     """
     network = random_lpips(seed=0)
     weights = _read_state(path)
-    # lpips cuts AlexNet's `features` into slices that keep the layers' numbers: slice2.3.weight is features.3.weight.
+    # lpips splits AlexNet's `features` into slices that keep the layers' numbers: slice2.3.weight is features.3.weight.
     names = {own: f"features.{own.partition('.')[2]}" for own in network.net.state_dict()}
     try:
         network.net.load_state_dict({own: weights[theirs] for own, theirs in names.items()})
@@ -69,12 +69,12 @@ def load_lpips(path):
 
 
 def random_lpips(seed):
-    """Return the LPIPS network with a random trunk: what is left of it without pretrained weights.
+    """Return the LPIPS network with a random trunk, for use where the pretrained weights are not available.
 
     Parameters
     ----------
     seed : int
-        Draws the trunk; PyTorch's global random numbers are left as they were.
+        Seed of the trunk; PyTorch's global random state is left unchanged.
     """
     import torch
 
@@ -86,7 +86,7 @@ def random_lpips(seed):
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", category=UserWarning, module="torchvision"
-        )  # lpips' way of asking for no weights
+        )  # about how lpips asks for no weights
         torch.manual_seed(seed)
         return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
 
@@ -114,7 +114,7 @@ def load_inception(path):
     import_torchvision()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    _read_state(path)  # torch-fidelity unpickles whatever the file says; this refuses all but tensors
+    _read_state(path)  # torch-fidelity unpickles anything; this refuses everything but tensors
     try:
         return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
     except (RuntimeError, TypeError) as error:
@@ -135,6 +135,6 @@ def _read_state(path):
 
 
 def _unsuitable(path, expected, reason):
-    """Say that a weights file is not what its name promises."""
+    """Return the error for a weights file that is not what its name says."""
     first_line = str(reason).strip().partition("\n")[0]
-    return SemsimError(f"{path}: damaged or not the weights of {expected} ({first_line}). Delete it, or get it again.")
+    return SemsimError(f"{path}: damaged or not the weights of {expected} ({first_line}). Download it again.")

@@ -1,1 +1,1 @@
-"""The tables of a finished study, and the reference results that new ones are compared with."""
+"""The tables of a finished study, and the reference results with which new ones are compared."""

@@ -1,4 +1,4 @@
-"""The tables of a finished study, by name: what notebooks and the report read."""
+"""The tables of a finished study by name, as read by notebooks and the report."""
 
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ from semsim.metrics.scales import scales_of
 
 
 class StudyTables:
-    """Reads a table of a study each time that it is asked for: together they may take much memory.
+    """Reads a study's tables on every access, because together they may take much memory.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ class StudyTables:
         return read_table(self.path(name))
 
     def __contains__(self, name):
-        """Tell whether the study has a table: not every study has every one."""
+        """Return whether the study has a table; not every study has all of them."""
         return self.path(name).is_file()
 
     def path(self, name):
-        """Return the file of a table: CSV, or Parquet, as which a reference keeps large ones."""
+        """Return the path of a table: a CSV file, or Parquet, in which references keep large ones."""
         parquet = self.folder / f"{name}.parquet"
         return parquet if parquet.is_file() else self.folder / f"{name}.csv"
 
     def of_kind(self, name, kind):
-        """Return the rows of a table that are about one kind of annotators."""
+        """Return the rows of a table for one kind of annotators."""
         table = self[name]
         return table[table["kind"] == kind]
 

@@ -11,16 +11,17 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.learned.metric import SemSim
 from semsim.learned.scales import LEARNED
+from semsim.learned.shipped import EMBEDDED, training_of
 from semsim.metrics import METRICS, describe_scales, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
 from semsim.metrics.pixels import SSIM_WINDOW
 from semsim.metrics.scales import Scale, scales_of
 from semsim.pretrained.networks import ALEXNET, LPIPS_SMALLEST_IMAGE
 from semsim.progress import progress_bar
-from semsim.schemas import suggestion
 from semsim.scoring.folders import Group, Unusable, listing, read_group
-from semsim.text import counted
+from semsim.text import counted, suggestion
 
 SEMSIM = "semsim"
 LPIPS_METRICS = ("lpips", "lpips_random_trunk")
@@ -143,6 +144,38 @@ def make_measures(names=None, semsim=None, device="cpu"):
     return [measures[name] for name in names]
 
 
+def load_measures(names=None, weights=None, device="cpu"):
+    """Make metrics ready, SemSim among them unless it is not asked for, and say what to keep in mind.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        As for `make_measures`.
+    weights : str or path-like, optional
+        Of SemSim, as for `semsim.SemSim.from_pretrained`; by default those of the embedded study.
+    device : torch.device or str
+
+    Returns
+    -------
+    measures : list of Measure
+    about : list of str
+        Sentences: what SemSim was trained on, and caveats of the others.
+
+    Raises
+    ------
+    SemsimError
+        If weights cannot be read, or a metric was named that is not at hand.
+    """
+    semsim, about = None, []
+    if names is None or SEMSIM in names:
+        weights = EMBEDDED if weights is None else weights
+        semsim = SemSim.from_pretrained(weights, device)
+        about.append(training_of(weights))
+    measures = make_measures(names, semsim, device)
+    about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != SEMSIM]
+    return measures, about
+
+
 def _of_pairs(metric, networks):
     """Return a registered metric as a function of originals and reconstructions."""
     return lambda originals, reconstructions: metric(
@@ -194,7 +227,7 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
     unusable, usable = list(unusable), np.zeros(len(groups), dtype=bool)
     waiting = _Waiting(sets, batch_size)
 
-    def compute(places, images):
+    def measure(places, images):
         for name, batch in _measure(images, measures, device).items():
             values[name][places] = batch
 
@@ -204,11 +237,11 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
             usable[place] = images is not None
             if usable[place] and (skip or not unusable):
                 for batch in waiting.add(place, images):
-                    compute(*batch)
+                    measure(*batch)
             bar.update(sets)
         if skip or not unusable:
             for batch in waiting.rest():
-                compute(*batch)
+                measure(*batch)
     if unusable and not skip:
         raise SemsimError(
             f"{counted(len(unusable), 'files')} cannot be scored: {listing(unusable)}."
@@ -274,16 +307,38 @@ def _measure(images, measures, device):
     groups, sets = images.shape[0], images.shape[1] - 1
     tensor = torch.from_numpy(images).to(device).float() / 255
     originals = tensor[:, :1].expand(-1, sets, -1, -1, -1).flatten(0, 1)
-    reconstructions = tensor[:, 1:].flatten(0, 1)
-    side = min(images.shape[-2:])
+    values = compute(originals, tensor[:, 1:].flatten(0, 1), measures)
+    return {name: array.reshape(groups, sets) for name, array in values.items()}
+
+
+def compute(originals, reconstructions, measures):
+    """Compute metrics of a batch of pairs.
+
+    Parameters
+    ----------
+    originals, reconstructions : torch.Tensor
+        Float [N, 3, H, W] in [0, 1], on the device of the measures' networks.
+    measures : list of Measure
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By metric, [N]; without those that need larger images.
+
+    Raises
+    ------
+    SemsimError
+        If the batch does not fit into memory.
+    """
+    side = min(originals.shape[-2:])
     try:
         return {
-            measure.name: measure.compute(originals, reconstructions).cpu().numpy().reshape(groups, sets)
+            measure.name: measure.compute(originals, reconstructions).cpu().numpy()
             for measure in measures
             if side >= measure.smallest_image
         }
     except (MemoryError, torch.OutOfMemoryError):
         raise SemsimError(
-            f"{counted(groups * sets, 'pairs')} of {images.shape[-1]}x{images.shape[-2]} pixels at once need more"
-            " memory than there is. Give a smaller --batch-size, or smaller images."
+            f"{counted(len(originals), 'pairs')} of {originals.shape[-1]}x{originals.shape[-2]} pixels at once need"
+            " more memory than there is. Give a smaller --batch-size, or smaller images."
         ) from None

@@ -1,1 +1,1 @@
-"""How well annotators agree, and which metric says what they say. Nothing here imports torch."""
+"""How well annotators agree, and which metric agrees with them. Nothing here imports torch."""

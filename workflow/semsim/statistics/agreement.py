@@ -1,4 +1,4 @@
-"""How well annotators agree: beyond chance, pair by pair, and one by one; with intervals over originals.
+"""How well annotators agree: beyond chance, in pairs, and individually; with intervals over originals.
 
 `answers` is the table of `semsim.labels.with_truth`. Two kinds of answer are compared: `recognised` (named the true
 class or not) and `named` (which class; "can't tell" is one of its own).
@@ -6,6 +6,7 @@ class or not) and `named` (which class; "can't tell" is one of its own).
 
 from itertools import combinations
 
+import krippendorff
 import numpy as np
 import pandas as pd
 
@@ -23,7 +24,7 @@ def count_answers(answers, column):
     Parameters
     ----------
     answers : pandas.DataFrame
-        A row a label.
+        One row per label.
     column : {"recognised", "named"}
 
     Returns
@@ -37,8 +38,12 @@ def count_answers(answers, column):
     return counts
 
 
-def krippendorff_alpha(counts):
+def krippendorff_alpha(counts: np.ndarray) -> float:
     """Return Krippendorff's alpha of unordered answers; NaN where all answers are equal or nobody shares an image.
+
+    The package `krippendorff` computes it for each answer against all others, and the mean is taken with the weights
+    that make it the alpha of all answers: what is expected by chance of each. (Given all answers at once, the package
+    needs memory for every pair of answers of every image: gigabytes for 100 classes.)
 
     Parameters
     ----------
@@ -52,9 +57,19 @@ def krippendorff_alpha(counts):
 
     References
     ----------
-    Krippendorff: "Content Analysis", 2004, chapter 11.
+    Krippendorff: "Content Analysis", 2004, chapters 11 and 12.
     """
-    return float(resampled_alpha(counts, np.zeros(len(counts), dtype=int), np.ones((1, 1)))[0])
+    labels = counts.sum(axis=1)
+    counts, labels = counts[labels > 1], labels[labels > 1]
+    given = counts.sum(axis=0)
+    expected = given * (given.sum() - given)  # of an answer and any other one in a pair, up to a factor
+    if not expected.any():
+        return np.nan
+    alphas = [
+        krippendorff.alpha(value_counts=np.stack([own, labels - own], axis=1), level_of_measurement="nominal")
+        for own in counts.T[expected > 0]
+    ]
+    return float(np.average(alphas, weights=expected[expected > 0]))
 
 
 def fleiss_kappa(counts):
@@ -85,8 +100,7 @@ def fleiss_kappa(counts):
 def resampled_alpha(counts, originals, weights):
     """Return Krippendorff's alpha of each resample.
 
-    Alpha depends on two sums over images, so a resample only weighs the originals' shares of them. (The package
-    `krippendorff`, with which the tests compare, needs memory for every pair of classes of every image.)
+    Alpha depends on two sums over images, so a resample only weighs the originals' shares of them.
 
     Parameters
     ----------
@@ -121,9 +135,9 @@ def describe_agreement(answers, resamples, seed):
     answers : pandas.DataFrame
         From `semsim.labels.with_truth`.
     resamples : int
-        How often the originals are drawn anew for the intervals.
+        Number of bootstrap resamples of the originals, for the intervals.
     seed : int
-        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
+        Seed of the resamples; those of a data set and kind of annotators do not depend on what else is measured.
 
     Returns
     -------
@@ -133,9 +147,9 @@ def describe_agreement(answers, resamples, seed):
         undefined). The statistics:
 
         - krippendorff_alpha and fleiss_kappa, of either answer;
-        - pairwise_agreement, the share of images about which two annotators say the same, of either answer;
-        - of each annotator recognition_rate, cannot_tell_rate, and bias: the annotator's recognition rate less that of
-          the others on the same images.
+        - pairwise_agreement, the share of images on which two annotators give the same answer, of either kind;
+        - for each annotator recognition_rate, cannot_tell_rate, and bias: the annotator's recognition rate minus that
+          of the others on the same images.
     """
     rows = []
     for (dataset, kind), group in answers.groupby(["dataset", "kind"], sort=False):
@@ -179,7 +193,7 @@ def _pairwise(answers, weights):
 
 
 def _annotators(answers, weights):
-    """Yield the rows of single annotators."""
+    """Yield the rows of individual annotators."""
     of_image = answers.groupby("image")["recognised"].agg(["sum", "size"])
     sums = of_image.loc[answers["image"]].reset_index(drop=True)
     own = answers["recognised"].reset_index(drop=True).astype(float)
@@ -198,7 +212,7 @@ def _annotators(answers, weights):
             resampled = _resampled_mean(each, clusters[each.index], weights)
             value = each.mean() if len(each) else np.nan
             yield {"annotator": annotator, "count": len(each)} | _estimate(
-                statistic, value, resampled, "nobody else labelled the same images"
+                statistic, value, resampled, "no other annotator labelled the same images"
             )
 
 

@@ -1,13 +1,13 @@
 """Rank correlations between a metric and recognition, for thousands of resamples at once.
 
-A resample says how often each target model and each original was drawn. So every statistic here is one of weighted
-rows, the weight of a reconstruction being the product of the two counts, and equals the usual statistic of the rows so
-often repeated. Pearson's, Spearman's and Kendall's coefficient are one formula: of the differences of all pairs (i, j)
-between values, between ranks, or of their signs, sum a_ij b_ij / sqrt(sum a_ij^2 sum b_ij^2).
+A resample is described by how often each target model and each original was drawn. Every statistic here is therefore
+one of weighted rows, where the weight of a reconstruction is the product of the two counts, and equals the usual
+statistic of rows repeated that often. Pearson's, Spearman's and Kendall's coefficient share one formula: for the
+differences over all pairs (i, j) of values, of ranks, or for their signs, sum a_ij b_ij / sqrt(sum a_ij^2 sum b_ij^2).
 
-`x` and `y` are tables [columns, originals] of numbers, NaN where there is none; a column is a target model under one
-attack. Weights are [resamples, columns] and [resamples, originals]; their dtype is that of the arithmetic. Single
-precision is twice as fast and, weights being whole numbers, good to six digits.
+`x` and `y` are tables [columns, originals] of numbers, NaN where missing; a column is a target model under one attack.
+Weights are [resamples, columns] and [resamples, originals]; their dtype is that of the arithmetic. Single precision is
+twice as fast and, because weights are whole numbers, accurate to six digits.
 
 References
 ----------
@@ -21,6 +21,11 @@ from semsim.labels.recognition import MAJORITY
 from semsim.statistics.resampling import blocks_of_resamples, ratio
 
 CORRELATIONS = ("spearman", "kendall", "pearson")
+
+
+def chance_level(statistic):
+    """Return the value of a statistic for a metric that is unrelated to recognition."""
+    return 0.5 if statistic == "auc" else 0
 
 
 class ModelMeans:
@@ -77,7 +82,7 @@ class WithinOriginals:
         return {name: _weighted_mean(each[name], original_weights.T) for name in self.statistics}
 
     def _spearman(self, column_weights):
-        """Return [originals, resamples]. The mean of n ranks that start at 1/2 is n / 2; a missing value has rank 0."""
+        """Return [originals, resamples]. Ranks start at 1/2, so their mean is n / 2; a missing value has rank 0."""
         weights = column_weights.T
         x, y = (below @ weights for below in self.below)
         by_mean = (self.known @ weights) ** 3 / 4
@@ -91,10 +96,10 @@ class WithinOriginals:
 
 
 class PooledReconstructions:
-    """Level `reconstructions`: all of them in one pool; also the area under the ROC curve.
+    """Level `reconstructions`: all of them pooled; also the area under the ROC curve.
 
-    Rows stand in the order of `x`, so that a cumulative sum of weights is a rank. `y`, a recognition rate, has few
-    distinct values: what depends on pairs of rows is summed over pairs of groups of equal `y`.
+    Rows are sorted by `x`, so that a cumulative sum of weights is a rank. `y`, a recognition rate, has few distinct
+    values: statistics of pairs of rows are summed over pairs of groups with equal `y`.
     """
 
     statistics = (*CORRELATIONS, "auc")
@@ -145,7 +150,7 @@ class PooledReconstructions:
         )
 
     def _pairs_won(self, weights, in_group, bounds):
-        """Return Kendall's coefficient and the area under the curve: both count pairs in which `x` rises with `y`."""
+        """Return Kendall's coefficient and the area under the curve; both count pairs in which `x` rises with `y`."""
         total = in_group.sum(axis=0)
         by_group = [weights.take(rows, axis=0) for rows in self.rows]
         below = [_cumulative(part) for part in by_group]
@@ -176,11 +181,11 @@ class PooledReconstructions:
 
 
 MEASURES = {"models": ModelMeans, "reconstructions": PooledReconstructions, "originals": WithinOriginals}
-"""The levels at which a metric can be faithful, from the coarsest: what is correlated at each, by name."""
+"""What is correlated at each level, by name, starting from the coarsest."""
 
 
 CHUNK = 64
-"""Resamples evaluated together, at most: few enough that what they need stays in a processor's cache."""
+"""Maximum number of resamples evaluated together, small enough for their data to fit in a processor's cache."""
 
 
 def evaluate_levels(x, y, column_weights, original_weights):
@@ -189,14 +194,14 @@ def evaluate_levels(x, y, column_weights, original_weights):
     Parameters
     ----------
     x, y : numpy.ndarray
-        A metric and the recognition rate, [columns, originals]; NaN where there is none.
+        A metric and the recognition rate, [columns, originals]; NaN where missing.
     column_weights, original_weights : numpy.ndarray
         [resamples, columns] and [resamples, originals]; the latter may be `semsim.statistics.resampling.DrawnCounts`.
 
     Returns
     -------
     dict of (str, str) to numpy.ndarray
-        By level and statistic, [resamples]; NaN where a resample leaves a statistic undefined.
+        By level and statistic, [resamples]; NaN where the statistic is undefined in a resample.
     """
     if not np.isfinite(x + y).any():
         undefined = np.full(len(column_weights), np.nan)
@@ -216,15 +221,15 @@ def evaluate_levels(x, y, column_weights, original_weights):
 
 
 def _keep_freed_memory():
-    """Make and drop a large array; it halves the time that thousands of small steps take.
+    """Allocate and free a large array, which halves the time of thousands of small steps.
 
-    glibc gives freed arrays back to the system and gets them again page by page, unless one as large was freed before.
+    glibc returns freed arrays to the system and gets them back page by page, unless one that large was freed before.
     """
     np.empty(2**24, dtype=np.uint8)
 
 
 class _Contest:
-    """Every row of one group against every row of another, both in the order of their values: whose is larger?"""
+    """Compare every row of one group with every row of another, both sorted by value: which is larger?"""
 
     def __init__(self, values, rivals):
         self.beaten = np.searchsorted(rivals, values, "left")
@@ -232,7 +237,7 @@ class _Contest:
         self.ties = (self.beaten < self.not_lost_to).any()
 
     def add_won_less_lost(self, balance, below):
-        """Add to `balance` [rows, resamples] the rivals that a row beats less those it loses to, by weight."""
+        """Add to `balance` [rows, resamples] the weight of rivals that a row beats minus that of those it loses to."""
         beaten = below.take(self.beaten, axis=0)
         balance += beaten
         balance += below.take(self.not_lost_to, axis=0) if self.ties else beaten
@@ -240,7 +245,7 @@ class _Contest:
 
 
 def _cumulative(weights):
-    """Return cumulative sums down the rows, from a row of zeros on."""
+    """Return cumulative sums down the rows, starting with a row of zeros."""
     sums = np.zeros((len(weights) + 1, weights.shape[1]), dtype=weights.dtype)
     np.cumsum(weights, axis=0, out=sums[1:])
     return sums
@@ -253,17 +258,17 @@ def _differences(values, pairs):
 
 
 def _products(a, b):
-    """Return what the formula sums: a b, a^2 and b^2."""
+    """Return the terms of the formula: a b, a^2 and b^2."""
     return a * b, a**2, b**2
 
 
 def _daniels(a, b, weights):
-    """Return the coefficient from the pairs in the last axis."""
+    """Return the coefficient from pairs along the last axis."""
     return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
 
 
 def _small_ranks(values, weights):
-    """Return midranks of weighted values along the last axis, from 1/2; by comparing all pairs."""
+    """Return midranks of weighted values along the last axis, starting at 1/2, by comparing all pairs."""
     return np.einsum("rij,rj->ri", _share_below(values), weights)
 
 
@@ -274,7 +279,7 @@ def _share_below(values):
 
 
 def _coefficient(product, square_a, square_b):
-    """Return product / sqrt(square_a square_b), kept in [-1, 1]."""
+    """Return product / sqrt(square_a square_b), clipped to [-1, 1]."""
     return np.clip(ratio(product, np.sqrt(np.maximum(square_a, 0)) * np.sqrt(np.maximum(square_b, 0))), -1, 1)
 
 

@@ -1,7 +1,7 @@
-"""The human ceiling: how faithful one annotator is to the others, measured as a metric is.
+"""The human ceiling: how faithful one annotator is to the others, measured in the same way as a metric.
 
-A metric that reaches it predicts what people say as well as one more person would. It is not a bound: a metric gives a
-number where an annotator says yes or no, and is compared with all annotators, not with one fewer.
+A metric that reaches it predicts people's labels as well as one more person would. It is not an upper bound: a metric
+gives a number where an annotator says yes or no, and is compared with all annotators instead of all but one.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ EVERYONE = "mean"
 
 
 def cross_annotators(answers):
-    """Arrange what annotators recognised by target model and original, each beside the others' recognition rate.
+    """Arrange each annotator's answers by target model and original, beside the others' recognition rate.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def cross_annotators(answers):
     Returns
     -------
     dict of (str, str) to list of semsim.statistics.crossing.Crossing
-        By dataset and kind, one for each annotator, who is its only metric.
+        By dataset and kind, one for each annotator, whose answers are its only metric.
     """
     return {keys: [*_crossings(rows)] for keys, rows in answers.groupby(["dataset", "kind"], sort=False)}
 
@@ -43,16 +43,16 @@ def _crossings(answers):
 
 
 def human_ceiling(crossings, resamples, seed):
-    """Correlate what each annotator recognised with the recognition rate of the others.
+    """Correlate each annotator's answers with the recognition rate of the others.
 
     Parameters
     ----------
     crossings : dict of (str, str) to list of semsim.statistics.crossing.Crossing
         From `cross_annotators`.
     resamples : int
-        How often target models and originals are drawn anew for the intervals.
+        Number of bootstrap resamples of target models and originals, for the intervals.
     seed : int
-        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
+        Seed of the resamples; those of a data set and kind of annotators do not depend on what else is measured.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def human_ceiling(crossings, resamples, seed):
 
 
 def _mean_over_annotators(table, resampled):
-    """Return the rows of the mean; its interval is that of the means of each resample."""
+    """Return the rows of the mean; its interval comes from the mean in each resample."""
     rows = []
     for (level, statistic), group in table.groupby(["level", "statistic"], sort=False):
         defined = group["value"].notna().to_numpy()

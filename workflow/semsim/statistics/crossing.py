@@ -1,7 +1,7 @@
-"""Crossings: metrics and recognition rates as tables of target models by originals, and how these are drawn anew.
+"""Crossings: metrics and recognition rates as tables of target models by originals, and how they are resampled.
 
-What a study draws at random are originals and target models, so intervals come from a bootstrap that draws both anew,
-not single reconstructions: those of one original, or of one target model, have much in common.
+A study samples originals and target models, so intervals come from a bootstrap that resamples both, not single
+reconstructions: those of one original, or of one target model, are not independent.
 
 References
 ----------
@@ -29,13 +29,13 @@ class Crossing(NamedTuple):
     Attributes
     ----------
     metrics : dict of str to numpy.ndarray
-        [columns, originals]; a column is a target model under one attack. NaN where there is no value.
+        [columns, originals]; a column is a target model under one attack. NaN where missing.
     rates : numpy.ndarray
         [columns, originals], the recognition rates.
     models : numpy.ndarray
         [columns], the number of each column's target model.
     attacks : numpy.ndarray
-        [columns], the number of each column's attack. Columns of one target model stand in the order of these.
+        [columns], the number of each column's attack. The columns of one target model are sorted by it.
     """
 
     metrics: dict[str, np.ndarray]
@@ -45,7 +45,7 @@ class Crossing(NamedTuple):
 
     @property
     def model_count(self):
-        """How many target models there are."""
+        """Number of target models."""
         return int(self.models.max()) + 1 if len(self.models) else 0
 
 
@@ -62,7 +62,7 @@ def numbers_of(columns):
 
 
 def draw(crossing, resamples, generator):
-    """Draw target models and originals anew, `resamples` times."""
+    """Resample target models and originals with replacement, `resamples` times."""
     models = draw_counts(crossing.model_count, resamples, generator)
     originals = DrawnCounts(crossing.rates.shape[1], resamples, generator)
     return Draws(models[:, crossing.models], originals)
@@ -93,13 +93,12 @@ def cross(table, metrics):
 
 
 def cross_parts(parts, rates, metrics):
-    """Arrange all reconstructions by target model and original, one part of their table after the other.
+    """Arrange all reconstructions by target model and original, reading their table in parts.
 
     Parameters
     ----------
     parts : iterable of pandas.DataFrame
-        The table of metrics, some of its rows at a time: dataset, target, attack, original, reference and a column a
-        metric.
+        The table of metrics in parts: dataset, target, attack, original, reference and one column per metric.
     rates : pandas.DataFrame
         dataset, target, attack, original, kind (of the annotators), recognition_rate.
     metrics : iterable of str
@@ -107,7 +106,7 @@ def cross_parts(parts, rates, metrics):
     Returns
     -------
     dict of (str, str, str) to Crossing
-        By dataset, kind and reference. Reconstructions that only one of the tables has are left out.
+        By dataset, kind and reference. Reconstructions that are missing from one of the tables are left out.
 
     Raises
     ------
@@ -130,19 +129,19 @@ def cross_parts(parts, rates, metrics):
 
 
 def join_parts(parts, rates):
-    """Join metrics of reconstructions with their recognition rates, one part of their table after the other.
+    """Join metrics of reconstructions with their recognition rates, reading their table in parts.
 
     Parameters
     ----------
     parts : iterable of pandas.DataFrame
-        dataset, target, attack, original and whatever else: a row a reconstruction.
+        One row per reconstruction: dataset, target, attack, original and any other columns.
     rates : pandas.DataFrame
-        dataset, target, attack, original, recognition_rate: a row a reconstruction.
+        One row per reconstruction: dataset, target, attack, original, recognition_rate.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of both; reconstructions that only one of the tables has are left out.
+        The columns of both; reconstructions that are missing from one of the tables are left out.
 
     Raises
     ------
@@ -156,7 +155,7 @@ def join_parts(parts, rates):
 
 
 class _Grid:
-    """A place for each reconstruction with a recognition rate, those of one data set and kind of annotators."""
+    """A cell for each reconstruction with a recognition rate, for one data set and kind of annotators."""
 
     def __init__(self, table, metrics):
         wide = table.dropna(subset=RATE)[[*COLUMN, "original", RATE]].set_index([*COLUMN, "original"])[RATE]
@@ -168,7 +167,7 @@ class _Grid:
         self.filled = np.zeros(wide.shape, dtype=np.int8)
 
     def fill(self, table):
-        """Put the metrics of a table's reconstructions in their places."""
+        """Put the metrics of a table's reconstructions into their cells."""
         columns = self.columns.get_indexer(pd.MultiIndex.from_frame(table[COLUMN]))
         originals = self.originals.get_indexer(table["original"])
         placed = (columns >= 0) & (originals >= 0)
@@ -178,7 +177,7 @@ class _Grid:
             values[places] = table[name].to_numpy(dtype=float)[placed]
 
     def crossing(self):
-        """Return what has been filled in, without the columns and originals of which there is nothing."""
+        """Return what has been filled in, without empty columns and originals."""
         for column, original in np.argwhere(self.filled > 1)[:1]:
             _refuse((*self.columns[column], self.originals[original]))
         rates = np.where(self.filled, self.rates, np.nan)
@@ -189,6 +188,6 @@ class _Grid:
 
 
 def _refuse(reconstruction):
-    """Say that a reconstruction has two rows."""
+    """Raise the error that a reconstruction has two rows."""
     target, attack, original = reconstruction
-    raise SemsimError(f"Original {original}, target model {target}, attack {attack}: two rows. Leave one of them.")
+    raise SemsimError(f"Original {original}, target model {target}, attack {attack}: two rows. Remove one of them.")

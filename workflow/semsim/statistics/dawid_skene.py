@@ -1,4 +1,7 @@
-"""Dawid and Skene's model: how reliable each annotator is, and what was most likely seen, without asking for the truth.
+"""Dawid and Skene's model: how reliable each annotator is, and what was most likely shown, without the true classes.
+
+The model says that an image shows one class, "can't tell" being one of its own, and that each annotator confuses
+classes with probabilities that do not depend on the image. Expectation maximisation fits it, starting from the votes.
 
 References
 ----------
@@ -6,22 +9,121 @@ Dawid, Skene: "Maximum likelihood estimation of observer error-rates using the E
 Statistics 28, 1979.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from crowdkit.aggregation.classification.dawid_skene import DawidSkene
+from scipy.sparse import csr_array
 
 from semsim.statistics.agreement import COLUMNS
 
-ITERATIONS, TOLERANCE = 100, 1e-6
+TOLERANCE = 1e-9
+"""Steps end when one gains less than this in the bound, in nats per answer."""
+MOST_STEPS = 10_000
+PSEUDO_COUNT = 1e-10
+"""Added to how often an annotator names a class where another is shown, so that nothing is impossible for good."""
 ALONE = "one annotator: there is nobody to compare with"
+NOT_CONVERGED = f"not converged after {MOST_STEPS:,} steps"
 
 
-def estimate_reliability(answers):
+class Fit(NamedTuple):
+    """The model, fitted to the answers of several annotators.
+
+    Attributes
+    ----------
+    shown : pandas.DataFrame
+        The probability that an image shows a class: one row per image, one column per class that anybody named.
+    accuracy : pandas.Series
+        By annotator, the expected share of the annotator's answers that name what the image shows.
+    bound : numpy.ndarray
+        [steps], what the steps maximise: the log-likelihood of the answers in nats, plus the pseudo-counts' share of
+        it, which is next to nothing. It never falls.
+    converged : bool
+        Whether the last step gained less than `TOLERANCE`.
+    """
+
+    shown: pd.DataFrame
+    accuracy: pd.Series
+    bound: np.ndarray
+    converged: bool
+
+
+def fit_dawid_skene(answers: pd.DataFrame) -> Fit:
+    """Fit the model by expectation maximisation, from the share of votes for each class of each image.
+
+    Where annotators are few and classes are many, the likelihood has many maxima. The one that is found is the one
+    above the votes.
+
+    Parameters
+    ----------
+    answers : pandas.DataFrame
+        One row per answer: image, annotator, and named (the class). Annotators need not have seen every image.
+
+    Returns
+    -------
+    Fit
+
+    References
+    ----------
+    Dawid, Skene 1979, equations 2.3 to 2.5.
+
+    Examples
+    --------
+    Ann and Ben agree, and Cat does not look:
+
+    >>> named = {"Ann": [0, 0, 1, 1], "Ben": [0, 0, 1, 1], "Cat": [0, 1, 0, 1]}
+    >>> wide = pd.DataFrame(named).rename_axis("image").reset_index()
+    >>> answers = wide.melt("image", var_name="annotator", value_name="named")
+    >>> fit_dawid_skene(answers).accuracy.round(3).to_dict()
+    {'Ann': 1.0, 'Ben': 1.0, 'Cat': 0.5}
+    """
+    (image, images), (annotator, annotators) = (pd.factorize(answers[name]) for name in ("image", "annotator"))
+    classes, named = np.unique(answers["named"], return_inverse=True)
+    # A row for each pair of an annotator and an answer; 1 in the columns of images that were given this answer.
+    rows = annotator * len(classes) + named
+    given = csr_array((np.ones(len(rows)), (rows, image)), (len(annotators) * len(classes), len(images)))
+    given_of = given.T.tocsr()
+    shown = np.zeros((len(images), len(classes)))
+    np.add.at(shown, (image, named), 1)
+    shown /= shown.sum(axis=1, keepdims=True)
+    bound, converged = [], False
+    while not converged and len(bound) < MOST_STEPS:
+        confusion = _confusion(given, shown, len(annotators))
+        shown, log_likelihood = _shown(given_of, shown.mean(axis=0), confusion)
+        bound.append(log_likelihood + PSEUDO_COUNT * np.log(confusion).sum())
+        converged = len(bound) > 1 and bound[-1] - bound[-2] < TOLERANCE * len(answers)
+    accuracy = pd.Series(shown[image, named]).groupby(annotators[annotator], sort=False).mean()
+    return Fit(pd.DataFrame(shown, images, classes), accuracy, np.array(bound), converged)
+
+
+def _confusion(given, shown, annotators):
+    """Return the probability of each annotator's answers where images show each class, [annotators x answers, classes].
+
+    This is the maximisation: expected counts, made shares of all answers of the annotator.
+    """
+    classes = shown.shape[1]
+    together = (given @ shown).reshape(annotators, classes, classes) + PSEUDO_COUNT
+    return (together / together.sum(axis=1, keepdims=True)).reshape(-1, classes)
+
+
+def _shown(given_of, shares, confusion):
+    """Return the probabilities of what images show, [images, classes], and the answers' log-likelihood.
+
+    This is the expectation: Bayes' rule for each image, from the classes' shares and its answers.
+    """
+    with np.errstate(divide="ignore"):  # a class whose share has come to 0
+        joint = np.log(shares) + given_of @ np.log(confusion)
+    largest = joint.max(axis=1, keepdims=True)
+    joint = np.exp(joint - largest)
+    evidence = joint.sum(axis=1, keepdims=True)
+    return joint / evidence, float((largest + np.log(evidence)).sum())
+
+
+def estimate_reliability(answers: pd.DataFrame) -> pd.DataFrame:
     """Estimate every annotator's reliability from the annotators' answers alone.
 
-    The model says that an image shows one class, "can't tell" being one of its own, and that each annotator confuses
-    classes with probabilities that do not depend on the image. Annotators who agree with the others for a reason that
-    the image does not show (the same bias, say) look more reliable than they are.
+    Annotators who agree with the others for a reason that the image does not show (the same bias, say) look more
+    reliable than they are.
 
     Parameters
     ----------
@@ -37,7 +139,7 @@ def estimate_reliability(answers):
     """
     rows = []
     for (dataset, kind), group in answers.groupby(["dataset", "kind"], sort=False):
-        about = {"dataset": dataset, "kind": kind, "answer": "named", "note": ""}
+        about = {"dataset": dataset, "kind": kind, "answer": "named"}
         rows += [about | row for row in _estimates(group)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -47,20 +149,12 @@ def _estimates(answers):
     given = answers.groupby("annotator").size()
     truth = answers.drop_duplicates("image").set_index("image")["label"]
     if len(given) == 1:
-        model, recognised, note = None, np.nan, {"note": ALONE}
+        accuracy, recognised, note = {}, np.nan, ALONE
     else:
-        columns = {"image": "task", "annotator": "worker", "named": "label"}
-        model = DawidSkene(n_iter=ITERATIONS, tol=TOLERANCE).fit(answers[[*columns]].rename(columns=columns))
-        recognised, note = (model.labels_ == truth.loc[model.labels_.index]).mean(), {}
+        fit = fit_dawid_skene(answers)
+        accuracy, recognised = fit.accuracy, (fit.shown.idxmax(axis=1) == truth.loc[fit.shown.index]).mean()
+        note = "" if fit.converged else NOT_CONVERGED
     for annotator, count in given.items():
-        accuracy = _accuracy(model, annotator) if model else np.nan
-        yield note | {"statistic": "dawid_skene_accuracy", "annotator": annotator, "value": accuracy, "count": count}
-    yield note | {"statistic": "dawid_skene_recognition_rate", "value": recognised, "count": len(truth)}
-
-
-def _accuracy(model, annotator):
-    """Return the probability of naming the class that an image shows: that of each class, weighted by its share."""
-    confusion = model.errors_.loc[annotator]  # [named, shown]
-    named = confusion.index.intersection(confusion.columns)
-    right = pd.Series(np.diag(confusion.loc[named, named]), named)
-    return float((right * model.priors_[named]).sum())
+        about = {"statistic": "dawid_skene_accuracy", "annotator": annotator, "count": count, "note": note}
+        yield about | {"value": accuracy.get(annotator, np.nan)}
+    yield {"statistic": "dawid_skene_recognition_rate", "value": recognised, "count": len(truth), "note": note}

@@ -1,4 +1,4 @@
-"""Faithfulness: does a metric say what annotators say? For target models, reconstructions, and within one original."""
+"""Faithfulness: does a metric agree with annotators, over target models, reconstructions, and within one original?"""
 
 from itertools import combinations
 
@@ -16,22 +16,22 @@ VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high"]
 VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
 DIFFERENCE_COLUMNS = ["level", "statistic", "metric", "other", "difference", "low", "high", "p", "p_holm"]
 FEWEST_MODELS = 3
-"""With fewer there is no correlation over target models to speak of."""
+"""With fewer, a correlation over target models is meaningless."""
 
 
 def measure_faithfulness(crossings, higher_is_better, resamples, seed, permutations=2000):
-    """Measure how faithful each metric is to recognition, and whether metrics differ in that.
+    """Measure how faithful each metric is to recognition, and whether metrics differ.
 
     Parameters
     ----------
     crossings : dict of (str, str, str) to semsim.statistics.crossing.Crossing
         By dataset, kind (of the annotators) and reference.
     higher_is_better : dict of str to bool
-        The metrics, and whether a higher value is a better reconstruction.
+        The metrics, and whether a higher value means a better reconstruction.
     resamples : int
         For the intervals.
     seed : int
-        Of the draws; those of a data set and kind of annotators are the same whatever else is measured.
+        Seed of the resamples; those of a data set and kind of annotators do not depend on what else is measured.
     permutations : int
         For the null distribution.
 
@@ -39,11 +39,11 @@ def measure_faithfulness(crossings, higher_is_better, resamples, seed, permutati
     -------
     faithfulness : pandas.DataFrame
         dataset, kind, reference, level (`LEVELS`), statistic (spearman, kendall, pearson; auc for ``reconstructions``),
-        metric, value, low, high (95 % interval), faithfulness, faithfulness_low, faithfulness_high (the same turned so
-        that 1 is best: of a metric whose lower values are better, -value, or 1 - value for auc), count (of
-        reconstructions that have both numbers), null_low, null_high (95 % of the values where metric and recognition
-        have nothing to do with each other) and p (of that), for spearman only, and note (why a value is undefined, or
-        what to keep in mind).
+        metric, value, low, high (95 % interval), faithfulness, faithfulness_low, faithfulness_high (the same, but
+        sign-adjusted so that 1 is best: for a metric whose lower values are better, -value, or 1 - value for auc),
+        count (of reconstructions that have both numbers), null_low, null_high (95 % of the values if metric and
+        recognition are unrelated) and p (of that null hypothesis), for spearman only, and note (why a value is
+        undefined, or a caveat).
     differences : pandas.DataFrame
         dataset, kind, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
         p_holm, which is corrected over the pairs of metrics of one level and statistic.
@@ -66,12 +66,12 @@ def measure_faithfulness(crossings, higher_is_better, resamples, seed, permutati
 
 
 def turned(values, statistic, higher_is_better):
-    """Turn values of a statistic so that 1 is best, also of metrics whose lower values are better."""
+    """Adjust the sign of a statistic so that 1 is best, also for metrics whose lower values are better."""
     return np.where(higher_is_better, values, np.where(np.equal(statistic, "auc"), 1 - values, -values))
 
 
 def with_faithfulness(values, higher_is_better):
-    """Add the values and intervals of metrics, turned so that 1 is best: an interval's ends change places, too."""
+    """Add sign-adjusted values and intervals of metrics, where 1 is best; the ends of an interval may swap."""
     up = values["metric"].map(higher_is_better).to_numpy(dtype=bool)
     value, low, high = (turned(values[name], values["statistic"], up) for name in ("value", "low", "high"))
     ends = {"faithfulness_low": np.where(up, low, high), "faithfulness_high": np.where(up, high, low)}
@@ -90,7 +90,7 @@ def resample_metrics(crossing, draws):
 
 
 def describe_metrics(crossing, resampled):
-    """Return a row for each level, statistic and metric: value, interval, count and note."""
+    """Return one row per level, statistic and metric: value, interval, count and note."""
     rows = []
     for metric, x in crossing.metrics.items():
         known = np.isfinite(x) & np.isfinite(crossing.rates)
@@ -109,7 +109,7 @@ def describe_metrics(crossing, resampled):
 
 
 def describe_null(crossing, permutations, generator):
-    """Return a row for each level and metric: what Spearman's coefficient is where there is no association, and p."""
+    """Return one row per level and metric: the interval of Spearman's coefficient without association, and p."""
     rows = []
     for metric, x in crossing.metrics.items():
         observed, null = permutation_null(x, crossing, permutations, generator)
@@ -121,13 +121,13 @@ def describe_null(crossing, permutations, generator):
 
 
 def compare_metrics(measured, higher_is_better, pairs=None):
-    """Return a row for each level, statistic and pair of metrics (by default all): which is more faithful?
+    """Return one row per level, statistic and pair of metrics (by default all pairs): which is more faithful?
 
     Parameters
     ----------
     measured : list of (pandas.DataFrame, dict)
-        What `with_faithfulness` and `resample_metrics` return, of one data set; or of several with the same metrics:
-        then differences are means over those data sets in which both metrics are defined.
+        What `with_faithfulness` and `resample_metrics` return for one data set, or for several with the same metrics;
+        then differences are means over the data sets in which both metrics are defined.
     higher_is_better : dict of str to bool
     pairs : list of (str, str), optional
 
@@ -154,7 +154,7 @@ def compare_metrics(measured, higher_is_better, pairs=None):
                     for name in (metric, other)
                 )
                 resampled = np.mean(np.subtract(one, two)[defined], axis=0)
-                resampled = np.round(resampled, 6)  # beyond that is single precision, not a difference
+                resampled = np.round(resampled, 6)  # the limit of single precision
                 row["low"], row["high"] = percentile_interval(resampled)
                 row["p"] = p_of_no_difference(resampled)
             family.append(row)
@@ -164,22 +164,22 @@ def compare_metrics(measured, higher_is_better, pairs=None):
 
 
 def _why_undefined(crossing, x, y, level, statistic):
-    """Say why a statistic is undefined, or nothing."""
+    """Return why a statistic is undefined, or an empty text."""
     if not len(x):
         return "no reconstruction has both a value and labels"
     if level != "reconstructions" and crossing.model_count < FEWEST_MODELS:
         return f"fewer than {FEWEST_MODELS} target models"
     if np.ptp(x) == 0:
-        return "the metric has one value throughout"
+        return "the metric is constant"
     if np.ptp(y) == 0:
-        return "the recognition rate is the same throughout"
+        return "the recognition rate is constant"
     if statistic == "auc" and len(np.unique(y > MAJORITY)) == 1:
         return "the majority recognised all, or none"
     return ""
 
 
 def _caveat(crossing, known):
-    """Say what to keep in mind about a defined value, or nothing."""
+    """Return a caveat about a defined value, or an empty text."""
     caveats = []
     missing = int(np.isfinite(crossing.rates).sum() - known.sum())
     if missing:

@@ -1,7 +1,7 @@
-"""Generalisation: is a learned metric as faithful to recognition where it did not learn, and more than others?
+"""Generalisation: how faithful is a learned metric to recognition on held-out data, compared with other metrics?
 
-Every pair of an original and its reconstruction is measured by a metric that learnt without the pair's original, and
-without its data set, architecture, defence or attack. Statistics are those of faithfulness.
+Every pair of an original and its reconstruction is measured by a metric that was trained without this original, and
+without its data set, architecture, defence or attack. The statistics are those of faithfulness.
 """
 
 import numpy as np
@@ -26,30 +26,30 @@ VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high", "coun
 
 
 def measure_generalisation(table, trials, higher_is_better, learned, resamples, seed):
-    """Measure how faithful learned metrics are to recognition on what they did not learn from, beside the others.
+    """Measure how faithful learned metrics are to recognition on held-out data, beside the other metrics.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a reconstruction: dataset, target, attack, original, recognition_rate and the hand-crafted metrics.
+        One row per reconstruction: dataset, target, attack, original, recognition_rate and the hand-crafted metrics.
     trials : pandas.DataFrame
-        One row per reconstruction and kind of folds: dataset, target, attack, original, folds, exclusion, and those of
-        the `learned` metrics that were tried.
+        One row per reconstruction and kind of folds: dataset, target, attack, original, folds, exclusion, and the
+        `learned` metrics that were evaluated.
     higher_is_better : dict of str to bool
         The hand-crafted metrics.
     learned : dict of str to bool
-        The same of metrics that are learned; the first is compared with every other metric.
+        The learned metrics; the first one is compared with every other metric.
     resamples : int
         For the intervals.
     seed : int
-        Of the intervals. Every kind of folds meets the same draws, so a metric that does not learn has one interval.
+        Seed of the resamples. All kinds of folds share them, so a metric that is not learned has one interval.
 
     Returns
     -------
     values : pandas.DataFrame
         folds, exclusion, dataset, level, statistic, metric, value, low, high, faithfulness, faithfulness_low,
-        faithfulness_high, count, note: as `measure_faithfulness` has them. Besides every data set there is their mean,
-        and besides every exclusion all of one kind together (`EVERYTHING`).
+        faithfulness_high, count, note, as in `measure_faithfulness`. In addition to each data set there is their mean,
+        and in addition to each exclusion all exclusions of a kind together (`EVERYTHING`).
     differences : pandas.DataFrame
         folds, exclusion, dataset, level, statistic, metric (always the first learned one), other, difference (of
         their faithfulness), low, high, p, p_holm.
@@ -74,23 +74,23 @@ def measure_generalisation(table, trials, higher_is_better, learned, resamples, 
 
 
 def measure_by_dataset(table, higher_is_better, subject, resamples, seed):
-    """Measure how faithful metrics are on every data set and in the mean over them, and compare one with the others.
+    """Measure how faithful metrics are on each data set and on average, and compare one with the others.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a reconstruction: dataset, target, attack, original, recognition_rate and the metrics.
+        One row per reconstruction: dataset, target, attack, original, recognition_rate and the metrics.
     higher_is_better : dict of str to bool
         The metrics.
     subject : str
         The metric that is compared with every other.
     resamples, seed : int
-        For the intervals; each data set has draws of its own.
+        For the intervals; each data set has its own resamples.
 
     Returns
     -------
     values, differences : pandas.DataFrame
-        As `measure_generalisation` returns them, for one view.
+        As in `measure_generalisation`, for one view.
     """
     pairs = [(subject, other) for other in higher_is_better if other != subject]
     every, found, compared = {}, [], []
@@ -111,7 +111,7 @@ def measure_by_dataset(table, higher_is_better, subject, resamples, seed):
 
 
 def _mean_over_datasets(every, direction):
-    """Return the values of the mean over data sets: of those for which a statistic is defined."""
+    """Return the mean values over the data sets for which a statistic is defined."""
     keys = ["level", "statistic", "metric"]
     stacked = pd.concat({dataset: values for dataset, (values, _) in every.items()}, names=["dataset"])
     stacked = stacked.reset_index("dataset")
@@ -128,10 +128,10 @@ def _mean_over_datasets(every, direction):
 
 
 def overall(table):
-    """Return the rows of a table that are about the mean over data sets, or about the only data set."""
+    """Return the rows of a table for the mean over data sets, or for the only data set."""
     return table[table["dataset"] == EVERYTHING] if EVERYTHING in set(table["dataset"]) else table
 
 
 def areas(table):
-    """Return the rows of a table that are about areas under the ROC curve, which compare reconstructions."""
+    """Return the rows of a table with areas under the ROC curve over reconstructions."""
     return table[(table["level"] == "reconstructions") & (table["statistic"] == "auc")]

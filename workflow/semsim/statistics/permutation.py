@@ -1,4 +1,4 @@
-"""What Spearman's coefficient would be if a metric and recognition had nothing to do with each other."""
+"""The distribution of Spearman's coefficient if a metric and recognition were unrelated."""
 
 import numpy as np
 from scipy.stats import rankdata
@@ -7,16 +7,16 @@ from scipy.stats import rankdata
 def permutation_null(x, crossing, permutations, generator):
     """Shuffle a metric's target models, attacks and originals, each as a whole, and correlate it again.
 
-    What reconstructions of one target model, of one attack or of one original have in common stays in common.
+    This preserves the dependence among reconstructions of one target model, one attack or one original.
 
     Parameters
     ----------
     x : numpy.ndarray
         A metric, [columns, originals]. A missing number (NaN) counts as the mean.
     crossing : semsim.statistics.crossing.Crossing
-        The recognition rates, and whose the columns are.
+        The recognition rates, and the target model and attack of each column.
     permutations : int
-        How often to shuffle.
+        Number of permutations.
     generator : numpy.random.Generator
 
     Returns
@@ -24,7 +24,7 @@ def permutation_null(x, crossing, permutations, generator):
     observed : dict of str to float
         By level, Spearman's coefficient before shuffling; NaN where it is undefined.
     null : dict of str to numpy.ndarray
-        By level, the coefficients after it, [permutations].
+        By level, the coefficients after shuffling, [permutations].
     """
     known = np.isfinite(x) & np.isfinite(crossing.rates)
     x_scores, y_scores = (_scores(np.where(known, values, np.nan)) for values in (x, crossing.rates))
@@ -44,7 +44,7 @@ def permutation_null(x, crossing, permutations, generator):
 
 
 def _blocks(crossing):
-    """Divide columns into blocks of attacks that were made on the same target models.
+    """Divide columns into blocks of attacks that were run on the same target models.
 
     Returns
     -------
@@ -59,9 +59,9 @@ def _blocks(crossing):
 
 
 def _first_return(models, members):
-    """Return for each member the first one that a permutation of all target models leads to, step by step.
+    """Return for each member the first member reached by applying a permutation of all target models repeatedly.
 
-    It is a permutation of the members that differs from that of all as little as can be.
+    This permutes the members while staying as close as possible to the permutation of all.
     """
     reached = models[members]
     while (outside := ~np.isin(reached, members)).any():
@@ -78,9 +78,9 @@ def p_of_no_association(value, null):
 
 
 def _scores(values):
-    """Return by level ranks less their mean, brought to length 1, so that products correlate, and what varies at all.
+    """Return, by level, centred ranks of unit length, whose products are correlations, and which originals vary.
 
-    These are a table [columns, originals], and a mask of its originals.
+    These are a table [columns, originals] and a mask of its originals.
     """
     known = np.isfinite(values)
     means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
@@ -90,17 +90,17 @@ def _scores(values):
         "reconstructions": _standardised(_ranks(values.reshape(-1, 1), 0).reshape(values.shape), None),
         "originals": _standardised(_ranks(values, 0), 0),
     }
-    # Laid out row by row, so that products of two tables are summed without a copy.
+    # Contiguous, so that products of two tables are summed without a copy.
     return {level: (np.ascontiguousarray(table), table.any(axis=0)) for level, table in tables.items()}
 
 
 def _ranks(values, axis):
-    """Return midranks of what is not NaN."""
+    """Return midranks of the values that are not NaN."""
     return rankdata(values, axis=axis, nan_policy="omit")
 
 
 def _standardised(ranks, axis):
-    """Return ranks less their mean, brought to length 1; 0 where one is missing or all are equal."""
+    """Return centred ranks of unit length; 0 where one is missing or all are equal."""
     known = np.isfinite(ranks)
     means = np.nansum(ranks, axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1)
     centred = np.where(known, ranks - means, 0.0)
@@ -109,9 +109,9 @@ def _standardised(ranks, axis):
 
 
 def _coefficients(x_scores, y_scores, columns, originals):
-    """Return by level the sum of products, columns and originals of x in another order than those of y.
+    """Return, by level, the sum of products of y and of x with permuted columns and originals.
 
-    Within originals it is the mean over those in which both vary; NaN where nothing does.
+    Within originals it is the mean over those in which both vary; NaN if there are none.
     """
     places = columns[:, None] * len(originals) + originals
     coefficients = {}

@@ -1,26 +1,26 @@
-"""Resamples of what a study drew at random, and what is read off them."""
+"""Bootstrap resamples, and the intervals and p values computed from them."""
 
 import tempfile
 
 import numpy as np
 
 LEVEL = 0.95
-"""Of all intervals."""
+"""Confidence level of all intervals."""
 BLOCK = 64
-"""Resamples that are drawn at once where there are many units."""
+"""Resamples that are drawn at once if there are many units."""
 VALUES_AT_ONCE = 600_000
-"""Numbers, such as one of each reconstruction in each resample, of which a block of resamples has no more."""
+"""Maximum number of values (units times resamples) in a block of resamples."""
 
 
 def draw_counts(units, resamples, generator):
-    """Draw `units` units with replacement, again and again, and return how often each was drawn.
+    """Draw `units` units with replacement, for each resample, and return how often each was drawn.
 
     Parameters
     ----------
     units : int
-        How many there are: originals, or target models.
+        Number of originals or target models.
     resamples : int
-        How often to draw.
+        Number of resamples.
     generator : numpy.random.Generator
 
     Returns
@@ -32,19 +32,19 @@ def draw_counts(units, resamples, generator):
 
 
 def blocks_of_resamples(resamples, units, most):
-    """Yield slices that divide resamples into blocks: of `most`, or of fewer where there are many units in each."""
+    """Yield slices that divide resamples into blocks of at most `most`, fewer if there are many units."""
     step = max(1, min(most, VALUES_AT_ONCE // units))
     for start in range(0, resamples, step):
         yield slice(start, start + step)
 
 
 class DrawnCounts:
-    """What `draw_counts` returns, in a temporary file: memory does not grow with the number of units times resamples.
+    """Like `draw_counts`, but stored in a temporary file, so that memory does not grow with units times resamples.
 
     Parameters
     ----------
     units, resamples, generator
-        As for `draw_counts`; the same numbers are drawn.
+        As for `draw_counts`; the drawn numbers are the same.
     """
 
     def __init__(self, units, resamples, generator):
@@ -73,19 +73,19 @@ class DrawnCounts:
 
 
 def ratio(numerator, denominator):
-    """Divide, giving NaN for a denominator of zero; in the precision of the denominator."""
+    """Divide in the precision of the denominator; NaN where it is zero."""
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
     undefined = np.full(shape, np.nan, np.result_type(denominator, np.float32))
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
 
 
 def percentile_interval(values):
-    """Return the limits between which 95 % of the resampled values lie; NaN where none is defined.
+    """Return the limits that enclose the central 95 % of the resampled values; NaN if none is defined.
 
     Parameters
     ----------
     values : numpy.ndarray
-        [resamples]; NaN where the statistic was undefined in a resample, which is left out.
+        [resamples]; NaN where the statistic is undefined, which is left out.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def percentile_interval(values):
 def p_of_no_difference(differences):
     """Return the two-sided p value of resampled differences: twice the share on the rarer side of zero.
 
-    A difference of zero counts on both sides, and one more resample is counted as exactly that, so p is never zero.
+    A difference of zero counts on both sides, and one more resample with that value is added, so p is never zero.
     """
     defined = differences[np.isfinite(differences)]
     if not len(defined):
@@ -121,7 +121,7 @@ def holm(p_values):
     Returns
     -------
     numpy.ndarray
-        Shape [n], at least as large.
+        Shape [n]; no value is smaller than before.
 
     References
     ----------

@@ -2,13 +2,12 @@
 
 from functools import partial
 
-import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.compat import import_torchvision
-from semsim.errors import SemsimError
 from semsim.targets.networks import assemble, convolution, halving_stem, pooled_side
+from semsim.targets.normalisation import LayerNorm
 
 models = import_torchvision().models
 
@@ -49,7 +48,7 @@ def resnet6(image_size, classes, width):
     width : int
         Channels of the stem; the blocks have two and four times as many.
     """
-    side = pooled_side("resnet6", image_size)
+    side = pooled_side(image_size)
     layers = halving_stem(width)
     for inputs in (width, 2 * width):
         layers += [BasicBlock(inputs, 2 * inputs, 1, _shortcut(inputs, 2 * inputs, stride=1)), nn.MaxPool2d(2)]
@@ -86,18 +85,6 @@ def _shortcut(inputs, outputs, stride):
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
-class LayerNorm(nn.LayerNorm):
-    """Layer normalisation in plain arithmetic.
-
-    PyTorch's own, under `torch.func.vmap`, gives a wrong second derivative by its input (seen with 2.13: the gradient
-    of its weight counts the mean and the variance as constants), and attacks need just that.
-    """
-
-    def forward(self, x):
-        variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
-        return (x - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
-
-
 class _VisionTransformer(models.VisionTransformer):
     """torchvision's transformer with the attention kernel that can be differentiated twice, as attacks need."""
 
@@ -114,8 +101,6 @@ def vit(image_size, classes):
     Dosovitskiy et al.: An Image is Worth 16x16 Words. ICLR 2021.
     """
     patches, channels = 8, 192
-    if image_size % patches:
-        raise SemsimError(f"vit needs an image_size that is a multiple of {patches}, but it is {image_size}.")
     body = _VisionTransformer(
         image_size=image_size,
         patch_size=image_size // patches,

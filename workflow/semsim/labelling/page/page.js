@@ -37,7 +37,7 @@ async function call(path, body) {
         const content = await response.json();
         if (tries) say("");
         if (response.ok) return content;
-        say("You have gone on in another tab. This is where you are.", 5000);
+        say("You continued in another tab. This is where you are now.", 5000);
         return content.state;
       }
       if (response.status < 500 && ![408, 429].includes(response.status)) throw new Stop((await response.json()).error);
@@ -45,7 +45,7 @@ async function call(path, body) {
     } catch (error) {
       if (error instanceof Stop) throw error;
     }
-    say(body ? "No connection. Your answer is kept here and sent again in a moment." : "No connection. Trying again in a moment.");
+    say(body ? "No connection. Your answer is kept here and will be sent again in a moment." : "No connection. Trying again in a moment.");
     await wait(pause);
   }
 }
@@ -146,11 +146,11 @@ async function showPicture(spoken) {
       break;
     } catch {
       if (state.position !== position) return;
-      say("The picture did not come. Trying again in a moment.");
+      say("The picture could not be loaded. Trying again in a moment.");
       await wait(Math.min(500 * 2 ** tries, 8000));
     }
   }
-  if (state.position !== position) return; // meanwhile it is another one's turn
+  if (state.position !== position) return; // another picture has taken its place
   if (element("note").textContent.startsWith("The picture")) say("");
   fit();
   image.classList.remove("waiting");
@@ -161,13 +161,13 @@ async function showPicture(spoken) {
   if (position + 1 < total) new Image().src = `${base}images/${position + 1}`;
 }
 
-// Between an answer and the next picture nothing can be answered.
+// Between an answer and the next picture, input is disabled.
 function pause(busy) {
   if (busy) shownAt = null;
   element("work").classList.toggle("busy", busy);
 }
 
-// Every pixel of a small picture gets the same whole number of the screen's pixels.
+// Scale small pictures by a whole number of screen pixels.
 function fit() {
   const { naturalWidth: width, naturalHeight: height } = image;
   const frame = element("frame");
@@ -253,7 +253,7 @@ const cannotTell = () => answer(UNSURE, "can't tell");
 
 async function undo() {
   if (!state.position || (shownAt === null && !state.done)) return;
-  await step("undo", { position: state.position - 1, key: newKey() }, "Taken back.");
+  await step("undo", { position: state.position - 1, key: newKey() }, "Undone.");
 }
 
 async function step(path, body, spoken) {
@@ -266,11 +266,11 @@ async function step(path, body, spoken) {
   }
 }
 
-// The server refused for good: begin again from what it has, but not for ever.
+// The server refused permanently: start again from its state, but only a few times.
 async function recover(error) {
   keep(null);
   mistaken += 1;
-  if (!(error instanceof Stop) || mistaken > 3) return stopWith("Something went wrong", `${error.message} Reload the page to go on.`);
+  if (!(error instanceof Stop) || mistaken > 3) return stopWith("Something went wrong", `${error.message} Reload the page to continue.`);
   try {
     go(await call(`${base}state`));
     say(error.message, 5000);
@@ -323,7 +323,7 @@ function listen() {
   element("instructions").addEventListener("close", () => { if (!touched.matches) search.focus({ preventScroll: true }); });
   element("agree").addEventListener("click", agree);
   new ResizeObserver(() => { if (image.naturalWidth) fit(); }).observe(element("frame"));
-  // Another tab may have gone on.
+  // Another tab may have continued.
   document.addEventListener("visibilitychange", async () => {
     if (document.hidden || shownAt === null) return;
     const now = await call(`${base}state`);

@@ -1,28 +1,42 @@
-"""The weights of SemSim that come with the package."""
+"""The weights of SemSim that come with the package: a folder each, whose name is that of the weights."""
 
+import os
 import re
 from importlib.resources import files
 from pathlib import Path
 
+EMBEDDED = "embedded"
+"""The weights that the default study, of embedded images, learned."""
 
-def embedded_weights():
-    """Return the folder of weights that the default study, of embedded images, learned.
+
+def shipped_weights() -> dict[str, Path]:
+    """Return the folders of weights that come with the package, by name."""
+    return {folder.name: folder for folder in Path(files(__name__)).iterdir() if (folder / "config.json").is_file()}
+
+
+def weights_folder(weights: str | os.PathLike) -> Path:
+    """Return the folder of weights that are named.
+
+    Parameters
+    ----------
+    weights : str or path-like
+        The name of weights that come with the package, such as ``"embedded"``, or a folder (``"./embedded"`` is one).
 
     Returns
     -------
     pathlib.Path
-        For `semsim.learned.metric.SemSim.from_pretrained`.
+        It may not exist.
     """
-    return Path(files("semsim.learned.shipped") / "embedded")
+    return shipped_weights().get(os.fspath(weights), Path(weights))
 
 
-def training_of(folder):
+def training_of(weights: str | os.PathLike) -> str:
     """Say in a sentence what weights were trained on, by the card that lies with them.
 
     Parameters
     ----------
-    folder : path-like
-        As `semsim.SemSim.save_pretrained` writes it.
+    weights : str or path-like
+        As for `weights_folder`.
 
     Returns
     -------
@@ -30,7 +44,7 @@ def training_of(folder):
         Which study and which annotators, and whatever their card warns of; or that there is no such card.
     """
     try:
-        text = (Path(folder) / "CARD.md").read_text(encoding="utf-8")
+        text = (weights_folder(weights) / "CARD.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         text = ""
     text = " ".join(text.split())

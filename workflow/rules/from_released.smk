@@ -1,0 +1,38 @@
+# What SemSim learns from if the study says `released`: images that the paper's authors released, and nothing of its own.
+
+from semsim.learned.folds import exclusions
+from semsim.io.tables import read_table
+
+RECONSTRUCTIONS = rules.fetch_released.output.reconstructions
+RECOGNITION = rules.fetch_released.output.recognition
+METRICS, SCALES = rules.measure_released.output
+CAVEAT = [
+    "--caveat",
+    "Of these labels only the majority is known. Target models and attacks are named after two numbers in the names of"
+    " the files, n and m, which stand for what was attacked and how; which is which is not documented.",
+]
+
+
+wildcard_constraints:
+    exclusion=rf"{WITHIN}|(target|attack)-[nm]\d+",
+
+
+def exclusions_of_study():
+    """Return what SemSim is tried without, which is known once the images are there."""
+    images = read_table(checkpoints.fetch_released.get().output.images)
+    return exclusions({kind: list(images[kind].unique()) for kind in ("dataset", "target", "attack")})
+
+
+def classifier_of(wildcards):
+    """Return no classifier for SemSim to start from: there are no public images to train one on."""
+    return []
+
+
+def figures_of_study():
+    """Return no figures: all of them show the study's own images."""
+    return []
+
+
+def outcome_of_study():
+    """Return what the study is made for: SemSim alone."""
+    return [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]

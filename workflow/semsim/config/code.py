@@ -1,0 +1,191 @@
+"""Which code a script runs, and a digest of it, so that a change of the library re-runs what it changes.
+
+The digest of a script covers the script, the modules of the repository that it imports, those that they import, and the
+data files that these read. Comments, docstrings and formatting do not count.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from semsim.errors import SemsimError
+
+NAME = re.compile(r"(\w+(?:\.\w+)+)(?::\w+)?")
+"""Text that may name a module or package, or something in it: ``semsim.labels``, ``semsim.targets.networks:lenet``."""
+PREFIX = re.compile(r"(\w+(?:\.\w+)+)\.")
+"""Text in front of a value in an f-string that may name any module of a package: ``semsim.targets.``."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Import(NamedTuple):
+    """What some code may load.
+
+    Attributes
+    ----------
+    name : str
+        A module, a package or something in one; ``package.*`` stands for all modules of a package.
+    in_function : bool
+        Whether it is loaded only when a function is called.
+    as_text : bool
+        Whether the code names it in a string; data files of packages are found that way, too.
+    """
+
+    name: str
+    in_function: bool
+    as_text: bool = False
+
+
+class Code:
+    """The modules in some folders, and what each of them imports.
+
+    Imports inside functions count. A string that names a module or package counts as an import of it, since that is how
+    `importlib` is told what to load (``files("semsim.labels")``); for a package, all data files in it count as well. Of
+    a package of which only a submodule is imported, the ``__init__`` counts for what it imports itself, and for nothing
+    else: so ``semsim/__init__.py`` can hand out all that users ask it for.
+
+    Parameters
+    ----------
+    *folders : path-like
+        Where to look for modules. Whatever is installed elsewhere does not count.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> code = Code(files("semsim").parent)
+    >>> sorted(path.name for path in code.files(files("semsim") / "seeds.py"))
+    ['seeds.py']
+    """
+
+    def __init__(self, *folders):
+        self._folders = [Path(folder) for folder in folders]
+        self._read = {}
+        self._loaded = {}
+
+    def digest(self, *paths):
+        """Return a digest of the code that scripts, modules or notebooks run.
+
+        Parameters
+        ----------
+        *paths : path-like
+            Files that end in ``.py`` or ``.ipynb``.
+
+        Returns
+        -------
+        str
+            Sixteen hexadecimal digits.
+
+        Raises
+        ------
+        SemsimError
+            If a file cannot be read or is not valid Python.
+        """
+        digests = sorted(self._file(path)[0] for path in self.files(*paths))
+        return _sha256("".join(digests).encode())[:16]
+
+    def files(self, *paths):
+        """Return the paths of all files that decide what scripts, modules or notebooks do, themselves included."""
+        waiting, seen = [(Path(path), True) for path in paths], set()
+        while waiting:
+            path, used = visit = waiting.pop()
+            if visit not in seen:
+                seen.add(visit)
+                for each in self._file(path)[1]:
+                    if used or not (each.in_function or each.as_text):
+                        waiting += self._files_of(each)
+        return {path for path, used in seen if used}
+
+    def _file(self, path):
+        """Return a digest of what a file holds, and what it imports."""
+        if path not in self._read:
+            self._read[path] = _read_code(path, self._package(path)) if _is_code(path) else _read_data(path)
+        return self._read[path]
+
+    def _package(self, path):
+        """Return the names of the packages that a file is in, from the outermost one to the innermost."""
+        inside = [path.relative_to(folder) for folder in self._folders if path.is_relative_to(folder)]
+        return min((relative.parent.parts for relative in inside), key=len, default=())
+
+    def _files_of(self, imported):
+        """Return pairs of a file that an import loads, and whether more than its imports counts."""
+        if imported not in self._loaded:
+            self._loaded[imported] = [each for each in self._find(imported) if each[0].is_file()]
+        return self._loaded[imported]
+
+    def _find(self, imported):
+        parts = imported.name.split(".")
+        for folder in self._folders:
+            # The longest part of the name that is a module or a package; what follows is a name inside.
+            for depth in range(len(parts), 1 if imported.as_text else 0, -1):
+                place = folder.joinpath(*parts[:depth])
+                module = place.with_name(f"{place.name}.py")
+                if not (place.is_dir() or module.is_file()):
+                    continue
+                yield from ((folder.joinpath(*parts[:above], "__init__.py"), False) for above in range(1, depth))
+                yield from ((path, True) for path in (module, place / "__init__.py"))
+                if parts[depth:] == ["*"]:
+                    yield from ((path, True) for path in place.glob("*.py"))
+                elif imported.as_text and depth == len(parts):
+                    yield from ((path, True) for path in place.rglob("*") if path.suffix not in (".py", ".pyc"))
+                return
+
+
+def _is_code(path):
+    return path.suffix in (".py", ".ipynb")
+
+
+def _read_data(path):
+    return _sha256(path.read_bytes()), ()
+
+
+def _read_code(path, package):
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(_code_of_notebook(text) if path.suffix == ".ipynb" else text)
+    except OSError as error:
+        raise SemsimError(f"{path}: cannot read this code ({error.strerror}).") from None
+    except (SyntaxError, ValueError) as error:
+        raise SemsimError(f"{path}: not valid Python: {error}") from None
+    imports = tuple(dict.fromkeys(_take_apart(tree, package)))
+    return _sha256(ast.unparse(tree).encode()), imports
+
+
+def _code_of_notebook(text):
+    return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+
+
+def _take_apart(tree, package):
+    """Remove docstrings from code, and yield what it imports."""
+    waiting = [(tree, False)]
+    while waiting:
+        node, in_function = waiting.pop()
+        in_function = in_function or isinstance(node, FUNCTIONS)
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _is_text(getattr(statement, "value", None))]
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, in_function) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            within = [*base, *filter(None, [node.module])]
+            yield from (Import(".".join([*within, alias.name]), in_function) for alias in node.names)
+        elif _is_text(node) and (named := NAME.fullmatch(node.value)):
+            yield Import(named[1], in_function, as_text=True)
+        elif isinstance(node, ast.JoinedStr) and (named := PREFIX.fullmatch(_beginning(node))):
+            yield Import(f"{named[1]}.*", in_function, as_text=True)
+        waiting += [(child, in_function) for child in ast.iter_child_nodes(node)]
+
+
+def _beginning(joined):
+    """Return the text in front of the first value of an f-string."""
+    first = joined.values[0] if joined.values else None
+    return first.value if _is_text(first) else ""
+
+
+def _is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()

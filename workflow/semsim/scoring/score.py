@@ -1,0 +1,104 @@
+"""Scores as a function of arrays, tensors or folders: `semsim.score`."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semsim.errors import SemsimError
+from semsim.io.images import as_tensor, check_images, check_pairs
+from semsim.metrics.measure import BATCH_PIXELS
+from semsim.scoring.folders import match_pair
+from semsim.scoring.scores import check_names, compute, load_measures, score_groups
+from semsim.targets.device import choose_device
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    Images = ArrayLike | torch.Tensor | str | os.PathLike
+
+
+def score(
+    originals: "Images",
+    reconstructions: "Images",
+    metrics: str | Sequence[str] | None = None,
+    weights: str | os.PathLike = "embedded",
+    device: torch.device | str = "auto",
+    batch_size: int | None = None,
+    skip: bool = False,
+) -> pd.DataFrame:
+    """Score reconstructions by every metric of pairs, SemSim among them; ``semsim score`` does the same.
+
+    Parameters
+    ----------
+    originals, reconstructions : array-like, torch.Tensor, str or path-like
+        Pairs of RGB images in the same order, [N, 3, H, W]: floats in [0, 1], or bytes (uint8). Or two folders of
+        images, or two image files, which are paired by their names.
+    metrics : str or sequence of str, optional
+        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are at hand.
+    weights : str or path-like
+        Of SemSim, as for `semsim.SemSim.from_pretrained`.
+    device : torch.device or {"auto", "cpu", "cuda"}
+        Where networks run; ``auto`` takes the GPU if there is one.
+    batch_size : int, optional
+        Pairs at once; by default as many as have the pixels of 256 images of 32x32.
+    skip : bool
+        Whether to leave out files that cannot be scored. Otherwise they are an error.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per pair, one column per metric, NaN where images are too small for it. Pairs of files have their name
+        in a first column, ``name``.
+
+    Raises
+    ------
+    SemsimError
+        If these are no pairs of images, or a metric is not known or not at hand.
+
+    Examples
+    --------
+    >>> clear = np.full((2, 3, 32, 32), 0.5)
+    >>> score(clear, clear, metrics=["mse", "ssim", "semsim"])
+       mse  ssim  semsim
+    0  0.0   1.0     0.0
+    1  0.0   1.0     0.0
+    """
+    if metrics is not None:
+        metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+        check_names(metrics, "metrics")
+    device = choose_device(device) if isinstance(device, str) else device
+    files = [isinstance(images, str | os.PathLike) for images in (originals, reconstructions)]
+    if all(files):
+        matches = match_pair(originals, reconstructions)
+        measures, _ = load_measures(metrics, weights, device)
+        unusable = [*matches.incomplete, *matches.unusable]
+        return score_groups(matches.groups, measures, unusable, skip, device, batch_size).table
+    if any(files):
+        raise SemsimError("originals and reconstructions: give two folders, two files or two arrays, not one of each.")
+    originals, reconstructions = _floats(originals, "originals"), _floats(reconstructions, "reconstructions")
+    check_pairs(originals, reconstructions)
+    measures, _ = load_measures(metrics, weights, device)
+    values = {measure.name: np.full(len(originals), np.nan) for measure in measures}
+    step = batch_size or max(1, BATCH_PIXELS // (originals.shape[-2] * originals.shape[-1]))
+    with torch.inference_mode():
+        for start in range(0, len(originals), step):
+            part = slice(start, start + step)
+            batch = (images[part].to(device) for images in (originals, reconstructions))
+            for name, computed in compute(*batch, measures).items():
+                values[name][part] = computed
+    return pd.DataFrame(values)
+
+
+def _floats(images, what):
+    """Return images as a float32 tensor in [0, 1]; raise if they are none."""
+    images = as_tensor(images, what)
+    if images.dtype == torch.uint8:
+        images = images.float() / 255
+    elif images.is_floating_point():
+        images = images.float()
+    check_images(images, what)
+    return images

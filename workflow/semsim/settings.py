@@ -1,0 +1,305 @@
+"""Typed settings: every stage describes its own, and whatever is wrong with some is told at once, in sentences.
+
+A field of `Settings` holds all about one setting: its type, default, range and meaning. Messages, the JSON schema for
+editors and the tables of the manual come from there.
+"""
+
+from functools import cache
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import PydanticCustomError
+
+from semsim.errors import SemsimError
+from semsim.text import suggestion
+
+
+class Settings(BaseModel):
+    """The base of all settings: nothing unknown passes, nothing is converted, and nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Item = TypeVar("Item")
+Several = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A tuple, for which a list of YAML or JSON is accepted."""
+ShareOfSteps = Annotated[float, Field(gt=0, lt=1)]
+"""A moment of a training or a search."""
+
+
+class OneOf:
+    """Says that a text is a name of a registry, as in ``Annotated[str, OneOf(OBJECTIVES)]``.
+
+    Parameters
+    ----------
+    registry : collection of str
+        The names; those of a dict are its keys.
+    """
+
+    def __init__(self, registry):
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(self, source, handler):
+        return handler.generate_schema(Annotated[source, AfterValidator(self._check)])
+
+    def __get_pydantic_json_schema__(self, core_schema, handler):
+        return handler(core_schema) | {"enum": list(self.registry)}
+
+    def _check(self, name):
+        if name not in self.registry:
+            raise PydanticCustomError("one_of", "not known", {"known": list(self.registry)})
+        return name
+
+
+def checked_by(check):
+    """Return a validator that lets a function look at a value and passes on the `SemsimError` that it raises."""
+
+    def validate(value):
+        try:
+            check(value)
+        except SemsimError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    return AfterValidator(validate)
+
+
+def with_defaults(model, name, **defaults):
+    """Return a model like another one, in which some settings have other defaults.
+
+    Parameters
+    ----------
+    model : type of Settings
+    name : str
+        Of the new model.
+    **defaults
+        By setting.
+    """
+    fields = {setting: _field_like(model.model_fields[setting], default=value) for setting, value in defaults.items()}
+    return create_model(name, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **fields)
+
+
+def changes_of(model):
+    """Return a model of changes to other settings: the same settings, each of which may be left out.
+
+    Those that were given are ``model_dump(exclude_unset=True)``. Rules that join several settings hold for what changes
+    lead to, so they are not part of it.
+
+    Parameters
+    ----------
+    model : type of Settings
+    """
+    fields = {
+        setting: _field_like(field, default_factory=lambda: None)  # a default would be shown to people
+        for setting, field in model.model_fields.items()
+    }
+    name = f"{model.__name__}Changes"
+    return create_model(name, __base__=Settings, __doc__=model.__doc__, __module__=model.__module__, **fields)
+
+
+def _field_like(field, **changes):
+    """Return the definition of a field like another one."""
+    parts = field.asdict()
+    annotation, metadata = parts["annotation"], parts["metadata"]
+    kept = {name: value for name, value in parts["attributes"].items() if name not in ("default", "default_factory")}
+    return Annotated[(annotation, *metadata, Field(**kept, **changes))]
+
+
+def validated(model, settings, heading):
+    """Return checked settings, with all defaults.
+
+    Parameters
+    ----------
+    model : type of Settings
+    settings : object
+        As read from YAML or JSON.
+    heading : str
+        What is not valid, such as "campaign.yaml is not valid"; it begins the message.
+
+    Raises
+    ------
+    SemsimError
+        With one line for each problem.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        refuse(sentences(error, model, settings), heading)
+
+
+def refuse(problems, heading):
+    """Raise one `SemsimError` of all problems, if there are any."""
+    if problems := list(dict.fromkeys(problems)):
+        raise SemsimError("\n  ".join([f"{heading}:", *problems]))
+
+
+def sentences(error, model, settings):
+    """Yield what a validation error means: where, what is wrong, what is allowed.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+    model : type of Settings
+    settings : object
+        What was validated.
+    """
+    schema = schema_of(model)
+    for each in error.errors(include_url=False):
+        place, section, rules = _walk(each["loc"], settings, schema)
+        yield _sentence(each, place, section, rules)
+
+
+@cache
+def schema_of(model):
+    """Return a model's JSON schema; it is made once, and not to be changed."""
+    return model.model_json_schema()
+
+
+def _walk(location, settings, schema):
+    """Return the place that a location means, the schema of the section that it lies in, and that of what is there.
+
+    A location has parts that nobody wrote: of which kind something is, and that a key is meant, not what it stands for.
+    """
+    place, section, rules = [], {}, resolved(schema, schema)
+    for part in location:
+        kinds = rules.get("oneOf", [])
+        written_part = isinstance(settings, list) or (isinstance(settings, dict) and part in settings)
+        if kinds and not written_part:
+            rules = resolved(_kind(rules, part), schema)
+        elif part == "[key]":
+            place.pop()
+        else:
+            place.append(str(part))
+            section, rules = rules, resolved(_inside(rules, part), schema)
+            settings = settings[part] if written_part else None
+    return place, section, rules
+
+
+def _kind(rules, tag):
+    """Return the schema of one of several kinds, which is tagged with what its `kind` is, or with its model's name."""
+    kinds = rules.get("discriminator", {}).get("mapping", {})
+    named = [each for each in rules["oneOf"] if each.get("$ref") == kinds.get(tag, f"#/$defs/{tag}")]
+    return [*named, *(each for each in rules["oneOf"] if "$ref" not in each)][0]
+
+
+def _inside(rules, part):
+    """Return the schema of one setting of a section, or of one entry."""
+    if isinstance(part, int) and "items" in rules:
+        return rules["items"]
+    return rules.get("properties", {}).get(part) or rules.get("additionalProperties") or {}
+
+
+def resolved(rules, schema):
+    """Follow the references of a schema's part, and leave null out of a choice between one thing and null."""
+    while True:
+        own = {name: rules[name] for name in ("description", "default") if name in rules}
+        choices = [choice for choice in rules.get("anyOf", []) if choice.get("type") != "null"]
+        if "$ref" in rules:
+            model = schema["$defs"][rules["$ref"].rpartition("/")[2]]
+            rules = {name: each for name, each in model.items() if name != "description"} | own
+        elif len(choices) == 1:
+            rules = choices[0] | own
+        else:
+            return rules
+
+
+TYPES = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+"""What was expected, by the type of a validation error; a section of settings otherwise."""
+
+
+def _sentence(error, place, section, rules):
+    """Return what one validation error means."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    where, above = (".".join(parts) or "top level" for parts in (place, place[:-1]))
+    about = f" ({rules['description'].partition('. ')[0]})" if rules.get("description") else ""
+    match kind:
+        case "extra_forbidden":
+            name, known = place[-1], list(section.get("properties", {}))
+            return f"{above}: unknown setting {name!r}.{suggestion(name, known)} Known here: {', '.join(known)}."
+        case "missing":
+            return f"{above}: {place[-1]!r} is missing{about}."
+        case "union_tag_not_found" if isinstance(value, dict):
+            tag, known = _kinds(rules)
+            return f"{where}: {tag!r} is missing: one of {', '.join(known)}."
+        case "union_tag_invalid":
+            tag, known = _kinds(rules)
+            return _not_one_of(f"{where}.{tag}", context["tag"], known, "")
+        case "one_of":
+            return _not_one_of(where, value, context["known"], about)
+        case "literal_error":
+            return _not_one_of(where, value, rules.get("enum") or [rules["const"]], about)
+        case "value_error":
+            return f"{where}: {context['error']}"
+        case "string_pattern_mismatch":
+            return f"{where}: {written(value)} cannot be used{about}."
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return f"{where}: {written(value)} is out of range, {range_of(rules)}{about}."
+        case "too_short" | "too_long" | "string_too_short" | "string_too_long":
+            return f"{where}: {written(value)} is not of the right length, {length_of(rules)}{about}."
+    return f"{where}: {written(value)} is not {TYPES.get(kind, 'a section of settings')}{about}."
+
+
+def _not_one_of(where, value, known, about):
+    return f"{where}: {written(value)} is not one of {', '.join(map(str, known))}.{suggestion(value, known)}{about}"
+
+
+def _kinds(rules):
+    """Return the setting that says of which kind something is, and the kinds."""
+    return rules["discriminator"]["propertyName"], list(rules["discriminator"]["mapping"])
+
+
+def written(value):
+    """Return a value as it stands in a file of settings, or nearly so."""
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    )
+
+
+def range_of(rules):
+    """Return the range of a number by its JSON schema; empty if it has none.
+
+    Examples
+    --------
+    >>> range_of({"minimum": 0}), range_of({"exclusiveMinimum": 0, "maximum": 1}), range_of({"type": "number"})
+    ('0 or more', 'above 0, up to 1', '')
+    """
+    least, above = rules.get("minimum"), rules.get("exclusiveMinimum")
+    most, below = rules.get("maximum"), rules.get("exclusiveMaximum")
+    if least is not None and most is not None:
+        return f"from {least:g} to {most:g}"
+    if above is not None and below is not None:
+        return f"between {above:g} and {below:g}"
+    low = f"{least:g} or more" if least is not None else f"above {above:g}" if above is not None else ""
+    high = f"up to {most:g}" if most is not None else f"below {below:g}" if below is not None else ""
+    if least is not None and high:
+        return f"from {least:g} to {high}"
+    return ", ".join(part for part in (low, high) if part)
+
+
+def length_of(rules):
+    """Return how long a text or a list may be, by its JSON schema; empty if it says nothing.
+
+    Examples
+    --------
+    >>> length_of({"minLength": 1, "maxLength": 80}), length_of({"minProperties": 1})
+    ('1 to 80 characters', 'at least 1 entry')
+    """
+    for suffix, one, more in (
+        ("Length", "character", "characters"),
+        ("Items", "entry", "entries"),
+        ("Properties", "entry", "entries"),
+    ):
+        least, most = rules.get(f"min{suffix}"), rules.get(f"max{suffix}")
+        if most is not None:
+            return f"{most} {more}" if least == most else f"{least or 0} to {most} {more}"
+        if least is not None:
+            return f"at least {least} {one if least == 1 else more}"
+    return ""

@@ -1,0 +1,92 @@
+"""Which layers of a network are called for an image, with what, and what that means for attacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Call(NamedTuple):
+    """One call of a layer: the layer, its first input and its output."""
+
+    layer: nn.Module
+    given: torch.Tensor
+    output: torch.Tensor
+
+
+@contextmanager
+def recorded_calls(layers: Iterable[nn.Module]) -> Iterator[list[Call]]:
+    """Record the calls of layers within the block, in their order."""
+    calls = []
+
+    def record(layer, arguments, settings, output):
+        given = arguments[0] if arguments else next(iter(settings.values()), None)
+        calls.append(Call(layer, given, output))
+
+    hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode within the block, and each of its modules back into its own mode after."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def sample_inputs(target: nn.Module, count: int) -> torch.Tensor:
+    """Return noise [count, 3, S, S] as a target's network may be given it, always the same."""
+    side = target.spec["image_size"]
+    inputs = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    return inputs.to(target.mean)
+
+
+def batchnorm_layers(network: nn.Module) -> list[nn.Module]:
+    """Return the BatchNorm layers that remember statistics."""
+    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
+
+
+def first_linear(target: nn.Module) -> nn.Linear | None:
+    """Return the fully connected layer with a bias that is given the flattened image itself, if there is one."""
+    linear = [layer for layer in target.network.modules() if isinstance(layer, nn.Linear) and layer.bias is not None]
+    inputs, calls = sample_inputs(target, 1), []
+    if linear:
+        with eval_mode(target.network), torch.no_grad(), recorded_calls(linear) as calls:
+            target.network(inputs)
+    layers = [call.layer for call in calls if torch.equal(call.given, inputs.flatten(1))]
+    return layers[0] if len(layers) == 1 and [call.layer for call in calls].count(layers[0]) == 1 else None
+
+
+def gives_logits(target: nn.Module, layer: nn.Module | None) -> bool:
+    """Tell whether a layer is linear with a bias, is called once, and puts out the logits, or those less a constant."""
+    if not isinstance(layer, nn.Linear) or layer.bias is None or not layer.bias.requires_grad:
+        return False
+    with eval_mode(target.network), torch.no_grad(), recorded_calls([layer]) as calls:
+        logits = target.network(sample_inputs(target, 1))
+    if len(calls) != 1 or calls[0].output.shape != logits.shape:
+        return False
+    return torch.allclose(calls[0].output.log_softmax(1), logits.log_softmax(1), rtol=1e-4, atol=1e-5)
+
+
+def traits_of(target: nn.Module) -> frozenset[str]:
+    """Return which of `semsim.targets.traits.TARGET` a target model has."""
+    found = {
+        "first_linear": first_linear(target) is not None,
+        "last_bias": gives_logits(target, target.last_layer),
+        "batchnorm": bool(batchnorm_layers(target.network)),
+    }
+    return frozenset(trait for trait, there in found.items() if there)
