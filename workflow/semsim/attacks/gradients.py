@@ -1,35 +1,53 @@
 """Gradients of many images at once, each on its own, as the attack on each image needs them.
 
 A target model's gradient for N images is usually one sum. Here it is N gradients, and each can be differentiated again
-by its own image. There are two ways:
+by its own image. There are three ways:
 
 captured
     One forward and one backward pass of the whole batch with shared weights, which record what goes into every layer
     and what comes back to it. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
-    `Linear` and `BatchNorm2d` in eval mode.
+    `Linear` and `BatchNorm2d` in eval mode that call each layer once.
 vectorised
     ``torch.func.vmap`` over ``torch.func.grad``. For everything else (attention), at the price of turning every
     convolution, shared weights or not, into a grouped one.
+looped
+    Plain autograd, one image after the other: slow, and right wherever PyTorch is.
 
 Which one, and how many images in one pass, is fixed by `plan_gradients` from the network and the kind of device alone:
-a race at run time would make results depend on what else the machine does.
+a race at run time would make results depend on what else the machine does. It takes the first way that agrees with
+plain autograd on two images, in the gradients and in their derivatives.
 """
 
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from semsim.attacks.outer_products import OuterProduct
+from semsim.attacks.outer_products import OuterProduct, written_out
 from semsim.errors import SemsimError
-from semsim.targets.models import count_parameters
+from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs
+from semsim.targets.models import Target, count_parameters
+
+log = logging.getLogger(__name__)
 
 # Bytes of layer outputs and gradients in one pass. On a CPU a pass that leaves the cache is slower than two that stay
 # in it (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU
 # wants all it can get.
 PASS_BYTES = {"cpu": 32 * 2**20, "cuda": 4 * 2**30}
+
+METHODS = ("captured", "vectorised", "looped")
+"""From the fastest to the one that is always right."""
+TOLERANCE = 1e-4
+"""How far a way may be from plain autograd, as a share."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,7 @@ class GradientPlan:
 
     Attributes
     ----------
-    method : {"captured", "vectorised"}
+    method : {"captured", "vectorised", "looped"}
     convolution : {"grouped", "unfolded"}
         How the captured method multiplies what went into a convolution with what came back: as one grouped convolution
         (oneDNN's are fast), or as unfolded patches in one batched matrix product (made for GPUs).
@@ -50,41 +68,125 @@ class GradientPlan:
     images_per_pass: int
 
 
-def plan_gradients(target, device):
-    """Return the fastest known plan for a target model on a device; see `benchmarks/attack_engine.py`.
+def plan_gradients(target: Target, device: torch.device | str) -> GradientPlan:
+    """Return the fastest plan that is right for a target model on a device; see `benchmarks/attack_engine.py`.
 
     Raises
     ------
     SemsimError
-        If the network has a layer whose second derivatives PyTorch gets wrong.
+        If PyTorch cannot differentiate the network twice.
     """
-    _refuse_wrong_derivatives(target.network)
     device_type = torch.device(device).type
     image_bytes = 4 * (count_activations(target) + count_parameters(target))
     return GradientPlan(
-        method="captured" if _can_be_captured(target.network) else "vectorised",
+        method=choose_method(target),
         convolution="grouped" if device_type == "cpu" else "unfolded",
         images_per_pass=max(1, PASS_BYTES[device_type] // image_bytes),
     )
 
 
-def count_activations(target):
-    """Return how many numbers the layers with weights put out for one image."""
-    sizes = []
-    layers = _layers_with_parameters(target.network)
-    hooks = [layer.register_forward_hook(lambda _, __, output: sizes.append(_numel(output))) for layer in layers]
-    side = target.spec["image_size"]
+def choose_method(target: Target) -> str:
+    """Return the first of `METHODS` that agrees with plain autograd on two images.
+
+    Compared are the gradients, what goes into BatchNorm layers, and the derivatives of both by the images; on the CPU,
+    so that every machine comes to the same answer, or where the network is if it cannot be copied.
+    """
+    name = target.spec["architecture"]
     try:
+        reference = _Reference(_on_cpu(target))
+    except Exception as error:  # of whatever kind: it is somebody else's code
+        reason = " ".join(str(error).split())
+        raise SemsimError(f"{name}: PyTorch cannot differentiate this network twice ({reason}).") from error
+    wrong = []
+    for method in METHODS[:-1]:
+        if method == "captured" and not _can_be_captured(target.network):
+            continue
+        try:
+            # In single precision a unit at the kink of a ReLU may fall to either side, which double precision settles.
+            error = reference.error_of(method)
+            if error > TOLERANCE:
+                error = reference.in_double_precision.error_of(method)
+        except Exception as reason:
+            wrong.append(f"{method}: {' '.join(str(reason).split())[:120]}")
+            continue
+        if error <= TOLERANCE:
+            return method
+        wrong.append(f"{method}: wrong by {error:.2g}")
+    log.warning(
+        "%s: gradients are computed one image after the other, which is right but slow (%s).", name, "; ".join(wrong)
+    )
+    return "looped"
+
+
+def _on_cpu(target):
+    """Return a target model on the CPU, or as it is if its copy does not work there."""
+    if target.mean.device.type == "cpu":
+        return target
+    try:
+        copied = copy.deepcopy(target).cpu()
+        copied.network(sample_inputs(copied, 1))
+    except Exception:
+        return target
+    return copied
+
+
+class _Reference:
+    """What plain autograd computes for a target model, to compare with."""
+
+    def __init__(self, target):
+        self.target = target
+        self.expected = _derivatives(target, "looped")
+
+    @functools.cached_property
+    def in_double_precision(self):
+        """Return the same for the target model in double precision."""
+        return _Reference(copy.deepcopy(self.target).double())
+
+    def error_of(self, method):
+        """Return the largest error of a tensor, as a share of its length or, if that is small, of its group's."""
+        errors = [0.0]
+        for group, expected_group in zip(_derivatives(self.target, method), self.expected, strict=True):
+            group_length = sum(each.square().sum() for each in expected_group) ** 0.5
+            for ours, theirs in zip(group, expected_group, strict=True):
+                if ours.shape != theirs.shape:
+                    return float("inf")
+                length = theirs.norm() + 1e-3 * group_length + torch.finfo(theirs.dtype).tiny
+                # Where plain autograd leaves the finite numbers there is nothing to compare: such attacks diverge.
+                errors.append(((ours - theirs).norm() / length).item() if length.isfinite() else 0.0)
+        return float("inf") if any(math.isnan(error) for error in errors) else max(errors)
+
+
+def _derivatives(target, method):
+    """Return what a method computes for two images: gradients, inputs of BatchNorm, and derivatives of both.
+
+    Each is a list of tensors. The label is the least likely one, lest a network that is sure has no gradient.
+    """
+    per_image_gradients = PerImageGradients(target, GradientPlan(method, "grouped", 2))
+    inputs = sample_inputs(target, 2).requires_grad_()
+    with eval_mode(target.network):
         with torch.no_grad():
-            target.network(torch.zeros(1, 3, side, side).to(target.mean))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(sizes)
+            labels = target.network(inputs).argmin(1)
+        gradients, batchnorm_inputs = per_image_gradients(inputs, labels)
+        parts = [written_out(gradient) for gradient in gradients], [given for _, given in batchnorm_inputs]
+        generator = torch.Generator().manual_seed(1)
+        derivatives = []
+        for part in parts:
+            weights = [torch.randn(each.shape, generator=generator, dtype=torch.float64).to(each) for each in part]
+            total = sum((each * weight).sum() for each, weight in zip(part, weights, strict=True))
+            if part:
+                derivatives.append(torch.autograd.grad(total, inputs, retain_graph=True)[0])
+    return [[each.detach() for each in group] for group in (*parts, derivatives)]
+
+
+def count_activations(target: Target) -> int:
+    """Return how many numbers the layers with weights put out for one image."""
+    with torch.no_grad(), eval_mode(target.network), recorded_calls(_layers_with_parameters(target.network)) as calls:
+        target.network(torch.zeros_like(sample_inputs(target, 1)))
+    return sum(_numel(call.output) for call in calls)
 
 
 class PerImageGradients:
-    """The gradient of the cross-entropy by every parameter, for each image of a batch.
+    """The gradient of the cross-entropy by every trained parameter, for each image of a batch.
 
     Parameters
     ----------
@@ -93,11 +195,16 @@ class PerImageGradients:
     plan : GradientPlan
     """
 
-    def __init__(self, target, plan):
+    def __init__(self, target: Target, plan: GradientPlan):
         self.network = target.network
         self.plan = plan
+        self.parameters = target.trained_parameters()
+        self.layers = dict.fromkeys(_layers_with_parameters(self.network))  # as a set that keeps its order
+        self.batchnorm_layers = dict.fromkeys(batchnorm_layers(self.network))
 
-    def __call__(self, inputs, labels):
+    def __call__(
+        self, inputs: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[list[torch.Tensor | OuterProduct], list[tuple[nn.Module, torch.Tensor]]]:
         """Compute the gradients, differentiably in `inputs` and `labels`.
 
         Parameters
@@ -109,31 +216,26 @@ class PerImageGradients:
         Returns
         -------
         gradients : list of torch.Tensor, each [N, *shape], or OuterProduct
-            In the order of ``target.network.parameters()``; captured weights of linear layers stay factored.
-        batchnorm_inputs : list of (torch.nn.BatchNorm2d, torch.Tensor [N, C, H, W])
+            In the order of ``target.trained_parameters()``; captured weights of linear layers stay factored.
+        batchnorm_inputs : list of (BatchNorm layer, torch.Tensor [N, C, *positions])
+            What each BatchNorm layer is given, call by call. Those that are given one position per channel are left
+            out: it has no statistics of its own.
         """
-        if self.plan.method == "captured":
-            return self._captured(inputs, labels)
-        return self._vectorised(inputs, labels), []
+        with sdpa_kernel(SDPBackend.MATH):  # the one attention kernel that can be differentiated twice
+            gradients, batchnorm_inputs = getattr(self, f"_{self.plan.method}")(inputs, labels)
+        return gradients, [(layer, given) for layer, given in batchnorm_inputs if given.ndim > 2]
 
     def _captured(self, inputs, labels):
-        records = []
-        layers = _layers_with_parameters(self.network)
-        hooks = [layer.register_forward_hook(lambda *call: records.append(call)) for layer in layers]
-        try:
+        with recorded_calls(self.layers | self.batchnorm_layers) as calls:
             logits = self.network(inputs)
-        finally:
-            for hook in hooks:
-                hook.remove()
         loss = functional.cross_entropy(logits, labels, reduction="sum")
-        outputs = [output for _, _, output in records]
-        output_gradients = torch.autograd.grad(loss, outputs, create_graph=True)
-        by_parameter, batchnorm_inputs = {}, []
-        for (layer, (layer_input,), _), output_gradient in zip(records, output_gradients, strict=True):
-            if isinstance(layer, nn.BatchNorm2d):
-                batchnorm_inputs.append((layer, layer_input))
-            by_parameter.update(self._layer_gradients(layer, layer_input, output_gradient))
-        return [by_parameter[parameter] for parameter in self.network.parameters()], batchnorm_inputs
+        batchnorm_inputs = [(call.layer, call.given) for call in calls if call.layer in self.batchnorm_layers]
+        calls = [call for call in calls if call.layer in self.layers]
+        output_gradients = torch.autograd.grad(loss, [call.output for call in calls], create_graph=True)
+        by_parameter = {}
+        for call, output_gradient in zip(calls, output_gradients, strict=True):
+            by_parameter.update(self._layer_gradients(call.layer, call.given, output_gradient))
+        return [by_parameter[parameter] for parameter in self.parameters.values()], batchnorm_inputs
 
     def _layer_gradients(self, layer, layer_input, output_gradient):
         """Yield (parameter, its gradient for each image) of one layer."""
@@ -153,14 +255,34 @@ class PerImageGradients:
             yield layer.bias, bias_gradient
 
     def _vectorised(self, inputs, labels):
-        parameters = {name: parameter.detach() for name, parameter in self.network.named_parameters()}
-        buffers = dict(self.network.named_buffers())
+        trained = {name: parameter.detach() for name, parameter in self.parameters.items()}
+        fixed = {name: each for name, each in self.network.named_parameters() if name not in trained}
+        fixed |= dict(self.network.named_buffers())
+        layers = []
 
         def loss(parameters, image, label):
-            logits = functional_call(self.network, (parameters, buffers), (image[None],))
-            return functional.cross_entropy(logits, label[None], reduction="sum")
+            with recorded_calls(self.batchnorm_layers) as calls:
+                logits = functional_call(self.network, (parameters, fixed), (image[None],))
+            layers[:] = [call.layer for call in calls]
+            return functional.cross_entropy(logits, label[None], reduction="sum"), [call.given[0] for call in calls]
 
-        return list(vmap(grad(loss), in_dims=(None, 0, 0))(parameters, inputs, labels).values())
+        gradients, given = vmap(grad(loss, has_aux=True), in_dims=(None, 0, 0))(trained, inputs, labels)
+        return list(gradients.values()), list(zip(layers, given, strict=True))
+
+    def _looped(self, inputs, labels):
+        parameters = list(self.parameters.values())
+        gradients, given = [], []
+        for image, label in zip(inputs.split(1), labels.split(1), strict=True):
+            with recorded_calls(self.batchnorm_layers) as calls:
+                logits = self.network(image)
+            loss = functional.cross_entropy(logits, label, reduction="sum")
+            gradients.append(
+                torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True, materialize_grads=True)
+            )
+            given.append([call.given for call in calls])
+        layers = [call.layer for call in calls]
+        joined = [torch.cat(parts) for parts in zip(*given, strict=True)]
+        return [torch.stack(parts) for parts in zip(*gradients, strict=True)], list(zip(layers, joined, strict=True))
 
 
 def _grouped(convolution, layer_input, output_gradient):
@@ -198,26 +320,15 @@ def _layers_with_parameters(network):
 
 
 def _can_be_captured(network):
-    """Tell whether every parameter belongs to a layer whose gradient `_layer_gradients` knows."""
+    """Tell whether every parameter is trained and belongs to a layer whose gradient `_layer_gradients` knows."""
 
     def known(layer):
         if isinstance(layer, nn.Conv2d):
             return layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
         return isinstance(layer, nn.Linear | nn.BatchNorm2d)
 
-    layers = _layers_with_parameters(network)
-    attention = any(isinstance(module, nn.MultiheadAttention) for module in network.modules())
-    return not attention and all(known(layer) for layer in layers)
-
-
-def _refuse_wrong_derivatives(network):
-    """Raise for layers that would make attacks quietly wrong (see `semsim.targets.torchvision_networks.LayerNorm`)."""
-    for name, module in network.named_modules():
-        if type(module) is nn.LayerNorm or isinstance(module, nn.InstanceNorm2d):
-            raise SemsimError(
-                f"layer {name}: PyTorch's {type(module).__name__} has a wrong second derivative under vmap, so "
-                "attacks on this network would be wrong. Use semsim.targets.torchvision_networks.LayerNorm instead."
-            )
+    trained = all(parameter.requires_grad for parameter in network.parameters())
+    return trained and all(known(layer) for layer in _layers_with_parameters(network))
 
 
 def _numel(output):

@@ -61,7 +61,7 @@ def l2_norm(images: torch.Tensor) -> torch.Tensor:
 
 @PRIORS.register(of="batchnorm_inputs", needs={"batchnorm", "batchnorm_statistics"})
 def batchnorm(batchnorm_inputs: list[tuple[torch.nn.Module, torch.Tensor]]) -> torch.Tensor:
-    """Distance of an image's channel statistics from those that BatchNorm layers remember (Yin et al. 2021, equation 7).
+    """Distance of an image's channel statistics from those that BatchNorm layers remember (Yin et al. 2021, eq. 7).
 
     Parameters
     ----------

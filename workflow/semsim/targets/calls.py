@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -20,14 +20,15 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def recorded_calls(layers: list[nn.Module]) -> Iterator[list[Call]]:
+def recorded_calls(layers: Iterable[nn.Module]) -> Iterator[list[Call]]:
     """Record the calls of layers within the block, in their order."""
     calls = []
 
-    def record(layer, arguments, output):
-        calls.append(Call(layer, arguments[0] if arguments else None, output))
+    def record(layer, arguments, settings, output):
+        given = arguments[0] if arguments else next(iter(settings.values()), None)
+        calls.append(Call(layer, given, output))
 
-    hooks = [layer.register_forward_hook(record) for layer in layers]
+    hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
     try:
         yield calls
     finally:

@@ -168,8 +168,14 @@ def initial_weights(seed):
 
 
 def state_on_cpu(module):
-    """Return a module's parameters and buffers by name, as they are written to files."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    """Return a module's parameters and buffers by name, as they are written to files, which cannot hold shared ones."""
+    state, seen = {}, set()
+    for name, tensor in module.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        state[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return state
 
 
 def read_state(path):

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.compat import import_torchvision
 from semsim.targets.networks import assemble, convolution, halving_stem, pooled_side
+from semsim.targets.normalisation import LayerNorm
 
 models = import_torchvision().models
 
@@ -83,18 +83,6 @@ def _stage(inputs, outputs, stride, count):
 def _shortcut(inputs, outputs, stride):
     """Return the way around a block that changes channels or side."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-
-class LayerNorm(nn.LayerNorm):
-    """Layer normalisation in plain arithmetic.
-
-    PyTorch's own, under `torch.func.vmap`, gives a wrong second derivative by its input (seen with 2.13: the gradient
-    of its weight counts the mean and the variance as constants), and attacks need just that.
-    """
-
-    def forward(self, x):
-        variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
-        return (x - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
 
 
 class _VisionTransformer(models.VisionTransformer):

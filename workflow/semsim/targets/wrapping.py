@@ -1,0 +1,180 @@
+"""Anybody's network as a target model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from semsim.errors import SemsimError
+from semsim.targets.calls import eval_mode, recorded_calls, sample_inputs
+from semsim.targets.models import Target
+from semsim.targets.normalisation import use_plain_normalisation
+
+log = logging.getLogger(__name__)
+
+
+class WrappedTarget(Target):
+    """A target model made of a network that has no `body` and `head`.
+
+    Parameters
+    ----------
+    network, mean, std, spec
+        As for `semsim.targets.models.Target`.
+    last : str or None
+        The name of the layer whose input are the features.
+    """
+
+    def __init__(self, network: nn.Module, mean: torch.Tensor, std: torch.Tensor, spec: dict, last: str | None):
+        super().__init__(network, mean, std, spec)
+        self.last = last
+
+    @property
+    def last_layer(self) -> nn.Module | None:
+        """The layer that turns features into logits, if it is known."""
+        return None if self.last is None else self.network.get_submodule(self.last)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the last layer is given, [N, D], of images [N, 3, S, S] in [0, 1]."""
+        if self.last is None:
+            raise SemsimError(
+                f"{_name(self.network)} does not end in a linear layer, so its features are not known. "
+                "Name the layer that they go into with `last`."
+            )
+        with recorded_calls([self.last_layer]) as calls:
+            self(images)
+        return calls[-1].given.flatten(1)
+
+
+def wrap_network(
+    network: nn.Module,
+    image_size: int,
+    classes: int,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    last: str | None = None,
+) -> WrappedTarget:
+    """Make a target model of any network that classifies images.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes images [N, 3, `image_size`, `image_size`] and gives logits [N, `classes`]. It becomes part of the target
+        and stays in the mode (training or eval) and on the device that it is in. Its LayerNorm and InstanceNorm layers
+        are turned into `semsim.targets.normalisation`'s, which compute the same.
+    image_size : int
+        In pixels.
+    classes : int
+    mean, std : sequence of 3 floats, optional
+        What the network expects its images, which are in [0, 1], to be normalised with: it is given
+        ``(images - mean) / std``. Left out, they are not normalised.
+    last : str, optional
+        The name of the layer that turns features into logits. Left out, it is the linear layer that puts them out.
+
+    Raises
+    ------
+    SemsimError
+        If the network does not give such logits, has nothing to train, draws random numbers in eval mode, keeps
+        something from one call to the next, or lets the images of a batch influence each other.
+
+    Examples
+    --------
+    >>> target = wrap_network(nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5)), image_size=8, classes=5)
+    >>> target.last, sorted(target.traits)
+    ('1', ['first_linear', 'last_bias'])
+    """
+    if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        network = network.module
+    turned = use_plain_normalisation(network)
+    if turned:
+        log.warning(
+            "%s: %s computed in plain arithmetic, since PyTorch's own have a wrong second derivative under vmap.",
+            _name(network),
+            f"layer {turned[0]} is" if len(turned) == 1 else f"{len(turned)} layers ({turned[0]}, ...) are",
+        )
+    placed = next((each for each in network.parameters() if each.requires_grad), None)
+    if placed is None:
+        raise SemsimError(f"{_name(network)} has no parameters that are trained, so it shares no gradient.")
+    normalisation = [
+        torch.as_tensor(default if values is None else values, dtype=placed.dtype).reshape(3, 1, 1).to(placed.device)
+        for values, default in ((mean, (0, 0, 0)), (std, (1, 1, 1)))
+    ]
+    spec = {"architecture": _name(network), "classes": classes, "image_size": image_size}
+    target = WrappedTarget(network, *normalisation, spec, last)
+    with eval_mode(network), torch.no_grad():
+        _check(target)
+        target.last = _find_last(target) if last is None else _check_last(target)
+    return target
+
+
+def _name(network):
+    return type(network).__name__
+
+
+def _check(target):
+    """Refuse a network whose logits attacks cannot rely on."""
+    name, spec, inputs = _name(target.network), target.spec, sample_inputs(target, 2)
+    try:
+        logits = target.network(inputs)
+    except Exception as error:  # of whatever kind: it is somebody else's code
+        raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {error}") from None
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, spec["classes"]):
+        what = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise SemsimError(
+            f"{name} must give logits [N, {spec['classes']}], but for images {list(inputs.shape)} it gives {what}."
+        )
+    before = {key: value.clone() for key, value in target.network.state_dict().items()}
+    random_state = _random_state()
+    target.network(inputs.flip(0))
+    again = target.network(inputs)
+    after = target.network.state_dict()
+    if _random_state() != random_state:
+        raise SemsimError(f"{name} draws random numbers in eval mode, so no gradient of it can be matched. Stop that.")
+    if not _close(again, logits) or any(not torch.equal(value, after[key]) for key, value in before.items()):
+        raise SemsimError(
+            f"{name} keeps something from one call to the next in eval mode, or draws random numbers of its own, so "
+            "that the same images do not always give the same logits. Stop that."
+        )
+    if not _close(torch.cat([target.network(image) for image in inputs.split(1)]), logits):
+        raise SemsimError(
+            f"{name} gives an image other logits in another batch (BatchNorm without running statistics does), so the "
+            "gradient of one image means nothing. Stop that."
+        )
+
+
+def _random_state():
+    """Return the state of all of PyTorch's global random numbers, to compare."""
+    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
+    return [state.tolist() for state in states]
+
+
+def _close(one, other):
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item(), equal_nan=True)
+
+
+def _find_last(target):
+    """Return the name of the last linear layer that puts out as many numbers as there are classes, or None."""
+    layers = [layer for layer in target.network.modules() if isinstance(layer, nn.Linear)]
+    with recorded_calls(layers) as calls:
+        logits = target.network(sample_inputs(target, 1))
+    found = [call.layer for call in calls if call.output.shape == logits.shape]
+    names = {layer: name for name, layer in target.network.named_modules()}
+    return names[found[-1]] if found else None
+
+
+def _check_last(target):
+    """Return the given name of the last layer, if there is such a layer and it is called."""
+    layers = dict(target.network.named_modules())
+    calls = []
+    if target.last in layers:
+        with recorded_calls([layers[target.last]]) as calls:
+            target.network(sample_inputs(target, 1))
+    if not calls:
+        linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
+        raise SemsimError(
+            f"{_name(target.network)} has no layer '{target.last}' that images go through. "
+            f"Its linear layers are {', '.join(linear) or 'none'}."
+        )
+    return target.last
