@@ -170,7 +170,10 @@ def test_rules_without_a_script_find_their_program(house):
     ("extra", "modules"),
     [
         ("", ["learned.metric", "targets.torchvision_networks"]),
-        ("score", ["commands.score", "commands.compare", "learned.torchmetric", "pretrained.networks"]),
+        (
+            "score",
+            ["commands.score", "commands.compare", "scoring.score", "learned.torchmetric", "pretrained.networks"],
+        ),
         ("label", ["commands.label"]),
     ],
 )
