@@ -63,7 +63,7 @@ def main():
         for (name, architecture, width, _, looped, steps, rounds), batch in runs:
             bar.set_description(f"{name}, batch {batch}")
             if on_gpu:
-                looped, steps = min(looped, LOOPED_ON_GPU), max(steps, STEPS_ON_GPU)
+                looped, steps, rounds = min(looped, LOOPED_ON_GPU), max(steps, STEPS_ON_GPU), 3
             about = {"target": name, "architecture": architecture, "width": width, "image_size": IMAGE_SIZE}
             result = Case(architecture, width, batch, looped, steps, device).measure(rounds, bar)
             print(json.dumps(about | {"machine": machine} | result), flush=True)

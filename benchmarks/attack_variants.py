@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
-from attack_engine import CASES, LOOPED_ON_GPU, STEPS_ON_GPU, Case
+from attack_engine import CASES, LOOPED_ON_GPU, Case
 
 from semsim.progress import progress_bar
 from semsim.targets.device import choose_device
@@ -46,6 +46,7 @@ def graphed(search):
         for _ in range(3):
             evaluate(points)
     torch.cuda.current_stream().wait_stream(aside)
+    torch.cuda.empty_cache()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         costs, gradients = evaluate(points)
@@ -136,14 +137,16 @@ def main():
 def make_case(case, batch, device):
     """Return the case of the engine's benchmark, with a batch of its own."""
     _, architecture, width, _, _, steps, _ = case
-    steps = max(steps, STEPS_ON_GPU) if device.type == "cuda" else steps
-    return Case(architecture, width, batch, LOOPED_ON_GPU, steps, device)
+    case = Case(architecture, width, batch, LOOPED_ON_GPU, min(steps, 10), device)
+    case.plan = replace(case.plan, images_per_pass=min(case.plan.images_per_pass, batch))
+    return case
 
 
 def measured(case, way):
     """Return what one way of taking the steps of a case comes to, or why it fails."""
     changes, settings, prepare = (WAYS | COSTLY)[way]
     plan = replace(case.plan, **changes)
+    plan = replace(plan, images_per_pass=min(plan.images_per_pass, case.batch))
     start = time.perf_counter()
     if changes and plan == case.plan:
         return {"same_as": "tf32"}

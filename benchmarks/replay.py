@@ -41,6 +41,7 @@ MOST_BYTES = 16 * 2**20  # of one file of images
 
 
 def main():
+    torch.backends.cuda.matmul.allow_tf32 = True  # as of convolutions, and as when the released code ran
     replay = Replay(parse_arguments())
     replay.prepare_data()
     replay.train_targets()

@@ -9,16 +9,17 @@ import torch
 
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
-from semsim.learned.losses import LOSSES
 from semsim.learned.pairs import LabelledPairs
+from semsim.learned.settings import LOSSES
 from semsim.learned.training import train_semsim
 from semsim.metrics.measure import gather_networks, measure_pairs
 from semsim.observers.degradations import Degradation
 from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
+from semsim.targets.defences import Gaussian, Prune
 from semsim.targets.models import build_target
-from semsim.targets.training import Recipe, train_target
+from semsim.targets.recipe import Recipe
+from semsim.targets.training import initial_target, train_target
 
 pytestmark = pytest.mark.cuda
 
@@ -56,7 +57,7 @@ def test_attacks_begin_as_on_the_cpu(architecture, gpu):
             labels=torch.from_numpy(labels),
             settings=attack_settings("invertgrad", steps=3),
             augmentation=Augmentation("crop"),
-            defence=GradientDefence("gaussian", 1e-3, "shared"),
+            defence=Gaussian(sigma=1e-3, scope="shared"),
             study_seed=1,
             memory_gib=1,
         )
@@ -67,40 +68,44 @@ def test_attacks_begin_as_on_the_cpu(architecture, gpu):
     assert ((here.images.int() - there.images.int()).abs() > 1).double().mean() < 0.02  # signs that rounding turned
 
 
+def train(device, architecture="convnet3", epochs=1, **settings):
+    """Train a target model for a few steps; return it and its curves."""
+    images = blobs(32, seed=2)
+    target = initial_target(architecture, CLASSES, images[0], WIDTHS.get(architecture))
+    recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.01)
+    return train_target(target, images, blobs(16, seed=3), recipe, device=device, **settings)
+
+
+def assert_trained_alike(gpu, **settings):
+    (_, here), (target, there) = (train(device, **settings) for device in ("cpu", gpu))
+    np.testing.assert_allclose(there["train_loss"], here["train_loss"], rtol=0.01)
+    np.testing.assert_allclose(there["validation_loss"], here["validation_loss"], rtol=0.02)
+    assert target.mean.is_cuda
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_targets_begin_to_learn_as_on_the_cpu(architecture, gpu):
-    settings = {"architecture": architecture, "width": WIDTHS.get(architecture)}
-    assert_trained_alike(gpu, recipe=Recipe(epochs=2, batch_size=16, learning_rate=0.01), **settings)
+    assert_trained_alike(gpu, architecture=architecture, epochs=2)
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         {"augmentation": Augmentation("3-1-7+43-18-18")},
-        {"augmentation": Augmentation("crop"), "gradient_defence": GradientDefence("prune", 0.7, "training")},
+        {"augmentation": Augmentation("crop"), "gradient_defence": Prune(share=0.7, scope="training")},
         {"augmentation": Degradation()},
     ],
 )
 def test_augmentations_and_pruning_are_those_of_the_cpu(settings, gpu):
-    assert_trained_alike(gpu, architecture="convnet3", width=4, recipe=Recipe(1, 16, learning_rate=0.01), **settings)
+    assert_trained_alike(gpu, **settings)
 
 
-def assert_trained_alike(gpu, **settings):
-    train, validation = blobs(32, seed=2), blobs(16, seed=3)
-    (_, here), (target, there) = (train_target(train, validation, CLASSES, device=d, **settings) for d in ("cpu", gpu))
-    np.testing.assert_allclose(there["train_loss"], here["train_loss"], rtol=0.01)
-    np.testing.assert_allclose(there["validation_loss"], here["validation_loss"], rtol=0.02)
-    assert target.mean.is_cuda
-
-
-def test_training_with_gradient_noise_draws_it_on_the_gpu(gpu):
-    defence = GradientDefence("gaussian", 1e-3, "both")
-    settings = {"architecture": "convnet3", "width": 4, "recipe": Recipe(2, 16, learning_rate=0.02), "device": gpu}
-    losses = [
-        train_target(blobs(32, 2), blobs(16, 3), CLASSES, gradient_defence=each, **settings)[1]["validation_loss"]
-        for each in (defence, defence, None)
+def test_training_with_gradient_noise_repeats_itself(gpu):
+    weights = [
+        train(gpu, gradient_defence=defence)[0].network.head.weight
+        for defence in (Gaussian(sigma=1e-3), Gaussian(sigma=1e-3), None)
     ]
-    assert losses[0].equals(losses[1]) and not losses[0].equals(losses[2])
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
 def test_metrics_of_pairs_are_those_of_the_cpu(gpu):

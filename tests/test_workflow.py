@@ -389,3 +389,22 @@ def test_braces_and_quotes_in_settings_are_text(stub_house, tmp_path):
     (campaign / "labels.csv").write_text("another export")
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, *tables, *options, "--dry-run"))
     assert jobs == {"collect_labels": 1}
+
+
+def test_the_picture_of_the_stages_is_up_to_date(house, tmp_path):
+    # `make dag` draws it.
+    config = ["--configfile", house / "config" / "config.yaml"]
+    graph = snakemake(house / "Snakefile", tmp_path, "all", "human_study", "--rulegraph", *config)
+    command = [sys.executable, house / "docs" / "draw_stages.py", "--out", tmp_path / "stages.svg"]
+    subprocess.run(command, input=graph.stdout, text=True, check=True)
+    assert (tmp_path / "stages.svg").read_text() == (house / "docs" / "stages.svg").read_text()
+
+
+def test_what_a_report_shows_has_a_category_and_a_caption(house):
+    used = set()
+    for file in (house / "workflow" / "rules").glob("*.smk"):
+        for shown in re.findall(r"\breport\((?:[^()]|\([^()]*\))*\)", file.read_text()):
+            caption = re.search(r'caption="\.\./report/(\w+\.rst)"', shown)
+            assert caption and "category=" in shown and "labels=" in shown, shown
+            used.add(caption[1])
+    assert used | {"workflow.rst"} == {path.name for path in (house / "workflow" / "report").iterdir()}

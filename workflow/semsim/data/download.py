@@ -1,5 +1,7 @@
 """Files that are downloaded once into a cache shared by all studies, and verified before each use."""
 
+from __future__ import annotations
+
 import os
 import sys
 import time
@@ -24,12 +26,12 @@ WORTH_WAITING = frozenset((408, 425, 429))
 """HTTP status codes, besides 500 and above, after which another attempt may succeed."""
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Return the folder for downloads: that of the environment variable SEMSIM_CACHE, else the user's cache."""
     return Path(os.environ.get("SEMSIM_CACHE") or pooch.os_cache("semsim")).expanduser().absolute()
 
 
-def fetch(path, checksum, url=None):
+def fetch(path: Path, checksum: str, url: str | None = None) -> Path:
     """Download a file, unless it exists.
 
     Its checksum is verified every time. An unfinished download is kept under another name, and the next call resumes it

@@ -1,10 +1,12 @@
 """Your own images: `<class>/<image>` or `<split>/<class>/<image>`, in a folder or a .zip file."""
 
+from __future__ import annotations
+
 import hashlib
 import sys
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -15,6 +17,14 @@ from semsim.data.sources import find_source, open_source
 from semsim.data.splits import Candidate, choose_splits
 from semsim.errors import SemsimError
 from semsim.progress import progress_bar
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from semsim.data.cifar import CifarArchive
+    from semsim.data.request import Request
+    from semsim.data.sources import Archive, Folder, Selection, TarArchive
 
 TRAINING_PARTS = frozenset(("train", "training"))
 HELD_OUT_PARTS = frozenset(("test", "testing", "val", "valid", "validation"))
@@ -28,7 +38,7 @@ class Listing(NamedTuple):
     held_out: dict[str, list[str]] | None
 
 
-def read_folder(request):
+def read_folder(request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
     """Choose and read images for the three splits.
 
     The parts of a data set are kept apart: the target models' images come from `train`, the originals from `test` and
@@ -56,7 +66,9 @@ def read_folder(request):
         return read_images(source, request)
 
 
-def read_images(source, request):
+def read_images(
+    source: Folder | Archive | TarArchive | Selection | CifarArchive, request: Request
+) -> tuple[tuple[str, ...], dict[str, Split]]:
     """Choose and read images like `read_folder`, from an open source (`semsim.data.sources`)."""
     listing = list_images(source.names(), source.path)
     classes = request.first_classes(listing.images)
@@ -75,7 +87,7 @@ def read_images(source, request):
     return classes, splits
 
 
-def find_images(folder):
+def find_images(folder: str | os.PathLike) -> list[Path]:
     """Return the image files in a folder and all folders below it, sorted; hidden ones are ignored.
 
     Parameters
@@ -101,7 +113,7 @@ def find_images(folder):
     return found
 
 
-def list_images(names, where):
+def list_images(names: Iterable[str], where: str | os.PathLike) -> Listing:
     """Determine the class and part of each image.
 
     Hidden files, operating-system metadata and files without an image suffix are ignored. A single folder around

@@ -1,10 +1,19 @@
 """From a data set's settings to its images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.data.dataset import SPLITS, ImageDataset
 from semsim.data.request import check_request
 
+if TYPE_CHECKING:
+    import os
 
-def prepare_dataset(name, settings, image_size, seed, mirror=None):
+
+def prepare_dataset(
+    name: str, settings: dict, image_size: int, seed: int, mirror: str | os.PathLike | None = None
+) -> ImageDataset:
     """Make a data set: render it, read it from disk, or download it.
 
     Parameters

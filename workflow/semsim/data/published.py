@@ -1,16 +1,22 @@
 """The five data sets of the paper, as published by their authors or from a mirror."""
 
+from __future__ import annotations
+
 from collections import Counter
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semsim.data.cifar import CifarArchive
 from semsim.data.folder import read_images
 from semsim.data.sources import Selection, TarArchive, open_source
 from semsim.errors import SemsimError
+
+if TYPE_CHECKING:
+    from semsim.data.dataset import Split
+    from semsim.data.request import Request
 
 BACKGROUND = "BACKGROUND_Google"
 """The folder of Caltech-101 that is not a class: arbitrary results of an image search."""
@@ -55,7 +61,7 @@ class PublishedSet:
     open: Any
 
 
-def read_published(kind, request):
+def read_published(kind: str, request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
     """Choose and read images of a published data set for the three splits, like `semsim.data.folder.read_folder`.
 
     They are read from ``<kind>.zip`` in the mirror, an image-folder tree, if it exists; otherwise from the published

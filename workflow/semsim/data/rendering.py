@@ -4,10 +4,13 @@ Nothing is downloaded: the fonts are matplotlib's DejaVu family, the photographs
 free to use). Every image has its own seed, so it does not depend on how many others are drawn.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +19,9 @@ from semsim.data.dataset import SPLITS, Split
 from semsim.data.splits import class_turns
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
+
+if TYPE_CHECKING:
+    from semsim.data.request import Request
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ SUPERSAMPLING = 3
 """Symbols are rotated and placed on a canvas this many times larger than the image, then downsampled by averaging."""
 
 
-def render(alphabet, request):
+def render(alphabet: Alphabet, request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
     """Draw the three splits.
 
     Parameters
@@ -113,7 +119,7 @@ def _render_split(alphabet, classes, split, request):
     return Split(images, labels, sources)
 
 
-def draw(character, largest_angle, image_size, random):
+def draw(character: str, largest_angle: float, image_size: int, random: np.random.Generator) -> tuple[np.ndarray, str]:
     """Draw one character with random font cut, colour, angle, size and position on a random crop of a photograph.
 
     Parameters
@@ -145,7 +151,7 @@ def draw(character, largest_angle, image_size, random):
 
 
 @cache
-def font_cuts(character):
+def font_cuts(character: str) -> tuple[str, ...]:
     """Return the names of the DejaVu cuts that contain `character`, as a sorted tuple of str."""
     return tuple(cut for cut, characters in _character_maps().items() if ord(character) in characters)
 

@@ -5,6 +5,8 @@ A source has `path`, for messages; `names()`, the paths of its files, and of its
 messages. A .zip or tar file is never unpacked to disk.
 """
 
+from __future__ import annotations
+
 import lzma
 import os
 import tarfile
@@ -12,8 +14,15 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import IO
+
+    from semsim.data.request import Request
 
 LARGEST_FILE = 256 * 2**20
 """Unpacked size limit of one image file, in bytes; a larger file in a .zip is treated as a decompression bomb."""
@@ -24,10 +33,10 @@ STUMBLES = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 class Folder:
     """The files below a folder."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self.path = path
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the paths of all files and folders below, with "/" as separator; folders end with "/"."""
         found = []
         for parent, folders, files in os.walk(self.path, followlinks=True):
@@ -36,18 +45,18 @@ class Folder:
             found += [(inside / file).as_posix() for file in files]
         return found
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         """Return the content of a file as bytes."""
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
             raise SemsimError(f"{self.where(name)}: cannot be read ({error.strerror}).") from None
 
-    def contents(self, names):
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`."""
         return ((name, self.read(name)) for name in names)
 
-    def where(self, name):
+    def where(self, name: str) -> str:
         """Return the name of a file for messages."""
         return str(self.path / name)
 
@@ -55,7 +64,7 @@ class Folder:
 class Archive:
     """The files in a .zip file."""
 
-    def __init__(self, path, archive):
+    def __init__(self, path: Path, archive: zipfile.ZipFile):
         self.path = path
         self._archive = archive
         self._entries = {self._checked_name(entry): entry for entry in archive.infolist()}
@@ -71,11 +80,11 @@ class Archive:
             )
         return name
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the names of all entries; folders end with "/"."""
         return list(self._entries)
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         """Return the content of an entry as bytes."""
         entry = self._entries[name]
         if entry.file_size > LARGEST_FILE:
@@ -86,15 +95,15 @@ class Archive:
             # In turn: damaged, encrypted, unknown compression, and errors of the decompressors.
             raise SemsimError(f"{self.where(name)}: cannot be unpacked ({error}). Pack the images again.") from None
 
-    def contents(self, names):
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`."""
         return ((name, self.read(name)) for name in names)
 
-    def open(self, name):
+    def open(self, name: str) -> IO[bytes]:
         """Open an entry as a binary file."""
         return self._archive.open(self._entries[name])
 
-    def where(self, name):
+    def where(self, name: str) -> str:
         """Return the name of an entry for messages."""
         return f"{self.path}: {name}"
 
@@ -110,7 +119,7 @@ class TarArchive:
         Returns the file, opened for reading: once to list it, and again for each call of `contents`.
     """
 
-    def __init__(self, path, reopen):
+    def __init__(self, path: Path, reopen: Callable):
         self.path = path
         self._reopen = reopen
 
@@ -124,18 +133,18 @@ class TarArchive:
         except (tarfile.TarError, *STUMBLES) as error:
             raise SemsimError(f"{self.path}: cannot be unpacked ({error}). Download it again.") from None
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the names of all entries; folders end with "/"."""
         return [member.name + ("/" if member.isdir() else "") for _, member in self._members()]
 
-    def contents(self, names):
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`, in the order of the archive."""
         wanted = set(names)
         for archive, member in self._members():
             if member.name in wanted:
                 yield member.name, archive.extractfile(member).read()
 
-    def where(self, name):
+    def where(self, name: str) -> str:
         """Return the name of an entry for messages."""
         return f"{self.path}: {name}"
 
@@ -150,26 +159,26 @@ class Selection:
         The name of each file in `source`, by its new name.
     """
 
-    def __init__(self, source, entries):
+    def __init__(self, source: Folder | Archive | TarArchive, entries: dict[str, str]):
         self.path = source.path
         self._source, self._entries = source, entries
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the names of all files."""
         return list(self._entries)
 
-    def contents(self, names):
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`."""
         ours = {self._entries[name]: name for name in names}
         return ((ours[theirs], content) for theirs, content in self._source.contents(ours))
 
-    def where(self, name):
+    def where(self, name: str) -> str:
         """Return the name of a file for messages."""
         return self._source.where(self._entries[name])
 
 
 @contextmanager
-def open_source(path):
+def open_source(path: Path) -> Iterator[Folder | Archive]:
     """Open a folder or a .zip file as a `Folder` or an `Archive`.
 
     Raises
@@ -188,7 +197,7 @@ def open_source(path):
         yield Archive(path, archive)
 
 
-def find_source(request):
+def find_source(request: Request) -> Path:
     """Return the path of a data set of kind `folder`: in the mirror, else relative to the working directory.
 
     Raises

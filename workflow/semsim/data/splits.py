@@ -1,12 +1,19 @@
 """Assign images to splits, balanced over the classes and determined by the seed alone."""
 
+from __future__ import annotations
+
 from collections import Counter
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from semsim.data.dataset import SPLITS
 from semsim.errors import SemsimError
 from semsim.seeds import seed_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from semsim.data.request import Request
 
 
 class Candidate(NamedTuple):
@@ -16,12 +23,12 @@ class Candidate(NamedTuple):
     label: int
 
 
-def class_turns(labels, *seed_key):
+def class_turns(labels: Iterable[int], *seed_key) -> list[int]:
     """Return labels in the order in which the classes take turns, a list of int determined by the seed alone."""
     return sorted(labels, key=lambda label: seed_for(*seed_key, "class", label))
 
 
-def balanced_order(candidates, *seed_key):
+def balanced_order(candidates: Iterable[Candidate], *seed_key) -> list[Candidate]:
     """Shuffle candidates so that the classes take turns.
 
     Every prefix of the result is as balanced over the classes as their sizes permit. The position of a candidate within
@@ -44,7 +51,9 @@ def balanced_order(candidates, *seed_key):
     return [candidate for turn in rounds for candidate in turn if candidate is not None]
 
 
-def choose_splits(candidates, request, held_out=None):
+def choose_splits(
+    candidates: list[Candidate], request: Request, held_out: list[Candidate] | None = None
+) -> dict[str, list[Candidate]]:
     """Choose three disjoint splits.
 
     Without `held_out`, the originals are chosen evenly over the classes; train and public then share the rest of each

@@ -1,5 +1,7 @@
 """Gradient defences by the gradients that they change: the training gradients, as released, the shared one, or both."""
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,14 @@ UNDEFENDED = "none"
 """The value of the column gradient_defence without a defence."""
 
 
-def compare_defences(metrics, rates, accuracy, higher_is_better, resamples, seed):
+def compare_defences(
+    metrics: pd.DataFrame,
+    rates: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    higher_is_better: dict[str, bool],
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
     """Compare the leakage of target models with that of the first undefended one, on the same originals.
 
     Parameters

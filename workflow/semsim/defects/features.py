@@ -1,5 +1,9 @@
 """Features of images for distances between sets: from Inception if it is available, else from a plain classifier."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 
 from semsim.learned.metric import SemSim
@@ -7,10 +11,23 @@ from semsim.pretrained.networks import INCEPTION, find_weights, load_inception
 from semsim.progress import progress_bar
 from semsim.targets.models import load_target
 
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from semsim.io.stored_arrays import JoinedRows
+
 BATCH = 32
 
 
-def features_of(parts, classifier, pretrained=None, device="cpu"):
+def features_of(
+    parts: Iterable[np.ndarray | JoinedRows],
+    classifier: str | os.PathLike,
+    pretrained: str | os.PathLike | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[str, list[torch.Tensor]]:
     """Return features of images: from Inception if its weights are available, else from a classifier.
 
     Parameters

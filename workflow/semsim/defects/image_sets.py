@@ -1,5 +1,9 @@
 """Clear images and reconstructions for distances between sets, from the same data sets in the same shares."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from semsim.defects.set_sizes import SIZES
@@ -7,8 +11,16 @@ from semsim.errors import SemsimError
 from semsim.io.stored_arrays import JoinedRows
 from semsim.learned.pairs import of_one_size
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def choose_images(clear, attacks, seed):
+    from semsim.io.stored_arrays import StoredArray
+    from semsim.metrics.reconstructions import Reconstructions
+
+
+def choose_images(
+    clear: dict[str, StoredArray | np.ndarray], attacks: Iterable[Reconstructions], seed: int
+) -> tuple[JoinedRows, JoinedRows]:
     """Draw clear images and reconstructions in which each data set has the same share.
 
     With different shares, the distance would include that between data sets. Clear images determine the shares: equal
@@ -50,7 +62,7 @@ def choose_images(clear, attacks, seed):
     return clear.where(chosen), reconstructed.where(matching)
 
 
-def draw_in_shares(names, like, most, generator):
+def draw_in_shares(names: np.ndarray, like: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
     """Draw at random, without replacement, so that each name has the same share as in another array.
 
     Parameters

@@ -1,5 +1,7 @@
 """The misaligned reference: a target model augments its input, and metrics compare with the image before that."""
 
+from __future__ import annotations
+
 import pandas as pd
 
 from semsim.defects.versions import compare_versions
@@ -12,7 +14,14 @@ EVERY, AUGMENTING, PLAIN = "all", "augmenting", "plain"
 """The target models that a row is about: all, those that augment images, the others."""
 
 
-def measure_misalignment(metrics, rates, augmenting, higher_is_better, resamples, seed):
+def measure_misalignment(
+    metrics: pd.DataFrame,
+    rates: pd.DataFrame,
+    augmenting: set[str],
+    higher_is_better: dict[str, bool],
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
     """Measure how faithful metrics are against the original and against the attacked image, by whether these differ.
 
     Parameters

@@ -1,10 +1,17 @@
 """Distances between sets by their size: with few images, the Fréchet distance is biased, the kernel distance is not."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.metrics.sets import fid, kid
+
+if TYPE_CHECKING:
+    import torch
 
 PAPER = 600
 """Number of images that the paper attacks for each target model."""
@@ -24,7 +31,7 @@ ALIKE, RECONSTRUCTED = "clear images", "reconstructions"
 """What clear images are compared with: others of the same distribution, or reconstructions."""
 
 
-def measure_set_sizes(clear, reconstructed, draws, seed):
+def measure_set_sizes(clear: torch.Tensor, reconstructed: torch.Tensor, draws: int, seed: int) -> pd.DataFrame:
     """Measure distances between sets of few and of many images, drawn repeatedly without replacement.
 
     Parameters

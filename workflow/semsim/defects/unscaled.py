@@ -1,5 +1,9 @@
 """LPIPS on unscaled images: the network expects [-1, 1], but the released code passes [0, 1]."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import torch
 
@@ -9,6 +13,12 @@ from semsim.io.tables import KEYS
 from semsim.metrics.measure import gather_networks
 from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 
+if TYPE_CHECKING:
+    import os
+
+    import lpips
+    import numpy as np
+
 UNSCALED = "unscaled"
 """The column of the released version."""
 METRICS = {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk"}
@@ -16,7 +26,12 @@ METRICS = {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk
 BATCH = 256  # images of 32x32 pixels
 
 
-def load_network(metrics, pretrained=None, seed=0, device="cpu"):
+def load_network(
+    metrics: pd.DataFrame,
+    pretrained: str | os.PathLike | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> tuple[str, lpips.LPIPS]:
     """Return whether a study has LPIPS or its variant with a random trunk, and the network.
 
     Parameters
@@ -51,7 +66,9 @@ def load_network(metrics, pretrained=None, seed=0, device="cpu"):
     return METRICS[name], network
 
 
-def unscaled_distances(references, reconstructions, network, device="cpu"):
+def unscaled_distances(
+    references: np.ndarray, reconstructions: np.ndarray, network: lpips.LPIPS, device: torch.device | str = "cpu"
+) -> np.ndarray:
     """Return LPIPS of images in [0, 1] without scaling them to [-1, 1].
 
     Parameters
@@ -76,7 +93,9 @@ def unscaled_distances(references, reconstructions, network, device="cpu"):
     return torch.cat(distances).double().numpy()
 
 
-def measure_unscaled(metrics, rates, metric, resamples, seed):
+def measure_unscaled(
+    metrics: pd.DataFrame, rates: pd.DataFrame, metric: str, resamples: int, seed: int
+) -> pd.DataFrame:
     """Measure how faithful LPIPS is with and without scaling.
 
     Parameters

@@ -1,5 +1,7 @@
 """Two versions of a metric, as released and as intended: how faithful each is to recognition, and how they differ."""
 
+from __future__ import annotations
+
 import pandas as pd
 
 from semsim.io.tables import KEYS
@@ -11,7 +13,13 @@ VERSIONS = ("released", "meant")
 VIEW = ["dataset", "level", "statistic"]
 
 
-def compare_versions(table, columns, higher_is_better, resamples, seed):
+def compare_versions(
+    table: pd.DataFrame,
+    columns: dict[str, tuple[str, ...]],
+    higher_is_better: dict[str, bool],
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
     """Measure how faithful metrics are in two versions, and the difference in the same resamples.
 
     Parameters

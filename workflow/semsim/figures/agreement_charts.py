@@ -1,6 +1,9 @@
 """Charts of annotators of one kind: what they recognise and how well they agree."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 from semsim.figures.layout import draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
@@ -10,6 +13,10 @@ from semsim.statistics.agreement import ANSWERS
 from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import LEVELS, STATISTICS, kind_of, sentence_case
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 ANSWER_NAMES = {"recognised": "recognised or not", "named": "class named"}
 CHANCE_CORRECTED = {"krippendorff_alpha": "Krippendorff's α", "fleiss_kappa": "Fleiss' κ"}
@@ -22,7 +29,7 @@ OF_ANNOTATOR = {
 
 
 @styled
-def recognition_chart(recognition):
+def recognition_chart(recognition: pd.DataFrame) -> Figure:
     """Draw the recognition rate of each target model's reconstructions, attack by attack.
 
     Parameters
@@ -49,7 +56,7 @@ def recognition_chart(recognition):
 
 
 @styled
-def agreement_chart(agreement):
+def agreement_chart(agreement: pd.DataFrame) -> Figure:
     """Draw agreement beyond chance, Krippendorff's alpha and Fleiss' kappa, with 95 % intervals.
 
     Parameters
@@ -79,7 +86,7 @@ def agreement_chart(agreement):
 
 
 @styled
-def pairwise_chart(agreement):
+def pairwise_chart(agreement: pd.DataFrame) -> Figure:
     """Draw how often each pair of annotators gives the same answer about the same reconstruction.
 
     Parameters
@@ -106,7 +113,7 @@ def pairwise_chart(agreement):
 
 
 @styled
-def annotators_chart(agreement):
+def annotators_chart(agreement: pd.DataFrame) -> Figure:
     """Draw each annotator's recognition rate, rate of “can't tell”, bias and accuracy under Dawid and Skene's model.
 
     Parameters
@@ -139,7 +146,7 @@ def annotators_chart(agreement):
 
 
 @styled
-def ceiling_chart(ceiling):
+def ceiling_chart(ceiling: pd.DataFrame) -> Figure:
     """Draw how well one annotator predicts the others, at each level: the mean, and each annotator as a faint tick.
 
     Parameters
@@ -175,7 +182,7 @@ def ceiling_chart(ceiling):
 
 
 @styled
-def observers_chart(observers):
+def observers_chart(observers: pd.DataFrame) -> Figure:
     """Draw how many degraded images each simulated observer names correctly, and how many it gives up on.
 
     Parameters

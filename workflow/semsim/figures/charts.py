@@ -1,6 +1,9 @@
 """Charts of reconstructions: each function takes tables of the study and returns a figure."""
 
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import seaborn
@@ -11,8 +14,12 @@ from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.metrics import METRICS, metric_columns
 from semsim.text import REFERENCE_LABELS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
 @styled
-def accuracy_chart(accuracy):
+def accuracy_chart(accuracy: pd.DataFrame) -> Figure:
     """Draw the accuracy of each target model on training and on held-out images.
 
     Parameters
@@ -36,7 +43,7 @@ def accuracy_chart(accuracy):
 
 
 @styled
-def status_chart(attacks):
+def status_chart(attacks: pd.DataFrame) -> Figure:
     """Draw how the attacks ended: the share of reconstructions that converged, ran all steps or diverged.
 
     Parameters
@@ -69,7 +76,7 @@ def status_chart(attacks):
     return figure
 
 
-def distributed(metrics):
+def distributed(metrics: pd.DataFrame) -> list[str]:
     """Return the names of the metrics that have a distribution worth drawing: those with more than two values.
 
     Parameters
@@ -86,7 +93,7 @@ def distributed(metrics):
 
 
 @styled
-def distribution_chart(metrics, name, reference="attacked"):
+def distribution_chart(metrics: pd.DataFrame, name: str, reference: str = "attacked") -> Figure:
     """Draw how a metric is distributed over originals, for each target model and attack.
 
     Boxes span the quartiles with a line at the median, whiskers reach the 5th and 95th percentile, and dots are the
@@ -132,7 +139,7 @@ def distribution_chart(metrics, name, reference="attacked"):
 
 
 @styled
-def leakage_chart(leakage, attack="all", reference="attacked"):
+def leakage_chart(leakage: pd.DataFrame, attack: str = "all", reference: str = "attacked") -> Figure:
     """Draw the target models' ranks by every metric: the darkest leaks most; the numbers are the metric's means.
 
     Parameters
@@ -183,7 +190,7 @@ def leakage_chart(leakage, attack="all", reference="attacked"):
 
 
 @styled
-def reference_chart(metrics, name="psnr"):
+def reference_chart(metrics: pd.DataFrame, name: str = "psnr") -> Figure:
     """Draw each target model's mean of a metric against both references: the attacked image and the original.
 
     Parameters

@@ -1,7 +1,10 @@
 """The contact sheet of a data set: its originals, and below them their reconstructions by each attack."""
 
+from __future__ import annotations
+
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,10 @@ from semsim.errors import SemsimError
 from semsim.figures.style import FAINT, INK, styled
 from semsim.io.stored_arrays import StoredArray, open_arrays, same_rows
 from semsim.io.tensors import read_metadata
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
 
 # Lengths in inches, text in points.
 CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13
@@ -24,7 +31,9 @@ CAPTION = (
 
 
 @styled
-def draw_contact_sheet(dataset, classes, paths, metrics):
+def draw_contact_sheet(
+    dataset: str, classes: Sequence[str], paths: list[str | os.PathLike], metrics: pd.DataFrame
+) -> Figure:
     """Draw originals in the first row, then one row per target model and attack.
 
     PSNR and SSIM against the attacked image are printed under each reconstruction. Where augmentation changed the

@@ -1,14 +1,24 @@
 """Charts of contradictions: how often two metrics, or a metric and annotators, order a pair differently."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.statistics.contradictions import ANNOTATORS
 from semsim.text import REFERENCE_LABELS, kind_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from semsim.metrics.scales import Scales
+
 
 @styled
-def contradictions_chart(contradictions, scales, reference):
+def contradictions_chart(contradictions: pd.DataFrame, scales: Scales, reference: str) -> Figure:
     """Draw the share of pairs of reconstructions on which two metrics contradict each other, one panel per data set.
 
     Parameters
@@ -37,7 +47,7 @@ def contradictions_chart(contradictions, scales, reference):
 
 
 @styled
-def against_annotators_chart(contradictions, scales):
+def against_annotators_chart(contradictions: pd.DataFrame, scales: Scales) -> Figure:
     """Draw the share of pairs, of those that annotators clearly separate, that each metric orders the opposite way.
 
     Parameters

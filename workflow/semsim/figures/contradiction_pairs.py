@@ -1,5 +1,9 @@
 """The most telling contradictions: pairs of reconstructions that a metric and the annotators order differently."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -9,6 +13,13 @@ from semsim.metrics.reconstructions import open_by_attack
 from semsim.statistics.contradictions import CLEAR_GAP
 from semsim.text import decimal, kind_of, listed, percent
 
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+    from semsim.metrics.scales import Scale, Scales
+
 CELL, SMALL = 1.15, 5.5  # inches of an image, points of the numbers under it
 LINE = 0.1  # inches of a line of numbers
 PAIR = ["target", "attack", "original"]
@@ -16,7 +27,14 @@ REFERENCE_NAMES = {"attacked": "attacked image", "original": "original"}
 
 
 @styled
-def draw_contradictions(dataset, paths, metrics, recognition, scales, reference="attacked"):
+def draw_contradictions(
+    dataset: str,
+    paths: list[str | os.PathLike],
+    metrics: pd.DataFrame,
+    recognition: pd.DataFrame,
+    scales: Scales,
+    reference: str = "attacked",
+) -> Figure:
     """Draw, for each metric, the pair of reconstructions on which it contradicts the annotators most.
 
     Parameters
@@ -84,7 +102,7 @@ def _by_pair(telling):
     return list(found.values())
 
 
-def most_telling_pair(table, name, scale):
+def most_telling_pair(table: pd.DataFrame, name: str, scale: Scale) -> tuple[dict | None, ...]:
     """Find two reconstructions of one original that annotators clearly separate and a metric orders the opposite way.
 
     Parameters

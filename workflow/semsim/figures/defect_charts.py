@@ -1,5 +1,9 @@
 """Charts of the effects of defects in the paper's released code: as released beside what is intended."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
@@ -12,9 +16,15 @@ from semsim.statistics.association import chance_level
 from semsim.statistics.generalisation import overall
 from semsim.text import STATISTICS, kind_of, sentence_case
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from semsim.metrics.scales import Scales
+
 
 @styled
-def versions_chart(table, scales, views, legend):
+def versions_chart(table: pd.DataFrame, scales: Scales, views: dict[str, dict], legend: tuple[str, ...]) -> Figure:
     """Draw how faithful metrics are as released and as intended, averaged over data sets, one panel per view.
 
     Parameters
@@ -53,7 +63,7 @@ def versions_chart(table, scales, views, legend):
 
 
 @styled
-def defences_chart(scope, scales):
+def defences_chart(scope: pd.DataFrame, scales: Scales) -> Figure:
     """Draw what each target model leaks by recognition and by metrics, averaged over data sets.
 
     Parameters
@@ -85,7 +95,7 @@ def defences_chart(scope, scales):
 
 
 @styled
-def set_sizes_chart(sizes):
+def set_sizes_chart(sizes: pd.DataFrame) -> Figure:
     """Draw distances between sets against the number of images in each.
 
     Parameters

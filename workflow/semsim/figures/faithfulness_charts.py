@@ -1,5 +1,9 @@
 """Charts of faithfulness: does a metric agree with annotators of one kind?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
@@ -10,11 +14,19 @@ from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from semsim.metrics.scales import Scales
+
 NULL_COLOUR, CEILING_COLOUR = "#d9d9d9", COLOURS[2]
 
 
 @styled
-def faithfulness_chart(faithfulness, ceiling, scales, dataset, statistic):
+def faithfulness_chart(
+    faithfulness: pd.DataFrame, ceiling: pd.DataFrame, scales: Scales, dataset: str, statistic: str
+) -> Figure:
     """Draw how faithful each metric is on a data set, with intervals, the ceiling and the permutation null.
 
     Parameters
@@ -77,7 +89,9 @@ def _draw_ceiling(panel, limit):
 
 
 @styled
-def means_chart(metrics, recognition, scales, dataset, reference):
+def means_chart(
+    metrics: pd.DataFrame, recognition: pd.DataFrame, scales: Scales, dataset: str, reference: str
+) -> Figure:
     """Draw the mean of each metric against the recognition rate, one point per target model and attack.
 
     Parameters
@@ -113,7 +127,9 @@ def means_chart(metrics, recognition, scales, dataset, reference):
 
 
 @styled
-def differences_chart(differences, scales, dataset, reference, statistic="spearman"):
+def differences_chart(
+    differences: pd.DataFrame, scales: Scales, dataset: str, reference: str, statistic: str = "spearman"
+) -> Figure:
     """Draw how much more faithful the metric of a row is than that of a column, at each level.
 
     Differences that are distinguishable from zero (Holm-corrected p below 0.05) are bold.

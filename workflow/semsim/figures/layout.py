@@ -1,10 +1,21 @@
 """What charts have in common: named lines, intervals, and the legend above."""
 
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semsim.figures.style import INK, panels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 ROW = 0.26  # inches, of a line in a chart
 TIGHT_ROW = 0.15  # the same if there are many
@@ -12,12 +23,12 @@ FEW_LINES = 24
 LETTER = 0.066  # inches, of an average letter of labels
 
 
-def row_height(lines):
+def row_height(lines: int) -> float:
     """Return the height in inches of each of `lines` lines: less if so many would not fit a page."""
     return float(np.interp(lines, (FEW_LINES, 2 * FEW_LINES), (ROW, TIGHT_ROW)))
 
 
-def lines_of_targets(table, height=None, **axes_settings):
+def lines_of_targets(table: pd.DataFrame, height: float | None = None, **axes_settings) -> tuple[Figure, list[Axes]]:
     """Return a figure with one panel per data set and one line per target model in each, in the order of the table.
 
     Parameters
@@ -43,7 +54,7 @@ def lines_of_targets(table, height=None, **axes_settings):
     return figure, axes
 
 
-def name_lines(panel, names):
+def name_lines(panel: Axes, names: Sequence[str]) -> None:
     """Give a panel one line per name, the first at the top, and a grid across them."""
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.5, -0.5)
@@ -52,12 +63,14 @@ def name_lines(panel, names):
     panel.tick_params(length=0)
 
 
-def offsets(count, spread=0.5):
+def offsets(count: int, spread: float = 0.5) -> np.ndarray:
     """Return the positions of `count` marks on one line, relative to its middle."""
     return np.linspace(-spread / 2, spread / 2, count) if count > 1 else np.zeros(1)
 
 
-def draw_estimates(panel, values, lows, highs, places, **look):
+def draw_estimates(
+    panel: Axes, values: ArrayLike, lows: ArrayLike, highs: ArrayLike, places: ArrayLike, **look
+) -> None:
     """Draw values with their intervals, each at its place on the vertical axis; NaN is left out.
 
     Parameters
@@ -72,7 +85,7 @@ def draw_estimates(panel, values, lows, highs, places, **look):
     panel.plot(values, places, linestyle="none", **look)
 
 
-def legend_above(figure, panel):
+def legend_above(figure: Figure, panel: Axes) -> None:
     """Move a panel's legend above all panels, in as few lines as possible."""
     handles, labels = panel.get_legend_handles_labels()
     if panel.get_legend():
@@ -82,6 +95,6 @@ def legend_above(figure, panel):
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, labelcolor=INK)
 
 
-def wrapped(label, width=16):
+def wrapped(label: str, width: int = 16) -> str:
     """Break a label between words into lines of at most `width` letters."""
     return textwrap.fill(label, width)

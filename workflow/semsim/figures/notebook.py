@@ -1,12 +1,20 @@
 """Figures and sentences for notebooks; figures are also saved. The only module that needs IPython."""
 
+from __future__ import annotations
+
 import html
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from IPython.display import HTML, Markdown
 
 from semsim.figures.style import save_figure
 from semsim.html.urls import data_url
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
 
 
 class Gallery:
@@ -18,10 +26,10 @@ class Gallery:
         Where figures are saved.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
 
-    def show(self, figure, name, alt):
+    def show(self, figure: Figure, name: str, alt: str) -> HTML:
         """Save a figure under a name and return it for display.
 
         Parameters
@@ -34,7 +42,7 @@ class Gallery:
         """
         return self._image(save_figure(figure, self.folder / name), alt)
 
-    def show_saved(self, name, alt):
+    def show_saved(self, name: str, alt: str) -> HTML:
         """Return a figure that an earlier stage saved, for display."""
         return self._image(self.folder / f"{name}.png", alt)
 
@@ -44,6 +52,6 @@ class Gallery:
         return HTML(f'<img src="{source}" alt="{html.escape(alt)}" style="width: 100%; max-width: 62rem">')
 
 
-def say(sentences):
+def say(sentences: list[str]) -> Markdown:
     """Return sentences as a list for display."""
     return Markdown("\n".join(f"- {sentence}" for sentence in sentences))

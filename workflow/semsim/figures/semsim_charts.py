@@ -1,5 +1,9 @@
 """Charts of SemSim: its training, its distances, the effect of its settings, and how it generalises."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
@@ -12,6 +16,12 @@ from semsim.learned.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from semsim.metrics.scales import Scales
+
 CURVES = {
     "train_loss": "Loss",
     "train_ordered": "Ordered triplets (share)",
@@ -20,7 +30,7 @@ CURVES = {
 
 
 @styled
-def training_chart(curves):
+def training_chart(curves: pd.DataFrame) -> Figure:
     """Draw the training of SemSim on all labels.
 
     Parameters
@@ -46,7 +56,7 @@ def training_chart(curves):
 
 
 @styled
-def distances_chart(trials, recognition):
+def distances_chart(trials: pd.DataFrame, recognition: pd.DataFrame) -> Figure:
     """Draw SemSim's distances for recognised and for unrecognised reconstructions of held-out originals.
 
     Parameters
@@ -78,7 +88,7 @@ def distances_chart(trials, recognition):
 
 
 @styled
-def ablations_chart(ablations):
+def ablations_chart(ablations: pd.DataFrame) -> Figure:
     """Draw how faithful SemSim is with its settings changed, averaged over data sets.
 
     Parameters
@@ -103,7 +113,9 @@ def ablations_chart(ablations):
 
 
 @styled
-def generalisation_chart(generalisation, scales, statistic="auc", level="reconstructions"):
+def generalisation_chart(
+    generalisation: pd.DataFrame, scales: Scales, statistic: str = "auc", level: str = "reconstructions"
+) -> Figure:
     """Draw how faithful every metric is, one panel for each kind of held-out data.
 
     Parameters
@@ -138,7 +150,7 @@ def generalisation_chart(generalisation, scales, statistic="auc", level="reconst
 
 
 @styled
-def exclusions_chart(generalisation, scales):
+def exclusions_chart(generalisation: pd.DataFrame, scales: Scales) -> Figure:
     """Draw how faithful SemSim and the best hand-crafted metric are on each part of the data that was held out.
 
     Parameters
@@ -173,7 +185,7 @@ def exclusions_chart(generalisation, scales):
     return figure
 
 
-def views(generalisation):
+def views(generalisation: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of single exclusions and of held-out data sets, with a name for each view."""
     rows = areas(generalisation)
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)

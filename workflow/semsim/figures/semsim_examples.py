@@ -1,11 +1,21 @@
 """Examples of SemSim: the nearest and the farthest reconstructions of held-out originals."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.figures.style import panels, styled
 from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
 from semsim.metrics.reconstructions import open_by_attack
 from semsim.text import decimal, kind_of, percent
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 EXAMPLES = 6
 ROWS = {
@@ -19,7 +29,9 @@ CELL = 1.2  # inches of a pair of images
 
 
 @styled
-def draw_semsim_examples(dataset, paths, trials, recognition):
+def draw_semsim_examples(
+    dataset: str, paths: list[str | os.PathLike], trials: pd.DataFrame, recognition: pd.DataFrame
+) -> Figure:
     """Draw the nearest and farthest pairs, original beside reconstruction, of recognised and unrecognised ones.
 
     Parameters

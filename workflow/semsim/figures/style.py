@@ -1,14 +1,23 @@
 """The style of all figures, and how they are written to files."""
 
+from __future__ import annotations
+
 import functools
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import seaborn
 from matplotlib.figure import Figure
 
 from semsim.io.whole import written_whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
 
 _PALETTE = seaborn.color_palette("colorblind").as_hex()
 COLOURS = [_PALETTE[place] for place in (0, 1, 2, 4, 9, 5, 8, 3, 7, 6)]  # neighbours differ clearly
@@ -47,7 +56,7 @@ _STYLE = {
 }
 
 
-def styled(function):
+def styled(function: Callable) -> Callable:
     """Decorate a function that makes or writes a figure, so that the style applies within it and nowhere else."""
 
     @functools.wraps(function)
@@ -58,7 +67,9 @@ def styled(function):
     return within_style
 
 
-def panels(count, width=7.2, height=2.4, columns=3, **axes_settings):
+def panels(
+    count: int, width: float = 7.2, height: float = 2.4, columns: int = 3, **axes_settings
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` axes side by side, in rows of at most `columns`.
 
     Parameters
@@ -89,7 +100,7 @@ def panels(count, width=7.2, height=2.4, columns=3, **axes_settings):
 
 
 @styled
-def write_figure(figure, path):
+def write_figure(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure whole or not at all; the suffix of `path` chooses the format, png or pdf."""
     no_time_stamp = {"CreationDate": None} if Path(path).suffix == ".pdf" else None  # the same figure, the same file
     with written_whole(path) as part:
@@ -97,14 +108,14 @@ def write_figure(figure, path):
 
 
 @styled
-def svg_of(figure):
+def svg_of(figure: Figure) -> bytes:
     """Return a figure as the bytes of an SVG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
-def save_figure(figure, stem):
+def save_figure(figure: Figure, stem: str | os.PathLike) -> Path:
     """Write a figure as PNG and PDF.
 
     Parameters

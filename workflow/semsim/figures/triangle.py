@@ -1,10 +1,23 @@
 """Heat maps of symmetric pairwise matrices, of which only one half is drawn."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.colors import to_rgb
 
 from semsim.figures.layout import LETTER, ROW, row_height, wrapped
 from semsim.figures.style import FAINT, INK, panels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 MOST_WRITTEN = 14
 """With more items than this, the numbers would be too small to read, and only colours are drawn."""
@@ -12,7 +25,9 @@ CELL = 0.42  # inches that a number needs
 TEXT = 6.5  # points
 
 
-def matrix_of_pairs(table, names, value, columns, mirrored=1):
+def matrix_of_pairs(
+    table: pd.DataFrame, names: list, value: str, columns: tuple[str, ...], mirrored: int = 1
+) -> pd.DataFrame:
     """Arrange a table of pairs as a matrix.
 
     Parameters
@@ -38,7 +53,7 @@ def matrix_of_pairs(table, names, value, columns, mirrored=1):
     return one_way.fillna(mirrored * one_way.T)
 
 
-def triangles(count, names, columns=3):
+def triangles(count: int, names: list[str], columns: int = 3) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` panels, each wide enough for a matrix of the named items.
 
     Parameters
@@ -61,7 +76,15 @@ def triangles(count, names, columns=3):
     return panels(count, height=max(height, 1.5), columns=max(1, min(columns, int(7.2 / width))))
 
 
-def draw_triangle(panel, values, labels, write, colours, limits, bold=None):
+def draw_triangle(
+    panel: Axes,
+    values: pd.DataFrame,
+    labels: list[str],
+    write: Callable,
+    colours: Colormap | str,
+    limits: tuple[float, ...],
+    bold: pd.DataFrame | None = None,
+) -> QuadMesh:
     """Draw the values of all pairs of items as coloured cells below the diagonal of a matrix.
 
     Parameters

@@ -1,5 +1,7 @@
 """What the tables of SemSim say: where it is ahead of the other metrics, and where it is not."""
 
+from __future__ import annotations
+
 import pandas as pd
 
 from semsim.learned.scales import LEARNED
@@ -141,13 +143,13 @@ def ablation_findings(ablations: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def why_undefined(rows):
+def why_undefined(rows: pd.DataFrame) -> str:
     """Return why a statistic is undefined: the reasons noted for single data sets, since their mean has no note."""
     notes = rows.loc[rows["dataset"] != EVERYTHING, "note"].dropna().unique()
     return listed([note for note in notes if note] or ["there is nothing to compare with"])
 
 
-def told(p):
+def told(p: float) -> str:
     """Say whether a difference is distinguishable from zero."""
     return "distinguishable" if p < SIGNIFICANT else "not distinguishable"
 

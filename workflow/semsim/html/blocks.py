@@ -1,5 +1,7 @@
 """The building blocks of a page: paragraphs, lists, tables and pictures. The template draws each kind."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,7 +34,7 @@ class Table:
     kind: str = "table"
 
     @property
-    def rows(self):
+    def rows(self) -> list[list[tuple[str, str]]]:
         """The rows, each a list of pairs of a column's name and the cell's text."""
         return [list(zip(self.frame.columns, row, strict=True)) for row in self.frame.itertuples(index=False)]
 

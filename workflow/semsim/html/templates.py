@@ -1,9 +1,11 @@
 """The page templates and the environment that renders them."""
 
+from __future__ import annotations
+
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
-def page_templates(*packages):
+def page_templates(*packages) -> Environment:
     """Return the shared page templates together with those of other packages, which may extend them.
 
     Parameters

@@ -1,10 +1,17 @@
 """Read pickles that hold only numbers, strings and containers of them; refuse those that could run code."""
 
+from __future__ import annotations
+
 import pickle
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semsim.errors import SemsimError
+
+if TYPE_CHECKING:
+    import os
+    from typing import BinaryIO
 
 
 class BuiltinsUnpickler(pickle.Unpickler):
@@ -15,7 +22,7 @@ class BuiltinsUnpickler(pickle.Unpickler):
     Python documentation, module `pickle`, "Restricting globals".
     """
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> type:
         """Refuse every global by its name."""
         raise SemsimError(
             f"names {module}.{name}: unpickling it could run code, so the file was closed and nothing was run. "
@@ -33,12 +40,12 @@ class ArraysUnpickler(BuiltinsUnpickler):
         ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     }
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> type:
         """Return what numpy needs, and refuse every other global."""
         return self.ALLOWED.get((module, name)) or super().find_class(module, name)
 
 
-def load_builtins(path):
+def load_builtins(path: str | os.PathLike) -> object:
     """Read a pickle of builtin values.
 
     Parameters
@@ -60,7 +67,7 @@ def load_builtins(path):
         return _load(BuiltinsUnpickler(file), path)
 
 
-def load_arrays(file, where):
+def load_arrays(file: BinaryIO, where: str) -> object:
     """Read a pickle of builtin values and numpy arrays that Python 2 wrote.
 
     Parameters

@@ -1,14 +1,20 @@
 """Arrays that stay on disk: only requested rows are read, so that memory use does not grow with their size."""
 
+from __future__ import annotations
+
 import json
 import tempfile
 import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semsim.errors import SemsimError
 from semsim.io.tensors import blocks, open_tensors
+
+if TYPE_CHECKING:
+    import os
 
 
 class StoredArray:
@@ -24,7 +30,7 @@ class StoredArray:
     dtype : numpy.dtype
     """
 
-    def __init__(self, path, offset, shape, dtype):
+    def __init__(self, path: str | os.PathLike, offset: int, shape: tuple[int, ...], dtype: np.dtype):
         self.path, self.offset, self.shape, self.dtype = Path(path), offset, tuple(shape), np.dtype(dtype)
 
     def __len__(self):
@@ -68,7 +74,7 @@ class JoinedRows:
         int64, which rows of the concatenated parts; all by default.
     """
 
-    def __init__(self, parts, rows=None):
+    def __init__(self, parts: list, rows: np.ndarray | None = None):
         self.parts = parts
         self._ends = np.cumsum([len(part) for part in parts])
         self._rows = np.arange(self._ends[-1]) if rows is None else rows
@@ -91,12 +97,12 @@ class JoinedRows:
     def __array__(self, dtype=None, copy=None):
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def where(self, chosen):
+    def where(self, chosen: np.ndarray) -> JoinedRows:
         """Return some of the rows, selected by numbers or a mask, without reading them."""
         return JoinedRows(self.parts, self._rows[chosen])
 
 
-def spooled(array):
+def spooled(array: JoinedRows | StoredArray | np.ndarray) -> JoinedRows:
     """Copy an array into one temporary file, for fast reading of random rows.
 
     Reading a batch from many files takes twenty times as long.
@@ -120,17 +126,17 @@ def spooled(array):
     return JoinedRows([stored])
 
 
-def rows_where(array, chosen):
+def rows_where(array: JoinedRows | np.ndarray, chosen: np.ndarray) -> JoinedRows | np.ndarray:
     """Return rows of an array, selected by a mask or numbers; `JoinedRows` are not read."""
     return array.where(chosen) if isinstance(array, JoinedRows) else array[chosen]
 
 
-def same_rows(one, other):
+def same_rows(one: StoredArray | np.ndarray, other: StoredArray | np.ndarray) -> bool:
     """Return whether two arrays are equal; they are compared in blocks of rows."""
     return one.shape == other.shape and all(np.array_equal(one[rows], other[rows]) for rows in blocks(one))
 
 
-def open_arrays(path, *names):
+def open_arrays(path: str | os.PathLike, *names) -> dict[str, StoredArray]:
     """Open all or the named arrays written by `semsim.io.tensors.write_arrays`, without reading them.
 
     Returns

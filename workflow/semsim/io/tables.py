@@ -1,13 +1,19 @@
 """Tables passed between stages as CSV or Parquet: written whole, read in parts."""
 
+from __future__ import annotations
+
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 pd.set_option("mode.string_storage", "python")  # names repeat: sharing one string takes less memory than Arrow's copies
 
@@ -19,7 +25,7 @@ ROWS_AT_ONCE = 2000
 """Rows that are read or written at once."""
 
 
-def write_table(table, path):
+def write_table(table: pd.DataFrame, path: str | os.PathLike) -> None:
     """Write a data frame without its index as CSV or Parquet, depending on the suffix of `path`."""
     path = Path(path)
     with written_whole(path) as part:
@@ -30,7 +36,7 @@ def write_table(table, path):
 
 
 @contextmanager
-def appending(path):
+def appending(path: str | os.PathLike) -> Iterator[Callable[[pd.DataFrame], None]]:
     """Write data frames with the same columns below each other into one CSV file, holding only one at a time.
 
     Parameters
@@ -56,14 +62,14 @@ def appending(path):
         yield append
 
 
-def append_tables(tables, path):
+def append_tables(tables: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
     """Write all data frames of an iterable with `appending`."""
     with appending(path) as append:
         for table in tables:
             append(table)
 
 
-def read_table(path):
+def read_table(path: str | os.PathLike) -> pd.DataFrame:
     """Read a data frame written by `write_table`.
 
     Raises
@@ -81,7 +87,7 @@ def read_table(path):
         return table
 
 
-def read_parts(path):
+def read_parts(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
     """Read a table like `read_table`, but in parts, so that it is never held in memory as a whole.
 
     Parameters

@@ -1,9 +1,12 @@
 """Arrays passed between stages as safetensors files: written in blocks, read lazily."""
 
+from __future__ import annotations
+
 import json
 import math
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -11,11 +14,17 @@ from safetensors import SafetensorError, safe_open
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    import torch
+
 BLOCK_BYTES = 2**22
 """Bytes of an array that are read or written at once."""
 
 
-def write_arrays(arrays, path, metadata=None):
+def write_arrays(arrays: dict[str, np.ndarray], path: str | os.PathLike, metadata: dict | None = None) -> None:
     """Write named arrays as one safetensors file, in blocks of rows.
 
     Parameters
@@ -44,7 +53,7 @@ def write_arrays(arrays, path, metadata=None):
                 file.write(np.ascontiguousarray(array[rows]))
 
 
-def blocks(array):
+def blocks(array: np.ndarray) -> Iterator[slice]:
     """Yield slices that divide the rows of an array into blocks of about `BLOCK_BYTES`, but at least one row."""
     row_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
     step = max(1, BLOCK_BYTES // max(1, row_bytes))
@@ -52,13 +61,15 @@ def blocks(array):
         yield slice(start, start + step)
 
 
-def encode_metadata(metadata):
+def encode_metadata(metadata: dict) -> dict[str, str]:
     """Return `metadata` as the flat dict of strings that a safetensors header requires."""
     return {"semsim": json.dumps(metadata or {}, sort_keys=True)}
 
 
 @contextmanager
-def open_tensors(path, framework="numpy", device="cpu"):
+def open_tensors(
+    path: str | os.PathLike, framework: str = "numpy", device: torch.device | str = "cpu"
+) -> Iterator[safe_open]:
     """Open a safetensors file for lazy reading (`safetensors.safe_open`), with errors that people can act on.
 
     Raises
@@ -78,13 +89,13 @@ def open_tensors(path, framework="numpy", device="cpu"):
         ) from None
 
 
-def read_arrays(path, *names):
+def read_arrays(path: str | os.PathLike, *names) -> dict[str, np.ndarray]:
     """Read arrays written by `write_arrays`: all of them, or those named."""
     with open_tensors(path) as tensors:
         return {name: tensors.get_tensor(name) for name in names or tensors.keys()}
 
 
-def read_metadata(path):
+def read_metadata(path: str | os.PathLike) -> dict:
     """Read the metadata of a safetensors file written by this project.
 
     Raises

@@ -1,21 +1,27 @@
 """Files that are written whole or not at all."""
 
+from __future__ import annotations
+
 import errno
 import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from semsim.errors import SemsimError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers for a full disk or an exceeded quota."""
 
 
 @contextmanager
-def written_whole(path):
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path to write to, and move it to `path` only if the block ends without an error.
 
     Parameters
@@ -67,7 +73,7 @@ def _umask():
     return umask
 
 
-def check_output(path, suffixes):
+def check_output(path: str | os.PathLike | None, suffixes: Sequence[str]) -> None:
     """Refuse a path to which no file can be written, before any work is done.
 
     Parameters

@@ -1,7 +1,13 @@
 """Who is shown what, and in which order: a balanced choice of images, mixed with attention checks and repeats."""
 
+from __future__ import annotations
+
 from math import ceil
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 ASKED, CHECK, REPEAT = "asked", "check", "repeat"
 PURPOSES = (ASKED, CHECK, REPEAT)
@@ -14,7 +20,9 @@ class Item(NamedTuple):
     purpose: str
 
 
-def choose_images(images, labels, labels_per_image, most, generator):
+def choose_images(
+    images: pd.DataFrame, labels: dict[str, int], labels_per_image: int, most: int, generator: np.random.Generator
+) -> pd.DataFrame:
     """Choose the images for one more annotator: those with the fewest labels so far.
 
     Among images with equally many labels, those of different originals come first: someone who has seen one
@@ -44,7 +52,9 @@ def choose_images(images, labels, labels_per_image, most, generator):
     return waiting.sort_values(["given", "again"], kind="stable").head(most)[list(images)]
 
 
-def arrange(asked, checks, check_share, repeat_share, generator):
+def arrange(
+    asked: pd.DataFrame, checks: pd.DataFrame, check_share: float, repeat_share: float, generator: np.random.Generator
+) -> list[Item]:
     """Put an annotator's images in order.
 
     Data sets follow one another, so that the list of classes seldom changes; their order, and that within each, is

@@ -1,12 +1,14 @@
 """A campaign's folder: what annotators are asked and shown, read and checked."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 import yaml
@@ -17,6 +19,9 @@ from semsim.io.tables import read_table
 from semsim.labels.images import IMAGE_COLUMNS
 from semsim.settings import Settings, validated
 from semsim.text import first_few
+
+if TYPE_CHECKING:
+    import os
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
 IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
@@ -88,7 +93,7 @@ class CampaignSettings(Settings):
     )
 
 
-def campaign_folder(name):
+def campaign_folder(name: str) -> Path:
     """Return the folder of a campaign given on the command line: a bare name is a folder in ``annotations/``."""
     return Path(name) if len(Path(name).parts) > 1 or Path(name).is_absolute() else Path("annotations") / name
 
@@ -117,42 +122,42 @@ class Campaign:
     instructions: str
 
     @property
-    def database(self):
+    def database(self) -> Path:
         """The database of answers."""
         return self.folder / "answers.sqlite"
 
     @property
-    def classes(self):
+    def classes(self) -> dict[str, list[str]]:
         """The names of the classes by data set."""
         return self.settings.classes
 
     @cached_property
-    def datasets(self):
+    def datasets(self) -> dict[str, str]:
         """The data set of each image, including checks."""
         both = pd.concat([self.images, self.checks])
         return dict(zip(both["image"], both["dataset"], strict=True))
 
     @property
-    def images_each(self):
+    def images_each(self) -> int:
         """How many images an annotator is asked about, as long as enough need labels."""
         return min(self.settings.images_per_annotator or len(self.images), len(self.images))
 
-    def path_of(self, image):
+    def path_of(self, image: str) -> Path:
         """Return the file of an image."""
         return self.folder / "images" / image
 
-    def has_image(self, image):
+    def has_image(self, image: str) -> bool:
         """Return whether a name is that of a PNG file in ``images/``."""
         return bool(IMAGE_NAME.fullmatch(image)) and self.path_of(image).is_file()
 
     @cached_property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A hash of what must not change once there are answers: the images and the numbers of the classes."""
         parts = [self.classes, self.images.to_csv(index=False), self.checks.to_csv(index=False)]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
-def read_campaign_folder(folder):
+def read_campaign_folder(folder: str | os.PathLike) -> Campaign:
     """Read a campaign and refuse an invalid one.
 
     Parameters
@@ -186,7 +191,7 @@ def read_campaign_folder(folder):
     return campaign
 
 
-def read_settings(path):
+def read_settings(path: str | os.PathLike) -> CampaignSettings:
     """Read ``campaign.yaml``, check it, and fill in the defaults.
 
     Raises

@@ -1,12 +1,18 @@
 """What protects a label server: response headers, and limits on the size, form and rate of requests."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import time
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LARGEST_BODY = 4096  # bytes
 SLOWEST_BODY = 10  # seconds
@@ -27,7 +33,7 @@ HEADERS = {
 class SecureHeaders:
     """Middleware that adds `HEADERS` to every response, and forbids caching unless the response allows it."""
 
-    def __init__(self, app):
+    def __init__(self, app: Callable):
         self._app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
@@ -99,11 +105,11 @@ class RateLimit:
         Returns seconds.
     """
 
-    def __init__(self, rate, burst, known=10_000, clock=time.monotonic):
+    def __init__(self, rate: float, burst: int, known: int = 10_000, clock: Callable = time.monotonic):
         self._rate, self._burst, self._known, self._clock = rate, burst, known, clock
         self._seen = OrderedDict()  # who: (requests left, at which time)
 
-    def spend(self, who):
+    def spend(self, who: str) -> None:
         """Count a request.
 
         Raises

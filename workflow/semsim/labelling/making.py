@@ -1,5 +1,7 @@
 """Creating a campaign: images from a study's reconstructions or from any folder, and the files that go with them."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections import Counter
@@ -7,7 +9,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,9 @@ from semsim.labelling.campaign import CHECK_COLUMNS, CampaignSettings, read_camp
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
 from semsim.settings import schema_of
+
+if TYPE_CHECKING:
+    from semsim.labelling.campaign import Campaign
 
 TEXTS = files("semsim.labelling") / "texts"
 CHECKS_PER_DATASET = 24
@@ -53,7 +58,9 @@ class Material(NamedTuple):
     source: str
 
 
-def from_study(results, per_attack, seed, only=None):
+def from_study(
+    results: str | os.PathLike, per_attack: int | None, seed: int, only: dict[str, list[str]] | None = None
+) -> Material:
     """Take reconstructions of a study, and images of its public split for attention checks.
 
     Public images show the same classes and are never attacked, so no check is the original of a reconstruction.
@@ -112,7 +119,7 @@ def _restricted(shown, only, results):
     return shown
 
 
-def choose_reconstructions(shown, per_attack, generator):
+def choose_reconstructions(shown: pd.DataFrame, per_attack: int | None, generator: np.random.Generator) -> pd.DataFrame:
     """Choose at random for each data set, target model and attack, among the originals used least so far.
 
     Parameters
@@ -155,7 +162,13 @@ def _picture(array):
     return Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
 
 
-def from_folder(folder, seed, most=None, classes=None, checks=None):
+def from_folder(
+    folder: str | os.PathLike,
+    seed: int,
+    most: int | None = None,
+    classes: str | os.PathLike | None = None,
+    checks: str | os.PathLike | None = None,
+) -> Material:
     """Take images from any folder: ``<class>/<image>``, or ``<image>`` if the true class is unknown.
 
     Parameters
@@ -234,7 +247,7 @@ def _decoded(path):
     return image
 
 
-def make_campaign(folder, material, **settings):
+def make_campaign(folder: str | os.PathLike, material: Material, **settings) -> Campaign:
     """Write a campaign's folder, completely or not at all.
 
     Parameters

@@ -1,6 +1,9 @@
 """The results of a campaign: its tables of labels and controls, and everyone's progress."""
 
+from __future__ import annotations
+
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,14 @@ from semsim.labelling.store import Store
 from semsim.labels.table import CANNOT_TELL, COLUMNS, check_labels
 from semsim.statistics.agreement import count_answers, krippendorff_alpha
 
+if TYPE_CHECKING:
+    from semsim.labelling.campaign import Campaign
+
 KIND = "human"
 CONTROL_COLUMNS = ["image", "annotator", "purpose", "expected", "label", "seconds", "given_at"]
 
 
-def read_answers(campaign):
+def read_answers(campaign: Campaign) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the database, even while a server writes to it.
 
     Parameters
@@ -39,13 +45,13 @@ def read_answers(campaign):
         return store.items(), store.annotators()
 
 
-def labels_of(items):
+def labels_of(items: pd.DataFrame) -> pd.DataFrame:
     """Return the table of labels: answers without checks and repeats, so that an annotator has each image once."""
     given = items[(items["purpose"] == ASKED) & items["label"].notna()]
     return given.assign(kind=KIND).astype({"label": int})[COLUMNS].reset_index(drop=True)
 
 
-def controls_of(items, checks):
+def controls_of(items: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
     """Return the answers to checks and repeats, and the expected answers.
 
     Parameters
@@ -71,7 +77,7 @@ def controls_of(items, checks):
     return controls[CONTROL_COLUMNS].reset_index(drop=True)
 
 
-def export(campaign):
+def export(campaign: Campaign) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write ``labels.csv`` and ``controls.csv`` into the campaign's folder.
 
     Returns
@@ -94,7 +100,7 @@ def export(campaign):
     return labels, controls
 
 
-def describe_annotators(items, annotators, checks):
+def describe_annotators(items: pd.DataFrame, annotators: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
     """Return one row per annotator: their progress, and how carefully they work.
 
     Returns
@@ -132,7 +138,7 @@ def describe_annotators(items, annotators, checks):
     return pd.DataFrame(rows)
 
 
-def describe_datasets(items, campaign):
+def describe_datasets(items: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
     """Return one row per data set: images, those with all their labels, labels, and agreement so far.
 
     Returns

@@ -4,6 +4,8 @@ An annotator is identified by an unguessable link. Images are requested by posit
 outside, and nobody sees other annotators' images.
 """
 
+from __future__ import annotations
+
 import asyncio
 import html
 import re
@@ -14,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from pydantic import Field
@@ -28,6 +31,12 @@ from semsim.errors import SemsimError
 from semsim.labelling.guards import RateLimit, SecureHeaders, read_json
 from semsim.labelling.store import Conflict, Refused, UnknownLink
 from semsim.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from semsim.labelling.campaign import Campaign
+    from semsim.labelling.store import Store
 
 PAGE = files("semsim.labelling") / "page"
 MEDIA_TYPES = {
@@ -74,7 +83,7 @@ class Desk:
     Requests that arrive while the store waits for the disk are carried out together in the next transaction.
     """
 
-    def __init__(self, store):
+    def __init__(self, store: Store):
         self._store = store
         self._thread = ThreadPoolExecutor(1)
         self._waiting = []
@@ -118,13 +127,13 @@ class LabelServer:
         part under a name of their choice.
     """
 
-    def __init__(self, campaign, store, public):
+    def __init__(self, campaign: Campaign, store: Store, public: bool):
         self._campaign, self._store, self._public = campaign, store, public
         self._desk = Desk(store)
         self._annotators, self._strangers = RateLimit(**ANNOTATOR_RATE), RateLimit(**STRANGER_RATE)
         self._files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in MEDIA_TYPES}
 
-    def app(self):
+    def app(self) -> Starlette:
         """Return the ASGI application."""
         files = [Route(f"/{name}", self._file(name)) for name in ("page.css", "page.js", "icon.svg")]
         routes = [
@@ -274,7 +283,7 @@ def _not_stored(request, error):
     return JSONResponse({"error": "Nothing could be stored just now. Try again."}, 503, {"Retry-After": "2"})
 
 
-def serve(campaign, store, host, port, public, announce):
+def serve(campaign: Campaign, store: Store, host: str, port: int, public: bool, announce: Callable) -> None:
     """Serve a campaign until the process is stopped.
 
     Parameters

@@ -1,13 +1,20 @@
 """The progress of a campaign, as text for a terminal."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from semsim.text import counted, decimal, percent, text_table
 
+if TYPE_CHECKING:
+    from semsim.labelling.campaign import Campaign
+
 NONE = "-"
 
 
-def status_text(campaign, datasets, annotators):
+def status_text(campaign: Campaign, datasets: pd.DataFrame, annotators: pd.DataFrame) -> str:
     """Describe who has done how much, how careful they are, and how well they agree.
 
     Parameters

@@ -5,6 +5,8 @@ key that the page generated: the same key again is a retry, another key for an a
 answers are moved to another table, never deleted.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import re
@@ -12,7 +14,7 @@ import secrets
 import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,11 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.labelling.assignment import PURPOSES, arrange, choose_images
 from semsim.seeds import seed_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from semsim.labelling.campaign import Campaign
 
 VERSION = "1"
 NAME = re.compile(r"(?!(?i:na|nan|null|none)$)\w[\w .-]{0,39}")
@@ -109,7 +116,7 @@ class Store:
         If the database is damaged, of another version, or does not fit the campaign's images or classes.
     """
 
-    def __init__(self, campaign):
+    def __init__(self, campaign: Campaign):
         self._campaign = campaign
         try:
             self._database = sqlite3.connect(
@@ -145,11 +152,11 @@ class Store:
         }
         self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
 
-    def close(self):
+    def close(self) -> None:
         self._database.close()
 
     @contextmanager
-    def transaction(self):
+    def transaction(self) -> Iterator[Store]:
         """Commit the changes of the block when it ends, or roll them back if it fails."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
@@ -160,7 +167,7 @@ class Store:
                 self._database.execute("ROLLBACK")
             raise
 
-    def carry_out(self, requests):
+    def carry_out(self, requests: list[Callable]) -> list:
         """Carry out several requests in one transaction, so that they share one disk synchronisation.
 
         Parameters
@@ -187,7 +194,7 @@ class Store:
                 self._database.execute("RELEASE request")
         return outcomes
 
-    def invite(self, name=None):
+    def invite(self, name: str | None = None) -> tuple[str, str]:
         """Return the name and token of an annotator; an unknown name makes a new one.
 
         Raises
@@ -204,13 +211,13 @@ class Store:
         known = self._one("SELECT name, token FROM annotators WHERE name = ?", name)
         return known or (name, self._add(name))
 
-    def admit(self, participant):
+    def admit(self, participant: str) -> str:
         """Return the token of a panel's participant; only a keyed hash of the ID is stored."""
         digest = self._digest(participant)
         known = self._one("SELECT token FROM annotators WHERE participant = ?", digest)
         return known[0] if known else self._add(f"annotator-{secrets.token_hex(4)}", digest)
 
-    def name_of_participant(self, participant):
+    def name_of_participant(self, participant: str) -> str | None:
         """Return the annotator name of a panel's participant, or None."""
         known = self._one("SELECT name FROM annotators WHERE participant = ?", self._digest(participant))
         return known and known[0]
@@ -226,7 +233,7 @@ class Store:
         )
         return token
 
-    def state(self, token):
+    def state(self, token: str) -> State:
         """Return an annotator's progress."""
         annotator, name, consented_at, code = self._annotator(token)
         position = self._position(annotator)
@@ -234,7 +241,7 @@ class Store:
         item = self._one("SELECT image FROM items WHERE annotator = ? AND position = ?", annotator, position)
         return State(name, consented_at is not None, position, total, item[0] if item else None, code)
 
-    def image(self, token, position):
+    def image(self, token: str, position: int) -> str:
         """Return the image at a position that the annotator has reached, or at the next one, which the page preloads.
 
         Raises
@@ -248,7 +255,7 @@ class Store:
             raise Conflict("There is no such image, or it is not available yet.")
         return item[0]
 
-    def consent(self, token):
+    def consent(self, token: str) -> None:
         """Record an annotator's consent, and assign their images.
 
         Raises
@@ -290,7 +297,7 @@ class Store:
             )
         )
 
-    def answer(self, token, position, label, seconds, key):
+    def answer(self, token: str, position: int, label: int, seconds: float | None, key: str) -> None:
         """Store an answer to the image at the annotator's position; repeating it changes nothing.
 
         Raises
@@ -317,7 +324,7 @@ class Store:
         )
         self._database.execute("UPDATE annotators SET active_at = ? WHERE id = ?", (now, annotator))
 
-    def undo(self, token, position, key):
+    def undo(self, token: str, position: int, key: str) -> None:
         """Undo the annotator's last answer, to the image at `position`; repeating the request changes nothing.
 
         Raises
@@ -339,7 +346,7 @@ class Store:
         self._database.execute("DELETE FROM answers WHERE annotator = ? AND position = ?", place)
         self._database.execute("UPDATE annotators SET active_at = ? WHERE id = ?", (now, annotator))
 
-    def items(self):
+    def items(self) -> pd.DataFrame:
         """Return one row per annotator and image: annotator, position, image, purpose, label, seconds, given_at.
 
         The last three are empty if there is no answer yet.
@@ -351,7 +358,7 @@ class Store:
             self._database,
         ).astype({"label": "Int64", "seconds": float})
 
-    def annotators(self):
+    def annotators(self) -> pd.DataFrame:
         """Return one row per annotator: annotator (the name), consented_at, code, undone (number of answers)."""
         return pd.read_sql_query(
             "SELECT name AS annotator, consented_at, code, (SELECT count(*) FROM withdrawn WHERE annotator = id) AS"

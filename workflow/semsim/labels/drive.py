@@ -4,20 +4,26 @@ Their checksums are not published. Therefore the SHA-256 of the first file used 
 file under that name is refused from then on.
 """
 
+from __future__ import annotations
+
 import hashlib
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 from semsim.progress import progress_bar
+
+if TYPE_CHECKING:
+    import os
 
 PAGE = "https://drive.google.com/file/d/{}/view"
 PATIENCE = 60
 """Seconds without data after which a download has failed."""
 
 
-def fetch_archive(drive_id, path):
+def fetch_archive(drive_id: str, path: str | os.PathLike) -> Path:
     """Return the path of a .zip file that matches its pin; download it from Google Drive if it is missing.
 
     Parameters

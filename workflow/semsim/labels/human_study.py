@@ -8,9 +8,11 @@ Sun, Gazagnadou, Sharma, Lyu, Li, Zheng: "Privacy Assessment on Reconstructed Im
 Faithful to Human Perception?", NeurIPS 2023.
 """
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,9 @@ from semsim.errors import SemsimError
 from semsim.io.pickles import load_builtins
 from semsim.io.tables import KEYS
 from semsim.labels.table import COLUMNS, name_images
+
+if TYPE_CHECKING:
+    import os
 
 FILE = "label_dict_complete.pkl"
 URL = f"https://raw.githubusercontent.com/gparrella12/SemSim/c6e4e07f5d7e3af91e9e2ad90f233ba69cea1e72/{FILE}"
@@ -62,7 +67,7 @@ class HumanStudy(NamedTuple):
     targets: pd.DataFrame
 
 
-def find_labels(mirror=None):
+def find_labels(mirror: str | os.PathLike | None = None) -> Path:
     """Return the path of the label file: in the mirror if there is one, else downloaded to the shared cache.
 
     Parameters
@@ -87,7 +92,7 @@ def find_labels(mirror=None):
     return fetch(path, CHECKSUM)
 
 
-def read_human_study(path):
+def read_human_study(path: str | os.PathLike) -> HumanStudy:
     """Read the published file.
 
     Parameters
@@ -108,7 +113,7 @@ def read_human_study(path):
     return tables_of(load_builtins(fetch(Path(path), CHECKSUM)))
 
 
-def tables_of(published):
+def tables_of(published: dict) -> HumanStudy:
     """Convert the content of the file to tables.
 
     Parameters
@@ -162,7 +167,7 @@ def _metrics(images, entries):
     return pd.concat([keys, values[[*HIGHER_IS_BETTER]]], axis=1)
 
 
-def describe_model(published_name):
+def describe_model(published_name: str) -> dict:
     """Describe a target model by its published name.
 
     Parameters

@@ -1,16 +1,24 @@
 """The reconstructions of a study that annotators are shown, and the labels that a campaign collected for them."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table
 from semsim.labels.table import name_images, problem_in, read_labels
 from semsim.text import first_few
 
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
 IMAGE_COLUMNS = ["image", *KEYS, "label"]
 
 
-def shown_images(attacks):
+def shown_images(attacks: pd.DataFrame) -> pd.DataFrame:
     """Return the images that annotators may be shown: every reconstruction that did not diverge.
 
     Parameters
@@ -27,7 +35,7 @@ def shown_images(attacks):
     return shown.assign(image=name_images(shown))[IMAGE_COLUMNS]
 
 
-def read_campaign(folder, images, classes):
+def read_campaign(folder: str | os.PathLike, images: pd.DataFrame, classes: dict[str, int]) -> pd.DataFrame:
     """Read the labels that a campaign collected for reconstructions of a study.
 
     Parameters

@@ -1,5 +1,7 @@
 """Labels compared with the truth, and recognition rates."""
 
+from __future__ import annotations
+
 import pandas as pd
 
 from semsim.io.tables import KEYS
@@ -8,7 +10,7 @@ MAJORITY = 0.5
 """A reconstruction is recognised by the majority if its recognition rate is above this."""
 
 
-def with_truth(labels, images):
+def with_truth(labels: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Join labels with the images that they describe.
 
     Parameters
@@ -30,7 +32,7 @@ def with_truth(labels, images):
     return joined[[*KEYS, "image", "annotator", "kind", "label", "named", "recognised"]]
 
 
-def recognition_rates(labels, images):
+def recognition_rates(labels: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Return the share of recognised labels of each image, by kind of annotators.
 
     Parameters
@@ -52,7 +54,7 @@ def recognition_rates(labels, images):
     return shown.join(rates)
 
 
-def pooled_rates(recognition, keys):
+def pooled_rates(recognition: pd.DataFrame, keys: list[str]) -> pd.Series:
     """Return the recognition rate over all labels of each group of images.
 
     Parameters
@@ -72,7 +74,7 @@ def pooled_rates(recognition, keys):
     return sums["recognised"] / sums["labels"]
 
 
-def missing_triplets(table):
+def missing_triplets(table: pd.DataFrame) -> str:
     """Return why there are no triplets in a table of labelled pairs, or an empty text if there are some.
 
     Parameters

@@ -11,11 +11,13 @@ Sun, Gazagnadou, Sharma, Lyu, Li, Zheng: "Privacy Assessment on Reconstructed Im
 Faithful to Human Perception?", NeurIPS 2023.
 """
 
+from __future__ import annotations
+
 import re
 import shutil
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,9 @@ from semsim.labels.human_study import DATASET
 from semsim.labels.table import name_images
 from semsim.progress import progress_bar
 from semsim.text import first_few
+
+if TYPE_CHECKING:
+    import os
 
 ARCHIVES = {
     "originals": "1TjRNUX5KTzEAXYVhCHROD5ZVE5uFNosE",
@@ -70,7 +75,7 @@ class ReleasedStudy(NamedTuple):
     table: pd.DataFrame
 
 
-def read_released(path):
+def read_released(path: str | os.PathLike) -> ReleasedStudy:
     """Read the training folders, without unpacking an archive to disk.
 
     Parameters
@@ -175,7 +180,7 @@ def _read_images(source, names):
     return np.stack(images).transpose(0, 3, 1, 2)
 
 
-def recognition_of(table):
+def recognition_of(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table of recognition rates: 1 if the majority recognised, else 0; numbers of labels are unknown.
 
     Parameters
@@ -191,7 +196,7 @@ def recognition_of(table):
     return table[[*KEYS, "label"]].assign(kind="human", labels=None, recognition_rate=table["recognised"].astype(float))
 
 
-def write_reconstructions(study, folder):
+def write_reconstructions(study: ReleasedStudy, folder: str | os.PathLike) -> None:
     """Write reconstructions like the attack stage: ``<dataset>/<target>/<attack>.safetensors``.
 
     Each file has all originals, and black images in place of missing reconstructions, which have no labels and are
@@ -216,7 +221,7 @@ def write_reconstructions(study, folder):
     part.replace(folder)
 
 
-def write_released(study, folder):
+def write_released(study: ReleasedStudy, folder: str | os.PathLike) -> None:
     """Write the inputs of later stages: ``reconstructions/``, ``tables/images.csv`` and ``tables/recognition.csv``.
 
     Parameters

@@ -1,7 +1,9 @@
 """The table of labels: its columns, its join with other tables, and its validation."""
 
+from __future__ import annotations
+
 import warnings
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -10,6 +12,12 @@ from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table
 from semsim.settings import OneOf, Settings
 from semsim.text import ANNOTATORS, first_few
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    import numpy as np
 
 CANNOT_TELL = -1
 
@@ -48,13 +56,13 @@ COLUMNS = list(Label.model_fields)
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def name_images(table):
+def name_images(table: pd.DataFrame) -> pd.Series:
     """Return the name of each row's image: its keys, as in ``cifar100/convnet-crop/invertgrad/780``."""
     first, *others = (table[key].astype(str) for key in KEYS)
     return first.str.cat(others, sep="/")
 
 
-def read_labels(path, images, classes):
+def read_labels(path: str | os.PathLike, images: pd.DataFrame, classes: dict[str, int]) -> pd.DataFrame:
     """Read and check a table of labels.
 
     Parameters
@@ -80,7 +88,9 @@ def read_labels(path, images, classes):
     return labels
 
 
-def check_labels(labels, images, classes, where="labels"):
+def check_labels(
+    labels: pd.DataFrame, images: pd.DataFrame, classes: dict[str, int], where: str | os.PathLike = "labels"
+) -> None:
     """Refuse an invalid table of labels, and list everything that is wrong.
 
     Parameters
@@ -157,7 +167,7 @@ def _plain(value):
     return value.item() if hasattr(value, "item") else value
 
 
-def problem_in(table, wrong, column, what):
+def problem_in(table: pd.DataFrame, wrong: pd.Series | np.ndarray, column: str, what: str) -> Iterator[str]:
     """Yield one sentence about the rows of a table that are wrong, if any, with their lines and values.
 
     Parameters

@@ -1,1 +1,1 @@
-"""SemSim, the learned metric: its module, the triplets that it learns from, and its training."""
+"""SemSim, the learned metric: its module, the triplets on which it is trained, and its training."""

@@ -1,4 +1,4 @@
-"""The model card of a trained SemSim: what it learnt from, and how faithful it was on what it did not learn from."""
+"""The model card of a trained SemSim: what it was trained on, and how faithful it is on held-out data."""
 
 from semsim.learned.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
@@ -16,7 +16,7 @@ metric = SemSim.from_pretrained("path/to/this/folder")
 distances = metric(originals, reconstructions)  # RGB, [N, 3, H, W] in [0, 1]
 ```
 
-## What it learnt from
+## Training data
 
 - {pairs} on {datasets}, each labelled as recognised or not; {recognised} recognised by the majority
 - Target models: {targets}
@@ -25,22 +25,22 @@ distances = metric(originals, reconstructions)  # RGB, [N, 3, H, W] in [0, 1]
 - Settings: {settings}
 - Recipe: {recipe}
 
-All labels were used; a fifth of the originals chose the epoch that was kept{why_not}.
+All labels were used; a fifth of the originals were used to choose the epoch that was kept{why_not}.
 
 ## How faithful it is
 
 The area under the ROC curve is the probability that a reconstruction that the majority recognised has a smaller
-distance than one that it did not. Each number is the mean over data sets. It is of metrics that learnt with the same
-settings, but from no original that they were measured on, and from nothing of what a row names.
+distance than one that it did not, averaged over data sets. Each row is for metrics that were trained with the same
+settings, but without what was held out.
 
 {results}
 
-## What to keep in mind
+## Limitations
 
-- It says what these annotators would say of images such as these. On other images, ask people (`semsim label`), or
-  check it there before you rely on it.
-- A small distance is a reason to worry. A large one is no proof of privacy: another attack may do better, and what
-  cannot be recognised may still give something away.
+- It predicts what these annotators would say about images like these. For other images, collect labels from people
+  (`semsim label`) and check it there before you rely on it.
+- A small distance is a reason to worry. A large one is no proof of privacy: another attack may do better, and an
+  image that cannot be recognised may still give something away.
 {caveat}"""
 WARNING = ": classifiers that stand in for people, so it predicts them, not people"
 
@@ -53,7 +53,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     study : str
         Its name.
     kind : str
-        Of the annotators.
+        The kind of annotators.
     pairs : LabelledPairs
     settings : dict
         Of SemSim.
@@ -63,9 +63,9 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     scales : semsim.metrics.scales.Scales
         Of the hand-crafted metrics.
     why_not : str
-        Why nothing was learnt; empty if it was.
+        Why it was not trained; empty if it was.
     caveat : str
-        What else to keep in mind, in sentences; may be empty.
+        Further limitations, in sentences; may be empty.
 
     Returns
     -------
@@ -83,10 +83,10 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
         recognised=int((table["recognition_rate"] > 0.5).sum()),
         targets=names["target"],
         attacks=names["attack"],
-        reference={"original": "the original", "attacked": "what was attacked"}[settings["reference"]],
+        reference={"original": "the original", "attacked": "the attacked image"}[settings["reference"]],
         settings=_described(settings),
         recipe=_described(recipe.model_dump(mode="json")),
-        why_not=f". **It did not learn:** {why_not}" if why_not else "",
+        why_not=f". **It was not trained:** {why_not}" if why_not else "",
         results=_results(generalisation, scales),
         caveat=f"- {caveat}\n" if caveat else "",
     )
@@ -100,7 +100,7 @@ def _results(generalisation, scales):
     """Return a table in Markdown: for each kind of folds, SemSim and the best other metric."""
     rows = areas(overall(generalisation)).dropna(subset="faithfulness")
     rows = rows[rows["exclusion"] == EVERYTHING]
-    lines = ["| not learnt from | SemSim | best hand-crafted metric |", "| --- | --- | --- |"]
+    lines = ["| held out | SemSim | best hand-crafted metric |", "| --- | --- | --- |"]
     for folds, group in rows.groupby("folds", sort=False):
         values = group.set_index("metric")
         hand_crafted = values.drop(index=list(LEARNED), errors="ignore")

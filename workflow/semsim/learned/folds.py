@@ -1,4 +1,4 @@
-"""Folds: what a metric learns from and what it is tried on, apart in originals always, and in one more respect."""
+"""Folds: training and test data that always differ in originals, and possibly in one more respect."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from semsim.errors import SemsimError
 from semsim.seeds import seed_for
 
 WITHIN = "within"
-"""The kind of folds that leave out nothing but originals: training and test are of one distribution."""
+"""The kind of folds that hold out only originals: training and test data have the same distribution."""
 LEFT_OUT = ("dataset", "target", "architecture", "defence", "attack")
-"""What folds of the other kinds leave out besides originals.
+"""What the other kinds of folds hold out in addition to originals.
 
-A target model is an architecture and a defence; where these are not known, it is left out as a whole.
+A target model is an architecture and a defence; if these are unknown, it is held out as a whole.
 """
 FOLD_KINDS = (WITHIN, *LEFT_OUT)
 
@@ -23,7 +23,7 @@ class Fold(NamedTuple):
     Attributes
     ----------
     part : int
-        From 0: the originals that it tests on.
+        Number of the part of the originals on which it tests, from 0.
     training, test : numpy.ndarray
         bool [N], of the rows of the table.
     """
@@ -40,7 +40,7 @@ def with_traits(table, traits):
     ----------
     table : pandas.DataFrame
     traits : dict of str to dict
-        By target model: its ``architecture`` and ``defence``. One that is not there has neither.
+        ``architecture`` and ``defence`` by target model. A missing target model has neither.
     """
     return table.assign(
         **{
@@ -51,12 +51,12 @@ def with_traits(table, traits):
 
 
 def exclusions(values):
-    """Return what is left out in turn: nothing but originals, then every value of which there are others.
+    """Return what is held out in turn: only originals, then each value that is not the only one.
 
     Parameters
     ----------
     values : dict of str to list of str
-        By some of `LEFT_OUT`: the names in the study.
+        The names in the study, by some of `LEFT_OUT`.
 
     Returns
     -------
@@ -78,24 +78,24 @@ def kind_of_folds(exclusion):
 
 
 def make_folds(table, exclusion, parts, seed):
-    """Divide labelled pairs: each fold tests on one part of the originals and learns from the others.
+    """Divide labelled pairs: each fold tests on one part of the originals and trains on the others.
 
     Over the folds of all exclusions of one kind, every pair is tested once.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a pair: dataset, architecture, defence, attack, original.
+        One row per pair: dataset, architecture, defence, attack, original.
     exclusion : str
-        One of `exclusions`. A data set that is left out is tested as a whole: its originals are its own.
+        One of `exclusions`. A held-out data set is tested as a whole, because it shares no originals with others.
     parts : int
-        At least 2: into so many parts the originals of each data set are divided.
+        Number of parts into which the originals of each data set are divided, at least 2.
     seed : int
 
     Returns
     -------
     list of Fold
-        Folds without a pair to test on are left out.
+        Without folds that have no pair to test on.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def make_folds(table, exclusion, parts, seed):
 
 
 def _parts_of_originals(table, parts, seed):
-    """Return the part of each row's original: parts of every data set are as large as each other, give or take one."""
+    """Return the part of each row's original; the parts of a data set differ in size by at most one."""
     part = np.zeros(len(table), dtype=np.int64)
     for dataset, rows in table.reset_index(drop=True).groupby("dataset"):
         originals = np.sort(rows["original"].unique())

@@ -1,4 +1,4 @@
-"""Losses of SemSim: what they make of a recognised and an unrecognised reconstruction's distances."""
+"""Losses of SemSim, as functions of the distances of a recognised and an unrecognised reconstruction."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class TripletLoss(nn.Module):
-    """An unrecognised reconstruction shall be farther than a recognised one, by a margin.
+    """Penalises unrecognised reconstructions that are not farther away than recognised ones, by a margin.
 
     Parameters
     ----------
@@ -16,8 +16,8 @@ class TripletLoss(nn.Module):
 
     References
     ----------
-    Schroff, Kalenichenko, Philbin: FaceNet. CVPR 2015, equation 2, with distances that are not squared, as the paper
-    has them.
+    Schroff, Kalenichenko, Philbin: FaceNet. CVPR 2015, equation 2, but with distances that are not squared, as in the
+    paper on SemSim.
     """
 
     def __init__(self, margin, rates):
@@ -38,7 +38,7 @@ class TripletLoss(nn.Module):
 
 
 class WeightedTripletLoss(TripletLoss):
-    """The triplet loss, each triplet weighted with how far apart the two recognition rates are."""
+    """The triplet loss, with each triplet weighted by the difference of the two recognition rates."""
 
     def forward(self, near, far, near_rates, far_rates):
         """Return the losses [B], as `TripletLoss.forward` does."""
@@ -47,10 +47,10 @@ class WeightedTripletLoss(TripletLoss):
 
 
 class OrdinalLoss(nn.Module):
-    """No triplets, but each pair by itself: its distance shall tell how often it was recognised.
+    """An ordinal regression of each pair's recognition rate on its distance, without triplets.
 
-    For every threshold between two recognition rates, a logistic regression on the distance says whether the rate is
-    above it; all share one slope. Thresholds and slope are learnt with the metric.
+    For every threshold between two recognition rates, a logistic regression on the distance predicts whether the rate
+    is above it; all share one slope. Thresholds and slope are learned with the metric.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""SemSim: the distance of an original and its reconstruction in the features of a network trained on labels."""
+"""SemSim: the distance between an original and its reconstruction in the features of a network trained on labels."""
 
 import json
 import os
@@ -174,7 +174,7 @@ class SemSim(nn.Module):
         folder : path-like
             It is created where missing.
         card : str
-            Markdown: which labels the metric learnt from, which folds, and how it was measured.
+            Markdown: the labels that the metric learned from, and how it was evaluated.
         """
         folder = Path(folder)
         with written_whole(folder / WEIGHTS) as part:

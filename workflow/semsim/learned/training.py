@@ -41,14 +41,14 @@ def train_semsim(
 ):
     """Train SemSim so that recognised reconstructions are closer to their originals than others, by a margin.
 
-    The distance of training is that of evaluation: `SemSim.forward`. A pair is cropped and mirrored as one, so that the
-    reconstruction stays in register with what it is compared with.
+    Training and evaluation use the same distance, `SemSim.forward`. A pair is cropped and mirrored as one, so that the
+    reconstruction stays aligned with its reference.
 
     Parameters
     ----------
     training, validation : LabelledPairs
-        Of different originals. The weights with the best area under the ROC curve on `validation` are kept, the last
-        ones of equals, or where all validation pairs are recognised or none, and there is no curve.
+        Of different originals. The weights with the best area under the ROC curve on `validation` are kept; the last
+        ones if there are ties, or if the area is undefined because all validation pairs are recognised, or none.
     backbone, width, normalised
         As in `SemSim`.
     margin : float
@@ -74,9 +74,9 @@ def train_semsim(
     metric : SemSim
         In eval mode.
     curves : pandas.DataFrame
-        One row an epoch: `epoch` (from 1), `train_loss`, `train_ordered` (the share of triplets in the right order),
-        `validation_auc` and `seconds` (since the start). An epoch is as many batches of triplets as
-        the training pairs would fill.
+        One row per epoch: `epoch` (from 1), `train_loss`, `train_ordered` (the share of correctly ordered triplets),
+        `validation_auc` and `seconds` (since the start). An epoch has as many batches of triplets as the training pairs
+        would fill.
     counts : pandas.DataFrame
         Where the triplets of training come from, as `TripletSampler.counts`.
 
@@ -142,7 +142,7 @@ def measure_distances(metric, pairs, batch_size=256):
 
 
 def area_under_curve(distances, recognised):
-    """Return how often a recognised pair is closer than one that is not: the area under the ROC curve.
+    """Return how often a recognised pair is closer than an unrecognised one: the area under the ROC curve.
 
     Parameters
     ----------
@@ -169,15 +169,15 @@ def area_under_curve(distances, recognised):
 
 
 class StackedPairs:
-    """Each reference of `LabelledPairs` above its reconstruction, uint8 [N, 6, S, S], read and put together by batches.
+    """Each reference of `LabelledPairs` stacked on its reconstruction, uint8 [N, 6, S, S], assembled in batches.
 
-    So they are one image to whatever changes both alike, and memory does not grow with their number.
+    This way, augmentation treats both as one image, and memory does not grow with the number of pairs.
 
     Parameters
     ----------
     pairs : LabelledPairs
     device : torch.device or str
-        Where batches go.
+        Device of the batches.
     """
 
     def __init__(self, pairs, device):

@@ -30,9 +30,9 @@ class Learner(NamedTuple):
         Of the section ``semsim`` of a study.
     recipe : semsim.targets.recipe.Recipe
     classifier : semsim.targets.models.Target or None
-        A plain classifier, with the backbone of the settings; None where there are no public images to train one.
+        A plain classifier, with the backbone of the settings; None if there are no public images to train one.
     seed : int
-        The study's.
+        The study's seed.
     device : torch.device or str
     """
 
@@ -43,14 +43,14 @@ class Learner(NamedTuple):
     device: object = "cpu"
 
     def learn(self, pairs, name):
-        """Train SemSim on labelled pairs, or return what it would start from if there is nothing to learn.
+        """Train SemSim on labelled pairs, or return its initial state if there is nothing to learn.
 
         Parameters
         ----------
         pairs : LabelledPairs
             A share of their originals is held out for validation.
         name : str
-            From which the seed of this training follows, and what the progress bar says.
+            Determines the seed of this training, and is shown by the progress bar.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class Learner(NamedTuple):
         }
 
     def _start(self, pairs, seed):
-        """Return what SemSim is before it learns: the classifier's features, or random ones where there is none."""
+        """Return SemSim before training: the classifier's features, or random ones if there is no classifier."""
         if self.classifier is not None:
             return SemSim.from_classifier(self.classifier, self.settings["normalised"])
         backbone, width, normalised = (self.settings[name] for name in ("backbone", "width", "normalised"))

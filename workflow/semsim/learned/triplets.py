@@ -1,8 +1,8 @@
 """Triplets: an original, a reconstruction of it that the majority recognised, and one that it did not.
 
-The unrecognised one is a reconstruction of the same original wherever there is one. Where not, it comes from another
-original of the same class, or from any, and is then compared with its own original: that a picture of one cat is far
-from another cat says nothing about recognition. So a triplet is two pairs, and for one original it is the paper's.
+The unrecognised one is a reconstruction of the same original if there is one. If not, it comes from another original of
+the same class, or from any, and is compared with its own original: that a picture of one cat is far from another cat
+says nothing about recognition. A triplet therefore consists of two pairs; for one original it is the paper's.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ SCOPES = ("same original", "same class", "any")
 
 
 class TripletSampler:
-    """Draws triplets from labelled pairs; every pair is drawn as often as any other of its side.
+    """Draws triplets from labelled pairs; recognised pairs are equally likely, and so are unrecognised ones.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row a pair: dataset, original, label, recognition_rate.
+        One row per pair: dataset, original, label, recognition_rate.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class TripletSampler:
         recognised = table["recognition_rate"].to_numpy() > MAJORITY
         if reason := missing_triplets(table):
             raise SemsimError(f"{reason}. Give labels of more attacks or target models.")
-        # Sorted by class and then original, the candidates of every scope stand in a row.
+        # Sorted by class and then original, the candidates of every scope are contiguous.
         classes = table.groupby(["dataset", "label"]).ngroup().to_numpy()
         originals = table.groupby(["dataset", "label", "original"]).ngroup().to_numpy()
         order = np.lexsort((originals, classes))
@@ -59,7 +59,7 @@ class TripletSampler:
         ----------
         count : int
         generator : torch.Generator
-            Of the CPU.
+            On the CPU.
 
         Returns
         -------
@@ -80,10 +80,10 @@ class TripletSampler:
 
 
 class ReleasedAnchors:
-    """Anchors as the paper's released code draws them: any image of a folder, where the original lies among others.
+    """Anchors as drawn by the paper's released code: any image of a folder that contains the original and others.
 
-    The folder of a recognised reconstruction holds its original and all recognised reconstructions of that, so that an
-    anchor may be a reconstruction, and be the positive itself.
+    The folder of a recognised reconstruction contains its original and all recognised reconstructions of it, so an
+    anchor may be a reconstruction, even the positive itself.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ class ReleasedAnchors:
         Parameters
         ----------
         pairs : semsim.learned.training.StackedPairs or torch.Tensor
-            uint8 [N, 6, S, S]: each original above its reconstruction, a row of the table each.
+            uint8 [N, 6, S, S]: each original stacked on its reconstruction, in the rows of the table.
         rows : torch.Tensor
             int64 [B], recognised pairs.
         generator : torch.Generator
-            Of the CPU.
+            On the CPU.
 
         Returns
         -------

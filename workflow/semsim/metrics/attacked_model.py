@@ -1,6 +1,15 @@
 """Metrics that use the attacked target model itself."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.metrics.registry import metric
+
+if TYPE_CHECKING:
+    import torch
+
+    from semsim.targets.models import Target
 
 
 @metric(
@@ -9,7 +18,7 @@ from semsim.metrics.registry import metric
     higher_is_better=False,
     caveat="each target model is measured in its own features, whose scales differ",
 )
-def feature_distance(reference, reconstruction, target):
+def feature_distance(reference: torch.Tensor, reconstruction: torch.Tensor, target: Target) -> torch.Tensor:
     """Euclidean distance between the two images' activations in the target model's penultimate layer.
 
     Parameters
@@ -33,7 +42,7 @@ def feature_distance(reference, reconstruction, target):
     higher_is_better=True,
     caveat="each target model classifies its own reconstructions",
 )
-def top1(reconstruction, label, target):
+def top1(reconstruction: torch.Tensor, label: torch.Tensor, target: Target) -> torch.Tensor:
     """Whether the target model itself predicts the original's class for the reconstruction.
 
     Parameters

@@ -1,8 +1,11 @@
 """Compute all metrics of all reconstructions of one target model."""
 
+from __future__ import annotations
+
 import hashlib
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,11 +28,19 @@ from semsim.pretrained.networks import (
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 
+if TYPE_CHECKING:
+    import os
+
+    from semsim.metrics.reconstructions import Reconstructions
+    from semsim.targets.models import Target
+
 BATCH_PIXELS = 2**18  # per batch: 256 images of 32x32 pixels
 INCEPTION_BATCH = 32  # images, which the network resizes to 299x299 pixels
 
 
-def gather_networks(image_size, pretrained=None, seed=0, device="cpu"):
+def gather_networks(
+    image_size: int, pretrained: str | os.PathLike | None = None, seed: int = 0, device: torch.device | str = "cpu"
+) -> dict[str, torch.nn.Module]:
     """Load the networks that metrics of pairs need, as far as they are available.
 
     Parameters
@@ -55,7 +66,14 @@ def gather_networks(image_size, pretrained=None, seed=0, device="cpu"):
     return {"lpips_network": load_lpips(path).to(device)}
 
 
-def measure_pairs(references, reconstructions, labels=None, device="cpu", description="metrics", **resources):
+def measure_pairs(
+    references: np.ndarray | JoinedRows,
+    reconstructions: np.ndarray | JoinedRows,
+    labels: np.ndarray | None = None,
+    device: torch.device | str = "cpu",
+    description: str = "metrics",
+    **resources,
+) -> pd.DataFrame:
     """Compute every metric whose needs are met, in batches.
 
     Parameters
@@ -116,7 +134,13 @@ def _as_tensor(array, device):
     return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
 
 
-def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cpu"):
+def measure_reconstructions(
+    target: Target,
+    attacks: list[Reconstructions],
+    pretrained: str | os.PathLike | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
     """Compute all metrics of pairs for all attacks on one target model.
 
     Parameters
@@ -159,7 +183,9 @@ def measure_reconstructions(target, attacks, pretrained=None, seed=0, device="cp
     return pd.concat(parts, ignore_index=True)
 
 
-def measure_sets(attacks, pretrained=None, device="cpu"):
+def measure_sets(
+    attacks: list[Reconstructions], pretrained: str | os.PathLike | None = None, device: torch.device | str = "cpu"
+) -> pd.DataFrame:
     """Compute the metrics of sets, FID and KID, for each attack on one target model and for all attacks together.
 
     The reference set contains each attacked image once. Diverged reconstructions are left out of the other set.

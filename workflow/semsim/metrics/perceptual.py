@@ -1,10 +1,18 @@
 """Learned perceptual distances."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.metrics.registry import metric
+
+if TYPE_CHECKING:
+    import lpips
+    import torch
 
 
 @metric(label="LPIPS (AlexNet)", bounds=(0, float("inf")), higher_is_better=False)
-def lpips(reference, reconstruction, lpips_network):
+def lpips(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_network: lpips.LPIPS) -> torch.Tensor:
     """Learned perceptual image patch similarity: weighted distances of an ImageNet network's activations.
 
     Parameters
@@ -33,7 +41,9 @@ def lpips(reference, reconstruction, lpips_network):
     higher_is_better=False,
     caveat="the weights of the LPIPS trunk are not available; with random weights, the values are not LPIPS",
 )
-def lpips_random_trunk(reference, reconstruction, random_trunk_network):
+def lpips_random_trunk(
+    reference: torch.Tensor, reconstruction: torch.Tensor, random_trunk_network: lpips.LPIPS
+) -> torch.Tensor:
     """The LPIPS computation on a network with random weights, used if the pretrained ones are not available.
 
     Parameters

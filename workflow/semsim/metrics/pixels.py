@@ -1,14 +1,21 @@
 """Metrics that compare pixels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.errors import SemsimError
 from semsim.metrics.registry import metric
+
+if TYPE_CHECKING:
+    import torch
 
 SSIM_WINDOW = 7
 """Side of SSIM's windows in pixels, and so that of the smallest images for which it is defined."""
 
 
 @metric(label="MSE", bounds=(0, 1), higher_is_better=False)
-def mse(reference, reconstruction):
+def mse(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     """Mean squared error over pixels and channels.
 
     Parameters
@@ -31,7 +38,7 @@ def mse(reference, reconstruction):
 
 
 @metric(label="PSNR", unit="dB", bounds=(0, 100), higher_is_better=True)
-def psnr(reference, reconstruction):
+def psnr(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     """Peak signal-to-noise ratio in decibels, for a data range of 1; at most 100 dB.
 
     Identical images would have an infinite ratio, and a single one would make every mean and correlation infinite or
@@ -59,7 +66,7 @@ def psnr(reference, reconstruction):
 
 
 @metric(label="SSIM", bounds=(-1, 1), higher_is_better=True)
-def ssim(reference, reconstruction):
+def ssim(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     """Structural similarity in windows of 7x7 pixels, averaged over windows and channels.
 
     Equals scikit-image's `structural_similarity` with its default settings: uniform windows that lie inside the image,

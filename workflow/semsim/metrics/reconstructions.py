@@ -1,6 +1,9 @@
 """The reconstructions of one attack on one target model, read from their two files."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,9 @@ from semsim.errors import SemsimError
 from semsim.io.stored_arrays import StoredArray, open_arrays, same_rows
 from semsim.io.tables import KEYS, read_table
 from semsim.io.tensors import blocks, read_metadata
+
+if TYPE_CHECKING:
+    import os
 
 REFERENCES = ("attacked", "original")
 """What a reconstruction is compared with: the input of the model, or the image before augmentation."""
@@ -37,17 +43,17 @@ class Reconstructions:
     images: dict[str, StoredArray]
 
     @property
-    def diverged(self):
+    def diverged(self) -> np.ndarray:
         """Which reconstructions diverged and are not scored: bool [N]."""
         return (self.table["status"] == "diverged").to_numpy()
 
     @property
-    def augmented(self):
+    def augmented(self) -> bool:
         """Whether the attacked images differ from the originals."""
         return not same_rows(self.images["attacked"], self.images["original"])
 
 
-def read_reconstructions(path, table_path):
+def read_reconstructions(path: str | os.PathLike, table_path: str | os.PathLike) -> Reconstructions:
     """Read the output of the attack stage.
 
     Parameters
@@ -83,7 +89,7 @@ def read_reconstructions(path, table_path):
     return Reconstructions(**names, table=table, images=arrays)
 
 
-def open_by_attack(paths):
+def open_by_attack(paths: list[str | os.PathLike]) -> dict[tuple[str, str], dict[str, StoredArray]]:
     """Open the images of several attacks, without reading them.
 
     Parameters
@@ -99,7 +105,7 @@ def open_by_attack(paths):
     return {(about["target"], about["attack"]): open_arrays(path) for path in paths if (about := read_metadata(path))}
 
 
-def check_originals(reconstructions, originals):
+def check_originals(reconstructions: Reconstructions, originals: np.ndarray | StoredArray) -> None:
     """Raise an error if reconstructions were made from other originals than these.
 
     Parameters

@@ -4,16 +4,22 @@ Neither this module nor the top of the modules that define metrics imports PyTor
 names, labels and directions without it.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.text import arrow, axis_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -47,22 +53,22 @@ class Metric:
     caveat: str = ""
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of the function and of the column in tables."""
         return self.function.__name__
 
     @property
-    def needs(self):
+    def needs(self) -> tuple[str, ...]:
         """The names of the function's parameters."""
         return tuple(inspect.signature(self.function).parameters)
 
     @property
-    def summary(self):
+    def summary(self) -> str:
         """The first line of the function's docstring."""
         return inspect.getdoc(self.function).partition("\n")[0]
 
     @property
-    def arrow(self):
+    def arrow(self) -> str:
         """The direction of better reconstructions."""
         return arrow(self.higher_is_better)
 
@@ -80,7 +86,15 @@ METRICS: dict[str, Metric] = {}
 """All metrics by name, in the order of tables and figures."""
 
 
-def metric(*, label, bounds=(-math.inf, math.inf), higher_is_better, of="pair", unit="", caveat=""):
+def metric(
+    *,
+    label: str,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    higher_is_better: bool,
+    of: str = "pair",
+    unit: str = "",
+    caveat: str = "",
+) -> Callable:
     """Register the decorated function as a metric; the arguments are attributes of `Metric`.
 
     The function asks for what it needs by parameter name. A metric of a pair may ask for `reference` and
@@ -108,22 +122,22 @@ def metric(*, label, bounds=(-math.inf, math.inf), higher_is_better, of="pair", 
     return register
 
 
-def metrics_of(kind):
+def metrics_of(kind: str) -> list[Metric]:
     """Return the metrics of a ``pair`` or of a ``set``, in order."""
     return [metric for metric in METRICS.values() if metric.of == kind]
 
 
-def metrics_at_hand(kind, available):
+def metrics_at_hand(kind: str, available: Iterable[str]) -> list[Metric]:
     """Return the metrics of a kind that need only what is `available` (names), in order."""
     return [metric for metric in metrics_of(kind) if set(metric.needs) <= set(available)]
 
 
-def metric_columns(table):
+def metric_columns(table: pd.DataFrame) -> list[Metric]:
     """Return the metrics for which a table has a column, in order."""
     return [metric for name, metric in METRICS.items() if name in table.columns]
 
 
-def describe_scales(table):
+def describe_scales(table: pd.DataFrame) -> pd.DataFrame:
     """Return how to read each metric for which a table has a column.
 
     Returns

@@ -1,9 +1,17 @@
 """How to read each column of metrics: the table of scales, including metrics that this project does not compute."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
 from semsim.text import axis_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Scale:
     caveat: str
 
     @property
-    def axis_label(self):
+    def axis_label(self) -> str:
         """The label of an axis: name, unit and the direction of better reconstructions."""
         return axis_label(self.label, self.unit, self.higher_is_better)
 
@@ -46,22 +54,22 @@ class Scales(dict):
         return Scales(super().__or__(others))
 
     @property
-    def labels(self):
+    def labels(self) -> dict[str, str]:
         """The metrics' names in tables and figures, by column."""
         return {metric: scale.label for metric, scale in self.items()}
 
     @property
-    def directions(self):
+    def directions(self) -> dict[str, bool]:
         """Whether a higher value of each metric means a better reconstruction, by column."""
         return {metric: scale.higher_is_better for metric, scale in self.items()}
 
-    def among(self, metrics):
+    def among(self, metrics: Iterable[str]) -> list[str]:
         """Return the distinct `metrics` in the order of the scales."""
         known = list(self)
         return sorted(set(metrics), key=lambda metric: known.index(self[metric].metric))
 
 
-def scales_of(table):
+def scales_of(table: pd.DataFrame) -> Scales:
     """Return the scales in a table.
 
     Parameters

@@ -1,7 +1,14 @@
 """Metrics that compare two sets of images in the features of an Inception network."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.errors import SemsimError
 from semsim.metrics.registry import metric
+
+if TYPE_CHECKING:
+    import torch
 
 KERNEL_ROWS = 1024
 """Rows of the kernel matrix that KID computes at once."""
@@ -14,7 +21,7 @@ KERNEL_ROWS = 1024
     of="set",
     caveat="rank-deficient and biased upwards with fewer than 2048 images",
 )
-def fid(reference_features, reconstruction_features):
+def fid(reference_features: torch.Tensor, reconstruction_features: torch.Tensor) -> torch.Tensor:
     """Fréchet inception distance: between Gaussians fitted to the Inception features of the two sets.
 
     The trace of the square root of the covariances' product is the sum of the singular values of ``A @ B.T``, where
@@ -51,7 +58,7 @@ def fid(reference_features, reconstruction_features):
 
 
 @metric(label="KID", higher_is_better=False, of="set")
-def kid(reference_features, reconstruction_features):
+def kid(reference_features: torch.Tensor, reconstruction_features: torch.Tensor) -> torch.Tensor:
     """Kernel inception distance: the unbiased squared maximum mean discrepancy of the Inception features.
 
     All pairs of images are used, not random subsets, however small the sets are.

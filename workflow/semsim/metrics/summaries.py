@@ -1,10 +1,18 @@
 """Summary tables of a study: data sets, target models, attacks, metrics, and target models ranked by leakage."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from semsim.io.tables import read_parts, read_table
 from semsim.io.tensors import read_arrays, read_metadata
 from semsim.metrics import METRICS, metric_columns
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
 
 SUMMARY_KEYS = ["dataset", "target", "attack", "reference"]
 TARGET_COLUMNS = [
@@ -19,12 +27,12 @@ TARGET_COLUMNS = [
 ]
 
 
-def concatenated(paths):
+def concatenated(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     """Read tables with the same columns and concatenate them, in the order of the paths."""
     return pd.concat([read_table(path) for path in paths], ignore_index=True)
 
 
-def measured_metrics(paths):
+def measured_metrics(paths: Iterable[str | os.PathLike]) -> list[str]:
     """Return the names of all metrics of pairs in some tables, in order.
 
     Tables may have different metrics, because networks need a minimum image size.
@@ -33,12 +41,12 @@ def measured_metrics(paths):
     return [name for name in METRICS if name in found]
 
 
-def with_metrics(table, names):
+def with_metrics(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Return a table with a column for each of these metrics; a column that it did not have is all NaN."""
     return table.reindex(columns=[*(name for name in table if name not in METRICS), *names])
 
 
-def describe_datasets(paths):
+def describe_datasets(paths: list[str | os.PathLike]) -> pd.DataFrame:
     """Return one row per data set: its kind, number of classes, image side in pixels, and images in each split.
 
     Parameters
@@ -57,7 +65,7 @@ def describe_datasets(paths):
     return pd.DataFrame(rows)
 
 
-def describe_targets(paths):
+def describe_targets(paths: list[str | os.PathLike]) -> pd.DataFrame:
     """Return one row per target model: what it is, and its accuracy (in [0, 1]) after the last epoch.
 
     Parameters
@@ -68,7 +76,7 @@ def describe_targets(paths):
     return pd.DataFrame([read_metadata(path) for path in paths], columns=TARGET_COLUMNS)
 
 
-def summarise_attacks(attacks):
+def summarise_attacks(attacks: pd.DataFrame) -> pd.DataFrame:
     """Return one row per data set and attack: how its reconstructions ended.
 
     Parameters
@@ -102,7 +110,7 @@ def summarise_attacks(attacks):
     return counts.join(costs).reset_index()
 
 
-def summarise_metrics(metrics):
+def summarise_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of every metric for each target model, attack and reference.
 
     Parameters
@@ -123,7 +131,7 @@ def summarise_metrics(metrics):
     return means.rename_axis([*SUMMARY_KEYS, "metric"]).join(counts).reset_index()
 
 
-def rank_leakage(summaries, sets):
+def rank_leakage(summaries: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of every metric for each target model and attack, and the target models' ranks by it.
 
     Parameters

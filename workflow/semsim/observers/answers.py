@@ -9,11 +9,18 @@ References
 Cohen, Rosenfeld, Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML 2019.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import torch
 
 from semsim.labels.table import CANNOT_TELL
 from semsim.observers.degradations import degrade_bytes
+
+if TYPE_CHECKING:
+    from semsim.targets.models import Target
 
 SEVERITIES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 LOOKS = 8
@@ -21,7 +28,9 @@ NOISE = 0.1  # standard deviation of the noise of a look
 READ = 150  # images of each severity on which an observer is evaluated
 
 
-def answer(observer, images, caution, generator, batch_size=256):
+def answer(
+    observer: Target, images: torch.Tensor, caution: float, generator: torch.Generator, batch_size: int = 256
+) -> torch.Tensor:
     """Ask an observer about images.
 
     Parameters
@@ -57,7 +66,7 @@ def answer(observer, images, caution, generator, batch_size=256):
     return answers
 
 
-def degraded_by_severity(images, generator):
+def degraded_by_severity(images: torch.Tensor, generator: torch.Generator) -> dict[float, torch.Tensor]:
     """Degrade the first `READ` images at increasing severity.
 
     Parameters
@@ -79,7 +88,13 @@ def degraded_by_severity(images, generator):
     }
 
 
-def read_by_severity(observer, degraded, labels, caution, generator):
+def read_by_severity(
+    observer: Target,
+    degraded: dict[float, torch.Tensor],
+    labels: torch.Tensor,
+    caution: float,
+    generator: torch.Generator,
+) -> pd.DataFrame:
     """Evaluate an observer on images of increasing degradation.
 
     Parameters

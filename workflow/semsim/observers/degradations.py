@@ -4,6 +4,8 @@ They are generic and imitate no attack: colour shifts, blur, edge-preserving smo
 or coloured, into which the image fades. Each image of a batch has its own random degradations.
 """
 
+from __future__ import annotations
+
 import torch
 from torch.nn import functional
 
@@ -43,7 +45,7 @@ class Degradation:
         return images.index_copy(0, chosen, degrade_bytes(images[chosen], severities, generator))
 
 
-def degrade(images, severities, generator):
+def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Degrade images to given severities, in random ways.
 
     Parameters
@@ -70,12 +72,12 @@ def degrade(images, severities, generator):
     return fade_into_noise(images, severities * torch.where(fading, 1, 0.5 * draw.sometimes(0.5)), draw)
 
 
-def degrade_bytes(images, severities, generator):
+def degrade_bytes(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Like `degrade`, but from and to uint8 [N, 3, S, S]."""
     return (degrade(images / 255, severities, generator) * 255).round().to(torch.uint8)
 
 
-def shift_colours(images, strengths, draw):
+def shift_colours(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
     """Mix the channels of each image, shift them and lower the contrast, by `strengths` [N]."""
     strengths = strengths[:, None, None]
     mixed = images.flatten(2) - 0.5
@@ -84,7 +86,7 @@ def shift_colours(images, strengths, draw):
     return (contrast * (mixed + 0.3 * strengths * draw.normal(3, 1)) + 0.5).clamp(0, 1).view_as(images)
 
 
-def blur(images, strengths):
+def blur(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
     """Blur each image with a Gaussian, which is renormalised at the borders."""
     side = images.shape[-1]
     deviations = (BLUR * side * strengths**2).clamp_min(0.1)[:, None, None]  # 0.1 pixels blur nothing
@@ -94,7 +96,7 @@ def blur(images, strengths):
     return kernels @ images @ kernels.mT
 
 
-def smooth(images, strengths):
+def smooth(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
     """Smooth each image but keep strong edges: total-variation denoising (Chambolle 2004, section 2)."""
     rows = strengths.nonzero().flatten()
     weight = SMOOTHING * strengths[rows, None, None, None]
@@ -115,7 +117,7 @@ def _divergence(down, across):
     return functional.pad(down, (0, 0, 1, 0)).diff(dim=2) + functional.pad(across, (1, 0)).diff(dim=3)
 
 
-def fade_into_noise(images, strengths, draw):
+def fade_into_noise(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
     """Fade each image into noise of a random texture."""
     strengths = strengths[:, None, None, None]
     deviations = NOISE * draw.uniform(1, 1, 1).clamp_min(0.3)

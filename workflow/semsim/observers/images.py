@@ -1,5 +1,9 @@
 """The split of public images into those that train observers and those that evaluate them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 
 from semsim.data import load_split
@@ -7,10 +11,17 @@ from semsim.errors import SemsimError
 from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.seeds import seed_for
 
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+
 HELD_OUT = 0.1  # share of the public images
 
 
-def divide_public(path, dataset, seed):
+def divide_public(
+    path: str | os.PathLike, dataset: str, seed: int
+) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], tuple[tuple[np.ndarray, np.ndarray], ...]]:
     """Split a data set's public images, in the same way for all its observers.
 
     Parameters

@@ -1,10 +1,19 @@
 """Public networks that some metrics need: loaded from disk, never downloaded."""
 
+from __future__ import annotations
+
 import pickle
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    import lpips
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 """The trunk of LPIPS: the file that torchvision downloads (the heads come with the package lpips)."""
@@ -14,7 +23,7 @@ LPIPS_SMALLEST_IMAGE = 31
 """Pixels on each side that AlexNet's layers need."""
 
 
-def find_weights(name, folder=None):
+def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | None:
     """Return the path of a weights file, or None if it does not exist.
 
     Parameters
@@ -39,7 +48,7 @@ def find_weights(name, folder=None):
     return path if path.is_file() else None
 
 
-def load_lpips(path):
+def load_lpips(path: str | os.PathLike) -> lpips.LPIPS:
     """Return LPIPS with a pretrained AlexNet trunk from a file.
 
     Parameters
@@ -68,7 +77,7 @@ def load_lpips(path):
     return network
 
 
-def random_lpips(seed):
+def random_lpips(seed: int) -> lpips.LPIPS:
     """Return the LPIPS network with a random trunk, for use where the pretrained weights are not available.
 
     Parameters
@@ -91,7 +100,7 @@ def random_lpips(seed):
         return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
 
 
-def load_inception(path):
+def load_inception(path: str | os.PathLike) -> Callable:
     """Return the Inception network of FID and KID.
 
     Parameters

@@ -1,13 +1,19 @@
 """The report as a single self-contained HTML page."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 from semsim import __version__
 from semsim.html.templates import page_templates
 from semsim.report.sections import SECTIONS
 
+if TYPE_CHECKING:
+    from semsim.report.results import Results
 
-def render_report(results):
+
+def render_report(results: Results) -> str:
     """Return the report of a study.
 
     Parameters

@@ -1,5 +1,7 @@
 """The sources of the report's numbers and pictures."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +32,10 @@ class Results:
     notebooks: list[Path]
     folder: Path
 
-    def figure(self, name):
+    def figure(self, name: str) -> Path:
         """Return the path of a figure by name, such as ``contact_sheet_glyphs``."""
         return self.figures / f"{name}.png"
 
-    def address(self, path):
+    def address(self, path: Path) -> str:
         """Return the address of a file as a link of the report."""
         return Path(os.path.relpath(path, self.folder)).as_posix()

@@ -3,6 +3,10 @@
 A section is a function that yields blocks. To add one, write it here, where it belongs; nothing else needs to change.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -13,6 +17,11 @@ from semsim.html.blocks import Paragraph, Points, Table
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
 from semsim.text import ANNOTATORS, STATISTICS, listed, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from semsim.report.results import Results
 
 SECTIONS = []
 """Pairs of a title and the function that yields the section's blocks from `Results`."""
@@ -27,7 +36,7 @@ def _table(frame, names, caption, texts):
     return Table(frame.rename(columns=names)[list(names.values())].astype(str), caption, numbers)
 
 
-def section(title):
+def section(title: str) -> Callable:
     """Register the decorated function as the next section of the report."""
 
     def register(function):
@@ -38,7 +47,7 @@ def section(title):
 
 
 @section("Question")
-def question(results):
+def question(results: Results) -> Iterator:
     """What the study asks, and on how many images."""
     attacks = results.tables["attacks"]
     models = attacks[["dataset", "target"]].drop_duplicates()
@@ -61,7 +70,7 @@ def _who(results):
 
 
 @section("Data")
-def data(results):
+def data(results: Results) -> Iterator:
     """The data sets and their sizes."""
     datasets = results.tables["datasets"]
     names = {
@@ -83,7 +92,7 @@ def data(results):
 
 
 @section("Target models")
-def target_models(results):
+def target_models(results: Results) -> Iterator:
     """What the target models are, and how well they classify."""
     accuracy = results.tables["accuracy"]
     yield Points(findings.accuracy_findings(accuracy))
@@ -115,7 +124,7 @@ def target_models(results):
 
 
 @section("Attacks")
-def attacks(results):
+def attacks(results: Results) -> Iterator:
     """How the attacks ended."""
     table = results.tables["attacks"]
     yield Points(findings.attack_findings(table))
@@ -150,7 +159,7 @@ def attacks(results):
 
 
 @section("What the reconstructions look like")
-def reconstructions(results):
+def reconstructions(results: Results) -> Iterator:
     """The contact sheets."""
     yield Points(findings.spread_findings(results.tables["metrics"]))
     for dataset in results.tables["datasets"]["dataset"]:
@@ -163,7 +172,7 @@ def reconstructions(results):
 
 
 @section("Metrics")
-def metrics(results):
+def metrics(results: Results) -> Iterator:
     """What is measured, and how it is distributed."""
     table, leakage = results.tables["metrics"], results.tables["leakage"]
     computed = set(leakage.loc[leakage["value"].notna(), "metric"])
@@ -205,7 +214,7 @@ def _missing_sets(leakage):
 
 
 @section("Which target models leak most")
-def leakage(results):
+def leakage(results: Results) -> Iterator:
     """The ranking by each metric."""
     table = results.tables["leakage"]
     yield Points(findings.leakage_findings(table))
@@ -219,7 +228,7 @@ def leakage(results):
 
 
 @section("What a reconstruction is compared with")
-def references(results):
+def references(results: Results) -> Iterator:
     """The two references, and what difference they make."""
     table = results.tables["metrics"]
     yield Paragraph(
@@ -237,7 +246,7 @@ def references(results):
 
 
 @section("What annotators recognise")
-def annotators(results):
+def annotators(results: Results) -> Iterator:
     """Who labelled, what they recognised, and how well they agree."""
     tables = results.tables
     yield Paragraph(
@@ -273,7 +282,7 @@ def annotators(results):
 
 
 @section("Which metrics agree with annotators")
-def faithfulness(results):
+def faithfulness(results: Results) -> Iterator:
     """How faithful each metric is to the annotators."""
     tables, scales = results.tables, results.tables.scales
     reference = tables["faithfulness"]["reference"].iloc[0]
@@ -296,7 +305,7 @@ def faithfulness(results):
 
 
 @section("Where metrics contradict each other and annotators")
-def contradictions(results):
+def contradictions(results: Results) -> Iterator:
     """How often two metrics, or a metric and the annotators, order two reconstructions of one original differently."""
     tables, scales = results.tables, results.tables.scales
     first = tables.of_kind("contradictions", tables.kinds[0])  # between metrics, the same for every kind of annotators
@@ -324,7 +333,7 @@ def contradictions(results):
 
 
 @section("SemSim, a metric that learns from labels")
-def semsim(results):
+def semsim(results: Results) -> Iterator:
     """What SemSim learned, and the effect of its settings."""
     tables = results.tables
     trials, curves = tables["semsim"], tables["semsim_curves"]
@@ -357,7 +366,7 @@ def semsim(results):
 
 
 @section("Does SemSim generalise")
-def generalisation(results):
+def generalisation(results: Results) -> Iterator:
     """SemSim on held-out data, beside the other metrics."""
     tables = results.tables
     values, differences = tables["generalisation"], tables["generalisation_differences"]
@@ -384,7 +393,7 @@ def generalisation(results):
 
 
 @section("Limits")
-def limits(results):
+def limits(results: Results) -> Iterator:
     """What the numbers cannot say."""
     counts = results.tables["attacks"].groupby("dataset", sort=False)["original"].nunique()
     smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
@@ -415,7 +424,7 @@ def limits(results):
 
 
 @section("Tables and notebooks")
-def files(results):
+def files(results: Results) -> Iterator:
     """Where the numbers are."""
     yield Paragraph(
         _with_links("Every number on this page comes from these tables", results, results.tables.folder.glob("*.csv"))

@@ -1,12 +1,17 @@
 """How close a run of a study has to come to the reference: tolerances, and the comparison within them."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from semsim.results.study_tables import StudyTables
+
+if TYPE_CHECKING:
+    import os
 
 
 class Tolerance(NamedTuple):
@@ -62,7 +67,7 @@ def tolerances_of(study: str) -> tuple[Tolerance, ...]:
     return COUNTED if study == "human-study" else COMPUTED
 
 
-def compare(study: str, results, reference) -> list[str]:
+def compare(study: str, results: str | os.PathLike, reference: str | os.PathLike) -> list[str]:
     """Compare the tables of a run with those of the reference.
 
     Parameters

@@ -4,6 +4,8 @@ Tables that are large become Parquet files, pictures get a palette, and notebook
 Pages (HTML) are made by the study and packed into an archive.
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import io
@@ -16,12 +18,16 @@ import zipfile
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table, write_table
 from semsim.io.whole import written_whole
+
+if TYPE_CHECKING:
+    import os
 
 RUN = "run.json"
 """Names the command that made a reference, the commit and the packages that were there when it was kept."""
@@ -55,7 +61,7 @@ LEFT_OUT = {
 PICTURE = re.compile(r'<img\b[^>]*?\ssrc="data:image/png;base64,([^"]*)"[^>]*>')
 
 
-def keep(study: str, command: str, numbers_only: bool = False, root=".") -> Path:
+def keep(study: str, command: str, numbers_only: bool = False, root: str | os.PathLike = ".") -> Path:
     """Make the reference of a finished study, in place of the one that there is.
 
     `RUN` names the commit, Python and packages that are there now. That the run had the same is not checked: keep a
@@ -102,7 +108,7 @@ def keep(study: str, command: str, numbers_only: bool = False, root=".") -> Path
     return kept
 
 
-def pack_pages(archive, studies: Iterable[str], root=".") -> None:
+def pack_pages(archive: str | os.PathLike, studies: Iterable[str], root: str | os.PathLike = ".") -> None:
     """Pack what the repository does not hold of finished studies: report and notebooks as pages, and their tables.
 
     Of a study whose reference has numbers only, pages show no images either.

@@ -4,6 +4,8 @@
 class or not) and `named` (which class; "can't tell" is one of its own).
 """
 
+from __future__ import annotations
+
 from itertools import combinations
 
 import krippendorff
@@ -18,7 +20,7 @@ ANSWERS = ("recognised", "named")
 COLUMNS = ["dataset", "kind", "statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
 
 
-def count_answers(answers, column):
+def count_answers(answers: pd.DataFrame, column: str) -> np.ndarray:
     """Count how many annotators gave each answer about each image.
 
     Parameters
@@ -72,7 +74,7 @@ def krippendorff_alpha(counts: np.ndarray) -> float:
     return float(np.average(alphas, weights=expected[expected > 0]))
 
 
-def fleiss_kappa(counts):
+def fleiss_kappa(counts: np.ndarray) -> float:
     """Return Fleiss' kappa; NaN where all answers are equal, or images have different numbers of labels.
 
     Parameters
@@ -97,7 +99,7 @@ def fleiss_kappa(counts):
     return float((agreement.mean() - by_chance) / (1 - by_chance)) if by_chance < 1 else np.nan
 
 
-def resampled_alpha(counts, originals, weights):
+def resampled_alpha(counts: np.ndarray, originals: np.ndarray, weights: np.ndarray | DrawnCounts) -> np.ndarray:
     """Return Krippendorff's alpha of each resample.
 
     Alpha depends on two sums over images, so a resample only weighs the originals' shares of them.
@@ -127,7 +129,7 @@ def resampled_alpha(counts, originals, weights):
     return 1 - ratio(observed[:, 0], expected)
 
 
-def describe_agreement(answers, resamples, seed):
+def describe_agreement(answers: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Describe how well annotators agree.
 
     Parameters

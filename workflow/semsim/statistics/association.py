@@ -14,6 +14,8 @@ References
 Daniels: "The relation between measures of correlation in the universe of sample permutations", Biometrika 33, 1944.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy import sparse
 
@@ -23,7 +25,7 @@ from semsim.statistics.resampling import blocks_of_resamples, ratio
 CORRELATIONS = ("spearman", "kendall", "pearson")
 
 
-def chance_level(statistic):
+def chance_level(statistic: str) -> float:
     """Return the value of a statistic for a metric that is unrelated to recognition."""
     return 0.5 if statistic == "auc" else 0
 
@@ -33,12 +35,12 @@ class ModelMeans:
 
     statistics = CORRELATIONS
 
-    def __init__(self, x, y):
+    def __init__(self, x: np.ndarray, y: np.ndarray):
         self.known = np.isfinite(x) & np.isfinite(y)
         self.x, self.y = (np.where(self.known, values, 0.0) for values in (x, y))
         self.pairs = np.triu_indices(len(x), 1)
 
-    def evaluate(self, column_weights, original_weights):
+    def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
         counts = original_weights @ self.known.T
         weights = column_weights * (counts > 0)
@@ -59,7 +61,7 @@ class WithinOriginals:
 
     statistics = CORRELATIONS
 
-    def __init__(self, x, y):
+    def __init__(self, x: np.ndarray, y: np.ndarray):
         self.known = (np.isfinite(x) & np.isfinite(y)).T
         self.pairs = np.triu_indices(len(x), 1)
         values = [np.where(self.known, table.T, np.nan) for table in (x, y)]
@@ -70,7 +72,7 @@ class WithinOriginals:
         }
         self.below = [_share_below(table).astype(np.float32) for table in values]
 
-    def evaluate(self, column_weights, original_weights):
+    def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
         first, second = self.pairs
         both = (column_weights[:, first] * column_weights[:, second]).T
@@ -104,7 +106,7 @@ class PooledReconstructions:
 
     statistics = (*CORRELATIONS, "auc")
 
-    def __init__(self, x, y):
+    def __init__(self, x: np.ndarray, y: np.ndarray):
         columns, originals = np.nonzero(np.isfinite(x) & np.isfinite(y))
         order = np.argsort(x[columns, originals], kind="stable")
         self.columns, self.originals = columns[order], originals[order]
@@ -123,7 +125,7 @@ class PooledReconstructions:
         ]
         self.minority = int((levels <= MAJORITY).sum())
 
-    def evaluate(self, column_weights, original_weights):
+    def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
         weights = column_weights.T.take(self.columns, axis=0) * original_weights.T.take(self.originals, axis=0)
         in_group = self.groups @ weights
@@ -188,7 +190,9 @@ CHUNK = 64
 """Maximum number of resamples evaluated together, small enough for their data to fit in a processor's cache."""
 
 
-def evaluate_levels(x, y, column_weights, original_weights):
+def evaluate_levels(
+    x: np.ndarray, y: np.ndarray, column_weights: np.ndarray, original_weights: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
     """Evaluate every statistic of every level for every resample.
 
     Parameters

@@ -4,6 +4,8 @@ A metric that reaches it predicts people's labels as well as one more person wou
 gives a number where an annotator says yes or no, and is compared with all annotators instead of all but one.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,7 @@ from semsim.statistics.resampling import percentile_interval
 EVERYONE = "mean"
 
 
-def cross_annotators(answers):
+def cross_annotators(answers: pd.DataFrame) -> dict[tuple[str, str], list[Crossing]]:
     """Arrange each annotator's answers by target model and original, beside the others' recognition rate.
 
     Parameters
@@ -42,7 +44,7 @@ def _crossings(answers):
         yield Crossing({annotator: x.to_numpy()}, y.where(np.isfinite(y)).to_numpy(), *numbers_of(x.index))
 
 
-def human_ceiling(crossings, resamples, seed):
+def human_ceiling(crossings: dict[tuple[str, str], list[Crossing]], resamples: int, seed: int) -> pd.DataFrame:
     """Correlate each annotator's answers with the recognition rate of the others.
 
     Parameters

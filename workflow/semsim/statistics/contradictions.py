@@ -3,7 +3,10 @@
 Only reconstructions of the same original are compared: which of two target models leaks more about this image?
 """
 
+from __future__ import annotations
+
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,9 @@ import pandas as pd
 from semsim.seeds import seed_for
 from semsim.statistics.crossing import GROUP, draw
 from semsim.statistics.resampling import blocks_of_resamples, percentile_interval, ratio
+
+if TYPE_CHECKING:
+    from semsim.statistics.crossing import Crossing
 
 ANNOTATORS = "annotators"
 CLEAR_GAP = 0.6
@@ -22,7 +28,13 @@ BLOCK = 512
 COLUMNS = [*GROUP, "metric", "other", "value", "low", "high", "pairs", "tied", "note"]
 
 
-def count_contradictions(crossings, higher_is_better, resamples, seed, clear_gap=CLEAR_GAP):
+def count_contradictions(
+    crossings: dict[tuple[str, str, str], Crossing],
+    higher_is_better: dict[str, bool],
+    resamples: int,
+    seed: int,
+    clear_gap: float = CLEAR_GAP,
+) -> pd.DataFrame:
     """Count pairs of reconstructions of one original on which two metrics, or a metric and annotators, contradict.
 
     Parameters

@@ -8,7 +8,9 @@ References
 Owen: "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,9 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS
 from semsim.statistics.resampling import DrawnCounts, draw_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 GROUP = ["dataset", "kind", "reference"]
 COLUMN = ["target", "attack"]
@@ -44,7 +49,7 @@ class Crossing(NamedTuple):
     attacks: np.ndarray
 
     @property
-    def model_count(self):
+    def model_count(self) -> int:
         """Number of target models."""
         return int(self.models.max()) + 1 if len(self.models) else 0
 
@@ -56,19 +61,19 @@ class Draws(NamedTuple):
     originals: DrawnCounts
 
 
-def numbers_of(columns):
+def numbers_of(columns: pd.MultiIndex) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the target models and of the attacks of sorted columns (target, attack)."""
     return tuple(pd.factorize(columns.get_level_values(level), sort=True)[0] for level in COLUMN)
 
 
-def draw(crossing, resamples, generator):
+def draw(crossing: Crossing, resamples: int, generator: np.random.Generator) -> Draws:
     """Resample target models and originals with replacement, `resamples` times."""
     models = draw_counts(crossing.model_count, resamples, generator)
     originals = DrawnCounts(crossing.rates.shape[1], resamples, generator)
     return Draws(models[:, crossing.models], originals)
 
 
-def cross(table, metrics):
+def cross(table: pd.DataFrame, metrics: Iterable[str]) -> Crossing:
     """Arrange a table of reconstructions by target model and original.
 
     Parameters
@@ -92,7 +97,9 @@ def cross(table, metrics):
     return grid.crossing()
 
 
-def cross_parts(parts, rates, metrics):
+def cross_parts(
+    parts: Iterable[pd.DataFrame], rates: pd.DataFrame, metrics: Iterable[str]
+) -> dict[tuple[str, str, str], Crossing]:
     """Arrange all reconstructions by target model and original, reading their table in parts.
 
     Parameters
@@ -128,7 +135,7 @@ def cross_parts(parts, rates, metrics):
     return crossings
 
 
-def join_parts(parts, rates):
+def join_parts(parts: Iterable[pd.DataFrame], rates: pd.DataFrame) -> pd.DataFrame:
     """Join metrics of reconstructions with their recognition rates, reading their table in parts.
 
     Parameters

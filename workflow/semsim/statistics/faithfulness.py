@@ -1,6 +1,9 @@
 """Faithfulness: does a metric agree with annotators, over target models, reconstructions, and within one original?"""
 
+from __future__ import annotations
+
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,11 @@ from semsim.statistics.crossing import GROUP, draw
 from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import holm, p_of_no_difference, percentile_interval
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from semsim.statistics.crossing import Crossing, Draws
+
 VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
 VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high"]
 VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
@@ -19,7 +27,13 @@ FEWEST_MODELS = 3
 """With fewer, a correlation over target models is meaningless."""
 
 
-def measure_faithfulness(crossings, higher_is_better, resamples, seed, permutations=2000):
+def measure_faithfulness(
+    crossings: dict[tuple[str, str, str], Crossing],
+    higher_is_better: dict[str, bool],
+    resamples: int,
+    seed: int,
+    permutations: int = 2000,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure how faithful each metric is to recognition, and whether metrics differ.
 
     Parameters
@@ -65,12 +79,12 @@ def measure_faithfulness(crossings, higher_is_better, resamples, seed, permutati
     )
 
 
-def turned(values, statistic, higher_is_better):
+def turned(values: np.ndarray, statistic: ArrayLike, higher_is_better: ArrayLike) -> np.ndarray:
     """Adjust the sign of a statistic so that 1 is best, also for metrics whose lower values are better."""
     return np.where(higher_is_better, values, np.where(np.equal(statistic, "auc"), 1 - values, -values))
 
 
-def with_faithfulness(values, higher_is_better):
+def with_faithfulness(values: pd.DataFrame, higher_is_better: dict[str, bool]) -> pd.DataFrame:
     """Add sign-adjusted values and intervals of metrics, where 1 is best; the ends of an interval may swap."""
     up = values["metric"].map(higher_is_better).to_numpy(dtype=bool)
     value, low, high = (turned(values[name], values["statistic"], up) for name in ("value", "low", "high"))
@@ -78,7 +92,7 @@ def with_faithfulness(values, higher_is_better):
     return values.assign(faithfulness=value, **ends)
 
 
-def resample_metrics(crossing, draws):
+def resample_metrics(crossing: Crossing, draws: Draws) -> dict[str, dict[tuple[str, str], np.ndarray]]:
     """Evaluate every metric in the same resamples.
 
     Returns
@@ -89,7 +103,7 @@ def resample_metrics(crossing, draws):
     return {name: evaluate_levels(x, crossing.rates, *draws) for name, x in crossing.metrics.items()}
 
 
-def describe_metrics(crossing, resampled):
+def describe_metrics(crossing: Crossing, resampled: dict) -> pd.DataFrame:
     """Return one row per level, statistic and metric: value, interval, count and note."""
     rows = []
     for metric, x in crossing.metrics.items():
@@ -108,7 +122,7 @@ def describe_metrics(crossing, resampled):
     return pd.DataFrame(rows)
 
 
-def describe_null(crossing, permutations, generator):
+def describe_null(crossing: Crossing, permutations: int, generator: np.random.Generator) -> pd.DataFrame:
     """Return one row per level and metric: the interval of Spearman's coefficient without association, and p."""
     rows = []
     for metric, x in crossing.metrics.items():
@@ -120,7 +134,11 @@ def describe_null(crossing, permutations, generator):
     return pd.DataFrame(rows)
 
 
-def compare_metrics(measured, higher_is_better, pairs=None):
+def compare_metrics(
+    measured: list[tuple[pd.DataFrame, dict]],
+    higher_is_better: dict[str, bool],
+    pairs: list[tuple[str, str]] | None = None,
+) -> pd.DataFrame:
     """Return one row per level, statistic and pair of metrics (by default all pairs): which is more faithful?
 
     Parameters

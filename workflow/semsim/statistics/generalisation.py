@@ -4,6 +4,8 @@ Every pair of an original and its reconstruction is measured by a metric that wa
 without its data set, architecture, defence or attack. The statistics are those of faithfulness.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 
@@ -25,7 +27,14 @@ VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
 VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high", "count", "note"]
 
 
-def measure_generalisation(table, trials, higher_is_better, learned, resamples, seed):
+def measure_generalisation(
+    table: pd.DataFrame,
+    trials: pd.DataFrame,
+    higher_is_better: dict[str, bool],
+    learned: dict[str, bool],
+    resamples: int,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure how faithful learned metrics are to recognition on held-out data, beside the other metrics.
 
     Parameters
@@ -73,7 +82,9 @@ def measure_generalisation(table, trials, higher_is_better, learned, resamples, 
     )
 
 
-def measure_by_dataset(table, higher_is_better, subject, resamples, seed):
+def measure_by_dataset(
+    table: pd.DataFrame, higher_is_better: dict[str, bool], subject: str, resamples: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure how faithful metrics are on each data set and on average, and compare one with the others.
 
     Parameters
@@ -127,11 +138,11 @@ def _mean_over_datasets(every, direction):
     return with_faithfulness(pd.DataFrame(rows), direction)
 
 
-def overall(table):
+def overall(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table for the mean over data sets, or for the only data set."""
     return table[table["dataset"] == EVERYTHING] if EVERYTHING in set(table["dataset"]) else table
 
 
-def areas(table):
+def areas(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table with areas under the ROC curve over reconstructions."""
     return table[(table["level"] == "reconstructions") & (table["statistic"] == "auc")]

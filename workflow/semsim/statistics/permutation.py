@@ -1,10 +1,19 @@
 """The distribution of Spearman's coefficient if a metric and recognition were unrelated."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.stats import rankdata
 
+if TYPE_CHECKING:
+    from semsim.statistics.crossing import Crossing
 
-def permutation_null(x, crossing, permutations, generator):
+
+def permutation_null(
+    x: np.ndarray, crossing: Crossing, permutations: int, generator: np.random.Generator
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Shuffle a metric's target models, attacks and originals, each as a whole, and correlate it again.
 
     This preserves the dependence among reconstructions of one target model, one attack or one original.
@@ -69,7 +78,7 @@ def _first_return(models, members):
     return reached
 
 
-def p_of_no_association(value, null):
+def p_of_no_association(value: float, null: np.ndarray) -> float:
     """Return the two-sided p value: the share of coefficients as far from zero, counting the observed one."""
     if np.isnan(value):
         return np.nan

@@ -1,8 +1,16 @@
 """Bootstrap resamples, and the intervals and p values computed from them."""
 
+from __future__ import annotations
+
 import tempfile
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike
 
 LEVEL = 0.95
 """Confidence level of all intervals."""
@@ -12,7 +20,7 @@ VALUES_AT_ONCE = 600_000
 """Maximum number of values (units times resamples) in a block of resamples."""
 
 
-def draw_counts(units, resamples, generator):
+def draw_counts(units: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
     """Draw `units` units with replacement, for each resample, and return how often each was drawn.
 
     Parameters
@@ -31,7 +39,7 @@ def draw_counts(units, resamples, generator):
     return generator.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float32)
 
 
-def blocks_of_resamples(resamples, units, most):
+def blocks_of_resamples(resamples: int, units: int, most: int) -> Iterator[slice]:
     """Yield slices that divide resamples into blocks of at most `most`, fewer if there are many units."""
     step = max(1, min(most, VALUES_AT_ONCE // units))
     for start in range(0, resamples, step):
@@ -47,7 +55,7 @@ class DrawnCounts:
         As for `draw_counts`; the drawn numbers are the same.
     """
 
-    def __init__(self, units, resamples, generator):
+    def __init__(self, units: int, resamples: int, generator: np.random.Generator):
         self.shape = (resamples, units)
         self._dtype = np.min_scalar_type(units)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed, and so deleted, with the last reference)
@@ -72,14 +80,14 @@ class DrawnCounts:
         return np.concatenate([self[start : start + BLOCK].astype(float) @ columns for start in starts])
 
 
-def ratio(numerator, denominator):
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Divide in the precision of the denominator; NaN where it is zero."""
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
     undefined = np.full(shape, np.nan, np.result_type(denominator, np.float32))
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
 
 
-def percentile_interval(values):
+def percentile_interval(values: np.ndarray) -> tuple[float, float]:
     """Return the limits that enclose the central 95 % of the resampled values; NaN if none is defined.
 
     Parameters
@@ -98,7 +106,7 @@ def percentile_interval(values):
     return float(low), float(high)
 
 
-def p_of_no_difference(differences):
+def p_of_no_difference(differences: np.ndarray) -> float:
     """Return the two-sided p value of resampled differences: twice the share on the rarer side of zero.
 
     A difference of zero counts on both sides, and one more resample with that value is added, so p is never zero.
@@ -110,7 +118,7 @@ def p_of_no_difference(differences):
     return float(min(1.0, 2 * (rarer + 1) / (len(defined) + 1)))
 
 
-def holm(p_values):
+def holm(p_values: ArrayLike) -> np.ndarray:
     """Correct p values of one family by Holm's method.
 
     Parameters
