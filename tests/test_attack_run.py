@@ -81,7 +81,7 @@ def invertgrad_loop(target, image, label, start, steps):
     return torch.tensor(costs)
 
 
-@pytest.mark.parametrize("architecture", ["lenet", "convnet3", "mlp"])
+@pytest.mark.parametrize("architecture", ["convnet3"])
 def test_the_batch_agrees_with_the_one_at_a_time_loop(targets, images, architecture):
     target, labels, steps = targets[architecture], torch.arange(6) % 4, 80
     plan = plan_gradients(target, "cpu")

@@ -66,7 +66,8 @@ def main():
         "label": labels,
     }
     names = {"dataset": arguments.dataset, "target": arguments.target, "attack": arguments.attack}
-    write_arrays(arrays, arguments.out, {**names, "settings": arguments.settings})
+    about = {"settings": arguments.settings, "left_out": attack_run.left_out()}
+    write_arrays(arrays, arguments.out, names | about)
     write_table(attack_run.table(outcome), arguments.table)
 
 

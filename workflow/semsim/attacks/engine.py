@@ -41,6 +41,11 @@ class Outcome:
     initial_costs: torch.Tensor
     costs: torch.Tensor
 
+    def named_status(self):
+        """Return what became of each search, as words: ``finished`` its steps, ``converged`` or ``diverged``."""
+        names = {Status.RUNNING: "finished", Status.CONVERGED: "converged", Status.DIVERGED: "diverged"}
+        return [names[status] for status in self.status.tolist()]
+
 
 class Search:
     """Searches for the images behind N observed gradients, ``settings.restarts`` for each.

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import logging
 import sys
 import time
 from dataclasses import dataclass, fields
@@ -13,12 +14,14 @@ import torch
 from semsim.attacks.engine import Outcome, Search
 from semsim.attacks.gradients import count_activations, plan_gradients
 from semsim.attacks.observation import augment, shared_gradients
-from semsim.attacks.optimisers import Status
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.models import count_parameters
+from semsim.targets.traits import KNOWLEDGE
+
+log = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 30
 LOOK_EVERY_STEPS = 20  # asking a GPU for a cost makes it wait
@@ -35,6 +38,7 @@ class AttackRun:
     target : semsim.targets.models.Target
         In eval mode, on the device to run on.
     originals : torch.Tensor, shape [N, 3, S, S], uint8
+        Or, with an augmentation that takes them, floating point in [0, 1].
     labels : torch.Tensor, shape [N], int64
     settings : semsim.attacks.settings.AttackSettings
     augmentation : semsim.targets.augmentation.Augmentation
@@ -66,6 +70,10 @@ class AttackRun:
         """Return the images that enter the target model, uint8 [N, 3, S, S]; the same for every attack."""
         return augment(self.originals, self.augmentation, self._seeds("augmentation", range(len(self.originals))))
 
+    def left_out(self):
+        """Return which priors the attack has to do without on this target, as sentences."""
+        return self.settings.left_out(self._traits())
+
     def run(self, state_path=None):
         """Run the attack.
 
@@ -83,13 +91,18 @@ class AttackRun:
         Raises
         ------
         SemsimError
-            If one original alone does not fit into `memory_gib`, or the machine has less memory than that.
+            If one original alone does not fit into `memory_gib`, or the machine has less memory than that; if the
+            target lacks what the attack needs, or its gradients cannot be computed.
         """
+        title = f"{self.dataset}/{self.target_name}/{self.attack}"
+        if problems := self.settings.unmet(self._traits()):
+            raise SemsimError(f"attack {title}: {'; '.join(problems)}. Take another attack or target.")
+        for sentence in self.left_out():
+            log.warning("attack %s: %s, so it does without.", title, sentence)
         attacked = self.attacked()
         plan = plan_gradients(self.target, self.target.mean.device)
         shares = torch.arange(len(attacked)).split(self._originals_per_share(plan))
         state = _State(state_path, self._fingerprint(attacked, plan))
-        title = f"{self.dataset}/{self.target_name}/{self.attack}"
         done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
         with progress_bar(len(shares) * self.settings.steps, title, unit="step", initial=done) as bar:
             try:
@@ -100,7 +113,7 @@ class AttackRun:
                     raise
                 raise SemsimError(
                     f"attack {title}: no space for the batch of {len(shares[0])} originals on "
-                    f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g}) in the study's settings."
+                    f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g})."
                 ) from None
         state.remove()
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
@@ -108,9 +121,6 @@ class AttackRun:
 
     def table(self, outcome):
         """Return one row an original: what the attack knew, did and reached."""
-        diverged = outcome.status == Status.DIVERGED
-        converged = outcome.status == Status.CONVERGED
-        names = {(False, False): "finished", (True, False): "converged", (False, True): "diverged"}
         return pd.DataFrame(
             {
                 "dataset": self.dataset,
@@ -119,7 +129,7 @@ class AttackRun:
                 "original": range(self.first, self.first + len(self.labels)),
                 "label": self.labels.numpy(),
                 "recovered_label": outcome.recovered_labels.numpy(),
-                "status": [names[pair] for pair in zip(converged.tolist(), diverged.tolist(), strict=True)],
+                "status": outcome.named_status(),
                 "diverged_at": pd.array(outcome.diverged_at.tolist(), dtype="Int64"),
                 "restart": outcome.restarts.numpy(),
                 "initial_cost": outcome.initial_costs.numpy(),
@@ -128,11 +138,16 @@ class AttackRun:
             }
         ).replace({"diverged_at": {-1: pd.NA}})
 
+    def _traits(self):
+        return {*self.target.traits, *KNOWLEDGE}
+
     def _run_share(self, share, attacked, plan, state, bar):
         """Attack the originals of one share, from the state if it holds a search."""
         device = self.target.mean.device
         labels = self.labels[share].to(device)
-        images = attacked.to(device).float() / 255
+        images = attacked.to(device)
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
         seeds = self._seeds("defence", share.tolist())
         observed = shared_gradients(self.target, plan, images, labels, self.defence, seeds)
         seeds = [seed for place in share.tolist() for seed in self._search_seeds(place)]

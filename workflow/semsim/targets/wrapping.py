@@ -51,7 +51,7 @@ class WrappedTarget(Target):
 def wrap_network(
     network: nn.Module,
     image_size: int,
-    classes: int,
+    classes: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     last: str | None = None,
@@ -66,7 +66,8 @@ def wrap_network(
         are turned into `semsim.targets.normalisation`'s, which compute the same.
     image_size : int
         In pixels.
-    classes : int
+    classes : int, optional
+        How many logits it gives. Left out, it is seen.
     mean, std : sequence of 3 floats, optional
         What the network expects its images, which are in [0, 1], to be normalised with: it is given
         ``(images - mean) / std``. Left out, they are not normalised.
@@ -120,10 +121,13 @@ def _check(target):
         logits = target.network(inputs)
     except Exception as error:  # of whatever kind: it is somebody else's code
         raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {error}") from None
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, spec["classes"]):
-        what = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    what = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if spec["classes"] is None and len(what) == 2:
+        spec["classes"] = what[1]
+    if what != [2, spec["classes"]]:
+        wanted = "classes" if spec["classes"] is None else spec["classes"]
         raise SemsimError(
-            f"{name} must give logits [N, {spec['classes']}], but for images {list(inputs.shape)} it gives {what}."
+            f"{name} must give logits [N, {wanted}], but for images {list(inputs.shape)} it gives {what}."
         )
     before = {key: value.clone() for key, value in target.network.state_dict().items()}
     random_state = _random_state()

@@ -1,0 +1,141 @@
+"""`semsim.reconstruct`: an attack on anybody's network, as one function."""
+
+import numpy as np
+import pytest
+import strange_networks as strange
+import torch
+from torch import nn
+
+from semsim.attacks.reconstruct import reconstruct
+from semsim.errors import SemsimError
+from semsim.targets.defences import GradientDefence
+from semsim.targets.models import build_target
+
+SIZE, CLASSES = strange.SIZE, strange.CLASSES
+LABELS = torch.tensor([1, 4])
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def perceptron():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 32), nn.ReLU(), nn.Linear(32, CLASSES))
+
+
+@pytest.mark.parametrize("kind", [strange.Network, *strange.NETWORKS])
+def test_any_network_gives_its_images_away_bit_by_bit(images, kind):
+    found = reconstruct(strange.made(kind), images, LABELS, steps=30, device="cpu")
+    assert found.images.shape == images.shape and found.images.dtype == torch.float32
+    assert found.images.min() >= 0 and found.images.max() <= 1
+    assert (found.costs < 0.7 * found.initial_costs).all()
+    assert found.status == ("finished", "finished")
+    assert found.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_the_closed_form_gives_the_image_itself(images, normalised):
+    normalisation = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4)} if normalised else {}
+    found = reconstruct(perceptron(), images, LABELS, "analytic", device="cpu", **normalisation)
+    assert found.labels.tolist() == LABELS.tolist()
+    assert (found.images - images).abs().max() <= 0.51 / 255  # what 8 bits cost
+    as_bytes = (images * 255).to(torch.uint8)
+    found = reconstruct(perceptron(), as_bytes.numpy(), LABELS.numpy(), "analytic", device="cpu", **normalisation)
+    assert torch.equal((found.images * 255).round().to(torch.uint8), as_bytes)
+
+
+def test_images_are_not_rounded_before_they_are_attacked(images):
+    # Between two steps of 8 bits: rounded first, both images would share one gradient.
+    pair = torch.full((2, 3, SIZE, SIZE), 0.5)
+    pair[1] += 0.2 / 255
+    found = reconstruct(perceptron(), pair, torch.tensor([1, 1]), "dlg", steps=0, device="cpu")
+    assert found.costs[0] != found.costs[1]
+
+
+def test_the_seed_alone_decides(images):
+    once, again, other = (
+        reconstruct(strange.made(strange.Network), images, LABELS, steps=5, seed=seed, device="cpu")
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(once.images, again.images) and torch.equal(once.costs, again.costs)
+    assert not torch.equal(once.images, other.images)
+    first = reconstruct(strange.made(strange.Network), images[:1], LABELS[:1], steps=5, seed=1, device="cpu")
+    torch.testing.assert_close(first.costs[0], once.costs[0], rtol=1e-3, atol=1e-5)
+
+
+def test_the_module_stays_as_it_is(images):
+    network = strange.made(strange.Normalised).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    kinds = [type(module) for module in network.modules()]
+    reconstruct(network, images, LABELS, steps=2, device="cpu")
+    assert network.training
+    assert [type(module) for module in network.modules()] == kinds
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_target_model_is_taken_as_it_is(images):
+    torch.manual_seed(0)
+    target = build_target("mlp", CLASSES, SIZE, 16, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
+    found = reconstruct(target, images, LABELS, "analytic", device="cpu")
+    assert (found.images - images).abs().max() <= 0.51 / 255
+    with pytest.raises(SemsimError, match="belong to a target model already"):
+        reconstruct(target, images, LABELS, mean=(0.5, 0.5, 0.5), device="cpu")
+    with pytest.raises(SemsimError, match="the images have 12 pixels a side, the target 8"):
+        reconstruct(target, torch.rand(2, 3, 12, 12), LABELS, device="cpu")
+
+
+def test_settings_change_the_preset(images):
+    found = reconstruct(
+        perceptron(), images, LABELS, "invertgrad", steps=3, device="cpu", restarts=2, priors={"total_variation": 1.0}
+    )
+    assert (found.settings.steps, found.settings.restarts) == (3, 2)
+    assert found.settings.priors == {"total_variation": 1.0}
+
+
+def test_priors_that_are_left_out_are_told(images, caplog):
+    found = reconstruct(perceptron(), images, LABELS, "gradinversion", steps=1, restarts=2, device="cpu")
+    assert found.left_out == ("prior batchnorm needs a target model with BatchNorm layers",)
+    assert "images/Sequential/gradinversion: prior batchnorm needs" in caplog.text
+    assert reconstruct(strange.made(strange.Network), images, LABELS, steps=0, device="cpu").left_out == ()
+
+
+class NoDefence(GradientDefence):
+    """Shares nothing but zeros."""
+
+    def acts_on(self, use):
+        return use == "shared"
+
+    def apply_per_sample(self, gradients, generators):
+        return [torch.zeros_like(gradient) for gradient in gradients]
+
+
+def test_what_a_defence_hides_cannot_be_found(images):
+    found = reconstruct(perceptron(), images, LABELS, "analytic", device="cpu", defence=NoDefence())
+    assert found.status == ("diverged", "diverged")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": torch.rand(2, 3, 8, 6)}, r"images must be square .* but are \[2, 3, 8, 6\]"),
+        ({"images": torch.rand(2, 1, 8, 8)}, "of three channels"),
+        ({"images": torch.rand(0, 3, 8, 8)}, "images must be"),
+        ({"images": torch.rand(2, 3, 8, 8) * 255}, r"must be in \[0, 1\]. If the module expects normalised images"),
+        ({"images": torch.full((2, 3, 8, 8), np.nan)}, r"must be in \[0, 1\]"),
+        ({"images": torch.ones(2, 3, 8, 8, dtype=torch.int64)}, "or uint8, but are torch.int64"),
+        ({"labels": torch.tensor([1])}, "labels must be 2 whole numbers"),
+        ({"labels": torch.tensor([1.0, 2.0])}, "labels must be 2 whole numbers"),
+        ({"labels": torch.tensor([1, 5])}, "labels go from 1 to 5, but the module has 5 classes"),
+        ({"preset": "invert"}, "attack preset 'invert' is not known"),
+        ({"steps": -1}, "steps: -1 is out of range"),
+        ({"module": nn.Conv2d(3, 5, 3)}, r"must give logits \[N, classes\]"),
+        ({"module": strange.made(strange.Network), "preset": "analytic"}, "needs a target model with a first layer"),
+        ({"device": "tpu"}, "device 'tpu' is not known"),
+    ],
+)
+def test_what_does_not_go_together_is_told(images, changes, message):
+    given = {"module": perceptron(), "images": images, "labels": LABELS, "device": "cpu"} | changes
+    with pytest.raises(SemsimError, match=message):
+        reconstruct(**given)
