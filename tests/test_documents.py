@@ -1,6 +1,8 @@
 """Documents for people: short where they should be, and every link leads somewhere."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +33,12 @@ def test_every_link_leads_somewhere(house, name):
         assert target.exists(), f"{name}: {path}"
         if anchor:
             assert anchor in anchors(target), f"{name}: {path}#{anchor}"
+
+
+def test_the_code_of_the_readme_runs(house):
+    readme = (house / "README.md").read_text(encoding="utf-8")
+    ((code, shown),) = re.findall(r"^```python\n(.*?)^```\n\n```\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    # The last digits differ between machines.
+    assert re.sub(r"[\d.e-]+", "#", ran.stdout).split() == re.sub(r"[\d.e-]+", "#", shown).split()
