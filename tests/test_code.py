@@ -88,14 +88,6 @@ def test_comments_docstrings_and_formatting_do_not_count(library):
     assert digest(library) == before
 
 
-def test_blocks_for_type_checkers_do_not_count(library):
-    before = digest(library)
-    block = "if TYPE_CHECKING:\n    from lib.extra import x\n"
-    (library / "lib" / "shared.py").write_text(block + FILES["lib/shared.py"])
-    assert digest(library) == before
-    assert library / "lib" / "extra.py" not in Code(library).files(library / "script.py")
-
-
 def test_code_and_words_that_are_shown_count(library):
     before = digest(library)
     (library / "lib" / "shared.py").write_text("y = 'other'\n")

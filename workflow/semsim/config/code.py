@@ -157,13 +157,13 @@ def _code_of_notebook(text):
 
 
 def _take_apart(tree, package):
-    """Remove docstrings and imports for type checkers from code, and yield what it imports."""
+    """Remove docstrings from code, and yield what it imports."""
     waiting = [(tree, False)]
     while waiting:
         node, in_function = waiting.pop()
         in_function = in_function or isinstance(node, FUNCTIONS)
         if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _never_runs(statement)]
+            node.body = [statement for statement in body if not _is_text(getattr(statement, "value", None))]
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, in_function) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -175,13 +175,6 @@ def _take_apart(tree, package):
         elif isinstance(node, ast.JoinedStr) and (named := PREFIX.fullmatch(_beginning(node))):
             yield Import(f"{named[1]}.*", in_function, as_text=True)
         waiting += [(child, in_function) for child in ast.iter_child_nodes(node)]
-
-
-def _never_runs(statement):
-    """Return whether a statement is a docstring or a block for type checkers."""
-    if isinstance(statement, ast.If):
-        return ast.unparse(statement.test) == "TYPE_CHECKING" and not statement.orelse
-    return _is_text(getattr(statement, "value", None))
 
 
 def _beginning(joined):
