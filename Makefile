@@ -2,6 +2,7 @@
 
 CONFIG ?= config/config.yaml
 CORES ?= all
+OPTIONS ?=
 PYTHON ?= python3
 
 BIN := .venv/bin
@@ -9,21 +10,21 @@ READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: study human-study defects setup estimate test lint lock help
+.PHONY: study smoke human-study defects compare reference-pages setup estimate test wheel-test lint dag lock help
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
 	flock --nonblock 9 || { echo "Another make is at work in this folder: waiting for it." && flock 9; }; fi
 
-# The marker outlives a run only if that was killed; then the locks that Snakemake finds are its, and nobody's any more.
+# The marker outlives a run only if that was killed; then the locks that Snakemake finds are left over from it.
 # $(1): the target of the Snakefile, or nothing for the whole study. $(2): what follows CONFIG: another overlay, options.
 workflow = $(alone); \
 	if [ -e .snakemake/make.running ] && [ -n "$$(ls .snakemake/locks 2> /dev/null)" ]; then \
-		echo "The last run was killed: going on where it was."; \
+		echo "The last run was killed: resuming where it stopped."; \
 		snakemake --unlock --configfile $(CONFIG) 2> /dev/null; \
 	fi; \
 	touch .snakemake/make.running; \
-	snakemake $(1) --cores $(CORES) --configfile $(CONFIG) $(2) --logger rich; status=$$?; \
+	snakemake $(1) --cores $(CORES) --configfile $(CONFIG) $(2) --logger rich $(OPTIONS); status=$$?; \
 	[ $$status -gt 128 ] || rm -f .snakemake/make.running; \
 	exit $$status
 
@@ -31,6 +32,10 @@ study: setup
 	@python -m semsim.config.study $(CONFIG) > /dev/null
 	@$(call workflow)
 	@python -m semsim.config.study $(CONFIG)
+
+# Every stage in small.
+smoke: CONFIG = config/config.yaml config/smoke.yaml
+smoke: study
 
 # The published labels of people: their tables, and the notebooks on them.
 human-study: setup
@@ -49,6 +54,17 @@ defects: setup
 	done; \
 	($(call workflow,defects)) && echo "What they do to conclusions: results/$$base/notebooks/07_defects.html"
 
+# A new run of a study against its reference, within tolerances: make compare STUDY=human-study
+STUDY ?= demo
+compare: setup
+	@python -m semsim.results.reference compare $(STUDY)
+
+# The HTML pages of reference results, which are too large for git, for a release: from finished runs in results/.
+REFERENCES ?= demo human-study real-small
+ARCHIVE ?= reference-pages.zip
+reference-pages: setup
+	@python -m semsim.results.reference pages $(ARCHIVE) $(REFERENCES)
+
 setup: $(READY)
 	@:
 
@@ -62,7 +78,7 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable . && \
 	touch $@
 
-# How long the attacks of a study will take, from rates that were measured: make estimate CONFIG=... DEVICE="NVIDIA H100"
+# How long the attacks of a study will take, from measured rates: make estimate CONFIG=... DEVICE="NVIDIA H100"
 DEVICE ?= cpu
 estimate: setup
 	@python -m semsim.config.estimate $(CONFIG) --device "$(DEVICE)"
@@ -70,11 +86,21 @@ estimate: setup
 test: setup
 	@pytest
 
+# The wheel, built and used in an empty folder, in a fresh environment.
+wheel-test:
+	PYTHON=$(PYTHON) tests/wheel/run.sh
+
 lint: setup
 	ruff check
 	ruff format --check
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+# The picture of the stages, docs/stages.svg.
+dag: setup
+	@mkdir -p .snakemake
+	@snakemake all human_study --rulegraph --configfile config/config.yaml > .snakemake/rulegraph.dot
+	@python docs/draw_stages.py < .snakemake/rulegraph.dot
 
 # Brings requirements.txt in line with pyproject.toml. Versions stay as they are; delete a line to have its newest one.
 lock:
@@ -86,14 +112,20 @@ lock:
 	rm -r .venv-lock
 
 help:
-	@echo "make                set up, run the study of config/config.yaml, say where the report is"
-	@echo "make CONFIG='config/config.yaml config/smoke.yaml'    the same with changes on top: another study"
-	@echo "make human-study    the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
-	@echo "make defects        what defects of the paper's released code do to the study on photographs, or another CONFIG"
-	@echo "make estimate       say how long the study's attacks will take (DEVICE=cpu), without running them"
-	@echo "make setup          only make .venv, from requirements.txt"
-	@echo "make test           set up and run the tests"
-	@echo "make lint           check the style of code and workflow"
-	@echo "make lock           make requirements.txt from pyproject.toml"
-	@echo "Options: CORES=2 (all), PYTHON=python3.12 (python3)"
+	@echo "make                  set up, run the study of config/config.yaml, say where the report is"
+	@echo "make CONFIG='config/config.yaml config/ablations/margin.yaml'    the same with changes on top: another study"
+	@echo "make smoke            every stage in small, in a few minutes"
+	@echo "make human-study      the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
+	@echo "make defects          what defects of the paper's released code do to the study on photographs, or to CONFIG"
+	@echo "make estimate         how long the attacks of CONFIG will take on DEVICE=cpu, without running them"
+	@echo "make compare          compare the tables of STUDY=demo with its reference"
+	@echo "make reference-pages  pack the HTML pages of finished REFERENCES='demo human-study real-small' for a release"
+	@echo "make setup            only make .venv, from requirements.txt"
+	@echo "make test             set up and run the tests"
+	@echo "make wheel-test       build the wheel and use it in an environment of its own"
+	@echo "make lint             check the style of code and workflow"
+	@echo "make dag              draw docs/stages.svg, the picture of the stages"
+	@echo "make lock             make requirements.txt from pyproject.toml"
+	@echo "Options: CORES=2 (all), PYTHON=python3.12 (python3), OPTIONS='--keep-going' (of Snakemake)"
 	@echo "Single stages, with .venv active: snakemake --cores all data|targets|attacks|metrics|labels|faithfulness|..."
+	@echo "What a finished study has, in one page: snakemake --report page.html --configfile CONFIG"

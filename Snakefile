@@ -11,6 +11,9 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 from semsim.errors import SemsimError
 from semsim.config.study import Study
 
+if {"{", "}"} & set(workflow.basedir):
+    raise WorkflowError(f"{workflow.basedir}: Snakemake takes braces in this path for wildcards. Rename the folder.")
+
 if not workflow.overwrite_configfiles:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
@@ -141,9 +144,15 @@ onsuccess:
 
 onerror:
     print(
-        "Stopped. Finished work is kept: put right what the log above says, and the same command goes on from here."
+        "Stopped. Finished work is kept: fix what the log above says and run the same command again; it resumes where it"
+        " stopped."
     )
-    # On a full disk a log, too, can come out empty.
+    if was_killed(log):
+        print(
+            "A job was killed (SIGKILL) and could not say why. Most often memory ran out: run fewer jobs at once (fewer"
+            " --cores), or set a smaller memory_gib for attacks."
+        )
+    # On a full disk the log may come out empty, too.
     left = shutil.disk_usage(RESULTS if os.path.isdir(RESULTS) else ".").free / 2**20
     if left < 100:
-        print(f"The disk is full or nearly so, {left:.1f} MiB are left where {RESULTS}/ is: make room first.")
+        print(f"The disk is full or nearly full: {left:.1f} MiB are left where {RESULTS}/ is. Make room first.")

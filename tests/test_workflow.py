@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -325,4 +326,85 @@ def test_a_full_disk_is_said_even_if_no_log_can_say_it(stub_house, tmp_path, mon
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     process = snakemake(house / "Snakefile", tmp_path, "data", "--cores", "1", "--configfile", house / "study.yaml")
     assert process.returncode != 0
-    assert "The disk is full or nearly so, 0.0 MiB are left where results/stub/ is: make room first." in process.stdout
+    assert (
+        "The disk is full or nearly full: 0.0 MiB are left where results/stub/ is. Make room first." in process.stdout
+    )
+    assert "killed" not in process.stdout
+
+
+def test_a_job_that_was_killed_is_said_to_be(stub_house, tmp_path):
+    house, config = stub_house
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    killed = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    (house / "workflow" / "scripts" / "prepare_data.py").write_text(killed)
+    process = snakemake(house / "Snakefile", tmp_path, "data", "--cores", "1", "--configfile", house / "study.yaml")
+    assert process.returncode != 0
+    assert "it resumes where it stopped." in process.stdout
+    assert "A job was killed (SIGKILL)" in process.stdout and "memory ran out" in process.stdout
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a'$(touch injected)'b", "a b;c"])
+def test_the_folder_of_the_repository_may_have_any_name(stub_house, tmp_path, name):
+    house, config = stub_house
+    odd = house.rename(tmp_path / name)
+    (odd / "study.yaml").write_text(yaml.safe_dump(config))
+    report = "import os\nfrom pathlib import Path\nPath('library').write_text(os.environ['PYTHONPATH'])\n"
+    with (odd / "workflow" / "scripts" / "prepare_data.py").open("a") as file:
+        file.write(report)
+    process = snakemake(odd / "Snakefile", odd, "data", "--cores", "1", "--configfile", odd / "study.yaml")
+    assert process.returncode == 0, process.stdout
+    assert (odd / "library").read_text() == str(odd / "workflow")
+    assert not list(tmp_path.rglob("injected"))
+
+
+def test_braces_in_the_folder_of_the_repository_are_refused_in_words(stub_house, tmp_path):
+    house, _ = stub_house
+    odd = house.rename(tmp_path / "a{b}")
+    process = snakemake(odd / "Snakefile", tmp_path, "data", "--dry-run")
+    assert process.returncode != 0 and "Traceback" not in process.stdout
+    assert "a{b}: Snakemake takes braces in this path for wildcards. Rename the folder." in process.stdout
+
+
+def test_braces_and_quotes_in_settings_are_text(stub_house, tmp_path):
+    house, config = stub_house
+    odd = "{dataset} {x}'$(touch injected)"
+    campaign, mirror = tmp_path / odd / "labels", tmp_path / odd / "mirror"
+    (mirror / odd).mkdir(parents=True)
+    campaign.mkdir()
+    for name in ("images.csv", "labels.csv"):
+        (campaign / name).touch()
+    config["datasets"]["mnist"] |= {"kind": "folder", "path": odd}
+    config |= {"labels": f"{odd}/labels", "mirror": str(mirror), "weights": f"{odd}/weights"}
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    options = ["--cores", "2", "--printshellcmds", "--configfile", house / "study.yaml"]
+    tables = [f"results/stub/tables/{name}.csv" for name in ("metrics", "labels")]
+    process = snakemake(house / "Snakefile", tmp_path, *tables, *options)
+    assert process.returncode == 0, process.stdout
+    for option, value in (("--campaign", config["labels"]), ("--mirror", mirror), ("--pretrained", config["weights"])):
+        assert f"{option} {shlex.quote(str(value))}" in process.stdout
+    assert not list(tmp_path.rglob("injected"))
+    process = snakemake(house / "Snakefile", tmp_path, "results/human-study/tables/labels.csv", *options, "--dry-run")
+    assert process.stdout.count(f"--mirror {shlex.quote(str(mirror))}") == 1, process.stdout
+
+    (campaign / "labels.csv").write_text("another export")
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, *tables, *options, "--dry-run"))
+    assert jobs == {"collect_labels": 1}
+
+
+def test_the_picture_of_the_stages_is_up_to_date(house, tmp_path):
+    # `make dag` draws it.
+    config = ["--configfile", house / "config" / "config.yaml"]
+    graph = snakemake(house / "Snakefile", tmp_path, "all", "human_study", "--rulegraph", *config)
+    command = [sys.executable, house / "docs" / "draw_stages.py", "--out", tmp_path / "stages.svg"]
+    subprocess.run(command, input=graph.stdout, text=True, check=True)
+    assert (tmp_path / "stages.svg").read_text() == (house / "docs" / "stages.svg").read_text()
+
+
+def test_what_a_report_shows_has_a_category_and_a_caption(house):
+    used = set()
+    for file in (house / "workflow" / "rules").glob("*.smk"):
+        for shown in re.findall(r"\breport\((?:[^()]|\([^()]*\))*\)", file.read_text()):
+            caption = re.search(r'caption="\.\./report/(\w+\.rst)"', shown)
+            assert caption and "category=" in shown and "labels=" in shown, shown
+            used.add(caption[1])
+    assert used | {"workflow.rst"} == {path.name for path in (house / "workflow" / "report").iterdir()}

@@ -77,9 +77,72 @@ def pretrained_weights(wildcards):
     return ["--pretrained", STUDY.weights] if STUDY.weights else []
 
 
+def watched(*paths):
+    """Return those of the user's files and folders that can be inputs, which are watched for changes."""
+    return [path for path in paths if "{" not in str(path)]
+
+
+def stamped(*paths):
+    """Return, for `params`, the others and when they changed: in an input, Snakemake takes braces for wildcards."""
+    return [[str(path), os.stat(path).st_mtime_ns] for path in paths if "{" in str(path) and os.path.exists(path)]
+
+
+def source_of(wildcards):
+    """Return the files and folders that a data set is read from: one or none."""
+    return [path for path in [STUDY.source(wildcards.dataset)] if path]
+
+
 def state_of(images):
     """Return the file that keeps an unfinished attack."""
     return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
+
+
+def datasets_of(public):
+    """Return the data sets whose public images a classifier learns from: ``all``, or ``without-`` one."""
+    return [name for name in STUDY.datasets if f"without-{name}" != public]
+
+
+def variant_of(wildcards):
+    """Return the variant of SemSim that a job trains: an ablation, or that with the settings of the study."""
+    return getattr(wildcards, "variant", MAIN)
+
+
+def exclusion_of(wildcards):
+    """Return what a job of SemSim leaves out; ablations leave out nothing but originals."""
+    return getattr(wildcards, "exclusion", WITHIN)
+
+
+def notebook_inputs(wildcards):
+    """Return the tables and figures that a notebook reads."""
+    notebook = NOTEBOOKS[wildcards.notebook]
+    tables = notebook.tables() if callable(notebook.tables) else notebook.tables
+    figures = [] if wildcards.study == HUMAN_STUDY else notebook.figures
+    return [*expand(tables, study=wildcards.study), *figures]
+
+
+def notebook_of(wildcards):
+    """Return a notebook, without outputs."""
+    return HOUSE / "notebooks" / f"{wildcards.notebook}.ipynb"
+
+
+def tables_of_defects():
+    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
+    paths = [
+        f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
+    ]
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
+        raise WorkflowError(
+            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
+            f" one after the other: make defects CONFIG='{configs}'"
+        )
+    return [*paths, *rules.collect_tables.output]
+
+
+def was_killed(logs):
+    """Tell whether a job ended by SIGKILL, from Snakemake's own logs: the job's log has no word of it."""
+    text = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in logs)
+    return "exit status 137" in text or "died with <Signals.SIGKILL" in text
 
 
 # Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the

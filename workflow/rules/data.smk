@@ -1,7 +1,7 @@
 rule prepare_data:
     """Draw, download or read a data set and divide it: train, originals (attacked), public."""
     input:
-        source=lambda wildcards: STUDY.source(wildcards.dataset) or [],
+        source=lambda wildcards: watched(*source_of(wildcards)),
     output:
         images=f"{RESULTS}/data/{{dataset}}.safetensors",
         index=f"{RESULTS}/data/{{dataset}}.csv",
@@ -20,7 +20,8 @@ rule prepare_data:
         settings=lambda wildcards: json.dumps(STUDY.data_settings(wildcards.dataset)),
         image_size=lambda wildcards: STUDY.image_size_of(wildcards.dataset),
         seed=STUDY.seed,
-        mirror=lambda wildcards, input: ["--mirror", STUDY.mirror] if input.get("source") and STUDY.mirror else [],
+        mirror=lambda wildcards: ["--mirror", STUDY.mirror] if STUDY.mirror and source_of(wildcards) else [],
+        stamps=lambda wildcards: stamped(*source_of(wildcards)),
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --settings {params.settings:q}"
         " --image-size {params.image_size} --seed {params.seed} {params.mirror:q}"

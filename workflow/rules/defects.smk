@@ -132,17 +132,3 @@ SHOWN_OF_DEFECTS = {
     6: ["defence_scope"],
     7: ["set_sizes"],
 }
-
-
-def tables_of_defects():
-    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
-    paths = [
-        f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
-    ]
-    if missing := [path for path in paths if not os.path.exists(path)]:
-        configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
-        raise WorkflowError(
-            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
-            f" one after the other: make defects CONFIG='{configs}'"
-        )
-    return [*paths, *rules.collect_tables.output]

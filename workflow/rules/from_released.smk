@@ -1,7 +1,8 @@
 # What SemSim learns from if the study says `released`: images that the paper's authors released, and nothing of its own.
 
+import csv
+
 from semsim.learned.folds import exclusions
-from semsim.io.tables import read_table
 
 RECONSTRUCTIONS = rules.fetch_released.output.reconstructions
 RECOGNITION = rules.fetch_released.output.recognition
@@ -19,8 +20,12 @@ wildcard_constraints:
 
 def exclusions_of_study():
     """Return what SemSim is tried without, which is known once the images are there."""
-    images = read_table(checkpoints.fetch_released.get().output.images)
-    return exclusions({kind: list(images[kind].unique()) for kind in ("dataset", "target", "attack")})
+    # Without pandas, which the environment of Snakemake itself may lack.
+    with open(checkpoints.fetch_released.get().output.images, encoding="utf-8") as images:
+        rows = list(csv.DictReader(images))
+    return exclusions(
+        {kind: list(dict.fromkeys(row[kind] for row in rows)) for kind in ("dataset", "target", "attack")}
+    )
 
 
 def classifier_of(wildcards):

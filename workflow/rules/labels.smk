@@ -1,14 +1,13 @@
+# The labels that people gave, if the study names a campaign.
+CAMPAIGN = [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")] if STUDY.labels else []
+
+
 rule collect_labels:
     """Gather what annotators saw in the reconstructions, and how often they recognised each."""
     input:
         attacks=rules.collect_tables.output.attacks,
         datasets=rules.collect_tables.output.datasets,
-        # A function, so that braces in the name of a folder are no wildcards.
-        given=lambda wildcards: (
-            [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")]
-            if STUDY.labels
-            else every(rules.ask_observers.output.labels)
-        ),
+        given=watched(*CAMPAIGN) if STUDY.labels else every(rules.ask_observers.output.labels),
         reading=[] if STUDY.labels else every(rules.ask_observers.output.reading),
     output:
         **({} if STUDY.labels else {"observers": f"{RESULTS}/tables/observers.csv"}),
@@ -27,6 +26,7 @@ rule collect_labels:
         runtime=30,
     params:
         script=script("collect_labels.py"),
+        stamps=stamped(*CAMPAIGN),
         source=lambda wildcards, input, output: (
             ["--campaign", STUDY.labels]
             if STUDY.labels

@@ -63,19 +63,6 @@ wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
 
 
-def notebook_inputs(wildcards):
-    """Return the tables and figures that a notebook reads."""
-    notebook = NOTEBOOKS[wildcards.notebook]
-    tables = notebook.tables() if callable(notebook.tables) else notebook.tables
-    figures = [] if wildcards.study == HUMAN_STUDY else notebook.figures
-    return [*expand(tables, study=wildcards.study), *figures]
-
-
-def notebook_of(wildcards):
-    """Return a notebook, without outputs."""
-    return HOUSE / "notebooks" / f"{wildcards.notebook}.ipynb"
-
-
 rule run_notebook:
     """Execute a notebook on a study's tables and figures."""
     input:

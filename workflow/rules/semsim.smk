@@ -2,21 +2,6 @@
 # What it learns from is in from_study.smk, or in from_released.smk.
 
 
-def datasets_of(public):
-    """Return the data sets whose public images a classifier learns from: ``all``, or ``without-`` one."""
-    return [name for name in STUDY.datasets if f"without-{name}" != public]
-
-
-def variant_of(wildcards):
-    """Return the variant of SemSim that a job trains: an ablation, or that with the settings of the study."""
-    return getattr(wildcards, "variant", MAIN)
-
-
-def exclusion_of(wildcards):
-    """Return what a job of SemSim leaves out; ablations leave out nothing but originals."""
-    return getattr(wildcards, "exclusion", WITHIN)
-
-
 rule train_classifier:
     """Train a plain classifier of public images: SemSim may start from it, and is held against its features."""
     input:
