@@ -2,6 +2,7 @@ rule train_target:
     """Train a target model on a data set; record its curves."""
     input:
         data=rules.prepare_data.output.images,
+        files=lambda wildcards: STUDY.files_of(wildcards.target),
     output:
         weights=f"{RESULTS}/targets/{{dataset}}/{{target}}.safetensors",
         curves=f"{RESULTS}/targets/{{dataset}}/{{target}}.csv",

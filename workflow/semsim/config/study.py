@@ -139,8 +139,12 @@ class Study:
         return {"architecture": settings.label, "defence": settings.defences}
 
     def files_of(self, target):
-        """Return the files of the user's that a target model is made of, and those that loading it needs."""
+        """Return the files of the user's that training a target model needs."""
         return self.settings.targets[target].files
+
+    def network_files_of(self, target):
+        """Return the files of the user's that loading a target model needs, besides its weights."""
+        return self.settings.targets[target].network_files
 
     def training_settings(self, dataset, target):
         """Return how a target model is trained: the study's recipe, changed by the data set, then by the target."""

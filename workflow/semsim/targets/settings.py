@@ -145,10 +145,14 @@ class TargetSettings(Settings):
         return "+".join([*parts, *([self.defence.trait] if self.gradient_defence else [])]) or "none"
 
     @property
+    def network_files(self):
+        """The files that loading the model needs, besides that of its weights."""
+        return [self.architecture.file] if isinstance(self.architecture, OwnNetwork) else []
+
+    @property
     def files(self):
-        """The files that the model is made of, besides its data."""
-        own = [self.architecture.file] if isinstance(self.architecture, OwnNetwork) else []
-        return [*own, *([self.weights] if self.weights else [])]
+        """The files of the user's that training the model needs, besides its data."""
+        return [*self.network_files, *([self.weights] if self.weights else [])]
 
     def check_fit(self, image_size):
         """Refuse a side of images or a width that the network does not take, with a `SemsimError`."""
