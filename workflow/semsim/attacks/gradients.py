@@ -124,7 +124,8 @@ def _on_cpu(target):
         return target
     try:
         copied = copy.deepcopy(target).cpu()
-        copied.network(sample_inputs(copied, 1))
+        with eval_mode(copied.network), torch.no_grad():
+            copied.network(sample_inputs(copied, 1))
     except Exception:
         return target
     return copied
