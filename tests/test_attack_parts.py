@@ -20,7 +20,7 @@ from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
 from semsim.targets import traits
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
+from semsim.targets.defences import Gaussian, GradientDefence, Prune
 from semsim.targets.models import build_target
 
 
@@ -123,11 +123,11 @@ def test_labels_are_read_off_the_gradient(architecture, width):
 def test_only_defences_of_the_shared_gradient_change_what_is_seen(mlp):
     images, labels = torch.rand(2, 3, 12, 12), torch.tensor([0, 1])
     plain = observe(mlp, images, labels)
-    training = observe(mlp, images, labels, GradientDefence("prune", 0.9, "training"))
-    shared = observe(mlp, images, labels, GradientDefence("prune", 0.9, "shared"))
+    training = observe(mlp, images, labels, Prune(share=0.9, scope="training"))
+    shared = observe(mlp, images, labels, Prune(share=0.9, scope="shared"))
     assert all(torch.equal(a, b) for a, b in zip(plain, training, strict=True))
     assert (shared[0] == 0).float().mean() == pytest.approx(0.9, abs=0.01)
-    noisy = observe(mlp, images, labels, GradientDefence("gaussian", 0.1, "both"))
+    noisy = observe(mlp, images, labels, Gaussian(sigma=0.1))
     assert (noisy[0] - plain[0]).std() == pytest.approx(0.1, rel=0.05)
 
 

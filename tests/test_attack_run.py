@@ -15,7 +15,7 @@ from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.errors import SemsimError
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
+from semsim.targets.defences import GradientDefence, Prune
 from semsim.targets.models import build_target
 
 
@@ -168,7 +168,7 @@ def test_divergence_is_recorded(targets, images):
 
 def test_a_gradient_without_content_diverges_and_is_not_scored(targets, images):
     attack_run = make(targets["mlp"], images[:2], attack="analytic")
-    object.__setattr__(attack_run, "defence", GradientDefence("prune", 0.999999, "shared"))
+    object.__setattr__(attack_run, "defence", Prune(share=0.999999, scope="shared"))
     outcome = attack_run.run()[1]
     assert attack_run.table(outcome).status.tolist() == ["diverged", "diverged"]
 

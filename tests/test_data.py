@@ -65,23 +65,24 @@ def test_digits_at_32_pixels_are_the_digits_themselves():
 
 
 @pytest.mark.parametrize("kind", ["glyphs", "mnist"])
-@pytest.mark.parametrize("size", [8, 50])
+@pytest.mark.parametrize("size", [16, 50])
 def test_any_image_size(kind, size):
-    dataset = prepare_dataset(kind, {"kind": kind, "train": 4, "originals": 2, "public": 0}, size, seed=1)
+    dataset = prepare_dataset(kind, {"kind": kind, "train": 4, "originals": 2, "public": 1}, size, seed=1)
     assert dataset.image_size == size
-    assert dataset.splits["public"].images.shape == (0, 3, size, size)
+    assert dataset.splits["public"].images.shape == (1, 3, size, size)
 
 
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"kind": "glyph"}, ["glyph", "glyphs, letters, mnist"]),
+        ({"kind": "glyph"}, ["glyph", "glyphs, letters, mnist", "Did you mean 'glyphs'?"]),
         ({"kind": "mnist", "train": 6000}, ["6027 images", "5000 to choose from", "500 a class in 10"]),
         ({"kind": "letters", "classes": 27}, ["26 classes", "27"]),
-        ({"kind": "letters", "classes": 1}, ["between 2"]),
-        ({"kind": "letters", "train": "many"}, ["`train`", "'many'"]),
-        ({"kind": "letters", "originals": None}, ["`originals`"]),
-        ({"kind": "folder"}, ["`path`"]),
+        ({"kind": "letters", "classes": 1}, ["classes: 1 is out of range, 2 or more"]),
+        ({"kind": "letters", "train": "many"}, ["train: 'many' is not a whole number"]),
+        ({"kind": "letters", "originals": None}, ["originals: null is not a whole number"]),
+        ({"kind": "folder"}, ["'path' is missing"]),
+        ({"kind": "mnist", "path": "x.zip"}, ["images of kind mnist have no 'path'"]),
     ],
 )
 def test_settings_that_make_no_sense(settings, words):
@@ -91,7 +92,7 @@ def test_settings_that_make_no_sense(settings, words):
 
 
 def test_too_small_images():
-    with pytest.raises(SemsimError, match="image_size: 4"):
+    with pytest.raises(SemsimError, match="image_size: 4 is out of range, from 16 to 512"):
         prepare_dataset("mine", {"kind": "glyphs", **COUNTS}, 4, seed=1)
 
 

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 ROOMS = [
-    *("errors", "seeds", "text", "progress", "compat", "commandline", "schemas", "registry", "settings", "io", "html"),
+    *("errors", "seeds", "text", "progress", "compat", "commandline", "registry", "settings", "io", "html"),
     *("data", "targets", "attacks", "pretrained", "metrics", "labels", "observers", "statistics", "learned", "defects"),
     *("config", "results", "figures", "findings", "report", "labelling", "scoring", "commands"),
 ]

@@ -236,9 +236,9 @@ def test_the_data_card_says_what_is_stored(campaign):
 @pytest.mark.parametrize(
     ("text", "new_text", "message"),
     [
-        ("checks: 0.05", "checks: 2", "checks: 2 is greater than the maximum of 0.5"),
+        ("checks: 0.05", "checks: 2", "checks: 2 is out of range, from 0 to 0.5"),
         ("repeats:", "repeat:", "unknown setting 'repeat'. Did you mean 'repeats'?"),
-        ("labels_per_image: 2", "labels_per_image: many", "labels_per_image: 'many' is not of type 'integer'"),
+        ("labels_per_image: 2", "labels_per_image: many", "labels_per_image: 'many' is not a whole number"),
         ("['0', '1', '2']", "[0, 1, 2]", "in quotes where it looks like a number"),
         ("question: What", "question: [What", "campaign.yaml: not valid YAML"),
         ("panel: null", "panel: {parameter: 'a b'}", "panel.parameter: 'a b' cannot be used"),

@@ -58,7 +58,7 @@ def test_times_may_be_unknown_throughout(tmp_path, labels, images):
         ("label", -2, r"label: not the number of the class.*See line 4 \(-2\)"),
         ("image", "shapes/mlp/dlg/5", r"image: not in images.csv. See line 4 \('shapes/mlp/dlg/5'\)"),
         ("image", None, r"image: not the name of the image.*See line 4"),
-        ("kind", "robot", r"kind: not what the annotator is. See line 4 \('robot'\)"),
+        ("kind", "robot", r"kind: not what the annotator is, one of human, .* See line 4 \('robot'\)"),
         ("annotator", "", r"annotator: not a pseudonym.*See line 4 \(''\)"),
         ("annotator", "NA", r"annotator: not a pseudonym.*no value, such as NA. See line 4 \('NA'\)"),
         ("seconds", -1.0, r"seconds: not time from.*See line 4 \(-1.0\)"),

@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from scipy.special import expit
 
-from semsim.learned.losses import LOSSES, OrdinalLoss
+from semsim.learned.losses import OrdinalLoss, TripletLoss, WeightedTripletLoss
 from semsim.learned.triplets import ReleasedAnchors
 
 NEAR, FAR = torch.tensor([0.2, 0.9, 0.5]), torch.tensor([0.6, 0.4, 2.0])
@@ -15,14 +15,14 @@ NEAR_RATES, FAR_RATES = torch.tensor([1.0, 0.6, 0.8]), torch.tensor([0.0, 0.4, 0
 def test_the_triplet_loss_is_that_of_torch():
     embeddings = [torch.zeros(3, 2), torch.stack([NEAR, NEAR * 0], 1), torch.stack([FAR, FAR * 0], 1)]
     expected = torch.nn.TripletMarginLoss(margin=0.7, eps=0, reduction="none")(*embeddings)
-    loss = LOSSES["triplet"](0.7, None)(NEAR, FAR, NEAR_RATES, FAR_RATES)
+    loss = TripletLoss(0.7, None)(NEAR, FAR, NEAR_RATES, FAR_RATES)
     torch.testing.assert_close(loss, expected)
 
 
 def test_weights_are_gaps_of_rates_and_keep_the_scale():
-    plain, weighted = (LOSSES[name](0.7, None)(NEAR, FAR, NEAR_RATES, FAR_RATES) for name in ("triplet", "weighted"))
+    plain, weighted = (each(0.7, None)(NEAR, FAR, NEAR_RATES, FAR_RATES) for each in (TripletLoss, WeightedTripletLoss))
     torch.testing.assert_close(weighted, plain * torch.tensor([1.0, 0.2, 0.6]) / 0.6)
-    same = LOSSES["weighted"](0.7, None)(NEAR, FAR, torch.ones(3), torch.zeros(3))
+    same = WeightedTripletLoss(0.7, None)(NEAR, FAR, torch.ones(3), torch.zeros(3))
     torch.testing.assert_close(same, plain)
 
 

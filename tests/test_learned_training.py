@@ -10,7 +10,7 @@ from semsim.errors import SemsimError
 from semsim.learned.pairs import LabelledPairs, read_pairs, split_by_original
 from semsim.learned.training import area_under_curve, train_semsim
 from semsim.learned.triplets import TripletSampler
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 
 
 def table_of(*rows):

@@ -13,7 +13,7 @@ from semsim.learned.pairs import LabelledPairs
 from semsim.learned.training import area_under_curve
 from semsim.learned.trials import MEASURED, Learner, try_folds
 from semsim.targets.models import build_target, initial_weights
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 
 SETTINGS = {
     "backbone": "vgg3",

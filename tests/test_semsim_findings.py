@@ -11,7 +11,7 @@ from semsim.learned.card import model_card
 from semsim.learned.pairs import read_pairs
 from semsim.metrics.scales import Scale, Scales
 from semsim.results.study_tables import StudyTables
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 from semsim.text import NO_BREAK
 
 SCALES = Scales({name: Scale(name, name.upper(), "", 0, 1, True, "") for name in ("ssim", "psnr")})

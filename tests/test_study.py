@@ -1,17 +1,19 @@
 """The configuration: defaults, overlays, merged settings, and one clear message for whatever is wrong."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
-import jsonschema
 import pandas as pd
 import pytest
 import yaml
 
-from semsim.config.study import SCHEMA, Study, completed, read_config
+from semsim.config import schema as generated
+from semsim.config.study import Study, read_config, read_settings
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table, write_table
-from semsim.targets.training import Recipe
+from semsim.learned.settings import SemSimRecipe
 
 SMALL = {
     "study": "small",
@@ -33,37 +35,47 @@ def message(config):
     return str(error.value)
 
 
-@pytest.fixture(scope="module")
-def schema():
-    return yaml.safe_load(SCHEMA.read_text())
+def settings_in(schema, place="study"):
+    """The schemas of all settings in a JSON schema, by their place."""
+    for part in [schema, *schema.get("$defs", {}).values()]:
+        for name, rules in part.get("properties", {}).items():
+            yield f"{part.get('title', place)}.{name}", rules
 
 
-def test_schema_is_a_schema(schema):
-    jsonschema.Draft202012Validator.check_schema(schema)
+def test_every_setting_is_described_and_nothing_unknown_passes():
+    schema = generated.schema_of(generated.StudySettings)
+    for part in [schema, *schema["$defs"].values()]:
+        assert part["additionalProperties"] is False, part["title"]
+    described = {place: bool(rules.get("description")) or "const" in rules for place, rules in settings_in(schema)}
+    assert all(described.values()), [place for place, is_so in described.items() if not is_so]
 
 
-def settings_in(schema, path=""):
-    """All rules of single settings in a schema, by their place."""
-    for name, rules in schema.get("properties", {}).items():
-        yield f"{path}.{name}", rules
-        yield from settings_in(rules, f"{path}.{name}")
-    for inner in [schema.get("additionalProperties"), *schema.get("$defs", {}).values()]:
-        if isinstance(inner, dict):
-            yield from settings_in(inner, f"{path}.*")
+def test_schema_and_manual_are_as_generated(house):
+    config = house / "config"
+    assert (config / "config.schema.json").read_text() == generated.json_schema(), f"run {generated.WRITE}"
+    manual = (config / "README.md").read_text()
+    assert generated.filled(manual) == manual, f"run {generated.WRITE}"
 
 
-def test_every_setting_is_described_and_nothing_unknown_passes(schema):
-    for place, rules in settings_in(schema):
-        if rules.keys() - {"default"}:
-            assert "description" in rules or "$ref" in rules, place
-        if "properties" in rules and "$ref" not in rules:
-            assert rules["additionalProperties"] is not True, place
+def test_the_schema_for_editors_allows_what_the_check_allows(house):
+    Draft202012Validator = pytest.importorskip("jsonschema").Draft202012Validator  # comes with snakemake
+    schema = yaml.safe_load(generated.json_schema())
+    Draft202012Validator.check_schema(schema)
+    for config in (read_config(house / "config" / "config.yaml"), read_config(house / "config" / "paper.yaml")):
+        Draft202012Validator(schema).validate(config)
+    assert not Draft202012Validator(schema).is_valid(small(sed=1))
 
 
-def test_every_setting_is_in_the_manual(house, schema):
-    manual = (house / "config" / "README.md").read_text()
-    missing = {place for place, _ in settings_in(schema) if f"`{place.rsplit('.', 1)[1]}`" not in manual}
-    assert not missing
+def test_checking_needs_no_torch(house):
+    """Where Snakemake runs, there need not be one."""
+    program = (
+        "import sys; sys.modules.update(torch=None, torchvision=None)\n"
+        "from semsim.config.study import Study, read_config\n"
+        "print(Study(read_config(*sys.argv[1:])))"
+    )
+    files = [house / "config" / "config.yaml", house / "config" / "real-small.yaml"]
+    done = subprocess.run([sys.executable, "-c", program, *files], capture_output=True, text=True)
+    assert done.returncode == 0 and "Study real-small: 5 data sets" in done.stdout, done.stderr
 
 
 CONFIGS = Path(__file__).parents[1] / "config"
@@ -82,9 +94,9 @@ def test_semsim_has_the_published_recipe_and_ablations_the_names_of_what_they_ch
     assert list(study.variants) == ["semsim", "margin-0.2", "width-4+backbone-vgg3", "normalised-no"]
     main = study.variants["semsim"]
     assert (main["backbone"], main["margin"], main["loss"], main["start"]) == ("resnet18", 1.0, "triplet", "random")
-    assert study.variants["margin-0.2"] == main | {"margin": 0.2}
-    recipe = Recipe.from_settings(study.semsim_training)
-    assert (recipe.epochs, recipe.learning_rate, recipe.milestones) == (100, 0.05, [0.37, 0.62, 0.87])
+    assert study.variants["margin-0.2"] == main | {"margin": 0.2, "evaluation": None}
+    recipe = SemSimRecipe(**study.semsim_training)
+    assert (recipe.epochs, recipe.learning_rate, recipe.milestones) == (100, 0.05, (0.37, 0.62, 0.87))
     assert set(study.networks) == {"resnet18", "vgg3-4"} and study.network_of("margin-0.2") == "resnet18"
 
 
@@ -110,7 +122,7 @@ def test_another_evaluation_can_only_be_an_ablation():
     assert (
         study.variants["evaluation-itself"]["evaluation"] == "itself" and "evaluation" not in study.variants["semsim"]
     )
-    assert "Try anything else in `ablations`" in message(small(semsim={"evaluation": "itself"}))
+    assert "try 'evaluation' in `ablations`" in message(small(semsim={"evaluation": "itself"}))
 
 
 def test_defects_are_known_by_name_and_need_target_models():
@@ -125,24 +137,11 @@ def test_a_study_that_builds_on_another_one_takes_its_results():
     assert study.own_results == "results/other"
 
 
-def test_schema_knows_what_the_library_knows(schema):
-    from semsim.attacks.settings import PRESETS, AttackSettings
-    from semsim.data import KINDS
-    from semsim.targets.architectures import ARCHITECTURES
-
-    def choices(rules, name):
-        return set(rules["properties"][name]["enum"])
-
-    attack = schema["$defs"]["attack"]
-    assert attack["properties"].keys() == {"preset"} | AttackSettings.model_fields.keys()
-    assert choices(attack, "preset") == PRESETS.keys()
-    assert choices(schema["properties"]["targets"]["additionalProperties"], "architecture") == ARCHITECTURES.keys()
-    assert choices(schema["properties"]["datasets"]["additionalProperties"], "kind") == KINDS.keys()
-
-
-def test_defaults_are_the_published_recipe():
+def test_defaults_are_the_published_recipe(monkeypatch):
+    monkeypatch.delenv("SEMSIM_MIRROR", raising=False)
     study = Study(small())
-    assert (study.seed, study.device, study.image_size, study.memory_gib, study.mirror) == (1, "auto", 32, 2, None)
+    assert (study.seed, study.device, study.image_size_of("digits"), study.memory_gib) == (1, "auto", 32, 2)
+    assert study.mirror is None
     assert study.training_settings("digits", "plain") == {
         "epochs": 200,
         "batch_size": 64,
@@ -154,12 +153,9 @@ def test_defaults_are_the_published_recipe():
         "milestones": [0.375, 0.625, 0.875],
         "decay": 0.1,
     }
-    assert study.target_settings("plain") == {
-        "architecture": "lenet",
-        "width": None,
-        "augmentation": "none",
-        "gradient_defence": None,
-    }
+    settings = study.target_settings("plain")
+    assert settings.pop("architecture") == "lenet" and settings.pop("augmentation") == "none"
+    assert set(settings.values()) == {None}
 
 
 def test_gradient_defence_has_a_scope_by_default():
@@ -168,7 +164,7 @@ def test_gradient_defence_has_a_scope_by_default():
 
 
 def test_training_of_a_target_wins_over_that_of_the_data_set_and_of_the_study():
-    config = small(training={"epochs": 1, "batch_size": 1, "learning_rate": 1})
+    config = small(training={"epochs": 1, "batch_size": 5, "learning_rate": 1})
     config["datasets"]["digits"]["training"] = {"epochs": 2, "batch_size": 2}
     config["targets"]["plain"]["training"] = {"epochs": 3}
     settings = Study(config).training_settings("digits", "plain")
@@ -184,12 +180,64 @@ def test_attack_of_a_data_set_wins_and_has_no_defaults_of_its_own():
     assert study.attack_settings("digits", "mine") == {"preset": "invertgrad"}
 
 
-def test_closed_form_attacks_only_where_it_can():
+def test_attacks_are_planned_where_they_find_what_they_need():
     targets = {"plain": {"architecture": "lenet"}, "flat": {"architecture": "mlp"}}
-    attacks = {"dlg": {}, "analytic": {}, "mine": {"preset": "analytic", "label": "known"}}
+    attacks = {
+        "dlg": {},
+        "analytic": {},
+        "renamed": {"preset": "analytic", "label": "known"},
+        "started-in-closed-form": {"preset": "invertgrad", "initialisation": "analytic"},
+    }
     study = Study(small(targets=targets, attacks=attacks))
     assert study.attacks_on("plain") == ("dlg",)
-    assert study.attacks_on("flat") == ("dlg", "analytic", "mine")
+    assert study.attacks_on("flat") == tuple(attacks)
+    study = Study(small(attacks=attacks))
+    assert study.attacks == ("dlg",), "what no target model suits is no attack of the study"
+    assert study.exclusions == ["within"]
+
+
+def test_priors_of_a_data_set_change_those_of_the_attack_one_by_one():
+    config = small(attacks={"gradinversion": {"priors": {"total_variation": 3, "batchnorm": 2}}})
+    config["datasets"]["digits"]["attacks"] = {"gradinversion": {"priors": {"batchnorm": 0}}}
+    settings = Study(config).attack_settings("digits", "gradinversion")
+    assert settings["priors"] == {"total_variation": 3, "batchnorm": 0}
+
+
+def test_a_network_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_net.py").write_text("def build(classes, depth=1):\n    return None\n")
+    network = {"file": "my_net.py", "arguments": {"depth": 3}}
+    attacks = {"dlg": {}, "idlg": {}, "analytic": {}}
+    targets = {"own": {"architecture": network, "weights": "my_net.safetensors"}, "lenet": {"architecture": "lenet"}}
+    study = Study(small(targets=targets, attacks=attacks))
+    assert study.files_of("own") == ["my_net.py", "my_net.safetensors"] and study.files_of("lenet") == []
+    assert study.network_files_of("own") == ["my_net.py"]
+    assert study.target_traits("own") == {"architecture": "my_net-build-depth-3", "defence": "none"}
+    assert study.target_settings("own")["architecture"]["arguments"] == {"depth": 3}
+    assert study.attacks_on("own") == ("dlg", "idlg"), "the closed form only where the first layer is declared to suit"
+    targets["own"]["architecture"] = network | {"traits": ["first_linear", "last_bias"]}
+    assert Study(small(targets=targets, attacks=attacks)).attacks_on("own") == ("dlg", "idlg", "analytic")
+    targets["own"]["architecture"] = network | {"traits": []}
+    assert Study(small(targets=targets, attacks=attacks)).attacks_on("own") == ("dlg",)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "words"),
+    [
+        ({"file": "nowhere.py"}, ["nowhere.py: cannot be read", "working directory"]),
+        ({"name": "build"}, ["'file' is missing"]),
+        ({"file": "my_net.py", "name": "biuld"}, ["my_net.py: it does not define 'biuld'. Did you mean 'build'?"]),
+        ({"file": "broken.py"}, ["broken.py, line 2: not valid Python"]),
+        ({"file": "my_net.py", "traits": ["batch_norm"]}, ["traits.0: 'batch_norm'", "Did you mean 'batchnorm'?"]),
+        ({"file": "my_net.py", "args": {}}, ["architecture: unknown setting 'args'"]),
+    ],
+)
+def test_mistakes_with_a_network_from_a_file_are_explained(tmp_path, monkeypatch, architecture, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_net.py").write_text("def build(classes):\n    return None\n")
+    (tmp_path / "broken.py").write_text("\ndef build(:\n")
+    text = message(small(**target(architecture=architecture)))
+    assert len(text.splitlines()) == 2 and all(word in text for word in ["targets.plain.architecture", *words])
 
 
 def test_data_depends_on_nothing_but_the_data():
@@ -212,8 +260,9 @@ def test_configuration_given_is_not_changed():
 
 def test_numbers_without_a_point_are_numbers():
     attacks = {"idlg": yaml.safe_load("{tolerance: 1e-3, milestones: [5e-1]}")}
-    settings = completed(small(attacks=attacks))["attacks"]["idlg"]
-    assert settings == {"tolerance": 0.001, "milestones": [0.5]}
+    settings = Study(small(attacks=attacks, seed="1e3"))
+    assert settings.attack_settings("digits", "idlg") == {"preset": "idlg", "tolerance": 0.001, "milestones": (0.5,)}
+    assert settings.seed == 1000
 
 
 def test_later_files_change_earlier_ones(tmp_path):
@@ -254,29 +303,32 @@ def target(**changes):
             ["semsim.start: 'classifier' needs what is not released"],
         ),
         ({"released": True, "ablations": [{"reference": "attacked"}]}, ["ablations.0.reference: 'attacked' needs"]),
-        ({"seed": -1}, ["seed: -1 is less than the minimum of 0"]),
-        ({"attacks": None}, ["attacks: None is not of type 'object'"]),
-        ({"datasets": {"digits": None}}, ["datasets: {} should be non-empty"]),
+        ({"seed": -1}, ["seed: -1 is out of range, 0 or more"]),
+        ({"attacks": None}, ["attacks: null is not a section of settings"]),
+        ({"datasets": {"digits": None}}, ["datasets: there is none"]),
         ({"training": {"epoch": 3}}, ["training: unknown setting 'epoch'", "Did you mean 'epochs'?"]),
-        ({"training": {"milestones": [0.5, 3]}}, ["training.milestones.1: 3 is greater"]),
+        ({"training": {"milestones": [0.5, 3]}}, ["training.milestones.1: 3 is out of range"]),
         (dataset(kind="glyph"), ["datasets.digits.kind: 'glyph' is not one of", "Did you mean 'glyphs'?"]),
         (dataset(kind="folder"), ["datasets.digits: 'path' is missing"]),
-        (dataset(path="photos"), ["datasets.digits.path: images of kind mnist have no path"]),
+        (dataset(path="photos"), ["datasets.digits: images of kind mnist have no 'path'"]),
         (dataset(kind="cifar10"), ["datasets.digits.kind: 'cifar10' is not one of", "Did you mean 'cifar100'?"]),
-        (dataset(originals=0), ["datasets.digits.originals: 0 is less than the minimum of 1"]),
+        (dataset(originals=0), ["datasets.digits.originals: 0 is out of range, 1 or more"]),
         (dataset(attacks={"dgl": {}}), ["datasets.digits.attacks.dgl", "Did you mean 'dlg'?"]),
         ({"datasets": {"a/b": SMALL["datasets"]["digits"]}}, ["datasets: 'a/b' cannot be used", "file name"]),
         ({"targets": {"20": {"architecture": "lenet"}}}, ["targets: '20' cannot be used", "begins with a letter"]),
         ({"targets": {"NaN": {"architecture": "lenet"}}}, ["targets: 'NaN' cannot be used", "no value"]),
         ({"attacks": {"None": {"preset": "dlg"}}}, ["attacks: 'None' cannot be used"]),
-        ({"attacks": {123: {"preset": "dlg"}}}, ["attacks: 123 is not of type 'string'", "begins with a letter"]),
+        ({"attacks": {123: {"preset": "dlg"}}}, ["attacks: 123 cannot be used", "begins with a letter"]),
         ({"observers": {"1e5": {"architecture": "vgg3"}}}, ["observers: '1e5' cannot be used"]),
         (target(architecture="lennet"), ["targets.plain.architecture: 'lennet'", "Did you mean 'lenet'?"]),
-        (target(augmentation="crops"), ["targets.plain.augmentation: 'crops' cannot be used", "3-1-7"]),
+        (target(augmentation="crops"), ["targets.plain.augmentation: augmentation 'crops' is not known", "3-1-7"]),
         (target(gradient_defence={"kind": "prun"}), ["gradient_defence.kind: 'prun'", "Did you mean 'prune'?"]),
-        (target(gradient_defence={"kind": "prune"}), ["targets.plain.gradient_defence: prune takes 'share'"]),
-        (target(gradient_defence={"kind": "prune", "share": 0.5, "sigma": 1}), ["no other strength"]),
-        ({"targets": {"plain": []}}, ["targets.plain: [] is not of type 'object'"]),
+        (target(gradient_defence={"kind": "prune"}), ["targets.plain.gradient_defence: 'share' is missing"]),
+        (
+            target(gradient_defence={"kind": "prune", "share": 0.5, "sigma": 1}),
+            ["gradient_defence: unknown setting 'sigma'"],
+        ),
+        ({"targets": {"plain": []}}, ["targets.plain: [] is not a section of settings"]),
         ({"attacks": {"all": {"preset": "dlg"}}}, ["attacks: 'all' cannot be used"]),
         ({"attacks": {"inverting": {}}}, ["attacks.inverting: 'preset' is missing", "invertgrad"]),
         ({"attacks": {"dlg": {"step": 3}}}, ["attacks.dlg: unknown setting 'step'", "Did you mean 'steps'?"]),
@@ -287,6 +339,50 @@ def test_mistake_is_explained(changes, words):
     text = message(small(**changes))
     assert len(text.splitlines()) == 2, "one heading, one problem"
     assert all(word in text for word in words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training": {"batch_size": 1}}, ["training.batch_size: 1 is out of range, 2 or more"]),
+        (dataset(training={"batch_size": 1}), ["datasets.digits.training.batch_size: 1"]),
+        ({"observer_training": {"epochs": 0}}, ["observer_training.epochs: 0 is out of range"]),
+        ({"attacks": {"gradinversion": {"restarts": 1}}}, ["attacks.gradinversion: ", "restarts", "2 or more"]),
+        (
+            {"attacks": {"gradinversion": {}}} | dataset(attacks={"gradinversion": {"restarts": 1}}),
+            ["datasets.digits.attacks.gradinversion: "],
+        ),
+        (target(architecture="vit") | {"image_size": 36}, ["targets.plain: vit needs", "a multiple of 8", "36"]),
+        (target(architecture="vit") | dataset(image_size=36), ["targets.plain: vit needs", "36"]),
+        (target(architecture="vit", width=4), ["targets.plain: vit has no width to set"]),
+        (target(width=0), ["targets.plain.width: 0 is out of range, 1 or more"]),
+        (target(augmentation="99"), ["targets.plain.augmentation: ", "operation 99", "0 to 49"]),
+        ({"observers": {"a": {"architecture": "resnet18", "width": 3}}}, ["observers.a: resnet18 has no width"]),
+        ({"semsim": {"backbone": "lenet", "width": 3}}, ["semsim: lenet has no width"]),
+        ({"ablations": [{"margin": 0.1}, {"width": 3}]}, ["ablations.1: resnet18 has no width"]),
+        ({"ablations": [{}]}, ["ablations.0: it changes nothing"]),
+        ({"folds": 5}, ["datasets.digits.originals: 4 cannot be divided into 5 `folds`"]),
+        (dataset(originals=3) | {"folds": 2}, ["cannot be divided into 2", "two are left to learn from"]),
+        (dataset(public=2), ["datasets.digits.public: 2 images are too few"]),
+        ({"observers": {"a": None}}, ["observers: there is none"]),
+        ({"attacks": {"mine": {"preset": "analytic"}}}, ["targets.plain: no attack suits it", "fully connected"]),
+        ({"builds_on": "small"}, ["builds_on: 'small' is this study"]),
+        ({"defects": ["set_sizes", "set_sizes"]}, ["defects: ", "twice"]),
+        ({"defects": ["unscaled_lpips"], "image_size": 16}, ["defects: unscaled_lpips needs images of 31 pixels"]),
+        (
+            {"defects": ["defence_scope"]} | target(gradient_defence={"kind": "gaussian", "sigma": 1}),
+            ["defects: defence_scope compares with a target model without a gradient defence"],
+        ),
+    ],
+)
+def test_what_would_fail_hours_later_is_told_at_once(changes, words):
+    text = message(small(**changes))
+    assert len(text.splitlines()) == 2, "one heading, one problem"
+    assert all(word in text for word in words)
+
+
+def test_with_labels_of_people_no_observers_are_needed():
+    assert Study(small(labels="annotations/pilot", observers={"a": None})).observers == ()
 
 
 def test_every_name_comes_back_from_a_table_as_it_was(tmp_path):
@@ -336,4 +432,4 @@ def test_published_data_sets_are_read_from_the_mirror_if_they_are_there(monkeypa
 
 def test_the_papers_study_stands_alone_and_over_the_default_one(house):
     default, paper = house / "config" / "config.yaml", house / "config" / "paper.yaml"
-    assert completed(read_config(default, paper)) == completed(read_config(paper))
+    assert read_settings(read_config(default, paper)) == read_settings(read_config(paper))

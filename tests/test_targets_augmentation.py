@@ -9,7 +9,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from semsim.errors import SemsimError
 from semsim.targets.augmentation import Augmentation, crop_and_flip
-from semsim.targets.policies import POLICIES, TWO_WAY, apply_policies, parse_policies, transform
+from semsim.targets.operations import TWO_WAY, apply_policies, transform
+from semsim.targets.policies import POLICIES, parse_policies
 
 
 def photograph(seed, size=32):

@@ -4,6 +4,7 @@ rule attack_target:
         script=script("attack.py"),
         data=rules.prepare_data.output.images,
         weights=rules.train_target.output.weights,
+        network=lambda wildcards: STUDY.network_files_of(wildcards.target),
     output:
         images=f"{RESULTS}/reconstructions/{{dataset}}/{{target}}/{{attack}}.safetensors",
         table=f"{RESULTS}/reconstructions/{{dataset}}/{{target}}/{{attack}}.csv",

@@ -4,6 +4,7 @@ rule compute_metrics:
         script=script("compute_metrics.py"),
         data=rules.prepare_data.output.images,
         weights=rules.train_target.output.weights,
+        network=lambda wildcards: STUDY.network_files_of(wildcards.target),
         reconstructions=attacks_on_target(rules.attack_target.output.images),
         tables=attacks_on_target(rules.attack_target.output.table),
     output:

@@ -3,6 +3,7 @@ rule train_target:
     input:
         script=script("train_target.py"),
         data=rules.prepare_data.output.images,
+        files=lambda wildcards: STUDY.files_of(wildcards.target),
     output:
         weights=f"{RESULTS}/targets/{{dataset}}/{{target}}.safetensors",
         curves=f"{RESULTS}/targets/{{dataset}}/{{target}}.csv",

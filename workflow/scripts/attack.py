@@ -10,10 +10,11 @@ from semsim.commandline import json_object, run
 from semsim.data import open_split
 from semsim.io.tables import write_table
 from semsim.io.tensors import write_arrays
+from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
+from semsim.targets.settings import TargetSettings
 
 
 def main():
@@ -24,7 +25,7 @@ def main():
     parser.add_argument("--target", required=True, help="name of the target model")
     parser.add_argument("--attack", required=True, help="name of the attack")
     parser.add_argument(
-        "--target-settings", type=json_object, default={}, help="its augmentation and gradient_defence, JSON"
+        "--target-settings", type=json_object, required=True, metavar="JSON", help="targets.<name> of the config"
     )
     parser.add_argument("--settings", type=json_object, default={}, help="preset and changes of it, JSON")
     parser.add_argument("--seed", type=int, default=1, help="the study's seed")
@@ -39,6 +40,7 @@ def main():
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
+    client = validated(TargetSettings, arguments.target_settings, "the settings of the target are not valid")
     settings = attack_settings(**{"preset": arguments.attack} | arguments.settings)
     end = None if arguments.count is None else arguments.first + arguments.count
     images, labels = (array[arguments.first : end] for array in open_split(arguments.data, "originals"))
@@ -50,8 +52,8 @@ def main():
         originals=torch.from_numpy(images),
         labels=torch.from_numpy(labels),
         settings=settings,
-        augmentation=Augmentation(arguments.target_settings.get("augmentation", "none")),
-        defence=GradientDefence.from_settings(arguments.target_settings.get("gradient_defence")),
+        augmentation=Augmentation(client.augmentation),
+        defence=client.defence,
         study_seed=arguments.seed,
         memory_gib=arguments.memory_gib,
         first=arguments.first,

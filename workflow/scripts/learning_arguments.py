@@ -7,10 +7,12 @@ from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.learned.folds import with_traits
 from semsim.learned.pairs import LabelledPairs, read_pairs
+from semsim.learned.settings import Variant
 from semsim.learned.trials import Learner
+from semsim.settings import validated
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 from semsim.text import ANNOTATORS
 
 
@@ -39,8 +41,10 @@ def read_learner(arguments):
     device = choose_device(arguments.device)
     if arguments.classifier is None and arguments.settings["start"] == "classifier":
         raise SemsimError("SemSim cannot start from a classifier where there is none. Give one, or set start: random.")
+    validated(Variant, arguments.settings, "the settings of SemSim are not valid")
+    recipe = validated(Recipe, arguments.training, "the recipe of the training is not valid")
     classifier = load_target(arguments.classifier, device) if arguments.classifier else None
-    return Learner(arguments.settings, Recipe.from_settings(arguments.training), classifier, arguments.seed, device)
+    return Learner(arguments.settings, recipe, classifier, arguments.seed, device)
 
 
 def read_labelled_pairs(arguments):

@@ -8,9 +8,10 @@ from semsim.commandline import json_object, run
 from semsim.io.tables import write_table
 from semsim.learned.classifier import train_classifier
 from semsim.seeds import seed_for
+from semsim.settings import validated
 from semsim.targets.device import choose_device
 from semsim.targets.models import save_target
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 
 
 def main():
@@ -20,7 +21,7 @@ def main():
         data=dict(zip(arguments.datasets, arguments.data, strict=True)),
         backbone=arguments.backbone,
         width=arguments.width,
-        recipe=Recipe.from_settings(arguments.training),
+        recipe=validated(Recipe, arguments.training, "the recipe of the training is not valid"),
         seed=seed_for(arguments.seed, "classifier", *arguments.datasets),
         device=choose_device(arguments.device),
         description=f"classifier of {', '.join(arguments.datasets)}",

@@ -10,24 +10,26 @@ from semsim.io.tables import write_table
 from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
 from semsim.seeds import seed_for
+from semsim.settings import validated
 from semsim.targets.device import choose_device
 from semsim.targets.models import save_target
-from semsim.targets.training import Recipe, train_target
+from semsim.targets.recipe import Recipe
+from semsim.targets.training import initial_target, train_target
 
 
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     training, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
+    classes = len(load_classes(arguments.data))
+    seed = seed_for(arguments.seed, "observer", arguments.dataset, arguments.observer)
     observer, curves = train_target(
-        train=training,
-        validation=held_out,
-        classes=len(load_classes(arguments.data)),
-        architecture=arguments.architecture,
-        width=arguments.width,
+        initial_target(arguments.architecture, classes, training[0], arguments.width, seed),
+        training,
+        held_out,
+        validated(Recipe, arguments.training, "the recipe of the training is not valid"),
         augmentation=Degradation(),
-        recipe=Recipe.from_settings(arguments.training),
-        seed=seed_for(arguments.seed, "observer", arguments.dataset, arguments.observer),
+        seed=seed,
         device=choose_device(arguments.device),
         description=f"{arguments.dataset}/{arguments.observer}",
     )

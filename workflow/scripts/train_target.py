@@ -7,52 +7,54 @@ import torch
 
 from semsim.commandline import json_object, run
 from semsim.data import load_classes, load_split, open_split
-from semsim.errors import SemsimError
 from semsim.io.stored_arrays import JoinedRows
 from semsim.io.tables import write_table
 from semsim.seeds import seed_for
+from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.defences import GradientDefence
 from semsim.targets.device import choose_device
 from semsim.targets.models import count_parameters, save_target
-from semsim.targets.training import Recipe, train_target
-
-SETTINGS = ("architecture", "width", "augmentation", "gradient_defence", "training")
+from semsim.targets.recipe import TargetRecipe
+from semsim.targets.settings import TargetSettings
+from semsim.targets.training import initial_target, train_target
 
 
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    name, settings = f"{arguments.dataset}/{arguments.target}", arguments.settings
-    if unknown := set(settings) - set(SETTINGS):
-        raise SemsimError(
-            f"target {arguments.target}: '{min(unknown)}' is not known. The settings are {', '.join(SETTINGS)}."
-        )
-    if "architecture" not in settings:
-        raise SemsimError(f"target {arguments.target}: it has no architecture. Set one, for instance convnet.")
-    augmentation = Augmentation(settings.get("augmentation", "none"))
-    defence = GradientDefence.from_settings(settings.get("gradient_defence"))
+    settings = validated(TargetSettings, arguments.settings, f"the settings of {arguments.target} are not valid")
+    recipe = validated(TargetRecipe, arguments.training, "the recipe of the training is not valid")
+    augmentation, train = Augmentation(settings.augmentation), load_split(arguments.data, "train")
+    seed = seed_for(arguments.seed, "target", arguments.dataset, arguments.target)
+    untrained = initial_target(
+        settings.network,
+        len(load_classes(arguments.data)),
+        train[0],
+        width=settings.width,
+        seed=seed,
+        weights=settings.weights,
+        normalisation=settings.normalisation,
+    )
+    settings.check_traits(untrained)
 
     target, curves = train_target(
-        train=load_split(arguments.data, "train"),
-        validation=load_validation(arguments.data),
-        classes=len(load_classes(arguments.data)),
-        architecture=settings["architecture"],
-        width=settings.get("width"),
+        untrained,
+        train,
+        load_validation(arguments.data),
+        recipe,
         augmentation=augmentation,
-        gradient_defence=defence,
-        recipe=Recipe.from_settings(arguments.training),
-        seed=seed_for(arguments.seed, "target", arguments.dataset, arguments.target),
+        gradient_defence=settings.defence,
+        seed=seed,
         device=choose_device(arguments.device),
-        description=name,
+        description=f"{arguments.dataset}/{arguments.target}",
     )
     last = curves.iloc[-1]
     metadata = {
         "dataset": arguments.dataset,
         "target": arguments.target,
-        "architecture": settings["architecture"],
+        "architecture": settings.label,
         "augmentation": augmentation.name,
-        "gradient_defence": str(defence),
+        "gradient_defence": str(settings.defence),
         "parameters": count_parameters(target),
         "train_accuracy": last["train_accuracy"],
         "validation_accuracy": last["validation_accuracy"],

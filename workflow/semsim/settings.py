@@ -162,10 +162,10 @@ def _walk(location, settings, schema):
     """
     place, section, rules = [], {}, resolved(schema, schema)
     for part in location:
-        kinds = rules.get("discriminator", {}).get("mapping", {})
-        written_part = isinstance(settings, list | tuple) or (isinstance(settings, dict) and part in settings)
-        if part in kinds and not written_part:
-            rules = resolved({"$ref": kinds[part]}, schema)
+        kinds = rules.get("oneOf", [])
+        written_part = isinstance(settings, list) or (isinstance(settings, dict) and part in settings)
+        if kinds and not written_part:
+            rules = resolved(_kind(rules, part), schema)
         elif part == "[key]":
             place.pop()
         else:
@@ -173,6 +173,13 @@ def _walk(location, settings, schema):
             section, rules = rules, resolved(_inside(rules, part), schema)
             settings = settings[part] if written_part else None
     return place, section, rules
+
+
+def _kind(rules, tag):
+    """Return the schema of one of several kinds, which is tagged with what its `kind` is, or with its model's name."""
+    kinds = rules.get("discriminator", {}).get("mapping", {})
+    named = [each for each in rules["oneOf"] if each.get("$ref") == kinds.get(tag, f"#/$defs/{tag}")]
+    return [*named, *(each for each in rules["oneOf"] if "$ref" not in each)][0]
 
 
 def _inside(rules, part):
@@ -188,13 +195,16 @@ def resolved(rules, schema):
         own = {name: rules[name] for name in ("description", "default") if name in rules}
         choices = [choice for choice in rules.get("anyOf", []) if choice.get("type") != "null"]
         if "$ref" in rules:
-            rules = schema["$defs"][rules["$ref"].rpartition("/")[2]] | own
+            model = schema["$defs"][rules["$ref"].rpartition("/")[2]]
+            rules = {name: each for name, each in model.items() if name != "description"} | own
         elif len(choices) == 1:
             rules = choices[0] | own
         else:
             return rules
 
 
+LONGEST = 80
+"""Characters of a value that a message quotes."""
 TYPES = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -249,10 +259,11 @@ def _kinds(rules):
 
 
 def written(value):
-    """Return a value as it stands in a file of settings, or nearly so."""
-    return (
-        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
-    )
+    """Return a value as it stands in a file of settings, or nearly so, and its beginning if it is long."""
+    if value is None:
+        return "null"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def range_of(rules):
@@ -265,11 +276,15 @@ def range_of(rules):
     """
     least, above = rules.get("minimum"), rules.get("exclusiveMinimum")
     most, below = rules.get("maximum"), rules.get("exclusiveMaximum")
-    low = f"from {least:g}" if least is not None else f"above {above:g}" if above is not None else ""
+    if least is not None and most is not None:
+        return f"from {least:g} to {most:g}"
+    if above is not None and below is not None:
+        return f"between {above:g} and {below:g}"
+    low = f"{least:g} or more" if least is not None else f"above {above:g}" if above is not None else ""
     high = f"up to {most:g}" if most is not None else f"below {below:g}" if below is not None else ""
-    if not high:
-        return f"{least:g} or more" if least is not None else low
-    return f"{low}, {high}" if low else high
+    if least is not None and high:
+        return f"from {least:g} to {high}"
+    return ", ".join(part for part in (low, high) if part)
 
 
 def length_of(rules):
@@ -287,7 +302,7 @@ def length_of(rules):
     ):
         least, most = rules.get(f"min{suffix}"), rules.get(f"max{suffix}")
         if most is not None:
-            return f"{least or 0} to {most} {more}"
+            return f"{most} {more}" if least == most else f"{least or 0} to {most} {more}"
         if least is not None:
             return f"at least {least} {one if least == 1 else more}"
     return ""

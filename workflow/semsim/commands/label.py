@@ -172,8 +172,8 @@ def serve(arguments):
         print(f"Serving {campaign.folder} at {url}/ (Ctrl-C stops it; every answer is kept).", flush=True)
         if arguments.public:
             print(f"Links of annotators: semsim label invite {campaign.folder} --count N --url {url}", flush=True)
-            if panel := campaign.settings["panel"]:
-                print(f"Link for the panel: {url}/p/{store.panel_key}?{panel['parameter']}=ID", flush=True)
+            if panel := campaign.settings.panel:
+                print(f"Link for the panel: {url}/p/{store.panel_key}?{panel.parameter}=ID", flush=True)
 
     server.serve(campaign, store, arguments.host, arguments.port, arguments.public, announce)
 

@@ -13,6 +13,7 @@ from semsim.attacks.settings import attack_settings
 from semsim.commandline import run
 from semsim.config.study import Study, read_config
 from semsim.errors import SemsimError
+from semsim.targets.architectures import ARCHITECTURES
 from semsim.text import listed
 
 RATES = files("semsim.attacks") / "rates.jsonl"
@@ -54,13 +55,14 @@ def read_rates(device, path=RATES):
 
 
 def forward_flops(architecture, width, image_size, classes):
-    """Return the floating-point operations of one image's way through a network."""
+    """Return the floating-point operations of one image's way through a network, as `build_target` takes it."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from semsim.targets.models import build_target
 
-    with torch.device("meta"):
+    # Ours need no memory for that; somebody's own may do things in building that need numbers.
+    with torch.device("meta" if isinstance(architecture, str) and architecture in ARCHITECTURES else "cpu"):
         target = build_target(architecture, classes, image_size, width).eval()
         images = torch.empty(1, 3, image_size, image_size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -90,19 +92,20 @@ def estimate(study, rates):
     -------
     dict of str to Cost
     """
-    steps = defaultdict(int)
+    steps, networks = defaultdict(int), {}
     for dataset in study.datasets:
         originals, size = study.data_settings(dataset)["originals"], study.image_size_of(dataset)
         for target in study.targets:
             network = study.target_settings(target)
             for attack in study.attacks_on(target):
                 settings = attack_settings(**study.attack_settings(dataset, attack))
-                key = (network["architecture"], network["width"], size)
+                key = (study.target_traits(target)["architecture"], network["width"], size)
+                networks[key] = network["architecture"]
                 steps[key] += originals * settings.steps * settings.restarts
     measured = [(rate, forward_flops(rate.architecture, rate.width, rate.image_size, 100)) for rate in rates]
     costs = {}
     for (architecture, width, size), count in steps.items():
-        flops = forward_flops(architecture, width, size, 100)
+        flops = forward_flops(networks[architecture, width, size], width, size, 100)
         rate, known = _nearest(measured, architecture, flops)
         same = (rate.architecture, rate.width, rate.image_size) == (architecture, width, size)
         basis = "measured" if same else f"scaled by operations from {rate.architecture} at {rate.image_size} pixels"

@@ -7,23 +7,26 @@ says what the study will make, and where.
 import argparse
 import os
 import re
-from importlib.resources import files
 from pathlib import Path
 
 import yaml
 
 from semsim.commandline import run
+from semsim.config.contradictions import complete_attack, contradictions, suits, variant
+from semsim.config.settings import StudySettings
+from semsim.data.kinds import KINDS
+from semsim.data.request import DatasetSettings
 from semsim.errors import SemsimError
 from semsim.learned.folds import exclusions
-from semsim.schemas import fill_defaults, problems_with, read_schema
-from semsim.text import suggestion
+from semsim.settings import refuse, validated
+from semsim.targets.recipe import TargetRecipe
+from semsim.targets.settings import TargetSettings
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
-SETTINGS = (
+SAME = (
     "seed",
     "device",
-    "image_size",
     "memory_gib",
     "shard",
     "weights",
@@ -33,12 +36,8 @@ SETTINGS = (
     "folds",
     "defects",
 )
-"""Those that `Study` has under the same names."""
-PUBLISHED = ("cifar100", "caltech101", "imagenette", "celeba", "stanford_dogs")
-"""The kinds of data sets that are downloaded, unless the mirror has them as ``<kind>.zip``."""
-STRENGTHS = {"prune": "share", "gaussian": "sigma"}
-"""What each kind of gradient defence calls its strength."""
-SCHEMA = files("semsim.config") / "config.schema.yaml"
+"""Settings that `Study` has under the same names."""
+HEADING = "The configuration is not valid"
 
 
 class Study:
@@ -47,16 +46,18 @@ class Study:
     Parameters
     ----------
     config : dict
-        As read from YAML: sections and settings as in ``config.schema.yaml``. It is not changed.
+        As read from YAML: sections and settings of `semsim.config.settings.StudySettings`. It is not changed.
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, released, folds, defects
+    settings : semsim.config.settings.StudySettings
+        All of them, checked.
+    name, seed, device, memory_gib, shard, weights, resamples, labels, released, folds, defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
     datasets, targets, attacks, observers : tuple of str
-        Names, in the order of the configuration.
+        Names, in the order of the configuration; of attacks, those that some target model has what they need for.
     observer_training : dict
         How observers are trained.
     semsim_training, classifier_training : dict
@@ -92,78 +93,79 @@ class Study:
     """
 
     def __init__(self, config):
-        self._config = completed(config)
-        self.name = self._config["study"]
-        for setting in SETTINGS:
-            setattr(self, setting, self._config[setting])
-        mirror = self._config["mirror"] or os.environ.get("SEMSIM_MIRROR")
+        self.settings = settings = read_settings(config)
+        self.name = settings.study
+        for name in SAME:
+            setattr(self, name, getattr(settings, name))
+        mirror = settings.mirror or os.environ.get("SEMSIM_MIRROR")
         self.mirror = Path(mirror).expanduser().absolute() if mirror else None
-        self.datasets = tuple(self._config["datasets"])
-        self.targets = tuple(self._config["targets"])
-        self.attacks = tuple(self._config["attacks"])
-        self.observers = tuple(self._config["observers"])
-        self.observer_training = self._config["observer_training"]
-        self.semsim_training = self._config["semsim_training"]
-        self.classifier_training = self._config["classifier_training"]
-        main = self._config["semsim"]
-        self.variants = {MAIN: main} | {_variant_name(each): main | each for each in self._config["ablations"]}
-        self.networks = {self.network_of(name): settings for name, settings in self.variants.items()}
+        self.datasets, self.targets, self.observers = map(
+            tuple, (settings.datasets, settings.targets, settings.observers)
+        )
+        suited = {target: self.attacks_on(target) for target in self.targets}
+        self.attacks = tuple(name for name in settings.attacks if any(name in each for each in suited.values()))
+        self.observer_training = _plain(settings.observer_training)
+        self.semsim_training = _plain(settings.semsim_training)
+        self.classifier_training = _plain(settings.classifier_training)
+        self.variants = {MAIN: _plain(settings.semsim)} | {
+            _variant_name(changes): _plain(variant(settings, each))
+            for changes, each in zip(_with_numbers(config.get("ablations", [])), settings.ablations, strict=True)
+        }
+        self.networks = {self.network_of(name): each for name, each in self.variants.items()}
         traits = [self.target_traits(target) for target in self.targets]
         values = {trait: list(dict.fromkeys(each[trait] for each in traits)) for trait in ("architecture", "defence")}
         self.exclusions = exclusions({"dataset": self.datasets, "attack": self.attacks, **values})
         self.own_results = f"results/{self.name}"
-        base = self._config["builds_on"] or self.name
+        base = settings.builds_on or self.name
         self.results, self.figures = f"results/{base}", f"figures/{base}"
 
     def data_settings(self, dataset):
         """Return what the images of a data set depend on: its kind, path, classes and counts."""
-        settings = self._config["datasets"][dataset]
-        return {name: value for name, value in settings.items() if name not in ("image_size", "training", "attacks")}
+        return _plain(self.settings.datasets[dataset], include=set(DatasetSettings.model_fields))
 
     def image_size_of(self, dataset):
         """Return the side of a data set's images, in pixels."""
-        return self._config["datasets"][dataset]["image_size"] or self.image_size
+        return self.settings.datasets[dataset].image_size or self.settings.image_size
 
     def shards_of(self, dataset):
         """Return the numbers of the first originals of each shard."""
-        return range(0, self._config["datasets"][dataset]["originals"], self.shard)
+        return range(0, self.settings.datasets[dataset].originals, self.shard)
 
     def target_settings(self, target):
-        """Return what a target model is: architecture, width, augmentation and gradient defence."""
-        settings = self._config["targets"][target]
-        return {name: value for name, value in settings.items() if name != "training"}
+        """Return what a target model is: `semsim.targets.settings.TargetSettings`."""
+        return _plain(self.settings.targets[target], include=set(TargetSettings.model_fields))
 
     def target_traits(self, target):
         """Return the architecture and the defence of a target model: what SemSim is tried without, each for itself."""
-        settings = self._config["targets"][target]
-        defences = [] if settings["augmentation"] == "none" else [settings["augmentation"]]
-        if defence := settings["gradient_defence"]:
-            defences.append(f"{defence['kind']}-{defence[STRENGTHS[defence['kind']]]:g}")
-        return {"architecture": settings["architecture"], "defence": "+".join(defences) or "none"}
+        settings = self.settings.targets[target]
+        return {"architecture": settings.label, "defence": settings.defences}
+
+    def files_of(self, target):
+        """Return the files of the user's that training a target model needs."""
+        return self.settings.targets[target].files
+
+    def network_files_of(self, target):
+        """Return the files of the user's that loading a target model needs, besides its weights."""
+        return self.settings.targets[target].network_files
 
     def training_settings(self, dataset, target):
         """Return how a target model is trained: the study's recipe, changed by the data set, then by the target."""
-        dataset, target = self._config["datasets"][dataset], self._config["targets"][target]
-        return self._config["training"] | dataset["training"] | target["training"]
+        settings = self.settings.training.model_dump()
+        for each in (self.settings.datasets[dataset], self.settings.targets[target]):
+            settings |= each.training.model_dump(exclude_unset=True)
+        return _plain(TargetRecipe(**settings))
 
     def attack_settings(self, dataset, attack):
         """Return an attack's preset and what differs from it, the data set's own settings last."""
-        overrides = self._config["datasets"][dataset]["attacks"].get(attack, {})
-        return {"preset": attack} | self._config["attacks"][attack] | overrides
+        return complete_attack(self.settings, dataset, attack)
 
     def attacks_on(self, target):
-        """Return the attacks that suit a target: the closed form needs a first layer that is fully connected."""
-        if self._config["targets"][target]["architecture"] == "mlp":
-            return self.attacks
-        return tuple(name for name in self.attacks if not self._starts_in_closed_form(name))
-
-    def _starts_in_closed_form(self, attack):
-        settings = {"preset": attack} | self._config["attacks"][attack]
-        return settings.get("initialisation", settings["preset"]) == "analytic"
+        """Return the attacks that a target model has what they need for."""
+        return tuple(attack for attack in self.settings.attacks if not suits(self.settings, attack, target))
 
     def observer_settings(self, observer):
         """Return what an observer is: architecture, width and caution."""
-        return self._config["observers"][observer]
+        return _plain(self.settings.observers[observer])
 
     def network_of(self, variant):
         """Return the name of a variant's network: backbone and width, where that is set."""
@@ -177,11 +179,11 @@ class Study:
         place; `semsim.data` then says where it looked. Of the kinds of `PUBLISHED`: ``<kind>.zip`` in the mirror; None
         if it is not there, and the data set is downloaded. None for any other kind.
         """
-        settings = self._config["datasets"][dataset]
-        if settings["kind"] == "folder":
-            path, folders = settings["path"], (self.mirror, Path())
-        elif settings["kind"] in PUBLISHED:
-            path, folders = f"{settings['kind']}.zip", (self.mirror,)
+        settings = self.settings.datasets[dataset]
+        if KINDS[settings.kind].has_path:
+            path, folders = settings.path, (self.mirror, Path())
+        elif KINDS[settings.kind].published:
+            path, folders = f"{settings.kind}.zip", (self.mirror,)
         else:
             return None
         places = [folder / Path(path).expanduser() for folder in folders if folder]
@@ -195,6 +197,7 @@ class Study:
                 f"  tables   {self.results}/tables/",
             )
             return "\n".join(lines)
+        unsuited = [name for name in self.settings.attacks if name not in self.attacks]
         counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
         return "\n".join(
             [
@@ -202,6 +205,7 @@ class Study:
                 f"  report   {self.results}/report.html",
                 f"  figures  {self.figures}/",
                 f"  tables   {self.results}/tables/",
+                *(f"  left out attack {name}: no target model has what it needs" for name in unsuited),
             ]
         )
 
@@ -228,15 +232,31 @@ def read_config(*paths):
     return config
 
 
-def completed(config):
-    """Return a copy of a configuration with entries set to null left out, checked, and with all defaults filled in."""
-    config = _with_numbers(config)
-    for section in ("datasets", "targets", "attacks", "observers"):
-        if isinstance(config.get(section), dict):
-            config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
-    _check(config)
-    fill_defaults(config, read_schema(SCHEMA))
-    return config
+def read_settings(config):
+    """Check a configuration and fill in all defaults.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML. It is not changed.
+
+    Returns
+    -------
+    semsim.config.settings.StudySettings
+
+    Raises
+    ------
+    SemsimError
+        If anything is wrong; the message names each place and what is allowed there.
+    """
+    settings = validated(StudySettings, _with_numbers(config), HEADING)
+    refuse(contradictions(settings), HEADING)
+    return settings
+
+
+def _plain(settings, **choice):
+    """Return settings as JSON has them."""
+    return settings.model_dump(mode="json", **choice)
 
 
 def _variant_name(changes):
@@ -262,51 +282,9 @@ def _with_numbers(value):
     if isinstance(value, list):
         return [_with_numbers(item) for item in value]
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
-        return float(value)
+        number = float(value)
+        return int(number) if number.is_integer() else number
     return value
-
-
-def _check(config):
-    """Raise one error that lists everything wrong with a configuration."""
-    problems = list(problems_with(config, read_schema(SCHEMA))) or list(_contradictions(config))
-    if problems:
-        raise SemsimError("\n  ".join(["The configuration is not valid:", *problems]))
-
-
-def _contradictions(config):
-    """Yield what a configuration gets wrong between its settings, in the same form."""
-    presets = read_schema(SCHEMA)["$defs"]["attack"]["properties"]["preset"]["enum"]
-    attacks = config["attacks"]
-    for name, attack in attacks.items():
-        if "preset" not in attack and name not in presets:
-            yield f"attacks.{name}: 'preset' is missing: one of {', '.join(presets)}.{suggestion(name, presets)}"
-    for name, dataset in config["datasets"].items():
-        if dataset["kind"] == "folder" and "path" not in dataset:
-            yield f"datasets.{name}: 'path' is missing: the folder or .zip file that holds the images."
-        if dataset["kind"] != "folder" and "path" in dataset:
-            yield f"datasets.{name}.path: images of kind {dataset['kind']} have no path; own images are of kind folder."
-        for attack in (attack for attack in dataset.get("attacks", {}) if attack not in attacks):
-            yield f"datasets.{name}.attacks.{attack}: the study has no such attack.{suggestion(attack, attacks)}"
-    for name, target in config["targets"].items():
-        if defence := target.get("gradient_defence"):
-            strength = STRENGTHS[defence["kind"]]
-            if defence.keys() & set(STRENGTHS.values()) != {strength}:
-                yield f"targets.{name}.gradient_defence: {defence['kind']} takes {strength!r}, and no other strength."
-    if "evaluation" in config.get("semsim", {}):
-        yield "semsim.evaluation: SemSim is evaluated as it was trained. Try anything else in `ablations`."
-    if config.get("released"):
-        if config.get("defects"):
-            yield "defects: they need target models of the study's own. Leave `defects` out, or `released`."
-        for place, settings in [("semsim", config.get("semsim", {})), *_numbered("ablations", config)]:
-            for name, value in (("start", "classifier"), ("reference", "attacked")):
-                if settings.get(name) == value:
-                    yield f"{place}.{name}: '{value}' needs what is not released. Take another value, or none."
-
-
-def _numbered(section, config):
-    """Yield the entries of a list with their places."""
-    for number, entry in enumerate(config.get(section, [])):
-        yield f"{section}.{number}", entry
 
 
 def main():

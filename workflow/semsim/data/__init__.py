@@ -5,7 +5,8 @@ needs other images of the same classes). Nothing here imports torch.
 """
 
 from semsim.data.dataset import SPLITS, ImageDataset, Split, load_classes, load_split, open_split, save_dataset
-from semsim.data.prepare import KINDS, prepare_dataset
+from semsim.data.kinds import KINDS
+from semsim.data.prepare import prepare_dataset
 
 __all__ = [
     "KINDS",

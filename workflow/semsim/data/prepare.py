@@ -1,23 +1,7 @@
 """From a data set's settings to its images."""
 
-from functools import partial
-
 from semsim.data.dataset import SPLITS, ImageDataset
-from semsim.data.digits import read_digits
-from semsim.data.folder import read_folder
-from semsim.data.published import PUBLISHED, read_published
-from semsim.data.rendering import GLYPHS, LETTERS, render
-from semsim.data.request import Request
-from semsim.errors import SemsimError
-
-KINDS = {
-    "folder": read_folder,
-    "glyphs": partial(render, GLYPHS),
-    "letters": partial(render, LETTERS),
-    "mnist": read_digits,
-    **{kind: partial(read_published, kind) for kind in PUBLISHED},
-}
-"""Kinds of data sets: functions of a `Request` that return the class names and a `Split` for each of `SPLITS`."""
+from semsim.data.request import check_request
 
 
 def prepare_dataset(name, settings, image_size, seed, mirror=None):
@@ -28,8 +12,7 @@ def prepare_dataset(name, settings, image_size, seed, mirror=None):
     name : str
         What the study calls the data set.
     settings : dict
-        Its settings (`datasets.<name>` of the config): `kind`, the numbers of images `train`, `originals` and `public`;
-        optional `classes` (use only the first so many, by name); for the kind `folder` also `path`.
+        Those of `semsim.data.request.DatasetSettings`.
     image_size : int
         Side of the square images in pixels.
     seed : int
@@ -52,8 +35,6 @@ def prepare_dataset(name, settings, image_size, seed, mirror=None):
     >>> dataset.splits["train"].images.shape
     (3, 3, 32, 32)
     """
-    kind = settings.get("kind")
-    if kind not in KINDS:
-        raise SemsimError(f"data set '{name}': no such kind: {kind!r}. Choose one of {', '.join(KINDS)}.")
-    classes, splits = KINDS[kind](Request.from_settings(name, settings, image_size, seed, mirror))
-    return ImageDataset(name, kind, classes, {split: splits[split] for split in SPLITS})
+    kind, request = check_request(name, settings, image_size, seed, mirror)
+    classes, splits = kind.read(request)
+    return ImageDataset(name, settings["kind"], classes, {split: splits[split] for split in SPLITS})

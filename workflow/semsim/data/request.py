@@ -2,17 +2,61 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from semsim.data.dataset import SPLITS
+from semsim.data.kinds import KINDS
 from semsim.errors import SemsimError
+from semsim.settings import OneOf, Settings, validated
 
-SMALLEST_IMAGE = 8
-"""Side in pixels below which nothing can be recognised."""
+ImageSize = Annotated[int, Field(ge=16, le=512)]
+"""Side of square images, in pixels: with fewer nothing can be recognised, nor measured by every metric."""
+
+
+class DatasetSettings(Settings):
+    """Which images a data set has."""
+
+    kind: Annotated[str, OneOf(KINDS)] = Field(
+        description="where the images come from. "
+        + ". ".join(f"`{name}`: {kind.about}" for name, kind in KINDS.items() if not kind.published)
+        + ". The others are [published data sets](#published-data-sets)"
+    )
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description="of kind `folder`, a folder or .zip file with `<class>/<image>` or `<split>/<class>/<image>`"
+        " inside. A relative path starts at the mirror, or else at the working directory",
+    )
+    classes: int | None = Field(
+        None, ge=2, description="how many classes to use, the first ones by name; `null` takes all"
+    )
+    train: int = Field(ge=2, description="number of images that target models are trained on")
+    originals: int = Field(ge=1, description="number of images that are attacked. No target model was trained on them")
+    public: int = Field(
+        ge=1,
+        description="number of further images of the same classes. They are for whoever may know such images:"
+        " observers, metrics that are trained",
+    )
+
+    @model_validator(mode="after")
+    def _path_suits_kind(self):
+        if KINDS[self.kind].has_path and self.path is None:
+            raise ValueError("'path' is missing: the folder or .zip file that holds the images.")
+        if self.path is not None and not KINDS[self.kind].has_path:
+            with_path = ", ".join(name for name, kind in KINDS.items() if kind.has_path)
+            raise ValueError(f"images of kind {self.kind} have no 'path'; own images are of kind {with_path}.")
+        return self
+
+
+class _SizedSettings(DatasetSettings):
+    image_size: ImageSize = Field(description="side of the square images, in pixels")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A data set's settings, checked.
+    """What is asked of a data set, and where to look.
 
     Attributes
     ----------
@@ -40,31 +84,6 @@ class Request:
     path: str | None = None
     mirror: Path | None = None
 
-    @classmethod
-    def from_settings(cls, name, settings, image_size, seed, mirror=None):
-        """Check a data set's settings (the parameters of `semsim.data.prepare_dataset`).
-
-        Raises
-        ------
-        SemsimError
-            If the image size or a number is missing or makes no sense.
-        """
-        if image_size < SMALLEST_IMAGE:
-            raise SemsimError(f"image_size: {image_size} pixels are too few; {SMALLEST_IMAGE} is the least.")
-        counts = {split: settings.get(split) for split in SPLITS}
-        for setting, number in (counts | {"classes": settings.get("classes") or 0}).items():
-            if type(number) is not int or number < 0:
-                raise SemsimError(f"data set '{name}': `{setting}` must be a whole number, and is {number!r}.")
-        return cls(
-            name=name,
-            counts=counts,
-            image_size=image_size,
-            seed=seed,
-            class_limit=settings.get("classes"),
-            path=settings.get("path"),
-            mirror=Path(mirror).expanduser() if mirror else None,
-        )
-
     def first_classes(self, names):
         """Return the classes to use out of all `names`: sorted, and no more than `class_limit`, a tuple of str.
 
@@ -81,3 +100,29 @@ class Request:
                 "Set `classes` between 2 and what there is."
             )
         return tuple(names[:wanted])
+
+
+def check_request(name, settings, image_size, seed, mirror=None):
+    """Check what is asked of a data set (the parameters of `semsim.data.prepare_dataset`).
+
+    Returns
+    -------
+    kind : semsim.data.kinds.Kind
+    request : Request
+
+    Raises
+    ------
+    SemsimError
+        If the image size or a setting is missing or makes no sense.
+    """
+    settings = validated(_SizedSettings, settings | {"image_size": image_size}, f"data set '{name}' is not valid")
+    request = Request(
+        name=name,
+        counts={split: getattr(settings, split) for split in SPLITS},
+        image_size=settings.image_size,
+        seed=seed,
+        class_limit=settings.classes,
+        path=settings.path,
+        mirror=Path(mirror).expanduser() if mirror else None,
+    )
+    return KINDS[settings.kind], request

@@ -196,8 +196,6 @@ def find_source(request):
     SemsimError
         If there is nothing at either place.
     """
-    if not request.path:
-        raise SemsimError(f"data set '{request.name}': the kind 'folder' needs a `path`, a folder or a .zip file.")
     path = Path(request.path).expanduser()
     places = [request.mirror / path, path] if request.mirror else [path]
     for place in places:

@@ -5,22 +5,87 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 import yaml
+from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.labels.images import IMAGE_COLUMNS
-from semsim.schemas import fill_defaults, problems_with, read_schema
+from semsim.settings import Settings, validated
 from semsim.text import first_few
 
-SCHEMA = files("semsim.labelling") / "campaign.schema.yaml"
 CHECK_COLUMNS = ["image", "dataset", "label"]
 IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
 """A file in ``images/``, and never a path."""
+
+
+class Panel(Settings):
+    """A panel such as Prolific that sends participants by one link."""
+
+    parameter: str = Field(
+        pattern="^[A-Za-z][A-Za-z0-9_-]{0,39}$",
+        description="the parameter of the link that holds the participant's id, such as PROLIFIC_PID or workerId",
+    )
+    completion_code: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9-]{4,40}$",
+        description="the code shown at the end; null shows each participant one of their own",
+    )
+    completion_url: str | None = Field(
+        None,
+        pattern="^https://",
+        description="where the link at the end leads, if there is one; an address that starts with https://",
+    )
+
+
+def _different(names):
+    if len(set(names)) < len(names):
+        raise ValueError(f"{first_few([name for name in names if names.count(name) > 1])}: named twice.")
+    return names
+
+
+ClassName = Annotated[
+    str, Field(min_length=1, max_length=80, description="a name, in quotes where it looks like a number")
+]
+ClassNames = Annotated[
+    list[ClassName], Field(min_length=2, description="at least two different names"), AfterValidator(_different)
+]
+
+
+class CampaignSettings(Settings):
+    """``campaign.yaml``: what annotators are asked."""
+
+    title: str = Field(min_length=1, max_length=80, description="the headline of the page")
+    question: str = Field(min_length=1, max_length=300, description="what is asked about every image")
+    labels_per_image: int = Field(5, ge=1, description="how many annotators see each image")
+    images_per_annotator: int | None = Field(
+        None,
+        ge=1,
+        description="how many images one annotator is asked about, checks and repeats not counted; null asks about all",
+    )
+    checks: float = Field(
+        0.05, ge=0, le=0.5, description="attention checks (clear images), as a share of an annotator's images"
+    )
+    repeats: float = Field(
+        0.05, ge=0, le=0.25, description="images shown a second time, as a share of an annotator's images"
+    )
+    patience_hours: float = Field(
+        24,
+        gt=0,
+        description="after so many hours of silence, others are asked about the images that an annotator has left open",
+    )
+    seed: int = Field(1, ge=0, description="whole number from which every random choice follows")
+    classes: dict[str, ClassNames] = Field(
+        min_length=1, description="the names of the classes by data set, in the order of their numbers"
+    )
+    panel: Panel | None = Field(
+        None,
+        description="a panel such as Prolific that sends participants by one link; null where there is none",
+    )
 
 
 def campaign_folder(name):
@@ -35,8 +100,7 @@ class Campaign:
     Attributes
     ----------
     folder : pathlib.Path
-    settings : dict
-        ``campaign.yaml``, checked and with all defaults filled in.
+    settings : CampaignSettings
     images : pandas.DataFrame
         What is asked: image, dataset, target, attack, original, label (the true class).
     checks : pandas.DataFrame
@@ -60,7 +124,7 @@ class Campaign:
     @property
     def classes(self):
         """The names of the classes by data set."""
-        return self.settings["classes"]
+        return self.settings.classes
 
     @cached_property
     def datasets(self):
@@ -71,7 +135,7 @@ class Campaign:
     @property
     def images_each(self):
         """How many images an annotator is asked about, as long as that many need labels."""
-        return min(self.settings["images_per_annotator"] or len(self.images), len(self.images))
+        return min(self.settings.images_per_annotator or len(self.images), len(self.images))
 
     def path_of(self, image):
         """Return the file of an image."""
@@ -128,18 +192,13 @@ def read_settings(path):
     Raises
     ------
     SemsimError
-        If it cannot be read or breaks a rule of ``workflow/semsim/labelling/campaign.schema.yaml``.
+        If it cannot be read, or is not what `CampaignSettings` say.
     """
     try:
         settings = yaml.safe_load(_read_text(path))
     except yaml.YAMLError as error:
         raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    schema = read_schema(SCHEMA)
-    problems = list(problems_with(settings, schema))
-    if problems:
-        raise SemsimError("\n  ".join([f"{path} is not valid:", *problems]))
-    fill_defaults(settings, schema)
-    return settings
+    return validated(CampaignSettings, settings, f"{path} is not valid")
 
 
 def _read_text(path):

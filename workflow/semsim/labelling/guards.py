@@ -5,7 +5,7 @@ import json
 import time
 from collections import OrderedDict
 
-import jsonschema
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 LARGEST_BODY = 4096  # bytes
@@ -43,21 +43,21 @@ class SecureHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-async def read_json(request, schema):
-    """Return the JSON body of a request.
+async def read_json(request, model):
+    """Return the JSON body of a request, as a dict.
 
     Only the media type of JSON is accepted: pages of other origins cannot send it without asking first.
 
     Parameters
     ----------
     request : starlette.requests.Request
-    schema : dict
-        A JSON schema.
+    model : type of semsim.settings.Settings
+        What it has to be.
 
     Raises
     ------
     starlette.exceptions.HTTPException
-        415, 413, 408 or 400, if the body is of another type, too large, too slow, or not what the schema says.
+        415, 413, 408 or 400, if the body is of another type, too large, too slow, or not of that model.
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "Send application/json.")
@@ -74,10 +74,12 @@ async def read_json(request, schema):
         content = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise HTTPException(400, "Not valid JSON.") from None
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(content):
-        where = ".".join(map(str, error.absolute_path))
-        raise HTTPException(400, f"{where or 'body'}: not as it must be ({error.validator}).")
-    return content
+    try:
+        return model.model_validate(content).model_dump()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HTTPException(400, f"{where or 'body'}: not as it must be ({first['type']}).") from None
 
 
 def _refuse_constant(name):

@@ -20,10 +20,10 @@ from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.io.tensors import read_arrays
-from semsim.labelling.campaign import CHECK_COLUMNS, SCHEMA, read_campaign_folder
+from semsim.labelling.campaign import CHECK_COLUMNS, CampaignSettings, read_campaign_folder
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
-from semsim.schemas import read_schema
+from semsim.settings import schema_of
 
 TEXTS = files("semsim.labelling") / "texts"
 CHECKS_PER_DATASET = 24
@@ -303,8 +303,8 @@ def _write_images(folder, material, seed):
 
 
 def _commented(settings):
-    """Return settings as YAML, each with what the schema says about it."""
-    rules = read_schema(SCHEMA)["properties"]
+    """Return settings as YAML, each with what it means."""
+    rules = schema_of(CampaignSettings)["properties"]
     parts = ["# What annotators are asked. Titles, texts and numbers may change until the first one joins.\n"]
     for name, rule in rules.items():
         value = settings.get(name, rule.get("default"))

@@ -146,7 +146,7 @@ def describe_datasets(items, campaign):
     for dataset, images in campaign.images.groupby("dataset", sort=False):
         own = labels[labels["dataset"] == dataset]
         known = own[own["label_true"].notna()]
-        complete = own["image"].value_counts() >= campaign.settings["labels_per_image"]
+        complete = own["image"].value_counts() >= campaign.settings.labels_per_image
         rows.append(
             {
                 "dataset": dataset,

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import uvicorn
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,6 +27,7 @@ from starlette.routing import Route
 from semsim.errors import SemsimError
 from semsim.labelling.guards import RateLimit, SecureHeaders, read_json
 from semsim.labelling.store import Conflict, Refused, UnknownLink
+from semsim.settings import Settings
 
 PAGE = files("semsim.labelling") / "page"
 MEDIA_TYPES = {
@@ -41,23 +43,29 @@ ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests of one annotator: an answ
 STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address that belong to no annotator yet
 CONNECTIONS = 1000
 
-_KEY = {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"}
-_POSITION = {"type": "integer", "minimum": 0, "maximum": 9_999_999}
+
+class Nothing(Settings):
+    """The body of a request that only has to come."""
 
 
-def _body(**properties):
-    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+class Join(Settings):
+    """Who wants a link."""
+
+    name: str | None = Field(max_length=60)
 
 
-JOIN = _body(name={"type": ["string", "null"], "maxLength": 60})
-NOTHING = _body()
-ANSWER = _body(
-    position=_POSITION,
-    label={"type": "integer", "minimum": -1, "maximum": 1_000_000},
-    seconds={"type": ["number", "null"], "minimum": 0, "maximum": 1_000_000},
-    key=_KEY,
-)
-UNDO = _body(position=_POSITION, key=_KEY)
+class Undo(Settings):
+    """Which answer is taken back; requests with the same key are one."""
+
+    position: int = Field(ge=0, le=9_999_999)
+    key: str = Field(pattern="^[A-Za-z0-9-]{8,64}$")
+
+
+class Answer(Undo):
+    """What an annotator saw in the image at a position."""
+
+    label: int = Field(ge=-1, le=1_000_000)
+    seconds: float | None = Field(ge=0, le=1_000_000)
 
 
 class Desk:
@@ -157,19 +165,19 @@ class LabelServer:
 
     async def _join(self, request):
         self._strangers.spend(_address(request))
-        body = await read_json(request, JOIN)
+        body = await read_json(request, Join)
         _, token = await self._desk.ask(partial(self._store.invite, body["name"] or None))
         return JSONResponse({"link": f"/a/{token}/"})
 
     async def _panel(self, request):
         self._strangers.spend(_address(request))
-        panel = self._campaign.settings["panel"]
+        panel = self._campaign.settings.panel
         key = request.path_params["key"].encode()
         if panel is None or not secrets.compare_digest(key, self._store.panel_key.encode()):
             return self._notice("This link is not known", "Open the link exactly as you were given it.")
-        participant = request.query_params.get(panel["parameter"], "")
+        participant = request.query_params.get(panel.parameter, "")
         if not PARTICIPANT.fullmatch(participant):
-            where = f"Open the study from your panel's page, which adds {panel['parameter']} to the link."
+            where = f"Open the study from your panel's page, which adds {panel.parameter} to the link."
             return self._notice("Your id is missing", where)
         token = await self._desk.ask(partial(self._store.admit, participant))
         return RedirectResponse(f"/a/{token}/", 303)
@@ -183,8 +191,8 @@ class LabelServer:
 
     async def _texts(self, request):
         state = await self._ask(request, self._store.state)
-        names = ("title", "question", "classes")
-        texts = {name: self._campaign.settings[name] for name in names}
+        names = {"title", "question", "classes"}
+        texts = self._campaign.settings.model_dump(mode="json", include=names)
         texts |= {"consent": self._campaign.consent, "instructions": self._campaign.instructions}
         return JSONResponse(texts | {"name": state.name, "images_each": self._campaign.images_each})
 
@@ -192,13 +200,13 @@ class LabelServer:
         return JSONResponse(self._described(await self._ask(request, self._store.state)))
 
     async def _consent(self, request):
-        return await self._change(request, NOTHING, self._store.consent)
+        return await self._change(request, Nothing, self._store.consent)
 
     async def _answer(self, request):
-        return await self._change(request, ANSWER, self._store.answer)
+        return await self._change(request, Answer, self._store.answer)
 
     async def _undo(self, request):
-        return await self._change(request, UNDO, self._store.undo)
+        return await self._change(request, Undo, self._store.undo)
 
     async def _image(self, request):
         position = request.path_params["position"]
@@ -208,9 +216,9 @@ class LabelServer:
         content = self._campaign.path_of(image).read_bytes()  # small, so faster than a thread
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
-    async def _change(self, request, schema, method):
+    async def _change(self, request, model, method):
         """Let the store change something, and say where the annotator is then."""
-        body = await read_json(request, schema)
+        body = await read_json(request, model)
 
         def change_and_look(token):
             method(token, **body)
@@ -237,15 +245,15 @@ class LabelServer:
     def _described(self, state):
         """Return what the page may know: not the image's name, nor why it is shown."""
         done = state.consented and state.image is None
-        panel = self._campaign.settings["panel"] if done else None
+        panel = self._campaign.settings.panel if done else None
         return {
             "consented": state.consented,
             "done": done,
             "position": state.position,
             "total": state.total,
             "dataset": self._campaign.datasets[state.image] if state.image else None,
-            "code": (panel["completion_code"] or state.code) if panel else None,
-            "completion_url": panel["completion_url"] if panel else None,
+            "code": (panel.completion_code or state.code) if panel else None,
+            "completion_url": panel.completion_url if panel else None,
         }
 
 

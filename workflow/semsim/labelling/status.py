@@ -20,7 +20,7 @@ def status_text(campaign, datasets, annotators):
     -------
     str
     """
-    each = campaign.settings["labels_per_image"]
+    each = campaign.settings.labels_per_image
     parts = [
         f"{campaign.folder}: {counted(int(datasets['labels'].sum()), 'labels')} of"
         f" {each * len(campaign.images):,} ({each} for each of {counted(len(campaign.images), 'images')})",
@@ -46,7 +46,7 @@ def status_text(campaign, datasets, annotators):
                     "seconds": _written(annotators["seconds"], lambda seconds: f"{seconds:.1f}"),
                     "undone": annotators["undone"].astype(str),
                     "last answer": annotators["last"].replace("", NONE).str[:16],
-                    **({"code": annotators["code"]} if campaign.settings["panel"] else {}),
+                    **({"code": annotators["code"]} if campaign.settings.panel else {}),
                 }
             )
         )

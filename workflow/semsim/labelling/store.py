@@ -260,17 +260,17 @@ class Store:
         if consented_at is not None:
             return
         settings = self._campaign.settings
-        generator = np.random.default_rng(seed_for(settings["seed"], "annotator", name))
+        generator = np.random.default_rng(seed_for(settings.seed, "annotator", name))
         asked = choose_images(
             self._campaign.images,
             self._expected_labels(),
-            settings["labels_per_image"],
+            settings.labels_per_image,
             self._campaign.images_each,
             generator,
         )
         if asked.empty:
             raise Refused("Every picture has all the labels it needs. Thank you for coming.")
-        order = arrange(asked, self._campaign.checks, settings["checks"], settings["repeats"], generator)
+        order = arrange(asked, self._campaign.checks, settings.checks, settings.repeats, generator)
         self._database.executemany(
             "INSERT INTO items VALUES (?, ?, ?, ?)", [(annotator, place, *item) for place, item in enumerate(order)]
         )
@@ -280,7 +280,7 @@ class Store:
 
     def _expected_labels(self):
         """Return how many labels each image has, or gets from those who are at work."""
-        patience = timedelta(hours=self._campaign.settings["patience_hours"])
+        patience = timedelta(hours=self._campaign.settings.patience_hours)
         return dict(
             self._database.execute(
                 "SELECT image, count(*) FROM items JOIN annotators ON annotators.id = items.annotator"

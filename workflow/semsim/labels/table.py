@@ -1,17 +1,51 @@
 """The table of labels: its columns, how it joins the other tables, and everything that can be wrong with it."""
 
 import warnings
-from importlib.resources import files
+from typing import Annotated
 
 import pandas as pd
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table
-from semsim.text import first_few
+from semsim.settings import OneOf, Settings
+from semsim.text import ANNOTATORS, first_few
 
-SCHEMA = files("semsim.labels") / "labels.schema.yaml"
-COLUMNS = ["image", "annotator", "kind", "label", "seconds", "given_at"]
 CANNOT_TELL = -1
+
+
+def _is_a_value(name):
+    if name.lower() in ("na", "nan", "null", "none"):
+        raise ValueError("what tables hold for no value")
+    return name
+
+
+class Label(Settings):
+    """One row of ``labels.csv``: what one annotator saw in one reconstruction."""
+
+    image: str = Field(min_length=1, description="the name of the image in images.csv")
+    annotator: Annotated[str, AfterValidator(_is_a_value)] = Field(
+        min_length=1,
+        description="a pseudonym, the same for all labels of one annotator, and not what tables hold for no value, such"
+        " as NA",
+    )
+    kind: Annotated[str, OneOf(ANNOTATORS)] = Field(
+        description=f"what the annotator is, one of {', '.join(ANNOTATORS)}"
+    )
+    label: int = Field(
+        ge=CANNOT_TELL, description='the number of the class that the annotator named, or -1 for "can\'t tell"'
+    )
+    seconds: float | None = Field(
+        ge=0, description="time from showing the image to the answer; empty where it is unknown"
+    )
+    given_at: str | None = Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$",
+        description="when the answer was given, as 2026-01-31T12:00:00Z; empty where it is unknown",
+    )
+
+
+COLUMNS = list(Label.model_fields)
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def name_images(table):
@@ -63,8 +97,8 @@ def check_labels(labels, images, classes, where="labels"):
     Raises
     ------
     SemsimError
-        If a column is missing or unknown, a value breaks the schema (an unknown kind, for instance), a class or an
-        image is unknown, or an annotator labelled an image twice. The header is line 1.
+        If a column is missing or unknown, a value is none that `Label` allows (an unknown kind, for instance), a class
+        or an image is unknown, or an annotator labelled an image twice. The header is line 1.
 
     Warns
     -----
@@ -76,7 +110,7 @@ def check_labels(labels, images, classes, where="labels"):
         raise SemsimError(
             f"{where}: columns {', '.join(sorted(wrong_columns))} are missing or unknown. Write {', '.join(COLUMNS)}."
         )
-    problems = [*_schema_problems(labels)]
+    problems = [*_problems_of_columns(labels)]
     if not problems:
         places = pd.Index(images["image"]).get_indexer(labels["image"])
         unknown = places < 0
@@ -97,17 +131,23 @@ def check_labels(labels, images, classes, where="labels"):
         warnings.warn(f"{where}: one label only by {once}. Agreement says nothing about them.", stacklevel=2)
 
 
-def _schema_problems(labels):
-    """Yield what breaks the schema, checking each distinct value of a column once."""
-    import jsonschema  # slow to import, and only checking needs it and the schema
-
-    from semsim.schemas import read_schema
-
-    for name, rules in read_schema(SCHEMA)["properties"].items():
-        valid = jsonschema.Draft202012Validator(rules).is_valid
-        refused = [value for value in labels[name].unique() if not valid(_plain(value))]
+def _problems_of_columns(labels):
+    """Yield which values are not of their column, looking at each distinct value once."""
+    for name, field in Label.model_fields.items():
+        valid = TypeAdapter(Annotated[field.annotation, *field.metadata], config=STRICT)
+        refused = [value for value in labels[name].unique() if not _is_valid(valid, _plain(value))]
         missing = labels[name].isna() & any(pd.isna(value) for value in refused)
-        yield from problem_in(labels, labels[name].isin(refused) | missing, name, f"not {rules['description']}")
+        yield from problem_in(labels, labels[name].isin(refused) | missing, name, f"not {field.description}")
+
+
+def _is_valid(adapter, value):
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers in which one is missing holds floats
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _plain(value):

@@ -57,7 +57,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     pairs : LabelledPairs
     settings : dict
         Of SemSim.
-    recipe : semsim.targets.training.Recipe
+    recipe : semsim.targets.recipe.Recipe
     generalisation : pandas.DataFrame
         The table ``generalisation.csv`` of the study.
     scales : semsim.metrics.scales.Scales
@@ -85,7 +85,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
         attacks=names["attack"],
         reference={"original": "the original", "attacked": "what was attacked"}[settings["reference"]],
         settings=_described(settings),
-        recipe=_described(vars(recipe)),
+        recipe=_described(recipe.model_dump(mode="json")),
         why_not=f". **It did not learn:** {why_not}" if why_not else "",
         results=_results(generalisation, scales),
         caveat=f"- {caveat}\n" if caveat else "",

@@ -6,7 +6,7 @@ from semsim.data import load_classes
 from semsim.learned.pairs import of_one_size
 from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
-from semsim.targets.training import train_target
+from semsim.targets.training import initial_target, train_target
 
 
 def train_classifier(data, backbone, width, recipe, seed, device="cpu", description="classifier"):
@@ -21,7 +21,7 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
         Files of the data stage by the names of the data sets.
     backbone, width
         As in `semsim.SemSim`.
-    recipe : semsim.targets.training.Recipe
+    recipe : semsim.targets.recipe.Recipe
     seed : int
         The study's.
     device : torch.device or str
@@ -40,14 +40,13 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
             images, labels = images_and_labels
             gathered.append((images, labels + classes))
         classes += len(load_classes(path))
+    training, held_out = _joined(training), _joined(held_out)
     return train_target(
-        train=_joined(training),
-        validation=_joined(held_out),
-        classes=classes,
-        architecture=backbone,
-        width=width,
+        initial_target(backbone, classes, training[0], width, seed),
+        training,
+        held_out,
+        recipe,
         augmentation=Degradation(),
-        recipe=recipe,
         seed=seed,
         device=device,
         description=description,

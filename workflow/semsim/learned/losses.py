@@ -78,6 +78,3 @@ class OrdinalLoss(nn.Module):
         above = (rates[..., None] > self.thresholds).to(distances.dtype)
         logits = self.intercepts - self.log_slope.exp() * distances
         return functional.binary_cross_entropy_with_logits(logits, above, reduction="none").mean(dim=(-2, -1))
-
-
-LOSSES = {"triplet": TripletLoss, "weighted": WeightedTripletLoss, "ordinal": OrdinalLoss}

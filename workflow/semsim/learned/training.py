@@ -10,17 +10,17 @@ from scipy.stats import rankdata
 
 from semsim.errors import SemsimError
 from semsim.labels.recognition import MAJORITY
-from semsim.learned.losses import LOSSES
+from semsim.learned import losses
 from semsim.learned.metric import SemSim
+from semsim.learned.settings import LOSSES, SemSimRecipe
 from semsim.learned.triplets import ReleasedAnchors, TripletSampler
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.augmentation import crop_and_flip
 from semsim.targets.models import initial_weights
-from semsim.targets.training import Recipe, channel_statistics
+from semsim.targets.training import channel_statistics
 
-PAPER = Recipe(epochs=100, learning_rate=0.05, milestones=(0.37, 0.62, 0.87))
-"""The recipe of the paper's released code: SGD, 100 epochs of batches of 64, x 0.1 at epochs 37, 62 and 87."""
+PAPER = SemSimRecipe()
 CURVES = ("epoch", "train_loss", "train_ordered", "validation_auc", "seconds")
 
 
@@ -54,12 +54,12 @@ def train_semsim(
     margin : float
         By how much an unrecognised reconstruction should be farther, at least.
     loss : str
-        One of `semsim.learned.losses.LOSSES`.
+        One of `semsim.learned.settings.LOSSES`.
     anchor : {"original", "released"}
         What the two reconstructions of a triplet are compared with: each with its own original, or both with one image,
         which is the recognised one's original or any recognised reconstruction of that, be it the same: the rule of the
         paper's released code.
-    recipe : Recipe
+    recipe : semsim.targets.recipe.Recipe
     start : semsim.targets.models.Target, optional
         A classifier of the same backbone, width and image size, whose features training starts from; random weights if
         left out.
@@ -95,7 +95,7 @@ def train_semsim(
     batches = max(1, len(training) // recipe.batch_size)
     pairs, tried = (StackedPairs(part, device) for part in (training, validation))
     rates = torch.tensor(training.table["recognition_rate"].to_numpy(), dtype=torch.float32)
-    criterion = LOSSES[loss](margin, rates).to(device)
+    criterion = getattr(losses, LOSSES[loss])(margin, rates).to(device)
     optimiser, schedule = recipe.optimise([*metric.parameters(), *criterion.parameters()], batches)
     recognised = validation.table["recognition_rate"].to_numpy() > MAJORITY
     generator = torch.Generator().manual_seed(seed_for(seed, "triplets"))
@@ -209,12 +209,12 @@ def _train_epoch(metric, criterion, optimiser, schedule, pairs, rates, triplets,
             anchors = released.draw(pairs, near_rows, generator).repeat(2, 1, 1, 1)
             compared = torch.cat([anchors, compared[:, 3:]], dim=1)
         near, far = _distances(metric, crop_and_flip(compared, generator)).chunk(2)
-        losses = criterion(near, far, *(rates[rows].to(near.device) for rows in (near_rows, far_rows)))
+        each = criterion(near, far, *(rates[rows].to(near.device) for rows in (near_rows, far_rows)))
         optimiser.zero_grad()
-        losses.mean().backward()
+        each.mean().backward()
         optimiser.step()
         schedule.step()
-        total_loss += losses.detach().sum()
+        total_loss += each.detach().sum()
         ordered += (near < far).sum()
-        count += len(losses)
+        count += len(each)
     return (total_loss / count).item(), (ordered / count).item()

@@ -13,7 +13,7 @@ from semsim.learned.pairs import LabelledPairs, split_by_original
 from semsim.learned.training import CURVES, StackedPairs, measure_distances, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
-from semsim.targets.training import Recipe
+from semsim.targets.recipe import Recipe
 
 OF_TRAINING = ("backbone", "width", "normalised", "loss", "margin", "anchor")
 """Settings that are arguments of `train_semsim`."""
@@ -28,7 +28,7 @@ class Learner(NamedTuple):
     ----------
     settings : dict
         Of the section ``semsim`` of a study.
-    recipe : semsim.targets.training.Recipe
+    recipe : semsim.targets.recipe.Recipe
     classifier : semsim.targets.models.Target or None
         A plain classifier, with the backbone of the settings; None where there are no public images to train one.
     seed : int

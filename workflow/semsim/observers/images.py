@@ -4,6 +4,7 @@ import torch
 
 from semsim.data import load_split
 from semsim.errors import SemsimError
+from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.seeds import seed_for
 
 HELD_OUT = 0.1  # share of the public images
@@ -29,11 +30,13 @@ def divide_public(path, dataset, seed):
     Raises
     ------
     SemsimError
-        If there are fewer than three public images.
+        If there are fewer public images than `FEWEST_PUBLIC`.
     """
     images, labels = load_split(path, "public")
-    if len(images) < 3:
-        raise SemsimError(f"{dataset}: {len(images)} public image(s). Observers need at least 3: set more in `public`.")
+    if len(images) < FEWEST_PUBLIC:
+        raise SemsimError(
+            f"{dataset}: {len(images)} public image(s). Observers need at least {FEWEST_PUBLIC}: set more in `public`."
+        )
     generator = torch.Generator().manual_seed(seed_for(seed, "held out", dataset))
     order = torch.randperm(len(images), generator=generator).numpy()
     held_out = max(1, round(HELD_OUT * len(images)))

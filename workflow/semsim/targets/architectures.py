@@ -4,13 +4,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from semsim.errors import SemsimError
+from semsim.text import listed, suggestion
+
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network, and its width where that can be chosen (None where it cannot)."""
+    """How to build a network, and what is known of it before.
+
+    Attributes
+    ----------
+    build : callable
+        Takes the side of images, the number of classes and, where it can be chosen, the width; returns a network.
+    about : str
+        For the manual.
+    traits : frozenset of str
+        Those of `semsim.targets.traits.TARGET` that it has.
+    default_width : int or None
+        None where no width can be chosen.
+    smallest_image, multiple_of : int
+        Sides of images that it takes, in pixels.
+    """
 
     build: Callable
+    about: str
+    traits: frozenset
     default_width: int | None = None
+    smallest_image: int = 1
+    multiple_of: int = 1
 
 
 def _built_by(module, name):
@@ -22,16 +43,98 @@ def _built_by(module, name):
     return build
 
 
+PLAIN, NORMED = frozenset({"last_bias"}), frozenset({"last_bias", "batchnorm"})
 ARCHITECTURES = {
-    "lenet": Architecture(_built_by("networks", "lenet")),
-    "convnet": Architecture(_built_by("networks", "convnet"), default_width=64),
-    "convnet3": Architecture(_built_by("networks", "convnet3"), default_width=32),
-    "resnet20": Architecture(_built_by("torchvision_networks", "resnet20"), default_width=4),
-    "resnet18": Architecture(_built_by("torchvision_networks", "resnet18")),
-    "vit": Architecture(_built_by("torchvision_networks", "vit")),
-    "mlp": Architecture(_built_by("networks", "mlp"), default_width=1024),
-    "vgg3": Architecture(_built_by("networks", "vgg3"), default_width=32),
-    "resnet6": Architecture(_built_by("torchvision_networks", "resnet6"), default_width=32),
-    "squeezenet": Architecture(_built_by("networks", "squeezenet"), default_width=32),
-    "mobilenet": Architecture(_built_by("networks", "mobilenet"), default_width=32),
+    "lenet": Architecture(
+        _built_by("networks", "lenet"), "the network of DLG: three convolutions with sigmoids", PLAIN
+    ),
+    "convnet": Architecture(
+        _built_by("networks", "convnet"),
+        "eight convolutions with BatchNorm, the paper's ConvNet",
+        NORMED,
+        default_width=64,
+        smallest_image=9,
+    ),
+    "convnet3": Architecture(
+        _built_by("networks", "convnet3"),
+        "three convolutions with BatchNorm and mean-pools: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
+    ),
+    "resnet20": Architecture(
+        _built_by("torchvision_networks", "resnet20"), "the paper's ResNet20-4", NORMED, default_width=4
+    ),
+    "resnet18": Architecture(
+        _built_by("torchvision_networks", "resnet18"), "ResNet18 with a stem for small images", NORMED
+    ),
+    "vit": Architecture(
+        _built_by("torchvision_networks", "vit"),
+        "a small vision transformer, 6 layers of 192 channels",
+        PLAIN,
+        multiple_of=8,
+    ),
+    "mlp": Architecture(
+        _built_by("networks", "mlp"),
+        "a perceptron with two hidden layers",
+        PLAIN | {"first_linear"},
+        default_width=1024,
+    ),
+    "vgg3": Architecture(
+        _built_by("networks", "vgg3"),
+        "three convolutions with BatchNorm and max-pools: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
+    ),
+    "resnet6": Architecture(
+        _built_by("torchvision_networks", "resnet6"),
+        "two residual blocks: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
+    ),
+    "squeezenet": Architecture(
+        _built_by("networks", "squeezenet"), "three fire modules: quick", NORMED, default_width=32, smallest_image=8
+    ),
+    "mobilenet": Architecture(
+        _built_by("networks", "mobilenet"),
+        "three separable convolutions: quick",
+        NORMED,
+        default_width=32,
+        smallest_image=8,
+    ),
 }
+
+
+def check_architecture(name, image_size=None, width=None):
+    """Refuse what cannot be built.
+
+    Parameters
+    ----------
+    name : str
+    image_size, width : int, optional
+        Left out, they are not looked at.
+
+    Raises
+    ------
+    SemsimError
+        If the architecture is unknown, does not suit the image size, or has no such width.
+    """
+    if name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise SemsimError(
+            f"architecture '{name}' is not known. Choose one of {known}.{suggestion(name, ARCHITECTURES)}"
+        )
+    chosen = ARCHITECTURES[name]
+    if width is not None and chosen.default_width is None:
+        others = listed([other for other, each in ARCHITECTURES.items() if each.default_width is not None])
+        raise SemsimError(f"{name} has no width to set (only {others} have). Remove 'width: {width}'.")
+    if width is not None and width < 1:
+        raise SemsimError(f"width of {name} is {width}. It must be a whole number of at least 1.")
+    if image_size is not None and image_size < chosen.smallest_image:
+        least = chosen.smallest_image
+        raise SemsimError(f"{name} needs images of at least {least} pixels, but image_size is {image_size}.")
+    if image_size is not None and image_size % chosen.multiple_of:
+        step = chosen.multiple_of
+        raise SemsimError(f"{name} needs an image_size that is a multiple of {step}, but it is {image_size}.")

@@ -1,8 +1,9 @@
-"""Augmentations: what happens to images before a model trains on them, or shares their gradient."""
+"""Augmentations: what happens to images before a model trains on them, or shares their gradient.
 
-import torch
+Knowing which there are needs no PyTorch; applying them does.
+"""
 
-from semsim.targets.policies import apply_policies, parse_policies
+from semsim.targets.policies import parse_policies
 
 
 class Augmentation:
@@ -42,7 +43,11 @@ class Augmentation:
         if self.name == "none":
             return images
         images = crop_and_flip(images, generator)
-        return apply_policies(images, self._policies, generator) if self._policies else images
+        if not self._policies:
+            return images
+        from semsim.targets.operations import apply_policies
+
+        return apply_policies(images, self._policies, generator)
 
 
 def crop_and_flip(images, generator):
@@ -63,6 +68,8 @@ def crop_and_flip(images, generator):
     torch.Tensor
         uint8 [N, 3, S, S].
     """
+    import torch
+
     count, _, height, width = images.shape
     padding = width // 8
     tops, lefts = torch.randint(2 * padding + 1, (2, count, 1), generator=generator)

@@ -1,77 +1,46 @@
-"""Defences that change a gradient: before the model learns from it, before it is shared, or both."""
+"""Defences that change a gradient: before the model learns from it, before it is shared, or both.
 
-from dataclasses import dataclass
+Each kind is a class with its own parameters. To add one, add a class here: configuration, manual and tables follow.
+"""
 
-import torch
+from functools import reduce
+from operator import or_
+from typing import Annotated, Literal
 
-from semsim.errors import SemsimError
+from pydantic import Field
 
-# What each kind calls its strength, and the range of that: at least the first number, less than the second.
-_STRENGTHS = {"prune": ("share", 0, 1), "gaussian": ("sigma", 0, float("inf"))}
-_SCOPES = ("training", "shared", "both")
+from semsim.settings import Settings
 
 
-@dataclass(frozen=True)
-class GradientDefence:
-    """A change of gradients.
+class GradientDefence(Settings):
+    """A change of gradients. The class itself stands for none; its subclasses are the defences.
 
-    Parameters
-    ----------
-    kind : {"none", "prune", "gaussian"}
-        ``prune`` sets the given share of each gradient tensor to zero, the entries of the smallest magnitudes;
-        ``gaussian`` adds normal noise.
-    strength : float
-        The share to prune, in [0, 1), or the standard deviation of the noise.
-    scope : {"training", "shared", "both"}
-        Which gradients it changes: those the model is trained with, as in the original study; the one that leaves the
-        client and is attacked; or both.
+    What a client shares is one gradient: that of a batch in training, or of the image that is attacked.
     """
 
-    kind: str = "none"
-    strength: float = 0.0
-    scope: str = "both"
-
-    @classmethod
-    def from_settings(cls, settings):
-        """Return the defence that a study's settings ask for.
-
-        Parameters
-        ----------
-        settings : dict or None
-            ``{"kind": "prune", "share": 0.7, "scope": "both"}``, ``{"kind": "gaussian", "sigma": 1e-3, "scope":
-            "both"}``, or None for no defence. The scope is ``both`` if left out.
-
-        Raises
-        ------
-        SemsimError
-            If a setting is unknown, missing or out of its range.
-        """
-        if settings is None:
-            return cls()
-        kind, scope = settings.get("kind"), settings.get("scope", "both")
-        if kind not in _STRENGTHS:
-            raise SemsimError(f"gradient_defence: kind '{kind}' is not known. Choose one of {', '.join(_STRENGTHS)}.")
-        if scope not in _SCOPES:
-            raise SemsimError(f"gradient_defence: scope '{scope}' is not known. Choose one of {', '.join(_SCOPES)}.")
-        name, low, high = _STRENGTHS[kind]
-        unknown = set(settings) - {"kind", "scope", name}
-        if unknown:
-            raise SemsimError(f"gradient_defence: {kind} has no '{min(unknown)}'. It takes {name} and scope.")
-        strength = settings.get(name)
-        if not isinstance(strength, (int, float)) or not low <= strength < high:
-            raise SemsimError(
-                f"gradient_defence: {name} of {kind} is {strength}. "
-                f"It must be a number of at least {low} and less than {high}."
-            )
-        return cls(kind, float(strength), scope)
+    scope: Literal["training", "shared", "both"] = Field(
+        "both",
+        description="which gradients are defended. `training`: those that the model is trained with, as in the original"
+        " study. `shared`: the one that leaves the client and is attacked. `both`",
+    )
 
     def __str__(self):
         """For instance ``prune 0.7 (both)``, or ``none``."""
-        return "none" if self.kind == "none" else f"{self.kind} {self.strength:g} ({self.scope})"
+        return f"{' '.join(self._strength())} ({self.scope})" if self._strength() else "none"
+
+    @property
+    def trait(self):
+        """What target models with this defence have in common, such as ``prune-0.7``; empty for none."""
+        return "-".join(self._strength())
+
+    def _strength(self):
+        """Return the kind and the parameters as texts; nothing for no defence."""
+        names = [name for name in type(self).model_fields if name not in ("kind", "scope")]
+        return [self.kind, *(f"{getattr(self, name):g}" for name in names)] if hasattr(self, "kind") else []
 
     def acts_on(self, use):
         """Say whether it changes the gradients of one use, ``training`` or ``shared``."""
-        return self.kind != "none" and self.scope in (use, "both")
+        return bool(self._strength()) and self.scope in (use, "both")
 
     def apply(self, gradients, generator):
         """Return one gradient, changed.
@@ -106,16 +75,59 @@ class GradientDefence:
         list of torch.Tensor
             New tensors of the same shapes.
         """
-        match self.kind:
-            case "prune":
-                return [_prune(gradient, self.strength) for gradient in gradients]
-            case "gaussian":
-                return [gradient + self.strength * _noise(gradient, generators) for gradient in gradients]
         return list(gradients)
 
 
+class Prune(GradientDefence):
+    """Sets the entries of each gradient tensor with the smallest magnitudes to zero."""
+
+    kind: Literal["prune"] = "prune"
+    share: float = Field(ge=0, lt=1, description="share of the entries that are set to zero")
+
+    def apply_per_sample(self, gradients, generators):
+        """Set exactly round(share x size) entries of each tensor to zero."""
+        return [_prune(gradient, self.share) for gradient in gradients]
+
+
+class Gaussian(GradientDefence):
+    """Adds normal noise."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    sigma: float = Field(ge=0, description="standard deviation of the noise")
+
+    def apply_per_sample(self, gradients, generators):
+        """Add noise to each tensor."""
+        return [gradient + self.sigma * _noise(gradient, generators) for gradient in gradients]
+
+
+class ClipNoise(GradientDefence):
+    """Scales the whole gradient down to an L2 norm where it is longer, and then adds normal noise, as DP-SGD does.
+
+    References
+    ----------
+    Abadi et al.: Deep Learning with Differential Privacy. CCS 2016, algorithm 1.
+    """
+
+    kind: Literal["clip_noise"] = "clip_noise"
+    norm: float = Field(gt=0, description="largest L2 norm of the gradient, over all parameters together")
+    sigma: float = Field(ge=0, description="standard deviation of the noise that is added after clipping")
+
+    def apply_per_sample(self, gradients, generators):
+        """Clip the gradient of each sample as a whole; add noise to each tensor."""
+        lengths = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
+        factors = (self.norm / lengths).clamp(max=1)  # of a gradient of length 0, infinity becomes 1
+        clipped = [gradient * factors.reshape(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients]
+        return [gradient + self.sigma * _noise(gradient, generators) for gradient in clipped]
+
+
+DEFENCES = {each.model_fields["kind"].default: each for each in GradientDefence.__subclasses__()}
+"""All of them, by what `kind` calls them."""
+AnyDefence = Annotated[reduce(or_, DEFENCES.values()), Field(discriminator="kind")]
+"""The settings of one of them."""
+
+
 def _prune(gradient, share):
-    """Set the given share of each sample's entries to zero: exactly round(share x size) of the smallest magnitudes."""
+    """Set the given share of each sample's entries to zero."""
     flat = gradient.reshape(len(gradient), -1)
     smallest = flat.abs().topk(round(share * flat.shape[1]), largest=False, sorted=False).indices
     return flat.scatter(1, smallest, 0).reshape(gradient.shape)
@@ -123,5 +135,7 @@ def _prune(gradient, share):
 
 def _noise(gradient, generators):
     """Return standard normal noise of the shape [N, *shape], each sample's from its own generator."""
+    import torch  # settings are checked where there is no PyTorch
+
     samples = [torch.randn(gradient.shape[1:], generator=each, device=each.device) for each in generators]
     return torch.stack(samples).to(gradient)

@@ -11,8 +11,9 @@ from torch import nn
 from semsim.errors import SemsimError
 from semsim.io.tensors import encode_metadata, open_tensors, read_metadata
 from semsim.io.whole import written_whole
-from semsim.targets.architectures import ARCHITECTURES
+from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.calls import traits_of
+from semsim.targets.own_networks import TORCHVISION, build_network, file_digest, network_label
 
 
 class Target(nn.Module):
@@ -75,23 +76,24 @@ class Target(nn.Module):
         return inputs * self.std + self.mean
 
 
-def build_target(architecture, classes, image_size, width=None, mean=None, std=None):
-    """Build an untrained target model; its weights come from PyTorch's global random numbers.
+def build_target(architecture, classes, image_size, width=None, mean=None, std=None, weights=None):
+    """Build an untrained target model; its weights come from PyTorch's global random numbers, or from a file.
 
     Parameters
     ----------
-    architecture : str
-        A key of `ARCHITECTURES`.
+    architecture : str or dict
+        A key of `ARCHITECTURES`; ``torchvision:`` and the name of a network there; or a network from a Python file, as
+        `semsim.targets.own_networks.build_network` takes it.
     classes : int
         How many classes it tells apart.
     image_size : int
         The side of its square images, in pixels.
     width : int, optional
-        convnet: channels of the first layer (by default 64, as in the paper); convnet3, vgg3, resnet6, squeezenet,
-        mobilenet: the same in small (32); resnet20: multiple of 16 channels (4, as in the paper); mlp: hidden units
-        (1024). lenet, resnet18 and vit have none.
+        How wide the network is, if that can be chosen; else the architecture's own.
     mean, std : sequence of 3 floats, optional
         Of each channel of the training images, which are in [0, 1]. Left out, images are not normalised.
+    weights : path-like, optional
+        A safetensors file with the state dict of the network.
 
     Returns
     -------
@@ -101,26 +103,53 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
     Raises
     ------
     SemsimError
-        If the architecture is unknown, has no width to choose or does not suit the image size.
+        If there is no such network, it does not suit the image size or the weights, or has no width to choose.
     """
-    if architecture not in ARCHITECTURES:
-        raise SemsimError(f"architecture '{architecture}' is not known. Choose one of {', '.join(ARCHITECTURES)}.")
+    mean = _per_channel((0, 0, 0) if mean is None else mean)
+    std = _per_channel((1, 1, 1) if std is None else std)
+    if isinstance(architecture, dict) or architecture.startswith(TORCHVISION):
+        return _own_target(architecture, classes, image_size, mean, std, weights)
+    check_architecture(architecture, image_size, width)
     chosen = ARCHITECTURES[architecture]
-    width_setting = {}
-    if chosen.default_width is not None:
-        width_setting["width"] = chosen.default_width if width is None else width
-        if width_setting["width"] < 1:
-            raise SemsimError(f"width of {architecture} is {width}. It must be a whole number of at least 1.")
-    elif width is not None:
-        with_width = ", ".join(name for name, other in ARCHITECTURES.items() if other.default_width is not None)
-        raise SemsimError(f"{architecture} has no width to set (only {with_width} have). Remove 'width: {width}'.")
+    width_setting = {"width": width or chosen.default_width} if chosen.default_width else {}
+    network = chosen.build(image_size, classes, **width_setting)
+    if weights:
+        load_weights(network, weights, architecture)
     spec = {"architecture": architecture, "classes": classes, "image_size": image_size, **width_setting}
-    return Target(
-        chosen.build(image_size, classes, **width_setting),
-        mean=_per_channel((0, 0, 0) if mean is None else mean),
-        std=_per_channel((1, 1, 1) if std is None else std),
-        spec=spec,
-    )
+    return Target(network, mean, std, spec)
+
+
+def _own_target(architecture, classes, image_size, mean, std, weights):
+    """Return a model of a network that the library does not bring along."""
+    from semsim.targets.wrapping import wrap_network  # which makes a `Target`
+
+    network, label = build_network(architecture, classes, image_size), network_label(architecture)
+    if weights:
+        load_weights(network, weights, label)
+    last = None
+    if isinstance(architecture, dict):
+        last, architecture = architecture.get("last"), architecture | {"digest": file_digest(architecture["file"])}
+    try:
+        target = wrap_network(network, image_size, classes, mean.flatten().tolist(), std.flatten().tolist(), last)
+    except SemsimError as error:
+        raise SemsimError(f"{label}: {error}") from None
+    target.spec = {"architecture": architecture, "classes": classes, "image_size": image_size}
+    return target.train()
+
+
+def load_weights(network, path, what):
+    """Load the state dict in a safetensors file into a network.
+
+    Raises
+    ------
+    SemsimError
+        If it is that of another network.
+    """
+    try:
+        network.load_state_dict(read_state(path))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise SemsimError(f"{path}: not the weights of {what} ({reason}).") from None
 
 
 def _per_channel(values):
@@ -205,8 +234,9 @@ def load_target(path, device="cpu"):
         target.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
+        what = network_label(spec["architecture"])
         raise SemsimError(
-            f"{path}: not the weights of a {spec['architecture']} ({reason}). Delete it and train the target again."
+            f"{path}: not the weights of a {what} ({reason}). Delete it and train the target again."
         ) from None
     return target.to(device).eval()
 

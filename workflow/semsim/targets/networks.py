@@ -10,8 +10,6 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from semsim.errors import SemsimError
-
 
 def assemble(body, features, classes):
     """Return a network from its body and a new linear head of `features` inputs and `classes` outputs."""
@@ -56,8 +54,6 @@ def convnet(image_size, classes, width):
     Geiping, Bauermeister, Dröge, Moeller: Inverting Gradients. NeurIPS 2020.
     """
     side = image_size // 3 // 3
-    if side == 0:
-        raise SemsimError(f"convnet needs images of at least 9 pixels, but image_size is {image_size}.")
     plan = (1, 2, 2, 4, 4, 4, nn.MaxPool2d(3), 4, 4, nn.MaxPool2d(3))
     return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
 
@@ -78,12 +74,12 @@ def convnet3(image_size, classes, width):
     ----------
     Zhao, Mopuri, Bilen: Dataset Condensation with Gradient Matching. ICLR 2021.
     """
-    return _three_convolutions("convnet3", image_size, classes, width, nn.AvgPool2d(2))
+    return _three_convolutions(image_size, classes, width, nn.AvgPool2d(2))
 
 
-def _three_convolutions(name, image_size, classes, width, pool):
+def _three_convolutions(image_size, classes, width, pool):
     """Return a network of three 3x3 convolutions of `width`, twice and four times as many channels, each pooled."""
-    side = pooled_side(name, image_size)
+    side = pooled_side(image_size)
     return assemble(_convolutions((1, pool, 2, pool, 4, pool), width), 4 * width * side**2, classes)
 
 
@@ -111,12 +107,9 @@ def halving_stem(outputs):
     return convolution(3, outputs, kernel_size=4, stride=2)
 
 
-def pooled_side(name, image_size):
+def pooled_side(image_size):
     """Return the side of what three halvings leave of an image."""
-    side = image_size // 2 // 2 // 2
-    if side == 0:
-        raise SemsimError(f"{name} needs images of at least 8 pixels, but image_size is {image_size}.")
-    return side
+    return image_size // 2 // 2 // 2
 
 
 def vgg3(image_size, classes, width):
@@ -131,7 +124,7 @@ def vgg3(image_size, classes, width):
     ----------
     Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
     """
-    return _three_convolutions("vgg3", image_size, classes, width, nn.MaxPool2d(2))
+    return _three_convolutions(image_size, classes, width, nn.MaxPool2d(2))
 
 
 class _Fire(nn.Module):
@@ -160,7 +153,7 @@ def squeezenet(image_size, classes, width):
     ----------
     Iandola et al.: SqueezeNet. arXiv 1602.07360, 2016.
     """
-    side = pooled_side("squeezenet", image_size)
+    side = pooled_side(image_size)
     layers = [*halving_stem(2 * width), _Fire(2 * width, width, 2 * width), nn.MaxPool2d(2)]
     layers += [_Fire(4 * width, width, 4 * width), nn.MaxPool2d(2), _Fire(8 * width, 2 * width, 4 * width)]
     return assemble(nn.Sequential(*layers, nn.Flatten()), 8 * width * side**2, classes)
@@ -178,7 +171,7 @@ def mobilenet(image_size, classes, width):
     ----------
     Howard et al.: MobileNets. arXiv 1704.04861, 2017.
     """
-    side = pooled_side("mobilenet", image_size)
+    side = pooled_side(image_size)
     layers = [*halving_stem(width), *_separable(width, 2 * width), nn.MaxPool2d(2)]
     layers += [*_separable(2 * width, 4 * width), *_separable(4 * width, 4 * width), nn.MaxPool2d(2)]
     return assemble(nn.Sequential(*layers, nn.Flatten()), 4 * width * side**2, classes)

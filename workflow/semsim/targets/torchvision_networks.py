@@ -6,7 +6,6 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.compat import import_torchvision
-from semsim.errors import SemsimError
 from semsim.targets.networks import assemble, convolution, halving_stem, pooled_side
 from semsim.targets.normalisation import LayerNorm
 
@@ -49,7 +48,7 @@ def resnet6(image_size, classes, width):
     width : int
         Channels of the stem; the blocks have two and four times as many.
     """
-    side = pooled_side("resnet6", image_size)
+    side = pooled_side(image_size)
     layers = halving_stem(width)
     for inputs in (width, 2 * width):
         layers += [BasicBlock(inputs, 2 * inputs, 1, _shortcut(inputs, 2 * inputs, stride=1)), nn.MaxPool2d(2)]
@@ -102,8 +101,6 @@ def vit(image_size, classes):
     Dosovitskiy et al.: An Image is Worth 16x16 Words. ICLR 2021.
     """
     patches, channels = 8, 192
-    if image_size % patches:
-        raise SemsimError(f"vit needs an image_size that is a multiple of {patches}, but it is {image_size}.")
     body = _VisionTransformer(
         image_size=image_size,
         patch_size=image_size // patches,

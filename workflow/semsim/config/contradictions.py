@@ -1,0 +1,148 @@
+"""What the settings of a study get wrong between each other, so that it would fail hours later."""
+
+from semsim.attacks.settings import PRESETS, attack_settings
+from semsim.errors import SemsimError
+from semsim.learned.settings import Variant
+from semsim.observers.settings import FEWEST_PUBLIC
+from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
+from semsim.targets.traits import KNOWLEDGE
+from semsim.text import suggestion
+
+
+def contradictions(settings):
+    """Yield each as a sentence that begins with its place.
+
+    Parameters
+    ----------
+    settings : semsim.config.settings.StudySettings
+    """
+    problems = list(_names(settings))
+    yield from problems
+    yield from _networks(settings)
+    if not problems:  # else nobody knows what the attacks are
+        yield from _attacks(settings)
+    yield from _numbers_of_images(settings)
+    yield from _defects(settings)
+    yield from _released(settings)
+    if settings.builds_on == settings.study:
+        yield f"builds_on: '{settings.study}' is this study. Name another one, or leave it out."
+
+
+def complete_attack(settings, dataset, attack):
+    """Return the preset of an attack and all that differs from it: the data set's own settings come last.
+
+    Returns
+    -------
+    dict
+        Arguments of `semsim.attacks.settings.attack_settings`.
+    """
+    complete = {"preset": attack}
+    for part in (settings.attacks[attack], dataset and settings.datasets[dataset].attacks.get(attack)):
+        if part:
+            given = part.model_dump(exclude_unset=True)
+            if "priors" in given:
+                given["priors"] = complete.get("priors", {}) | given["priors"]
+            complete |= given
+    return complete
+
+
+def suits(settings, attack, target):
+    """Return what keeps an attack from working on a target model, as sentences; none if it suits."""
+    traits = {*settings.targets[target].traits, *KNOWLEDGE}
+    return attack_settings(**complete_attack(settings, None, attack)).unmet(traits)
+
+
+def _names(settings):
+    """Yield what refers to something that is not there."""
+    for name, attack in settings.attacks.items():
+        if attack.preset is None and name not in PRESETS:
+            yield f"attacks.{name}: 'preset' is missing: one of {', '.join(PRESETS)}.{suggestion(name, PRESETS)}"
+    for name, dataset in settings.datasets.items():
+        for attack in dataset.attacks:
+            if attack not in settings.attacks:
+                known = suggestion(attack, settings.attacks)
+                yield f"datasets.{name}.attacks.{attack}: the study has no such attack.{known}"
+
+
+def _networks(settings):
+    """Yield which networks do not take images of the study's sizes, or the width that they are given."""
+    networks = {f"targets.{name}": target for name, target in settings.targets.items()}
+    if not settings.labels:
+        networks |= {f"observers.{name}": observer for name, observer in settings.observers.items()}
+    networks["semsim"] = settings.semsim
+    for number, changes in enumerate(settings.ablations):
+        networks[f"ablations.{number}"] = variant(settings, changes)
+    sizes = {dataset.image_size or settings.image_size for dataset in settings.datasets.values()}
+    for place, network in networks.items():
+        for size in sorted(sizes):
+            try:
+                network.check_fit(size)
+            except SemsimError as error:
+                yield f"{place}: {error}"
+
+
+def variant(settings, changes):
+    """Return SemSim with some of its settings changed, a `Variant`."""
+    return Variant(**settings.semsim.model_dump() | changes.model_dump(exclude_unset=True))
+
+
+def _attacks(settings):
+    """Yield what is wrong with an attack once it is complete, and which target models cannot be attacked at all."""
+    wrong = set()
+    for attack in settings.attacks:
+        for dataset in (None, *settings.datasets):
+            place = f"attacks.{attack}" if dataset is None else f"datasets.{dataset}.attacks.{attack}"
+            if attack not in wrong and (problems := _problems_of(complete_attack(settings, dataset, attack))):
+                yield from (f"{place}: {problem}" for problem in problems)
+                wrong.add(attack)
+    if not wrong:
+        for target in settings.targets:
+            unmet = [suits(settings, attack, target) for attack in settings.attacks]
+            if all(unmet):
+                yield f"targets.{target}: no attack suits it: {'; '.join(dict.fromkeys(sum(unmet, [])))}. Add one."
+
+
+def _problems_of(attack):
+    try:
+        attack_settings(**attack)
+    except SemsimError as error:
+        return [line.strip().removeprefix("top level: ") for line in str(error).splitlines()[1:]]
+    return []
+
+
+def _numbers_of_images(settings):
+    """Yield where there are too few images."""
+    if settings.released:
+        return
+    if not settings.labels and not settings.observers:
+        yield "observers: there is none, and `labels` names no campaign. Leave the section out, or add one."
+    for name, dataset in settings.datasets.items():
+        if dataset.public < FEWEST_PUBLIC:
+            yield f"datasets.{name}.public: {dataset.public} images are too few for observers: {FEWEST_PUBLIC} or more."
+        learnt = dataset.originals - -(-dataset.originals // settings.folds)
+        if dataset.originals < settings.folds or learnt < 2:
+            yield (
+                f"datasets.{name}.originals: {dataset.originals} cannot be divided into {settings.folds} `folds` so"
+                " that two are left to learn from. Set more originals or other folds."
+            )
+
+
+def _defects(settings):
+    """Yield which defects cannot be measured in this study."""
+    if settings.defects and settings.released:
+        yield "defects: they need target models of the study's own. Leave `defects` out, or `released`."
+    if "defence_scope" in settings.defects and all(each.gradient_defence for each in settings.targets.values()):
+        yield "defects: defence_scope compares with a target model without a gradient defence. Add one to `targets`."
+    sizes = [dataset.image_size or settings.image_size for dataset in settings.datasets.values()]
+    if "unscaled_lpips" in settings.defects and max(sizes) < LPIPS_SMALLEST_IMAGE:
+        yield f"defects: unscaled_lpips needs images of {LPIPS_SMALLEST_IMAGE} pixels. Set a larger `image_size`."
+
+
+def _released(settings):
+    """Yield which settings of SemSim need what is not released."""
+    if settings.released:
+        ablations = ((f"ablations.{number}", changes) for number, changes in enumerate(settings.ablations))
+        for place, each in (("semsim", settings.semsim), *ablations):
+            for name, value in (("start", "classifier"), ("reference", "attacked")):
+                if getattr(each, name) == value:
+                    yield f"{place}.{name}: '{value}' needs what is not released. Take another value, or none."

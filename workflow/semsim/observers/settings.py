@@ -1,0 +1,51 @@
+"""The settings of simulated observers. Checking them needs no PyTorch."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from semsim.settings import OneOf, Settings, with_defaults
+from semsim.targets.architectures import ARCHITECTURES, check_architecture
+from semsim.targets.recipe import Recipe
+
+FEWEST_PUBLIC = 3
+"""Public images that observers of a data set need: some to learn from, one that says how well they read."""
+
+
+class ObserverSettings(Settings):
+    """What a simulated observer is."""
+
+    architecture: Annotated[str, OneOf(ARCHITECTURES)] = Field(
+        description="the network. One of the project's [architectures](#architectures)"
+    )
+    width: int | None = Field(None, ge=1, description="how wide the network is, as for target models")
+    caution: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description='how sure it must be to name a class, a probability. Else its label is -1, "can\'t tell"',
+    )
+
+    def check_fit(self, image_size):
+        """Refuse a side of images or a width that the network does not take, with a `SemsimError`."""
+        check_architecture(self.architecture, image_size, self.width)
+
+
+OBSERVERS = {
+    "observer-1": ObserverSettings(architecture="vgg3", caution=0.3),
+    "observer-2": ObserverSettings(architecture="resnet6", caution=0.4),
+    "observer-3": ObserverSettings(architecture="squeezenet", caution=0.35),
+    "observer-4": ObserverSettings(architecture="mobilenet", caution=0.5),
+    "observer-5": ObserverSettings(architecture="convnet3", caution=0.6),
+}
+"""Those that are asked where a study names none."""
+ObserverRecipe = with_defaults(
+    Recipe,
+    "ObserverRecipe",
+    epochs=40,
+    batch_size=24,
+    optimiser="adamw",
+    schedule="one-cycle",
+    learning_rate=0.004,
+)
+"""How observers are trained: faster than target models."""

@@ -1,0 +1,165 @@
+"""Networks that the library does not bring along: from a Python file, or torchvision's.
+
+Importing this needs no PyTorch; building a network does.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import traceback
+from pathlib import Path
+
+from semsim.errors import SemsimError
+from semsim.text import suggestion
+
+TORCHVISION = "torchvision:"
+"""Begins the name of an architecture of torchvision, as in ``torchvision:resnet18``."""
+
+
+def network_label(architecture):
+    """Return what a network is called in tables and in names of files.
+
+    Parameters
+    ----------
+    architecture : str or dict
+        As for `semsim.targets.models.build_target`.
+
+    Examples
+    --------
+    >>> network_label("lenet"), network_label("torchvision:vgg11")
+    ('lenet', 'torchvision-vgg11')
+    >>> network_label({"file": "nets/my_net.py", "name": "build", "arguments": {"depth": 3}})
+    'my_net-build-depth-3'
+    """
+    if isinstance(architecture, str):
+        return architecture.replace(":", "-")
+    arguments = [f"{name}-{value}" for name, value in architecture.get("arguments", {}).items()]
+    label = "-".join([Path(architecture["file"]).stem, architecture["name"], *arguments])
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in label)
+
+
+def file_digest(path):
+    """Return a fingerprint of a file's content.
+
+    Raises
+    ------
+    SemsimError
+        If it cannot be read.
+    """
+    return hashlib.blake2b(_read(path), digest_size=16).hexdigest()
+
+
+def _read(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SemsimError(f"{path}: cannot be read ({error.strerror}). Paths start at the working directory.") from None
+
+
+def check_file(path, name):
+    """Look at a file without running it: it has to be Python, and to define what builds the network.
+
+    Raises
+    ------
+    SemsimError
+        If it is not so.
+    """
+    try:
+        names = _defined(ast.parse(_read(path)))
+    except (SyntaxError, ValueError) as error:
+        where = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        raise SemsimError(f"{path}{where}: not valid Python ({getattr(error, 'msg', error)}).") from None
+    if name not in names and "*" not in names:
+        raise SemsimError(f"{path}: it does not define '{name}'.{suggestion(name, names)}")
+
+
+def _defined(module):
+    """Return the names that a module defines or imports at its top level."""
+    names = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+def build_network(architecture, classes, image_size):
+    """Build a network of torchvision's or from a file.
+
+    Parameters
+    ----------
+    architecture : str or dict
+        ``torchvision:NAME``; or ``file``, ``name``, ``arguments`` and, if the file has to be just that one, ``digest``.
+    classes, image_size : int
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    SemsimError
+        If there is no such network, its file has changed, or it cannot be built.
+    """
+    if isinstance(architecture, str):
+        return _torchvision_network(architecture.removeprefix(TORCHVISION), classes, image_size)
+    path, name = architecture["file"], architecture.get("name", "build")
+    if architecture.get("digest", digest := file_digest(path)) != digest:
+        raise SemsimError(
+            f"{path}: this file has changed since the weights were saved. Train the target again, or restore the file."
+        )
+    build = getattr(_imported(path, digest), name, None)
+    if not callable(build):
+        raise SemsimError(f"{path}: it does not define a function or class '{name}'.")
+    arguments = {"classes": classes} | architecture.get("arguments", {})
+    if "image_size" in inspect.signature(build).parameters:
+        arguments = {"image_size": image_size} | arguments
+    return _called(build, arguments, f"{path}: {name}")
+
+
+def _torchvision_network(name, classes, image_size):
+    from semsim.compat import import_torchvision
+
+    models = import_torchvision().models
+    known = models.list_models(models)
+    if name not in known:
+        raise SemsimError(f"torchvision has no network '{name}' for classifying images.{suggestion(name, known)}")
+    arguments = {"num_classes": classes} | ({"image_size": image_size} if name.startswith("vit") else {})
+    return _called(models.get_model, {"name": name, "weights": None, **arguments}, f"{TORCHVISION}{name}")
+
+
+def _imported(path, digest):
+    """Return the module in a file."""
+    spec = importlib.util.spec_from_file_location(f"network_{digest}", path)
+    if spec is None:
+        raise SemsimError(f"{path}: not a Python file. Its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SemsimError(f"{path}: cannot be imported. {_described(error)}") from error
+    return module
+
+
+def _called(build, arguments, what):
+    """Return the network that a call gives."""
+    from torch import nn
+
+    try:
+        network = build(**arguments)
+    except Exception as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        raise SemsimError(f"{what}({given}) failed. {_described(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise SemsimError(f"{what} returns {type(network).__name__}, not a torch.nn.Module.")
+    return network
+
+
+def _described(error):
+    """Return what went wrong in somebody's code, and where."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"

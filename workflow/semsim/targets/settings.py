@@ -1,0 +1,183 @@
+"""The settings of a target model. Checking them needs no PyTorch."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from semsim.errors import SemsimError
+from semsim.settings import OneOf, Settings, Several, checked_by
+from semsim.targets.architectures import ARCHITECTURES, check_architecture
+from semsim.targets.augmentation import Augmentation
+from semsim.targets.defences import AnyDefence, GradientDefence
+from semsim.targets.own_networks import TORCHVISION, check_file, network_label
+from semsim.targets.traits import TARGET
+from semsim.text import listed
+
+Width = Annotated[int | None, Field(ge=1)]
+
+
+class OwnNetwork(Settings):
+    """A network from a Python file."""
+
+    file: str = Field(
+        min_length=1,
+        description="the Python file, from the working directory. Whatever it imports besides has to be installed",
+    )
+    name: str = Field(
+        "build",
+        min_length=1,
+        description="the function or class in that file which is called: with the keyword `classes`, with `image_size`"
+        " if it takes that, and with the arguments. It returns a `torch.nn.Module` that turns normalised images"
+        " [N, 3, S, S] into logits [N, classes]",
+    )
+    arguments: dict[str, Any] = Field({}, description="further keyword arguments of the call")
+    last: str | None = Field(
+        None, description="the name of the last linear layer, as in `named_modules()`; `null` finds it"
+    )
+    traits: Several[Annotated[str, OneOf(TARGET)]] = Field(
+        ("last_bias",),
+        description="what attacks may count on: "
+        + "; ".join(f"`{name}`, {about}" for name, about in TARGET.items())
+        + ". Attacks that need something else are not planned for this target",
+    )
+
+    @model_validator(mode="after")
+    def _is_there(self):
+        try:
+            check_file(self.file, self.name)
+        except SemsimError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class _NetworkName(OneOf):
+    """A name of the registry, or ``torchvision:`` and a name there, which only torchvision can check."""
+
+    def __get_pydantic_json_schema__(self, core_schema, handler):
+        named = super().__get_pydantic_json_schema__(core_schema, handler)
+        return {"anyOf": [named, {"type": "string", "pattern": f"^{TORCHVISION}"}]}
+
+    def _check(self, name):
+        return name if name.startswith(TORCHVISION) else super()._check(name)
+
+
+Network = Annotated[
+    Annotated[str, _NetworkName(ARCHITECTURES), Tag("name")] | Annotated[OwnNetwork, Tag("OwnNetwork")],
+    Discriminator(lambda value: "OwnNetwork" if isinstance(value, dict | OwnNetwork) else "name"),
+]
+"""An architecture of the project, of torchvision, or from a file."""
+Mean = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(gt=0, le=1)]
+
+
+class Normalisation(Settings):
+    """What a network sees of an image: each channel less its mean, over its standard deviation."""
+
+    mean: Annotated[Several[Mean], Field(min_length=3, max_length=3)] = Field(
+        description="mean of the red, green and blue channel of images in [0, 1]"
+    )
+    std: Annotated[Several[Spread], Field(min_length=3, max_length=3)] = Field(
+        description="standard deviation of these"
+    )
+
+
+class TargetSettings(Settings):
+    """What a target model is."""
+
+    architecture: Network = Field(
+        description="the network. One of [these](#architectures); `torchvision:NAME`, one of torchvision's, such as"
+        " `torchvision:resnet18`; or [one of your own](#a-network-of-your-own)"
+    )
+    width: Width = Field(
+        None,
+        description="how wide the network is, where that can be chosen. Channels of the first layer, multiple of 16"
+        " channels in `resnet20`, hidden units of `mlp`; `null` takes the [default](#architectures)",
+    )
+    augmentation: Annotated[str, checked_by(Augmentation)] = Field(
+        "none",
+        description="what happens to images before the model trains on them, or is attacked. `none`. `crop`: random"
+        " crop and flip. `3-1-7`: the same and then the transformations 3, 1 and 7 of ATSPrivacy. `3-1-7+43-18-18`: one"
+        " of two such policies for each image",
+    )
+    gradient_defence: AnyDefence | None = Field(
+        None, description="what is done to gradients. One of [these](#gradient-defences); `null` is nothing"
+    )
+    weights: str | None = Field(
+        None,
+        min_length=1,
+        description="a .safetensors file with the state dict of the network that training begins with; `null` draws"
+        " random weights. With `training: {epochs: 0}` they stay as they are",
+    )
+    normalisation: Normalisation | None = Field(
+        None,
+        description="`{mean: [...], std: [...]}` of the channels of images in [0, 1]; `null` takes those of the"
+        " training images. Give what your weights were trained with",
+    )
+
+    @property
+    def network(self):
+        """The architecture, as `semsim.targets.models.build_target` takes it: str or dict."""
+        own = isinstance(self.architecture, OwnNetwork)
+        return self.architecture.model_dump(mode="json", exclude={"traits"}) if own else self.architecture
+
+    @property
+    def label(self):
+        """What the network is called in tables and in names of files."""
+        return network_label(self.network)
+
+    @property
+    def traits(self):
+        """What attacks may count on, a frozenset of `semsim.targets.traits.TARGET`."""
+        if isinstance(self.architecture, OwnNetwork):
+            return frozenset(self.architecture.traits)
+        known = ARCHITECTURES.get(self.architecture)
+        return known.traits if known else frozenset({"last_bias"})
+
+    @property
+    def defence(self):
+        """The gradient defence, a `GradientDefence` where there is none."""
+        return self.gradient_defence or GradientDefence()
+
+    @property
+    def defences(self):
+        """Augmentation and gradient defence in one name, such as ``crop+prune-0.7``, or ``none``."""
+        parts = [] if self.augmentation == "none" else [self.augmentation]
+        return "+".join([*parts, *([self.defence.trait] if self.gradient_defence else [])]) or "none"
+
+    @property
+    def network_files(self):
+        """The files that loading the model needs, besides that of its weights."""
+        return [self.architecture.file] if isinstance(self.architecture, OwnNetwork) else []
+
+    @property
+    def files(self):
+        """The files of the user's that training the model needs, besides its data."""
+        return [*self.network_files, *([self.weights] if self.weights else [])]
+
+    def check_traits(self, target):
+        """Refuse a built model that lacks what attacks were told to count on.
+
+        Parameters
+        ----------
+        target : semsim.targets.models.Target
+
+        Raises
+        ------
+        SemsimError
+        """
+        if isinstance(self.architecture, str) and self.architecture in ARCHITECTURES:
+            return
+        has = target.traits
+        if lacking := sorted(self.traits - has):
+            missing = listed([TARGET[trait] for trait in lacking])
+            raise SemsimError(
+                f"{self.label}: this network does not have {missing}, which attacks count on. Declare what it has in"
+                f" `architecture`: traits: [{', '.join(sorted(has))}]."
+            )
+
+    def check_fit(self, image_size):
+        """Refuse a side of images or a width that the network does not take, with a `SemsimError`."""
+        if isinstance(self.architecture, str) and self.architecture in ARCHITECTURES:
+            check_architecture(self.architecture, image_size, self.width)
+        elif self.width is not None:
+            raise SemsimError(f"{self.label} has no width to set. Remove 'width: {self.width}'.")
