@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from semsim.attacks.gradients import GradientPlan, PerImageGradients, choose_method, plan_gradients
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.outer_products import written_out
+from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
 from semsim.targets.models import build_target
 from semsim.targets.wrapping import wrap_network
@@ -102,6 +103,7 @@ def test_plan_falls_back_for_layers_it_does_not_know():
 
 EXPECTED_METHOD = dict.fromkeys(strange.NETWORKS, "vectorised") | {
     strange.NormalisedByFunction: "looped",  # PyTorch's own normalisation is wrong under vmap
+    strange.InPlaceAfterBatchNorm: "copied",
     strange.WithoutScale: "captured",
 }
 
@@ -113,6 +115,11 @@ def test_networks_that_break_a_rule_are_computed_right_all_the_same(kind):
     target = target.double()
     assert choose_method(target) == EXPECTED_METHOD[kind]
     assert_same_as_one_at_a_time(target, plan_gradients(target, "cpu"))
+
+
+def test_torchvisions_residual_networks_do_not_go_the_slow_ways():
+    network = import_torchvision().models.resnet18(num_classes=5)  # activates and adds in place
+    assert choose_method(wrap_network(network, image_size=32)) == "copied"
 
 
 def test_what_is_slow_is_told(caplog):

@@ -19,6 +19,7 @@ from semsim.attacks.optimisers import OPTIMISERS
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
 from semsim.targets import traits
+from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import Gaussian, GradientDefence, Prune
 from semsim.targets.models import build_target
@@ -189,17 +190,11 @@ def test_settings_are_checked_without_pytorch():
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("architecture", "traits"),
-    [
-        ("lenet", {"last_bias"}),
-        ("convnet3", {"last_bias", "batchnorm"}),
-        ("vit", {"last_bias"}),
-        ("mlp", {"last_bias", "first_linear"}),
-    ],
-)
-def test_traits_are_seen_on_the_network(architecture, traits):
-    assert build_target(architecture, 4, 16, {"convnet3": 4, "mlp": 8}.get(architecture)).traits == traits
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_traits_are_seen_on_the_network_and_are_those_declared(architecture):
+    chosen = ARCHITECTURES[architecture]
+    target = build_target(architecture, 4, 16, chosen.default_width and 2)
+    assert target.traits == chosen.traits
 
 
 @pytest.mark.parametrize(

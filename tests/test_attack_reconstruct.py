@@ -6,7 +6,13 @@ import strange_networks as strange
 import torch
 from torch import nn
 
+from semsim.attacks.initialisation import INITIALISATIONS
+from semsim.attacks.labels import LABELS as LABEL_RULES
+from semsim.attacks.objectives import OBJECTIVES
+from semsim.attacks.outer_products import written_out
+from semsim.attacks.priors import PRIORS
 from semsim.attacks.reconstruct import reconstruct
+from semsim.attacks.settings import PRESETS, AttackSettings
 from semsim.errors import SemsimError
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import build_target
@@ -139,3 +145,52 @@ def test_what_does_not_go_together_is_told(images, changes, message):
     given = {"module": perceptron(), "images": images, "labels": LABELS, "device": "cpu"} | changes
     with pytest.raises(SemsimError, match=message):
         reconstruct(**given)
+
+
+@pytest.fixture
+def registries(monkeypatch):
+    """Let a test add to the registries."""
+    for registry in (PRIORS, OBJECTIVES, INITIALISATIONS, LABEL_RULES, PRESETS):
+        monkeypatch.setattr(registry, "_parts", dict(registry._parts))
+
+
+def test_one_decorated_function_adds_a_part_of_an_attack(images, registries):
+    @PRIORS.register()
+    def brightness(images):
+        """Mean of all values."""
+        return images.mean((-3, -2, -1))
+
+    @OBJECTIVES.register()
+    class Nothing:
+        """No distance at all."""
+
+        def __init__(self, observed):
+            pass
+
+        def __call__(self, gradients, rows=slice(None)):
+            return sum(0 * written_out(gradient).flatten(1).sum(1) for gradient in gradients)
+
+    @INITIALISATIONS.register()
+    def grey(target, observed, seeds):
+        """Plain mid-grey images."""
+        return torch.full((len(seeds), 3, SIZE, SIZE), 0.5)
+
+    @LABEL_RULES.register()
+    def first(target, observed, labels, seeds):
+        """Always the first class."""
+        return torch.zeros(len(seeds), dtype=torch.int64)
+
+    @PRESETS.register()
+    def darken():
+        """Make an image dark."""
+        parts = {"objective": "nothing", "initialisation": "grey", "label": "first"}
+        return AttackSettings(steps=3, priors={"brightness": 2.0}, **parts)
+
+    found = reconstruct(perceptron(), images, LABELS, "darken", device="cpu")
+    assert found.initial_costs.tolist() == [1, 1]
+    assert found.labels.tolist() == [0, 0]
+    torch.testing.assert_close(found.images, torch.full_like(images, 0.2), atol=1e-2, rtol=0)  # three steps of 0.1
+    with pytest.raises(SemsimError, match="is not one of total_variation, .*, brightness"):
+        reconstruct(perceptron(), images, LABELS, "darken", priors={"darkness": 1}, device="cpu")
+    with pytest.raises(ValueError, match="'brightness' is taken"):
+        PRIORS.register()(brightness)

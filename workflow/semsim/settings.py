@@ -203,6 +203,8 @@ def resolved(rules, schema):
             return rules
 
 
+LONGEST = 80
+"""Characters of a value that a message quotes."""
 TYPES = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -257,10 +259,11 @@ def _kinds(rules):
 
 
 def written(value):
-    """Return a value as it stands in a file of settings, or nearly so."""
-    return (
-        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
-    )
+    """Return a value as it stands in a file of settings, or nearly so, and its beginning if it is long."""
+    if value is None:
+        return "null"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def range_of(rules):

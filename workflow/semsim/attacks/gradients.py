@@ -1,12 +1,15 @@
 """Gradients of many images at once, each on its own, as the attack on each image needs them.
 
 A target model's gradient for N images is usually one sum. Here it is N gradients, and each can be differentiated again
-by its own image. There are three ways:
+by its own image. There are four ways:
 
 captured
     One forward and one backward pass of the whole batch with shared weights, which record what goes into every layer
     and what comes back to it. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
     `Linear` and `BatchNorm2d` in eval mode that call each layer once.
+copied
+    The same for networks that change in place what a layer has put out (``ReLU(inplace=True)``, ``x += shortcut``):
+    they are handed copies.
 vectorised
     ``torch.func.vmap`` over ``torch.func.grad``. For everything else (attention), at the price of turning every
     convolution, shared weights or not, into a grouped one.
@@ -36,6 +39,7 @@ from semsim.attacks.outer_products import OuterProduct, written_out
 from semsim.errors import SemsimError
 from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs
 from semsim.targets.models import Target, count_parameters
+from semsim.targets.own_networks import network_label
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ log = logging.getLogger(__name__)
 # wants all it can get.
 PASS_BYTES = {"cpu": 32 * 2**20, "cuda": 4 * 2**30}
 
-METHODS = ("captured", "vectorised", "looped")
+METHODS = ("captured", "copied", "vectorised", "looped")
 """From the fastest to the one that is always right."""
 TOLERANCE = 1e-4
 """How far a way may be from plain autograd, as a share."""
@@ -56,7 +60,7 @@ class GradientPlan:
 
     Attributes
     ----------
-    method : {"captured", "vectorised", "looped"}
+    method : {"captured", "copied", "vectorised", "looped"}
     convolution : {"grouped", "unfolded"}
         How the captured method multiplies what went into a convolution with what came back: as one grouped convolution
         (oneDNN's are fast), or as unfolded patches in one batched matrix product (made for GPUs).
@@ -91,7 +95,7 @@ def choose_method(target: Target) -> str:
     Compared are the gradients, what goes into BatchNorm layers, and the derivatives of both by the images; on the CPU,
     so that every machine comes to the same answer, or where the network is if it cannot be copied.
     """
-    name = target.spec["architecture"]
+    name = network_label(target.spec["architecture"])
     try:
         reference = _Reference(_on_cpu(target))
     except Exception as error:  # of whatever kind: it is somebody else's code
@@ -99,7 +103,7 @@ def choose_method(target: Target) -> str:
         raise SemsimError(f"{name}: PyTorch cannot differentiate this network twice ({reason}).") from error
     wrong = []
     for method in METHODS[:-1]:
-        if method == "captured" and not _can_be_captured(target.network):
+        if method in ("captured", "copied") and not _can_be_captured(target.network):
             continue
         try:
             # In single precision a unit at the kink of a ReLU may fall to either side, which double precision settles.
@@ -124,7 +128,8 @@ def _on_cpu(target):
         return target
     try:
         copied = copy.deepcopy(target).cpu()
-        copied.network(sample_inputs(copied, 1))
+        with eval_mode(copied.network), torch.no_grad():
+            copied.network(sample_inputs(copied, 1))
     except Exception:
         return target
     return copied
@@ -225,8 +230,11 @@ class PerImageGradients:
             gradients, batchnorm_inputs = getattr(self, f"_{self.plan.method}")(inputs, labels)
         return gradients, [(layer, given) for layer, given in batchnorm_inputs if given.ndim > 2]
 
-    def _captured(self, inputs, labels):
-        with recorded_calls(self.layers | self.batchnorm_layers) as calls:
+    def _copied(self, inputs, labels):
+        return self._captured(inputs, labels, hand_on_copies=True)
+
+    def _captured(self, inputs, labels, hand_on_copies=False):
+        with recorded_calls(self.layers | self.batchnorm_layers, hand_on_copies) as calls:
             logits = self.network(inputs)
         loss = functional.cross_entropy(logits, labels, reduction="sum")
         batchnorm_inputs = [(call.layer, call.given) for call in calls if call.layer in self.batchnorm_layers]

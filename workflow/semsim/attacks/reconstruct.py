@@ -15,6 +15,7 @@ from semsim.errors import SemsimError
 from semsim.targets.defences import GradientDefence
 from semsim.targets.device import choose_device
 from semsim.targets.models import Target
+from semsim.targets.own_networks import network_label
 from semsim.targets.wrapping import wrap_network
 
 
@@ -132,7 +133,7 @@ def reconstruct(
     target = _as_target(module, images.shape[-1], mean, std, last)
     attack_run = AttackRun(
         dataset="images",
-        target_name=target.spec["architecture"],
+        target_name=network_label(target.spec["architecture"]),
         attack=preset,
         target=target.to(device if isinstance(device, torch.device) else choose_device(device)).eval(),
         originals=images,

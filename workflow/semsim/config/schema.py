@@ -14,7 +14,7 @@ from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.priors import PRIORS
 from semsim.attacks.settings import PRESETS
 from semsim.commandline import run
-from semsim.config.settings import Attack, Dataset, StudySettings, Target
+from semsim.config.settings import StudyAttack, StudyDataset, StudySettings, StudyTarget
 from semsim.errors import SemsimError
 from semsim.learned.settings import SemSimSettings, Variant
 from semsim.observers.settings import ObserverSettings
@@ -51,16 +51,16 @@ def tables():
     evaluation = set(Variant.model_fields) - set(SemSimSettings.model_fields)
     return {
         "study": _table(StudySettings, without=SECTIONS),
-        "datasets": _table(Dataset),
+        "datasets": _table(StudyDataset),
         "training": _table(TargetRecipe),
         "recipes": _recipes(),
-        "targets": _table(Target),
+        "targets": _table(StudyTarget),
         "architectures": _architectures(),
         "own_network": _table(OwnNetwork),
         "normalisation": _table(Normalisation),
         "gradient_defence": _defences(),
         "presets": _two_columns("`preset`", "what it is", {name: part.summary for name, part in PRESETS.items()}),
-        "attacks": _table(Attack, first="preset", defaults=False),
+        "attacks": _table(StudyAttack, first="preset", defaults=False),
         "attack_parts": _attack_parts(),
         "observers": _table(ObserverSettings),
         "semsim": _table(SemSimSettings),

@@ -62,11 +62,13 @@ Entry = TypeVar("Entry")
 EntryName = Annotated[str, BeforeValidator(_check_entry_name)]
 Entries = Annotated[dict[EntryName, Entry | None], AfterValidator(_given)]
 """Settings by names that people choose; null leaves one out."""
+SomeEntries = Annotated[Entries[Entry], AfterValidator(_not_empty)]
+"""The same, and not none."""
 StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
 RecipeChanges = changes_of(TargetRecipe)
 
 
-class Attack(changes_of(AttackSettings)):
+class StudyAttack(changes_of(AttackSettings)):
     """A preset, and the settings that differ from it."""
 
     preset: Annotated[str, OneOf(PRESETS)] | None = Field(
@@ -75,7 +77,7 @@ class Attack(changes_of(AttackSettings)):
     )
 
 
-class Dataset(DatasetSettings):
+class StudyDataset(DatasetSettings):
     """A data set, and what differs for it."""
 
     image_size: ImageSize | None = Field(
@@ -84,12 +86,12 @@ class Dataset(DatasetSettings):
     training: RecipeChanges = Field(
         default_factory=RecipeChanges, description="changes of the section `training` for this data set"
     )
-    attacks: dict[str, Attack] = Field(
+    attacks: dict[str, StudyAttack] = Field(
         {}, description="changes of the section `attacks` for this data set, such as `{invertgrad: {steps: 2000}}`"
     )
 
 
-class Target(TargetSettings):
+class StudyTarget(TargetSettings):
     """A target model, and how its training differs."""
 
     training: RecipeChanges = Field(
@@ -97,7 +99,7 @@ class Target(TargetSettings):
     )
 
 
-class SemSim(SemSimSettings):
+class StudySemSim(SemSimSettings):
     """SemSim as the study has it."""
 
     @model_validator(mode="before")
@@ -189,13 +191,13 @@ class StudySettings(Settings):
         description="defects of the metrics and defences in the paper's released code, whose effect is measured in"
         " place of a report. See [below](#defects-of-the-released-code)",
     )
-    datasets: Annotated[Entries[Dataset], AfterValidator(_not_empty)] = Field(description="the data sets by name")
+    datasets: SomeEntries[StudyDataset] = Field(description="the data sets by name")
     training: TargetRecipe = Field(default_factory=TargetRecipe, description="how target models are trained")
-    targets: Annotated[Entries[Target], AfterValidator(_not_empty)] = Field(description="the target models by name")
-    attacks: Annotated[Entries[Attack], AfterValidator(_not_empty)] = Field(description="the attacks by name")
+    targets: SomeEntries[StudyTarget] = Field(description="the target models by name")
+    attacks: SomeEntries[StudyAttack] = Field(description="the attacks by name")
     observers: Entries[ObserverSettings] = Field(OBSERVERS, description="the simulated observers by name")
     observer_training: ObserverRecipe = Field(default_factory=ObserverRecipe, description="how observers are trained")
-    semsim: SemSim = Field(default_factory=SemSim, description="what SemSim is, and how it learns")
+    semsim: StudySemSim = Field(default_factory=StudySemSim, description="what SemSim is, and how it learns")
     semsim_training: SemSimRecipe = Field(default_factory=SemSimRecipe, description="how SemSim is trained")
     classifier_training: ClassifierRecipe = Field(
         default_factory=ClassifierRecipe,

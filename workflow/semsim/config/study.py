@@ -50,12 +50,14 @@ class Study:
 
     Attributes
     ----------
-    name, seed, device, image_size, memory_gib, shard, weights, resamples, labels, released, folds, defects
+    settings : semsim.config.settings.StudySettings
+        All of them, checked.
+    name, seed, device, memory_gib, shard, weights, resamples, labels, released, folds, defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
     datasets, targets, attacks, observers : tuple of str
-        Names, in the order of the configuration.
+        Names, in the order of the configuration; of attacks, those that some target model has what they need for.
     observer_training : dict
         How observers are trained.
     semsim_training, classifier_training : dict
@@ -195,6 +197,7 @@ class Study:
                 f"  tables   {self.results}/tables/",
             )
             return "\n".join(lines)
+        unsuited = [name for name in self.settings.attacks if name not in self.attacks]
         counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
         return "\n".join(
             [
@@ -202,6 +205,7 @@ class Study:
                 f"  report   {self.results}/report.html",
                 f"  figures  {self.figures}/",
                 f"  tables   {self.results}/tables/",
+                *(f"  left out attack {name}: no target model has what it needs" for name in unsuited),
             ]
         )
 

@@ -32,7 +32,7 @@ class DatasetSettings(Settings):
     classes: int | None = Field(
         None, ge=2, description="how many classes to use, the first ones by name; `null` takes all"
     )
-    train: int = Field(ge=1, description="number of images that target models are trained on")
+    train: int = Field(ge=2, description="number of images that target models are trained on")
     originals: int = Field(ge=1, description="number of images that are attacked. No target model was trained on them")
     public: int = Field(
         ge=1,

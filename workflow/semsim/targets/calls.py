@@ -20,13 +20,21 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def recorded_calls(layers: Iterable[nn.Module]) -> Iterator[list[Call]]:
-    """Record the calls of layers within the block, in their order."""
+def recorded_calls(layers: Iterable[nn.Module], hand_on_copies: bool = False) -> Iterator[list[Call]]:
+    """Record the calls of layers within the block, in their order.
+
+    Parameters
+    ----------
+    layers : iterable of torch.nn.Module
+    hand_on_copies : bool
+        Whether the network goes on with copies of what these layers put out, so that it may change them in place.
+    """
     calls = []
 
     def record(layer, arguments, settings, output):
         given = arguments[0] if arguments else next(iter(settings.values()), None)
         calls.append(Call(layer, given, output))
+        return output.clone() if hand_on_copies else None
 
     hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
     try:

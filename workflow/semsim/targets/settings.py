@@ -13,7 +13,6 @@ from semsim.targets.own_networks import TORCHVISION, check_file, network_label
 from semsim.targets.traits import TARGET
 from semsim.text import listed
 
-ArchitectureName = Annotated[str, OneOf(ARCHITECTURES)]
 Width = Annotated[int | None, Field(ge=1)]
 
 
