@@ -159,9 +159,10 @@ def stub_house(house, tmp_path):
         stub.write_text(STUB + imports_never_run(script))
     config = {
         "study": "stub",
-        "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 2, "public": 2}},
+        "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 4, "public": 3}},
         "targets": {"lenet": {"architecture": "lenet"}, "mlp": {"architecture": "mlp"}},
         "attacks": {"dlg": {"steps": 10}, "invertgrad": {"steps": 10}},
+        "folds": 2,
     }
     return copy, config
 
