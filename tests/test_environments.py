@@ -179,6 +179,7 @@ def test_rules_without_a_script_find_their_program(house):
             "score",
             ["commands.score", "commands.compare", "scoring.score", "learned.torchmetric", "pretrained.networks"],
         ),
+        ("attack", ["attacks.reconstruct"]),
         ("label", ["commands.label"]),
     ],
 )

@@ -94,6 +94,7 @@ def test_help_comes_at_once(python, words):
         ("sys.argv = ['semsim', 'compare', 'a', 'b']; main()", "PIL", "semsim compare needs: {}'semsim[score]'"),
         ("sys.argv = ['semsim', 'label', 'serve', 'a']; main()", "uvicorn", "semsim label needs: {}'semsim[label]'"),
         ("run(lambda: semsim.score)", "pandas", "semsim.score needs: {}'semsim[score]'"),
+        ("run(lambda: semsim.reconstruct)", "lazy_loader", "semsim.reconstruct needs: {}'semsim[attack]'"),
         ("run(lambda: semsim.MeanSemSim)", "torchmetrics", "semsim.MeanSemSim needs: {}'semsim[score]'"),
     ],
 )
@@ -103,6 +104,6 @@ def test_a_missing_extra_is_named_in_one_line(python, code, missing, message):
     assert python("-c", f"{before}\n{code}", status=1) == f"error: {message.format('pip install ')}\n"
 
 
-@pytest.mark.parametrize("part", ["score", "label"])
+@pytest.mark.parametrize("part", ["score", "attack", "label"])
 def test_people_can_use_it(python, house, part):
     assert python(house / "tests" / "wheel" / "use.py", part) == f"{part}: fine\n"

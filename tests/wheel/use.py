@@ -1,7 +1,7 @@
 """Use semsim as people do who have installed it; stops at the first thing that goes wrong.
 
     python use.py core                  what `pip install semsim` brings, and what it says of the rest
-    python use.py score label           what `semsim[score]` and `semsim[label]` bring
+    python use.py score attack label    what `semsim[score]`, `semsim[attack]` and `semsim[label]` bring
 
 It works in the current folder, which should be empty. The commands are run by ``python -m semsim.commands``, or by the
 program that ``--semsim`` names. It imports nothing of the tests.
@@ -17,11 +17,11 @@ from pathlib import Path
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="+", choices=["core", "score", "label"])
+    parser.add_argument("parts", nargs="+", choices=list(PARTS))
     parser.add_argument("--semsim", nargs="+", default=[sys.executable, "-m", "semsim.commands"], metavar="COMMAND")
     arguments = parser.parse_args()
     for part in arguments.parts:
-        {"core": use_core, "score": use_score, "label": use_label}[part](arguments.semsim)
+        PARTS[part](arguments.semsim)
         print(f"{part}: fine")
 
 
@@ -93,6 +93,17 @@ def use_score(semsim):
     assert mean.compute() > 0
 
 
+def use_attack(semsim):
+    """Attack a network of one's own."""
+    import torch
+
+    import semsim as library
+
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 10))
+    found = library.reconstruct(network, torch.rand(2, 3, 8, 8), torch.tensor([3, 7]), steps=5, device="cpu")
+    assert found.images.shape == (2, 3, 8, 8) and found.status == ("finished", "finished")
+
+
 def use_label(semsim):
     """Make a campaign of a folder of images, answer a question on its page, and export the label."""
     make_images()
@@ -124,6 +135,8 @@ def ask(address, path, content=None):
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
+
+PARTS = {"core": use_core, "score": use_score, "attack": use_attack, "label": use_label}
 
 if __name__ == "__main__":
     main()
