@@ -188,7 +188,7 @@ def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, t
 
 def test_changed_code_runs_again_what_it_changes_and_no_more(stub_house, tmp_path):
     house, config = stub_house
-    (house / "study.yaml").write_text(yaml.safe_dump(config | {"semsim": {"backbone": "vgg3"}, "folds": 2}))
+    (house / "study.yaml").write_text(yaml.safe_dump(config | {"semsim": {"backbone": "vgg3"}}))
     library, scripts = house / "workflow" / "semsim", house / "workflow" / "scripts"
 
     def run(*arguments):
@@ -236,7 +236,7 @@ def test_no_rule_runs_a_script_without_the_digest_of_its_code(house):
 
 def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
     house, config = stub_house
-    config |= {"semsim": {"backbone": "vgg3"}, "folds": 2}
+    config |= {"semsim": {"backbone": "vgg3"}}
     (house / "study.yaml").write_text(yaml.safe_dump(config))
     change = {"study": "other-margin", "builds_on": "stub", "ablations": [{"margin": 0.1}, {"margin": 2}]}
     (house / "margin.yaml").write_text(yaml.safe_dump(change))
