@@ -17,7 +17,6 @@ from image_sets import make_sets
 from PIL import Image
 
 from semsim import SemSim
-from semsim.commands import main
 from semsim.io.tables import read_table
 from semsim.learned.card import CARD, WARNING
 from semsim.learned.shipped import shipped_weights, training_of, weights_folder
@@ -55,23 +54,9 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def semsim(monkeypatch, images, capsys):
+def semsim(semsim_in, images):
     """Run a command where the images are; return its exit status, output and errors."""
-    monkeypatch.chdir(images)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["semsim", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-            if isinstance(status, str):
-                print(status, file=sys.stderr)
-                status = 1
-        return status, *capsys.readouterr()
-
-    return run
+    return semsim_in(images)
 
 
 def in_a_process(folder, *words):
