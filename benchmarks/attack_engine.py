@@ -15,6 +15,7 @@ them.
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -69,14 +70,22 @@ def main():
             print(json.dumps(about | {"machine": machine} | result), flush=True)
 
 
+@functools.cache
+def target_and_plan(architecture, width, device):
+    """Return an untrained target model, and how its gradients are computed, which takes a while to find out."""
+    torch.manual_seed(0)
+    target = build_target(architecture, CLASSES, IMAGE_SIZE, width).to(device).eval()
+    torch.nn.init.normal_(target.network.head.weight, std=0.1)  # the ViT starts with zeros, which pass nothing back
+    return target, plan_gradients(target, device)
+
+
 class Case:
     """One target model, and the same attack on it both ways."""
 
     def __init__(self, architecture, width, batch, looped, steps, device):
-        torch.manual_seed(0)
-        self.target = build_target(architecture, CLASSES, IMAGE_SIZE, width).to(device).eval()
+        self.target, self.plan = target_and_plan(architecture, width, device)
+        torch.manual_seed(1)
         self.batch, self.loop_images, self.steps = batch, min(looped, batch), steps
-        self.plan = plan_gradients(self.target, device)
         self.settings = attack_settings("invertgrad", steps=steps)
         coarse = torch.rand(batch, 3, 8, 8)
         self.images = functional.interpolate(coarse, size=IMAGE_SIZE, mode="bilinear").to(device)

@@ -40,9 +40,9 @@ fi
 part() {
     local seconds=$1 status=0
     shift
-    echo "== ${SECONDS} s: $*"
+    echo "== ${SECONDS} s: $*" >&2
     timeout --kill-after 5 "$seconds" "$@" || status=$?
-    echo "== ${SECONDS} s: ended with status $status"
+    echo "== ${SECONDS} s: ended with status $status" >&2
 }
 
 tests() {

@@ -56,7 +56,7 @@ def test_a_participant_is_found_again(semsim, tmp_path):
         name = store.state(store.admit("A1B2C3")).name
     folder = str(campaign.folder)
     assert semsim("label", "status", folder, "--participant", "A1B2C3")[1].strip() == name
-    assert "nobody came with this id" in semsim("label", "status", folder, "--participant", "other")[2]
+    assert "no participant has this ID" in semsim("label", "status", folder, "--participant", "other")[2]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_participant_is_found_again(semsim, tmp_path):
         ("status nowhere", "no such campaign"),
         ("export nowhere", "no such campaign"),
         ("invite nowhere ann", "no such campaign"),
-        ("invite nowhere", "Say who is invited"),
+        ("invite nowhere", "Give the names of annotators"),
         ("new pilot --study nothing", "results/nothing/tables/attacks.csv: no such table"),
         ("new pilot --images nothing", "nothing: no such folder of images"),
         ("new pilot --study tiny --checks clear", "--checks: goes with --images only"),

@@ -91,7 +91,7 @@ def test_names_of_sets(tmp_path, monkeypatch):
     }
     for arguments, message in {
         ("a",): "one set cannot be compared",
-        ("a", "x/a"): "two sets are called 'a'. Tell them apart by NAME=FOLDER",
+        ("a", "x/a"): "two sets are called 'a'. Distinguish them with NAME=FOLDER",
         ("=a", "b"): "=a: not a set",
         ("a=", "b"): "a=: not a set",
     }.items():

@@ -119,11 +119,11 @@ def test_names_of_metrics_are_checked(semsim):
         check_names(["mse", "lpip"])
     check_names(known_metrics())
     assert [measure.name for measure in make_measures(["semsim", "mse", "semsim"], semsim)] == ["semsim", "mse"]
-    with pytest.raises(SemsimError, match="semsim is not at hand. Give its weights"):
+    with pytest.raises(SemsimError, match="semsim is not available. Give its weights"):
         make_measures(["mse", "semsim"])
     there = "lpips" if "lpips_network" in gather_networks(32) else "lpips_random_trunk"
     (other,) = {"lpips", "lpips_random_trunk"} - {there}
-    with pytest.raises(SemsimError, match=f"{other} is not at hand.*take {there}"):
+    with pytest.raises(SemsimError, match=f"{other} is not available.*use {there}"):
         make_measures([other])
 
 

@@ -1,4 +1,4 @@
-"""Ask simulated observers what they see in the reconstructions of a data set, and how well they read other images."""
+"""Ask simulated observers what they see in the reconstructions of a data set, and evaluate them on other images."""
 
 import argparse
 from pathlib import Path

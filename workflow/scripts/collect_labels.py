@@ -1,4 +1,4 @@
-"""Gather what annotators saw in a study's reconstructions: labels, what was shown, and recognition rates."""
+"""Collect the labels of a study's reconstructions, the images that were shown, and recognition rates."""
 
 import argparse
 
@@ -35,8 +35,8 @@ def parse_arguments():
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--labels", nargs="+", metavar="X.csv", help="labels of simulated observers, by data set")
     source.add_argument("--campaign", metavar="FOLDER", help="a campaign: images.csv and labels.csv")
-    parser.add_argument("--out-labels", required=True, metavar="labels.csv", help="to write: a row a label")
-    parser.add_argument("--out-images", required=True, metavar="images.csv", help="to write: a row an image")
+    parser.add_argument("--out-labels", required=True, metavar="labels.csv", help="output: one row per label")
+    parser.add_argument("--out-images", required=True, metavar="images.csv", help="output: one row per image")
     parser.add_argument(
         "--out-recognition", required=True, metavar="recognition.csv", help="to write: each image's recognition rate"
     )

@@ -1,4 +1,4 @@
-"""Gather the study's tables from the files of its stages."""
+"""Collect the study's tables from the files of its stages."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Score the reconstructions of one target model with every metric, pair by pair and as sets."""
+"""Score the reconstructions of one target model with all metrics, of pairs and of sets."""
 
 import argparse
 

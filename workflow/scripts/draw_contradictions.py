@@ -1,4 +1,4 @@
-"""Draw the pairs of reconstructions about which a metric and the annotators disagree most, as PNG and PDF."""
+"""Draw the pairs of reconstructions on which a metric and the annotators disagree most, as PNG and PDF."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Put the shards of an attack together: one file of images and one table, as if it had been one job."""
+"""Join the shards of an attack into one file of images and one table, as if it had been one job."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Train the SemSim that people take away on all labels, and describe it in a model card."""
+"""Train the final SemSim on all labels, and describe it in a model card."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""What the scripts that train SemSim share: their arguments, and what these stand for."""
+"""The arguments that scripts that train SemSim share, and what they stand for."""
 
 import torch
 

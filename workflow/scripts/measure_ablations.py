@@ -1,4 +1,4 @@
-"""Measure what each change of SemSim's settings does to its faithfulness, on folds over originals."""
+"""Measure how each change of SemSim's settings affects its faithfulness, on folds over originals."""
 
 import argparse
 
@@ -17,7 +17,7 @@ def main():
     seed = seed_for(arguments.seed, "ablations")
     directions = dict.fromkeys(arguments.variants, False)
     values, differences = measure_by_dataset(table, directions, arguments.variants[0], arguments.resamples, seed)
-    # The differences are those of the study's own settings to each variant; a change is the other way round.
+    # Differences are the study's own settings minus each variant; a change has the opposite sign.
     changes = differences.rename(columns={"other": "variant", "low": "change_high", "high": "change_low"})
     changes = changes.assign(change=-changes["difference"])
     changes[["change_low", "change_high"]] *= -1

@@ -28,8 +28,8 @@ def main():
 def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, metavar="labels.csv", help="a row a label")
-    parser.add_argument("--images", required=True, metavar="images.csv", help="a row an image, with its true class")
+    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
+    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
     parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
     parser.add_argument("--seed", type=int, default=1, help="the study's seed")
     parser.add_argument("--out", required=True, metavar="agreement.csv", help="table of agreement to write")

@@ -1,4 +1,4 @@
-"""Compare what defended target models leak, by the gradients that the defence changes, with an undefended one."""
+"""Compare the leakage of defended target models with an undefended one, by the gradients that the defence changes."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Measure how faithful metrics are against the original, as released, and against what was attacked."""
+"""Measure how faithful metrics are against the original, as released, and against the attacked image."""
 
 import argparse
 

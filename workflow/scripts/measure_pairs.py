@@ -1,4 +1,4 @@
-"""Score labelled reconstructions whose target models are not at hand, with every metric that needs only the images."""
+"""Score labelled reconstructions whose target models are not available, with all metrics that need only the images."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Measure distances of sets of images, such as FID and KID, for few and for many images."""
+"""Measure distances between sets of images, such as FID and KID, for few and for many images."""
 
 import argparse
 
@@ -21,7 +21,7 @@ DRAWS = 20
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    # Not the public images, which the classifier learnt from: its features would tell them from what it has not seen.
+    # Not the public images, on which the classifier was trained: its features would separate them from unseen ones.
     clear = {read_metadata(path)["name"]: open_split(path, "train")[0] for path in arguments.data}
     attacks = (read_reconstructions(*paths) for paths in zip(arguments.reconstructions, arguments.tables, strict=True))
     parts = choose_images(clear, attacks, seed_for(arguments.seed, "set sizes", "images"))
@@ -37,7 +37,9 @@ def parse_arguments():
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
-    parser.add_argument("--classifier", required=True, metavar="X.safetensors", help="where Inception is not at hand")
+    parser.add_argument(
+        "--classifier", required=True, metavar="X.safetensors", help="used if Inception is not available"
+    )
     parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")

@@ -1,4 +1,4 @@
-"""Rank sets of reconstructions by what they leak.
+"""Rank sets of reconstructions by how much they leak.
 
 Each set is a folder of reconstructions of the same originals, by one model or defence each; its name is the folder's,
 or give NAME=FOLDER. Names pair reconstructions with originals as in `semsim score`. Only originals that every set has
@@ -17,19 +17,19 @@ EXAMPLES = """examples:
   semsim compare originals plain=runs/1/images noise=runs/2/images --out comparison.csv
   semsim compare originals plain noise --metrics ssim,semsim --weights results/mine/semsim
 
-The table has a row a metric and set: rank, mean, its interval, and the difference from the next set.
+The table has one row per metric and set: rank, mean, its interval, and the difference from the next set.
 """
 
 
 def add_arguments(parser):
-    """Add what ``semsim compare`` takes to its parser."""
+    """Add the arguments of ``semsim compare`` to its parser."""
     parser.epilog = EXAMPLES
     parser.add_argument("originals", metavar="ORIGINALS", help="a folder of images")
     parser.add_argument("sets", metavar="SET", nargs="+", help="a folder of their reconstructions, or NAME=FOLDER")
     add_output(parser, "ranks, means and differences")
     add_measuring(parser)
-    parser.add_argument("--resamples", type=positive, default=2000, metavar="N", help="of the bootstrap (2000)")
-    parser.add_argument("--seed", type=int, default=1, help="of the resamples (1)")
+    parser.add_argument("--resamples", type=positive, default=2000, metavar="N", help="bootstrap resamples (2000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the resamples (1)")
     parser.set_defaults(carry_out=compare)
 
 

@@ -1,4 +1,4 @@
-"""Ask people what they see in reconstructions.
+"""Collect labels: ask people what they see in reconstructions.
 
 A campaign is a folder in annotations/ with images, a question and the answers. From beginning to end:
 
@@ -7,10 +7,10 @@ A campaign is a folder in annotations/ with images, a question and the answers. 
   semsim label status pilot                                who has done how much, and how carefully
   semsim label export pilot                                write annotations/pilot/labels.csv
 
-Then `labels: annotations/pilot` in a study's settings takes these labels. With people elsewhere:
+Then `labels: annotations/pilot` in a study's settings uses these labels. With remote annotators:
 
   semsim label invite pilot --count 20 --url https://label.example.org
-  semsim label serve pilot --public                        behind a web server that does TLS
+  semsim label serve pilot --public                        behind a web server with TLS
 
 annotations/README.md has more: texts, panels such as Prolific, and what is stored.
 """
@@ -25,19 +25,19 @@ EXAMPLES = {
   semsim label new glyphs --study demo --datasets glyphs --labels-per-image 3
   semsim label new photos --images my_pictures --checks clear_pictures
 
-Then read and change campaign.yaml, consent.txt, instructions.txt and CARD.md in the campaign's folder.
+Then read and edit campaign.yaml, consent.txt, instructions.txt and CARD.md in the campaign's folder.
 """,
     "serve": """examples:
   semsim label serve pilot
   semsim label serve pilot --public --port 8000 --url https://label.example.org
 
-Stop it with Ctrl-C. Every answer that a page has shown as taken is on disk, however the server ends.
+Stop it with Ctrl-C. Every answer that the page has accepted is on disk, however the server ends.
 """,
     "invite": """examples:
   semsim label invite pilot ann ben
   semsim label invite pilot --count 20 --url https://label.example.org > links.tsv
 
-A name that is known gets the link that it has. Who has a link can answer under that name: send each to one person.
+A known name keeps its link. Anyone with a link can answer under that name: send each to one person only.
 """,
     "status": """examples:
   semsim label status pilot
@@ -47,7 +47,7 @@ A name that is known gets the link that it has. Who has a link can answer under 
   semsim label export pilot
 
 labels.csv has every label once, in the format of annotations/README.md; controls.csv has the answers to attention
-checks and repeats. It may be done again at any time, also while the server runs.
+checks and repeats. Export as often as you like, even while the server is running.
 """,
 }
 
@@ -70,12 +70,12 @@ def add_arguments(parser):
 
     _add_new(add("new", make, "make a campaign from a study's reconstructions or a folder of images"))
     _add_serve(add("serve", serve, "serve a campaign as a page on this machine"))
-    command = add("invite", invite, "make links for annotators elsewhere")
+    command = add("invite", invite, "make links for remote annotators")
     command.add_argument("names", nargs="*", metavar="NAME", help="pseudonyms of annotators")
-    command.add_argument("--count", type=positive, default=0, metavar="N", help="so many annotators with random names")
+    command.add_argument("--count", type=positive, default=0, metavar="N", help="invite N annotators with random names")
     _add_url(command)
-    command = add("status", show_status, "show who has done how much, and how carefully")
-    command.add_argument("--participant", metavar="ID", help="only say which annotator a panel's participant is")
+    command = add("status", show_status, "show progress, and how carefully annotators work")
+    command.add_argument("--participant", metavar="ID", help="only show which annotator a panel's participant is")
     add("export", export, "write labels.csv and controls.csv")
 
 
@@ -87,21 +87,21 @@ def _add_new(command):
         "--per-attack",
         type=positive,
         metavar="N",
-        help="reconstructions of each attack on each target model of each data set, originals equally often (all);"
-        " with --images, how many images",
+        help="reconstructions per data set, target model and attack, using originals equally often (all); with"
+        " --images, how many images",
     )
     for plural in ("datasets", "targets", "attacks"):
         command.add_argument(f"--{plural}", nargs="+", metavar="NAME", help=f"only these {plural} of the study")
-    command.add_argument("--classes", metavar="FILE", help="with --images: names of classes, one a line (the folders)")
+    command.add_argument("--classes", metavar="FILE", help="with --images: class names, one per line (the folders)")
     command.add_argument("--checks", metavar="FOLDER", help="with --images: clear images for checks, <class>/<image>")
-    command.add_argument("--labels-per-image", type=positive, default=5, metavar="K", help="annotators an image (5)")
-    command.add_argument("--per-annotator", type=positive, metavar="N", help="images an annotator (all)")
-    command.add_argument("--seed", type=int, default=1, help="of every random choice (1)")
+    command.add_argument("--labels-per-image", type=positive, default=5, metavar="K", help="annotators per image (5)")
+    command.add_argument("--per-annotator", type=positive, metavar="N", help="images per annotator (all)")
+    command.add_argument("--seed", type=int, default=1, help="seed of every random choice (1)")
 
 
 def _add_serve(command):
     command.add_argument(
-        "--public", action="store_true", help="let only those in who have a link: from `invite`, or from a panel"
+        "--public", action="store_true", help="admit only people with a link, from `invite` or from a panel"
     )
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1); others need --public")
     command.add_argument("--port", type=_port, default=8765, help="port to listen on (8765); 0 takes a free one")
@@ -187,7 +187,7 @@ def invite(arguments):
     from semsim.labelling.store import Refused, Store
 
     if not arguments.names and not arguments.count:
-        raise SemsimError("Say who is invited: names, or --count N for random ones.")
+        raise SemsimError("Give the names of annotators, or --count N for random ones.")
     url = (arguments.url or "http://127.0.0.1:8765").rstrip("/")
     campaign = read_campaign_folder(campaign_folder(arguments.campaign))
     with closing(Store(campaign)) as store:
@@ -216,7 +216,7 @@ def show_status(arguments):
         with closing(Store(campaign)) as store:
             name = store.name_of_participant(arguments.participant)
         if name is None:
-            raise SemsimError(f"--participant {arguments.participant}: nobody came with this id.")
+            raise SemsimError(f"--participant {arguments.participant}: no participant has this ID.")
         print(name)
         return
     about = describe_annotators(items, annotators, campaign.checks)

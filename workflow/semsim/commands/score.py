@@ -1,12 +1,12 @@
-"""Score reconstructions by every metric of pairs, SemSim among them.
+"""Score reconstructions with all metrics of image pairs, including SemSim.
 
 Originals and reconstructions are two folders, or two images. A reconstruction belongs to the original of the same name
 in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. The two
 images of a pair must have one size; pairs may differ in size.
 
-The metrics are mse, psnr, ssim, semsim and one of lpips and lpips_random_trunk. Weights of networks are never
-downloaded: lpips needs those of its trunk in the folder of torch hub, and where they are missing lpips_random_trunk
-stands in, the same computation with random weights. SemSim says what its weights were trained on.
+The metrics are mse, psnr, ssim, semsim and either lpips or lpips_random_trunk. Weights of networks are never
+downloaded: lpips needs those of its trunk in torch hub's folder; if they are missing, lpips_random_trunk takes its
+place, the same computation with random weights. The output says what the weights of SemSim were trained on.
 
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
@@ -22,32 +22,32 @@ EXAMPLES = """examples:
   semsim score cat.png reconstructed_cat.png
   semsim score originals reconstructions --weights results/mine/semsim --device cuda
 
-The table has a row a pair: name (the path without its suffix) and a column a metric. The page shows the nearest and
-the farthest pairs by SemSim, or by the metric of --sort. Several models are compared by: semsim compare
+The table has one row per pair: name (the path without its suffix) and one column per metric. The page shows the nearest
+and the farthest pairs by SemSim, or by the metric of --sort. To compare several models: semsim compare
 """
 
 
 def add_arguments(parser):
-    """Add what ``semsim score`` takes to its parser."""
+    """Add the arguments of ``semsim score`` to its parser."""
     parser.epilog = EXAMPLES
     parser.add_argument("originals", metavar="ORIGINALS", help="a folder of images, or one image")
     parser.add_argument("reconstructions", metavar="RECONSTRUCTIONS", help="their reconstructions, likewise")
     add_output(parser, "the scores of each pair")
     parser.add_argument("--report", metavar="FILE", help="write a page with histograms and pictures: .html")
-    parser.add_argument("--sort", metavar="NAME", help="metric that sorts the page's pictures (semsim if it is there)")
+    parser.add_argument("--sort", metavar="NAME", help="metric that sorts the page's pictures (semsim if computed)")
     add_measuring(parser)
     parser.set_defaults(carry_out=score)
 
 
 def add_output(parser, content):
-    """Add the option of the table to write."""
+    """Add the option for the output table."""
     parser.add_argument("--out", metavar="FILE", help=f"write {content} as a table: .csv or .parquet")
 
 
 def add_measuring(parser):
-    """Add the options of what is measured, and how."""
+    """Add the options for what is measured, and how."""
     parser.add_argument(
-        "--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all at hand)"
+        "--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all available)"
     )
     parser.add_argument(
         "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"
@@ -65,7 +65,7 @@ def _names(text):
 
 
 def score(arguments):
-    """Score pairs, print the summary, and write what was asked for."""
+    """Score pairs, print the summary, and write the requested files."""
     share_cores()
     from semsim.errors import SemsimError
     from semsim.io.tables import write_table
@@ -80,7 +80,7 @@ def score(arguments):
     check_names(arguments.metrics or [])
     if arguments.sort:
         if not arguments.report:
-            raise SemsimError("--sort: goes with --report only.")
+            raise SemsimError("--sort: can only be used with --report.")
         check_names([arguments.sort], "--sort")
     matches = match_pair(arguments.originals, arguments.reconstructions)
     measures, about, device = prepare(arguments)
@@ -107,13 +107,13 @@ def score(arguments):
 
 
 def prepare(arguments):
-    """Make the metrics ready that were asked for, or all that are at hand.
+    """Prepare the requested metrics, or all that are available.
 
     Returns
     -------
     measures : list of semsim.scoring.scores.Measure
     about : list of str
-        What to say of their values.
+        Remarks about their values.
     device : torch.device
     """
     from semsim.errors import SemsimError
@@ -122,13 +122,13 @@ def prepare(arguments):
 
     names = arguments.metrics
     if arguments.weights and names and "semsim" not in names:
-        raise SemsimError("--weights: goes with the metric semsim only, which --metrics leaves out.")
+        raise SemsimError("--weights: only used by the metric semsim, which --metrics leaves out.")
     device = choose_device(arguments.device)
     return *load_measures(names, arguments.weights, device), device
 
 
 def warn_of(scores, measures):
-    """Say on standard error what was left out, and which metrics lack values."""
+    """Print to standard error what was left out, and which metrics lack values."""
     from semsim.scoring.folders import listing
     from semsim.scoring.summary import remarks
     from semsim.text import counted

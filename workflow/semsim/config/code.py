@@ -157,13 +157,13 @@ def _code_of_notebook(text):
 
 
 def _take_apart(tree, package):
-    """Remove docstrings from code, and yield what it imports."""
+    """Remove docstrings and what is there for type checkers alone from code, and yield what it imports."""
     waiting = [(tree, False)]
     while waiting:
         node, in_function = waiting.pop()
         in_function = in_function or isinstance(node, FUNCTIONS)
         if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _is_text(getattr(statement, "value", None))]
+            node.body = [statement for statement in body if not _is_never_run(statement)]
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, in_function) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -175,6 +175,13 @@ def _take_apart(tree, package):
         elif isinstance(node, ast.JoinedStr) and (named := PREFIX.fullmatch(_beginning(node))):
             yield Import(f"{named[1]}.*", in_function, as_text=True)
         waiting += [(child, in_function) for child in ast.iter_child_nodes(node)]
+
+
+def _is_never_run(statement):
+    """Tell whether a statement is a docstring, or a block of imports for type checkers."""
+    if isinstance(statement, ast.If):
+        return ast.unparse(statement.test).endswith("TYPE_CHECKING")
+    return isinstance(statement, ast.Expr) and _is_text(statement.value)
 
 
 def _beginning(joined):

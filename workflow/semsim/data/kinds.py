@@ -21,7 +21,7 @@ class Kind:
     about : str
         What its images are, for the manual.
     has_path : bool
-        Whether people say where it lies.
+        Whether its settings have a path.
     published : bool
         Whether it is downloaded, unless the mirror has it as ``<kind>.zip``.
     """
@@ -42,4 +42,4 @@ KINDS = {
         for kind, each in PUBLISHED.items()
     },
 }
-"""All of them. A new kind is an entry here; one that is downloaded is an entry of `PUBLISHED`."""
+"""All kinds by name. A new kind is an entry here; one that is downloaded is an entry of `PUBLISHED`."""

@@ -1,4 +1,4 @@
-"""What a study asks of a data set."""
+"""What a study requests from a data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ ImageSize = Annotated[int, Field(ge=16, le=512)]
 
 
 class DatasetSettings(Settings):
-    """Which images a data set has."""
+    """The settings of a data set: which images it has."""
 
     kind: Annotated[str, OneOf(KINDS)] = Field(
         description="where the images come from. "
@@ -56,24 +56,24 @@ class _SizedSettings(DatasetSettings):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a data set, and where to look.
+    """A checked request for images, and where to look for them.
 
     Attributes
     ----------
     name : str
-        What the study calls the data set.
+        Name of the data set in the study.
     counts : dict of str to int
-        How many images each of `SPLITS` gets.
+        Number of images of each of `SPLITS`.
     image_size : int
         Side of the square images in pixels.
     seed : int
         The study's seed.
     class_limit : int or None
-        Use only the first so many classes, by name.
+        Use only the first n classes, by name.
     path : str or None
-        Where a data set of kind `folder` lies.
+        Path of a data set of kind `folder`.
     mirror : pathlib.Path or None
-        The folder in which a relative `path` is looked up first, and the published data sets as ``<kind>.zip``.
+        The folder in which a relative `path` and ``<kind>.zip`` of a published data set are looked up first.
     """
 
     name: str
@@ -90,20 +90,20 @@ class Request:
         Raises
         ------
         SemsimError
-            If there are fewer than asked for, or fewer than the two that a classifier needs.
+            If there are fewer than requested, or fewer than the two that a classifier needs.
         """
         names = sorted(names)
         wanted = len(names) if self.class_limit is None else self.class_limit
         if not 2 <= wanted <= len(names):
             raise SemsimError(
-                f"data set '{self.name}': has {len(names)} classes, and {wanted} are to be used. "
-                "Set `classes` between 2 and what there is."
+                f"data set '{self.name}': has {len(names)} classes, but {wanted} were requested. "
+                f"Set `classes` to a number between 2 and {len(names)}."
             )
         return tuple(names[:wanted])
 
 
 def check_request(name, settings, image_size, seed, mirror=None):
-    """Check what is asked of a data set (the parameters of `semsim.data.prepare_dataset`).
+    """Check the parameters of `semsim.data.prepare_dataset`.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def check_request(name, settings, image_size, seed, mirror=None):
     Raises
     ------
     SemsimError
-        If the image size or a setting is missing or makes no sense.
+        If the image size or a setting is missing or invalid.
     """
     settings = validated(_SizedSettings, settings | {"image_size": image_size}, f"data set '{name}' is not valid")
     request = Request(

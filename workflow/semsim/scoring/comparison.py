@@ -1,4 +1,4 @@
-"""Which set of reconstructions leaks most, and how sure that is: a bootstrap over originals."""
+"""Which set of reconstructions leaks most, and how certain that is, by a bootstrap over originals."""
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,11 @@ from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, 
 from semsim.text import counted, interval, p_value, text_table
 
 DRAWS_AT_ONCE = 2**23
-"""Of originals, in all resamples that are held at a time."""
+"""Maximum number of drawn originals, over all resamples, that are held at a time."""
 
 
 def compare_sets(values, names, scales, resamples, seed):
-    """Rank sets of reconstructions of the same originals by what they leak, for each metric.
+    """Rank sets of reconstructions of the same originals by how much they leak, for each metric.
 
     Every resample draws originals with replacement, the same ones for all sets and metrics, so that what an original
     has of its own cancels in differences. An original without a value, too small for the metric, is left out of it.

@@ -1,4 +1,4 @@
-"""Which reconstruction belongs to which original, and their pixels."""
+"""Match reconstructions with originals, and read their pixels."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from semsim.errors import SemsimError
 from semsim.text import first_few, listed
 
 FULL_SIZE = 2**15
-"""Asked of the decoder in pixels a side, so that it makes no JPEG file smaller."""
+"""Side in pixels requested from the decoder, so that it never scales down a JPEG file."""
 MOST_LISTED = 10
 """Files in one message."""
 
 
 class Group(NamedTuple):
-    """An original and its reconstructions: one of each set.
+    """An original and its reconstructions, one from each set.
 
     Attributes
     ----------
@@ -48,16 +48,16 @@ def listing(unusable):
 
 
 class Matches(NamedTuple):
-    """What became of the files of several folders.
+    """The result of matching the files of several folders.
 
     Attributes
     ----------
     groups : list of Group
         Sorted by name.
     incomplete : list of Unusable
-        Originals that not every set has a reconstruction of.
+        Originals without a reconstruction in every set.
     unusable : list of Unusable
-        Reconstructions of no original, and files that share their name with another one.
+        Reconstructions without an original, and files that share their name with another one.
     """
 
     groups: list[Group]
@@ -114,7 +114,7 @@ def match_folders(originals, sets):
 
 
 def match_pair(originals, reconstructions):
-    """Find what belongs together in two folders, or take two files as one pair.
+    """Match the images of two folders, or take two files as one pair.
 
     Parameters
     ----------
@@ -167,10 +167,10 @@ def name_sets(arguments):
             raise SemsimError(f"{argument}: not a set. Give a folder, or NAME=FOLDER.")
         name = printable(name)
         if name in folders:
-            raise SemsimError(f"two sets are called '{name}'. Tell them apart by NAME=FOLDER.")
+            raise SemsimError(f"two sets are called '{name}'. Distinguish them with NAME=FOLDER.")
         folders[name] = Path(folder)
     if len(folders) < 2:
-        raise SemsimError("one set cannot be compared. Give two folders or more, or take: semsim score")
+        raise SemsimError("one set cannot be compared. Give two or more folders, or use: semsim score")
     return folders
 
 
@@ -199,7 +199,7 @@ def read_group(group):
     images : numpy.ndarray or None
         uint8 [1 + K, 3, H, W], the original first; None if a file is unusable.
     unusable : list of Unusable
-        Files that cannot be read, are no images, too large, or not of the original's size.
+        Files that cannot be read, are not images, are too large, or do not have the original's size.
     """
     images, unusable = {}, []
     for path in (group.original, *group.reconstructions):
@@ -208,7 +208,7 @@ def read_group(group):
         except OSError as error:
             unusable.append(Unusable(printable(path), f"cannot be read: {error.strerror}"))
         except MemoryError:
-            unusable.append(Unusable(printable(path), "needs more memory than there is"))
+            unusable.append(Unusable(printable(path), "needs more memory than is available"))
         except SemsimError as error:
             # Messages are the file, what is wrong with it and a sentence of advice.
             reason = str(error).removeprefix(f"{path}: ").rpartition(". ")[0]

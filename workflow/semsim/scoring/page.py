@@ -1,4 +1,4 @@
-"""The scores of one set as an HTML page that needs nothing but itself: distributions, and the pairs at both ends."""
+"""The scores of one set as a self-contained HTML page: distributions, and the nearest and farthest pairs."""
 
 import io
 
@@ -18,7 +18,7 @@ from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_column
 from semsim.text import counted
 
 MOST_SHOWN = 60
-"""Pairs on a page, half of them at each end."""
+"""Number of pairs on a page, half of them from each end."""
 THUMBNAIL = 96  # pixels a side, at most
 MOST_BINS = 40
 
@@ -57,7 +57,7 @@ def render_page(scores, measures, sort, originals, reconstructions, about):
             chart(
                 distribution_chart(scores, measures),
                 "A histogram of each metric.",
-                "How many pairs have which value. The dashed line is the median.",
+                "Number of pairs by value. The dashed line is the median.",
             )
         )
     return (
@@ -101,7 +101,7 @@ def distribution_chart(scores, measures):
 
 
 def ends_of(scores, scale):
-    """Return the pairs to show: the nearest and the farthest by a metric, or all where they are few.
+    """Return the pairs to show: the nearest and the farthest by a metric, or all if there are few.
 
     Parameters
     ----------
@@ -139,10 +139,10 @@ def ends_of(scores, scale):
 
 
 def _shown(group, scale, value):
-    """Return a pair as the template takes it."""
+    """Return a pair in the form that the template expects."""
     images, unusable = read_group(group)
     if unusable:
-        raise SemsimError(f"{unusable[0]}: it changed while it was scored. Run again.")
+        raise SemsimError(f"{unusable[0]}: changed while it was being scored. Run again.")
     original, reconstruction = (data_url("image/png", _thumbnail(image)) for image in images)
     return {
         "name": group.name,
@@ -153,7 +153,7 @@ def _shown(group, scale, value):
 
 
 def _thumbnail(array):
-    """Return an image [3, H, W] as the bytes of a small PNG file; a small one stays as it is."""
+    """Return an image [3, H, W] as the bytes of a PNG file, scaled down if it is large."""
     image = Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

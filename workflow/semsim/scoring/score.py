@@ -30,7 +30,7 @@ def score(
     batch_size: int | None = None,
     skip: bool = False,
 ) -> pd.DataFrame:
-    """Score reconstructions by every metric of pairs, SemSim among them; ``semsim score`` does the same.
+    """Score reconstructions with all metrics of image pairs, including SemSim, like the command ``semsim score``.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def score(
         Pairs of RGB images in the same order, [N, 3, H, W]: floats in [0, 1], or bytes (uint8). Or two folders of
         images, or two image files, which are paired by their names.
     metrics : str or sequence of str, optional
-        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are at hand.
+        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are available.
     weights : str or path-like
         Of SemSim, as for `semsim.SemSim.from_pretrained`.
     device : torch.device or {"auto", "cpu", "cuda"}
@@ -57,7 +57,7 @@ def score(
     Raises
     ------
     SemsimError
-        If these are no pairs of images, or a metric is not known or not at hand.
+        If these are not pairs of images, or a metric is unknown or not available.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Every metric of pairs of images that needs nothing but the pair, computed while files are read."""
+"""All metrics that need only a pair of images, computed while files are being read."""
 
 import os
 from collections import deque
@@ -28,7 +28,7 @@ LPIPS_METRICS = ("lpips", "lpips_random_trunk")
 SMALLEST_IMAGE = {"ssim": SSIM_WINDOW, **dict.fromkeys(LPIPS_METRICS, LPIPS_SMALLEST_IMAGE)}
 """Pixels that images need on each side for these metrics; smaller ones have no value."""
 WAITING_PIXELS = 2**24
-"""Of all images that wait for others of their size: where sizes are many, batches start before they are full."""
+"""Limit for images waiting for others of their size: with many sizes, batches start before they are full."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Scores:
     Attributes
     ----------
     groups : list of Group
-        What was scored, in the order that was asked for.
+        What was scored, in the requested order.
     values : dict of str to numpy.ndarray
         By metric: [groups, sets]; NaN where images are too small for it.
     left_out : list of Unusable
@@ -77,25 +77,25 @@ class Scores:
 
     @property
     def table(self):
-        """Name and metrics, a row a pair, where there is one set: pandas.DataFrame."""
+        """Name and metrics, one row per pair, if there is one set: pandas.DataFrame."""
         names = [group.name for group in self.groups]
         return pd.DataFrame({"name": names, **{name: values[:, 0] for name, values in self.values.items()}})
 
 
 def known_metrics():
-    """Return the names of all metrics that can be asked for, in the order of tables."""
+    """Return the names of all metrics that can be requested, in the order of tables."""
     networks = {"lpips_network", "random_trunk_network"}
     return [metric.name for metric in metrics_at_hand("pair", {"reference", "reconstruction", *networks})] + [SEMSIM]
 
 
 def check_names(names, option="--metrics"):
-    """Refuse names of metrics that are not known.
+    """Raise an error for unknown names of metrics.
 
     Parameters
     ----------
     names : list of str
     option : str
-        That gave them, for the message.
+        The option that gave them, for the message.
 
     Raises
     ------
@@ -110,12 +110,12 @@ def check_names(names, option="--metrics"):
 
 
 def make_measures(names=None, semsim=None, device="cpu"):
-    """Make metrics ready: load the networks that they need.
+    """Prepare metrics: load the networks that they need.
 
     Parameters
     ----------
     names : list of str, optional
-        Checked by `check_names`; by default all that are at hand.
+        Checked by `check_names`; by default all that are available.
     semsim : semsim.SemSim, optional
         On the device; without it there is no metric ``semsim``.
     device : torch.device or str
@@ -127,7 +127,7 @@ def make_measures(names=None, semsim=None, device="cpu"):
     Raises
     ------
     SemsimError
-        If one was named that is not at hand.
+        If one of the names is not available.
     """
     wants_lpips = names is None or not set(LPIPS_METRICS).isdisjoint(names)
     networks = gather_networks(LPIPS_SMALLEST_IMAGE, device=device) if wants_lpips else {}
@@ -140,12 +140,12 @@ def make_measures(names=None, semsim=None, device="cpu"):
         measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances)
     names = list(measures) if names is None else list(dict.fromkeys(names))
     if missing := [name for name in names if name not in measures]:
-        raise SemsimError(f"--metrics: {missing[0]} is not at hand. {_why_not(missing[0])}")
+        raise SemsimError(f"--metrics: {missing[0]} is not available. {_why_not(missing[0])}")
     return [measures[name] for name in names]
 
 
 def load_measures(names=None, weights=None, device="cpu"):
-    """Make metrics ready, SemSim among them unless it is not asked for, and say what to keep in mind.
+    """Prepare metrics, including SemSim unless others are requested, and return remarks about their values.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def load_measures(names=None, weights=None, device="cpu"):
     Raises
     ------
     SemsimError
-        If weights cannot be read, or a metric was named that is not at hand.
+        If weights cannot be read, or a named metric is not available.
     """
     semsim, about = None, []
     if names is None or SEMSIM in names:
@@ -184,20 +184,20 @@ def _of_pairs(metric, networks):
 
 
 def _why_not(name):
-    """Say what to do where a metric is not at hand."""
+    """Say what to do if a metric is not available."""
     if name == SEMSIM:
         return "Give its weights: --weights FOLDER."
     if name == "lpips":
         folder = os.path.join(torch.hub.get_dir(), "checkpoints")
-        return f"Put the weights of its trunk, {ALEXNET}, into {folder}, or take lpips_random_trunk."
-    return "It stands in for lpips where that lacks its weights, and they are there: take lpips."
+        return f"Put the weights of its trunk, {ALEXNET}, into {folder}, or use lpips_random_trunk."
+    return "It replaces lpips only if the weights of lpips are missing, and they are not: use lpips."
 
 
 def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None):
     """Compute all metrics of all reconstructions.
 
-    Files are read ahead by threads, and no more images are held than wait for a batch of their size. Where a file is
-    unusable and nothing may be skipped, the others are still read, so that one message names all of them.
+    Threads read files ahead, and only images that wait for a batch of their size are held. If a file is unusable and
+    must not be skipped, the others are still read, so that one message names all unusable files.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
         All with the same number K of reconstructions.
     measures : list of Measure
     unusable : sequence of Unusable
-        What is known to be unusable before anything is read.
+        Files that are known to be unusable before anything is read.
     skip : bool
         Whether to leave out groups with an unusable file.
     device : torch.device or str
@@ -245,7 +245,7 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
     if unusable and not skip:
         raise SemsimError(
             f"{counted(len(unusable), 'files')} cannot be scored: {listing(unusable)}."
-            " Correct this, or leave such files out with --skip."
+            " Correct them, or leave them out with --skip."
         )
     if not usable.any():
         raise SemsimError(f"nothing is left to score: {listing(unusable)}. Give pairs of images that can be read.")
@@ -340,5 +340,5 @@ def compute(originals, reconstructions, measures):
     except (MemoryError, torch.OutOfMemoryError):
         raise SemsimError(
             f"{counted(len(originals), 'pairs')} of {originals.shape[-1]}x{originals.shape[-2]} pixels at once need"
-            " more memory than there is. Give a smaller --batch-size, or smaller images."
+            " more memory than is available. Use a smaller --batch-size, or smaller images."
         ) from None

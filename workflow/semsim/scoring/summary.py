@@ -1,4 +1,4 @@
-"""Scores in short: numbers of each metric, and the same as text."""
+"""Summaries of scores: statistics of each metric, as a table and as text."""
 
 import math
 
@@ -12,7 +12,7 @@ NONE = "-"
 
 
 def number(value):
-    """Write a value of a metric with four digits, and a true minus sign.
+    """Write a value of a metric with four significant digits and a true minus sign.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def summarise(scores):
 
 
 def summary_columns(summary, measures):
-    """Return the columns of the summary as people read them.
+    """Return the columns of the summary, formatted for people.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def summary_text(summary, measures, about):
 
 
 def remarks(scores, measures):
-    """Say of each metric that lacks values why it does.
+    """Say why metrics lack values.
 
     Parameters
     ----------
