@@ -83,8 +83,9 @@ DEVICE ?= cpu
 estimate: setup
 	@python -m semsim.config.estimate $(CONFIG) --device "$(DEVICE)"
 
+# As many tests at a time as there are cores, four at most: each process imports PyTorch.
 test: setup
-	@pytest
+	@pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 # The wheel, built and used in an empty folder, in a fresh environment.
 wheel-test:

@@ -41,34 +41,58 @@ def house():
     return Path(__file__).parents[1]
 
 
+def called(function, *command):
+    """Call a function that reads `sys.argv` and may end the program; return what `subprocess.run` would.
+
+    A process of its own would import PyTorch first. An unexpected exception is not caught.
+    """
+    output, errors, status = io.StringIO(), io.StringIO(), 0
+    command = [str(word) for word in command]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+    ):
+        patch.setattr(sys, "argv", command)
+        try:
+            function()
+        except SystemExit as stop:
+            status = stop.code or 0
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+                status = 1
+    return subprocess.CompletedProcess(command, status, output.getvalue(), errors.getvalue())
+
+
 @pytest.fixture(scope="session")
 def run_script(house):
-    """Run a script of the workflow by its name, with arguments; return what `subprocess.run` would.
-
-    It runs within this process, since a new one would import PyTorch first. An unexpected exception is not caught.
-    """
+    """Run a script of the workflow by its name, with arguments, within this process; return what `called` does."""
     scripts = house / "workflow" / "scripts"
 
     def run(name, *arguments):
-        command = [str(scripts / f"{name}.py"), *map(str, arguments)]
-        output, errors, status = io.StringIO(), io.StringIO(), 0
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            contextlib.redirect_stdout(output),
-            contextlib.redirect_stderr(errors),
-        ):
-            patch.setattr(sys, "argv", command)
+        path = str(scripts / f"{name}.py")
+        with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(scripts)
-            try:
-                runpy.run_path(command[0], run_name="__main__")
-            except SystemExit as stop:
-                status = stop.code or 0
-                if isinstance(status, str):
-                    print(status, file=sys.stderr)
-                    status = 1
-        return subprocess.CompletedProcess(command, status, output.getvalue(), errors.getvalue())
+            return called(lambda: runpy.run_path(path, run_name="__main__"), path, *arguments)
 
     return run
+
+
+@pytest.fixture
+def semsim_in(monkeypatch):
+    """Return a function that runs ``semsim`` in a folder, within this process, and returns status, output, errors."""
+    from semsim.commands import main
+
+    def in_folder(folder):
+        monkeypatch.chdir(folder)
+
+        def run(*words):
+            done = called(main, "semsim", *words)
+            return done.returncode, done.stdout, done.stderr
+
+        return run
+
+    return in_folder
 
 
 @pytest.fixture(scope="session")

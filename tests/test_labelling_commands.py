@@ -9,29 +9,16 @@ import pytest
 from label_campaign import change_settings, small_campaign
 from small_study import small_study
 
-from semsim.commands import COMMANDS, main
+from semsim.commands import COMMANDS
 from semsim.io.tables import read_table
 from semsim.labelling.campaign import read_campaign_folder
 from semsim.labelling.store import Store
 
 
 @pytest.fixture
-def semsim(monkeypatch, tmp_path, capsys):
+def semsim(semsim_in, tmp_path):
     """Run a command in a folder of its own; return its exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["semsim", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-            if isinstance(status, str):
-                print(status, file=sys.stderr)
-        return status, *capsys.readouterr()
-
-    return run
+    return semsim_in(tmp_path)
 
 
 @pytest.fixture

@@ -129,15 +129,16 @@ def imported(run_script, tmp_path_factory):
     return folder
 
 
+def pairs_in(folder):
+    """Return the options of scripts that read pairs."""
+    recognition = folder / "tables" / "recognition.csv"
+    return ["--reconstructions", folder / "reconstructions", "--recognition", recognition]
+
+
 @pytest.fixture(scope="module")
 def scores(run_script, imported):
     """What every stage after the import writes, script by script."""
-    pairs = [
-        "--reconstructions",
-        imported / "reconstructions",
-        "--recognition",
-        imported / "tables" / "recognition.csv",
-    ]
+    pairs = pairs_in(imported)
     learning = ["--settings", json.dumps(SETTINGS), "--training", json.dumps(TRAINING), "--traits", "{}", "--seed", 1]
     scales = imported / "tables" / "scales.csv"
     trials = []
@@ -185,12 +186,7 @@ def test_it_is_held_against_other_metrics_and_no_classifier(scores):
 
 
 def test_a_start_from_a_classifier_needs_one(run_script, imported):
-    pairs = [
-        "--reconstructions",
-        imported / "reconstructions",
-        "--recognition",
-        imported / "tables" / "recognition.csv",
-    ]
+    pairs = pairs_in(imported)
     learning = [
         "--training",
         json.dumps(TRAINING),

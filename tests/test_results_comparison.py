@@ -105,13 +105,13 @@ def estimates_of(folder):
 
 
 def test_tables_that_people_read_have_the_numbers_of_the_reference(house, references):
-    known = [estimates_of(references / study / "tables") for study in STUDIES]
+    known = [pair for study in STUDIES for pair in estimates_of(references / study / "tables").items()]
     texts = [path.read_text(encoding="utf-8") for path in (house / "README.md", *(house / "docs").glob("*.md"))]
-    written = [pair for text in texts for pair in estimates_written(text) if any(pair[0] in one for one in known)]
+    written = [pair for text in texts for pair in estimates_written(text) if pair[0] in dict(known)]
     assert [label for label, _ in written].count("SemSim") >= 1
-    wrong = [
-        f"{label}: {number}" for label, number in written if not any(number in one.get(label, ()) for one in known)
-    ]
+    # What others retrained may be called SemSim, too, where a note says so.
+    right = {(label.partition(",")[0], number) for label, numbers in known for number in numbers}
+    wrong = [f"{label}: {number}" for label, number in written if (label.partition(",")[0], number) not in right]
     assert not wrong, "in no reference: " + ", ".join(wrong)
 
 

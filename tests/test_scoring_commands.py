@@ -17,7 +17,6 @@ from image_sets import make_sets
 from PIL import Image
 
 from semsim import SemSim
-from semsim.commands import main
 from semsim.io.tables import read_table
 from semsim.learned.card import CARD, WARNING
 from semsim.learned.shipped import shipped_weights, training_of, weights_folder
@@ -55,23 +54,9 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def semsim(monkeypatch, images, capsys):
+def semsim(semsim_in, images):
     """Run a command where the images are; return its exit status, output and errors."""
-    monkeypatch.chdir(images)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["semsim", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-            if isinstance(status, str):
-                print(status, file=sys.stderr)
-                status = 1
-        return status, *capsys.readouterr()
-
-    return run
+    return semsim_in(images)
 
 
 def in_a_process(folder, *words):
@@ -277,6 +262,8 @@ def test_names_are_text_on_the_page(semsim, tmp_path):
     assert "&lt;b&gt;&amp;" in (html := (tmp_path / "s.html").read_text(encoding="utf-8")) and "<b>&" not in html
 
 
-def test_the_help_names_every_metric(semsim):
+def test_the_help_shows_examples_and_how_every_metric_is_named(semsim):
     status, said, _ = semsim("score", "--help")
-    assert status == 0 and all(name in said for name in known_metrics()) and "examples:" in said
+    assert status == 0 and "examples:" in said and "(--metrics list names all)" in said
+    status, _, errors = semsim("score", "originals", "noisy", "--metrics", "list")
+    assert status == 1 and errors.strip().endswith(f"Known are {', '.join(known_metrics())}.")

@@ -4,9 +4,9 @@ Originals and reconstructions are two folders, or two images. A reconstruction b
 in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. The two
 images of a pair must have one size; pairs may differ in size.
 
-The metrics are mse, psnr, ssim, semsim and either lpips or lpips_random_trunk. Weights of networks are never
-downloaded: lpips needs those of its trunk in torch hub's folder; if they are missing, lpips_random_trunk takes its
-place, the same computation with random weights. The output says what the weights of SemSim were trained on.
+The metrics are semsim and those of image pairs, such as psnr and ssim (--metrics list names all). Weights of networks
+are never downloaded: lpips needs those of its trunk in torch hub's folder; if they are missing, lpips_random_trunk
+takes its place, the same computation with random weights. The output says what the weights of SemSim were trained on.
 
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
