@@ -2,17 +2,20 @@
 
 Both run InvertGrad from the same starts, in turns and warmed up, in one process. ``loop_ms`` and ``batched_ms`` are
 milliseconds for one step of one image, ``ratio`` is the first over the second, and ``cost_gap`` is how far the mean
-final costs of the images that both attacked are apart, as a share of the loop's.
+final costs of the images that both attacked are apart, as a share of the loop's. On a GPU, ``peak_gib`` is the memory
+that the batch took at most, the model and the observed gradients included.
 
 Both run with the memory settings that the workflow gives its jobs (workflow/rules/common.smk).
 
     python benchmarks/attack_engine.py --threads 2
+    python benchmarks/attack_engine.py --device cuda --batches 1 16 64 256
 
 The lines of machines that people may have are kept in ``workflow/semsim/attacks/rates.jsonl``: ``make estimate`` reads
 them.
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -37,7 +40,9 @@ CASES = (
     ("convnet3 width 8", "convnet3", 8, 64, 16, 20, 5),
     ("convnet width 64", "convnet", 64, 32, 4, 3, 3),
     ("resnet20 x4", "resnet20", 4, 32, 4, 3, 3),
+    ("vit", "vit", None, 16, 4, 3, 3),
 )
+LOOPED_ON_GPU, STEPS_ON_GPU = 2, 20  # there a step takes long enough to be worth timing only in numbers
 CLASSES, IMAGE_SIZE = 100, 32
 MEMORY = {"MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_MMAP_MAX_": "0"}
 
@@ -46,37 +51,41 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--batch", type=int, help="images at once, instead of each case's own number")
+    parser.add_argument("--batches", type=int, nargs="+", help="images at once, instead of each case's own number")
     parser.add_argument("--only", help="run only the cases whose name contains this")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
+    on_gpu = device.type == "cuda"
+    machine = torch.cuda.get_device_name(device) if on_gpu else f"cpu, {arguments.threads} threads"
     cases = [case for case in CASES if not arguments.only or arguments.only in case[0]]
-    with progress_bar(sum(2 * case[-1] for case in cases), "attack engine", unit="run") as bar:
-        for name, architecture, width, batch, looped, steps, rounds in cases:
-            bar.set_description(name)
-            case = Case(architecture, width, arguments.batch or batch, looped, steps, device)
-            result = case.measure(rounds, bar)
-            on_cpu = device.type == "cpu"
-            line = {
-                "target": name,
-                "architecture": architecture,
-                "width": width,
-                "image_size": IMAGE_SIZE,
-                "machine": f"cpu, {arguments.threads} threads" if on_cpu else torch.cuda.get_device_name(device),
-                **result,
-            }
-            print(json.dumps(line), flush=True)
+    runs = [(case, batch) for case in cases for batch in arguments.batches or case[3:4]]
+    with progress_bar(sum(2 * case[-1] for case, _ in runs), "attack engine", unit="run") as bar:
+        for (name, architecture, width, _, looped, steps, rounds), batch in runs:
+            bar.set_description(f"{name}, batch {batch}")
+            if on_gpu:
+                looped, steps, rounds = min(looped, LOOPED_ON_GPU), max(steps, STEPS_ON_GPU), 3
+            about = {"target": name, "architecture": architecture, "width": width, "image_size": IMAGE_SIZE}
+            result = Case(architecture, width, batch, looped, steps, device).measure(rounds, bar)
+            print(json.dumps(about | {"machine": machine} | result), flush=True)
+
+
+@functools.cache
+def target_and_plan(architecture, width, device):
+    """Return an untrained target model, and how its gradients are computed, which takes a while to find out."""
+    torch.manual_seed(0)
+    target = build_target(architecture, CLASSES, IMAGE_SIZE, width).to(device).eval()
+    torch.nn.init.normal_(target.network.head.weight, std=0.1)  # the ViT starts with zeros, which pass nothing back
+    return target, plan_gradients(target, device)
 
 
 class Case:
     """One target model, and the same attack on it both ways."""
 
     def __init__(self, architecture, width, batch, looped, steps, device):
-        torch.manual_seed(0)
-        self.target = build_target(architecture, CLASSES, IMAGE_SIZE, width).to(device).eval()
+        self.target, self.plan = target_and_plan(architecture, width, device)
+        torch.manual_seed(1)
         self.batch, self.loop_images, self.steps = batch, min(looped, batch), steps
-        self.plan = plan_gradients(self.target, device)
         self.settings = attack_settings("invertgrad", steps=steps)
         coarse = torch.rand(batch, 3, 8, 8)
         self.images = functional.interpolate(coarse, size=IMAGE_SIZE, mode="bilinear").to(device)
@@ -89,8 +98,9 @@ class Case:
         seconds = {"batched": [], "looped": []}
         for _ in range(rounds):
             for way, times in seconds.items():
+                search = self.search()
                 start = time.perf_counter()
-                costs = getattr(self, way)()
+                costs = getattr(self, way)(search)  # on the CPU, so a GPU is done
                 times.append(time.perf_counter() - start)
                 setattr(self, f"{way}_costs", costs)
                 bar.update()
@@ -98,30 +108,38 @@ class Case:
         loop_ms = 1e3 * min(seconds["looped"]) / self.steps / self.loop_images
         mean_loop_cost = self.looped_costs.mean().item()
         gap = abs(self.batched_costs[: self.loop_images].mean().item() - mean_loop_cost) / mean_loop_cost
-        return {
+        result = {
             "batch": self.batch,
             "images_per_pass": self.plan.images_per_pass,
             "loop_ms": round(loop_ms, 3),
-            "batched_ms": round(batched_ms, 3),
+            "batched_ms": round(batched_ms, 4),
             "ratio": round(loop_ms / batched_ms, 2),
             "cost_gap": round(gap, 5),
         }
+        if self.images.is_cuda:
+            result["peak_gib"] = round(self.peak_bytes / 2**30, 2)
+        return result
 
-    def batched(self):
+    def batched(self, search):
         """Attack all images with the engine; return the last costs."""
-        search = self._search()
-        while not search.is_over():
+        if self.images.is_cuda:
+            torch.cuda.reset_peak_memory_stats()
+        for _ in range(self.steps):
             search.advance()
-        return search.costs.cpu()
+        costs = search.costs.cpu()
+        if self.images.is_cuda:
+            self.peak_bytes = torch.cuda.max_memory_allocated()
+        return costs
 
-    def looped(self):
+    def looped(self, search):
         """Attack some of the images one after the other, as one would write it down; return the last costs."""
-        starts = self._search().optimiser.points.unflatten(1, self.images.shape[1:])
+        starts = search.optimiser.points.unflatten(1, self.images.shape[1:])
         return torch.stack([self._attack_one(image, starts[image : image + 1]) for image in range(self.loop_images)])
 
-    def _search(self):
+    def search(self, plan=None):
+        """Return a search for all images, by the library's plan or another."""
         seeds = list(range(self.batch))
-        return Search(self.target, self.observed, self.labels, seeds, self.settings, self.plan)
+        return Search(self.target, self.observed, self.labels, seeds, self.settings, plan or self.plan)
 
     def _attack_one(self, image, start):
         parameters = list(self.target.parameters())

@@ -31,7 +31,8 @@ def target_in_eval_mode(architecture, width=None, classes=5, image_size=16):
     return target.double()
 
 
-def assert_same_as_one_at_a_time(target, plan, rtol=1e-6):
+def assert_same_as_one_at_a_time(target, plan, device="cpu", rtol=1e-6):
+    target.to(device)
     parameters = [parameter for parameter in target.network.parameters() if parameter.requires_grad]
 
     def plain(image, label):
@@ -41,8 +42,8 @@ def assert_same_as_one_at_a_time(target, plan, rtol=1e-6):
         return torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True, materialize_grads=True)
 
     side = target.spec["image_size"]
-    inputs = torch.randn(3, 3, side, side, dtype=target.mean.dtype, requires_grad=True)
-    labels = torch.tensor([0, 3, 1])
+    inputs = torch.randn(3, 3, side, side, dtype=target.mean.dtype).to(device).requires_grad_()
+    labels = torch.tensor([0, 3, 1], device=device)
     gradients, _ = PerImageGradients(target, plan)(inputs, labels)
     expected = [plain(image, label) for image, label in zip(inputs, labels, strict=True)]
     for ours, theirs in zip(gradients, zip(*expected, strict=True), strict=True):
@@ -62,17 +63,15 @@ def assert_same_as_one_at_a_time(target, plan, rtol=1e-6):
 
 @pytest.mark.parametrize("convolution", ["grouped", "unfolded"])
 @pytest.mark.parametrize(("architecture", "width"), NETWORKS)
-def test_captured_gradients_equal_those_of_each_image_alone(architecture, width, convolution):
-    assert_same_as_one_at_a_time(
-        target_in_eval_mode(architecture, width), GradientPlan("captured", convolution, images_per_pass=3)
-    )
+def test_captured_gradients_equal_those_of_each_image_alone(architecture, width, convolution, device):
+    plan = GradientPlan("captured", convolution, images_per_pass=3)
+    assert_same_as_one_at_a_time(target_in_eval_mode(architecture, width), plan, device)
 
 
 @pytest.mark.parametrize(("architecture", "width"), [("lenet", None), ("convnet3", 4), ("vit", None), ("mobilenet", 4)])
-def test_vectorised_gradients_equal_those_of_each_image_alone(architecture, width):
-    assert_same_as_one_at_a_time(
-        target_in_eval_mode(architecture, width), GradientPlan("vectorised", "grouped", images_per_pass=3)
-    )
+def test_vectorised_gradients_equal_those_of_each_image_alone(architecture, width, device):
+    plan = GradientPlan("vectorised", "grouped", images_per_pass=3)
+    assert_same_as_one_at_a_time(target_in_eval_mode(architecture, width), plan, device)
 
 
 def test_labels_may_be_probabilities():

@@ -1,5 +1,6 @@
 """Whole attacks: the batch against a plain loop, divergence, interruption, memory."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -14,6 +15,7 @@ from semsim.attacks.optimisers import Status
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.errors import SemsimError
+from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence, Prune
 from semsim.targets.models import build_target
@@ -81,24 +83,37 @@ def invertgrad_loop(target, image, label, start, steps):
     return torch.tensor(costs)
 
 
-@pytest.mark.parametrize("architecture", ["convnet3"])
-def test_the_batch_agrees_with_the_one_at_a_time_loop(targets, images, architecture):
-    target, labels, steps = targets[architecture], torch.arange(6) % 4, 80
-    plan = plan_gradients(target, "cpu")
-    observed = shared_gradients(target, plan, images / 255, labels, GradientDefence(), list(range(6)))
-    search = Search(target, observed, labels, list(range(6)), attack_settings("invertgrad", steps=steps), plan)
-    starts = search.optimiser.points.clone().unflatten(1, (3, 12, 12))
+def batch_and_loop(target, images, steps, device):
+    """Return the costs of InvertGrad on images, uint8 [N, 3, S, S], step by step: by the engine and by the loop."""
+    target, images = copy.deepcopy(target).to(device), images.to(device) / 255
+    labels, seeds = (torch.arange(len(images)) % 4).to(device), list(range(len(images)))
+    plan = plan_gradients(target, device)
+    observed = shared_gradients(target, plan, images, labels, GradientDefence(), seeds)
+    search = Search(target, observed, labels, seeds, attack_settings("invertgrad", steps=steps), plan)
+    starts = search.optimiser.points.clone().unflatten(1, images.shape[1:])
     batched = []
     for _ in range(steps):
         search.advance()
         batched.append(search.costs)
-    batched = torch.stack(batched, dim=1)
-    looped = torch.stack(
-        [
-            invertgrad_loop(target, images[k : k + 1] / 255, labels[k : k + 1], starts[k : k + 1], steps)
-            for k in range(6)
-        ]
-    )
+    each = ([part[k : k + 1] for part in (images, labels, starts)] for k in seeds)
+    looped = [invertgrad_loop(target, *one, steps) for one in each]
+    return torch.stack(batched, dim=1).cpu(), torch.stack(looped)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_first_steps_are_those_of_the_one_at_a_time_loop(architecture, device):
+    torch.manual_seed(0)
+    width = {"resnet20": 1, "mlp": 16}.get(architecture, 4) if ARCHITECTURES[architecture].default_width else None
+    target = build_target(architecture, 4, 16, width, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3)).eval()
+    torch.nn.init.normal_(target.network.head.weight, std=0.1)  # the ViT starts with zeros, which pass nothing back
+    images = torch.randint(256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    batched, looped = batch_and_loop(target, images, 3, device)
+    torch.testing.assert_close(batched, looped, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["lenet", "convnet3", "mlp"])
+def test_the_batch_agrees_with_the_one_at_a_time_loop(targets, images, architecture, device):
+    batched, looped = batch_and_loop(targets[architecture], images, 80, device)
     torch.testing.assert_close(batched[:, :3], looped[:, :3], rtol=1e-3, atol=1e-5)
     # Later on signed gradients amplify rounding: the runs part, but they end equally well.
     assert batched[:, -1].mean() == pytest.approx(looped[:, -1].mean().item(), rel=0.1)
@@ -128,14 +143,15 @@ def test_the_positive_control_gives_the_image(targets, images):
     assert outcome.recovered_labels.tolist() == [0, 1, 2, 3, 0, 1]
 
 
-def test_every_preset_runs_and_lowers_its_cost(targets, images):
+def test_every_preset_runs_and_lowers_its_cost(targets, images, device):
+    target = copy.deepcopy(targets["convnet3"]).to(device)
     for attack, changes in {
         "dlg": {},
         "idlg": {},
         "invertgrad": {},
         "gradinversion": {"restarts": 2},
     }.items():
-        outcome = make(targets["convnet3"], images[:2], attack=attack, steps=30, **changes).run()[1]
+        outcome = make(target, images[:2], attack=attack, steps=30, **changes).run()[1]
         assert (outcome.costs < outcome.initial_costs).all(), attack
         assert outcome.images.shape == (2, 3, 12, 12)
         assert (outcome.restarts < changes.get("restarts", 1)).all()
@@ -178,13 +194,14 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("attack", ["invertgrad", "idlg"])
-def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatch, attack):
+def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatch, attack, device):
+    target = copy.deepcopy(targets["lenet"]).to(device)
     changes = {"attack": attack, "steps": 60}
     monkeypatch.setattr(
         AttackRun, "_originals_per_share", lambda attack_run, plan: 2
     )  # the kill comes in the second of three
     state = tmp_path / "state.pt"
-    expected = make(targets["lenet"], images, **changes).run()[1]
+    expected = make(target, images, **changes).run()[1]
 
     monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0)
     advance, steps = Search.advance, []
@@ -197,10 +214,10 @@ def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatc
 
     monkeypatch.setattr(Search, "advance", advance_until_killed)
     with pytest.raises(Killed):
-        make(targets["lenet"], images, **changes).run(state)
+        make(target, images, **changes).run(state)
     assert state.exists()
     done = len(steps)
-    outcome = make(targets["lenet"], images, **changes).run(state)[1]
+    outcome = make(target, images, **changes).run(state)[1]
     assert 0 < steps[done] < 60  # it did not start the share again
     assert torch.equal(outcome.images, expected.images)
     assert torch.equal(outcome.costs, expected.costs)

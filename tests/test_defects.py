@@ -1,9 +1,5 @@
 """Defects of the released code: what is measured of each, on made numbers with a known answer."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +24,6 @@ from semsim.results.study_tables import StudyTables
 from semsim.targets.models import build_target, save_target
 from semsim.text import NO_BREAK
 
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 SCALES = Scales({"psnr": Scale("psnr", "PSNR", "dB", 0, 100, True, "")})
 
 
@@ -133,17 +128,16 @@ def test_weights_of_lpips_that_came_or_went_since_the_metrics_are_refused(tmp_pa
         load_network(pd.DataFrame(measured), tmp_path)
 
 
-def run_script(name, **arguments):
-    """Run a script of the workflow, whose arguments are values or lists of them."""
-    options = [
+def options_of(**arguments):
+    """Return the command-line options of arguments that are values or lists of them."""
+    return [
         part
         for option, values in arguments.items()
         for part in (f"--{option.replace('_', '-')}", *map(str, values if isinstance(values, list) else [values]))
     ]
-    return subprocess.run([sys.executable, SCRIPTS / f"{name}.py", *options], capture_output=True, text=True)
 
 
-def test_data_sets_whose_images_are_too_small_for_lpips_are_left_out(tmp_path, tmp_path_factory, tables):
+def test_data_sets_whose_images_are_too_small_for_lpips_are_left_out(tmp_path, tmp_path_factory, tables, run_script):
     study = small_study(tmp_path_factory.getbasetemp())
     images = {dataset: study / "reconstructions" / dataset / "plain" / "clear.safetensors" for dataset in DATASETS}
     small, measured = DATASETS
@@ -155,8 +149,7 @@ def test_data_sets_whose_images_are_too_small_for_lpips_are_left_out(tmp_path, t
     write_table(attack.table, images[small].with_suffix(".csv"))
     metrics, name = tables["metrics"], "lpips_random_trunk"
     write_table(metrics.assign(**{name: metrics[name].mask(metrics["dataset"] == small)}), tmp_path / "metrics.csv")
-    done = run_script(
-        "measure_unscaled_lpips",
+    options = options_of(
         reconstructions=list(images.values()),
         tables=[path.with_suffix(".csv") for path in images.values()],
         metrics=tmp_path / "metrics.csv",
@@ -168,6 +161,7 @@ def test_data_sets_whose_images_are_too_small_for_lpips_are_left_out(tmp_path, t
         out=tmp_path / "out.csv",
         out_values=tmp_path / "values.csv",
     )
+    done = run_script("measure_unscaled_lpips", *options)
     assert done.returncode == 0, done.stderr
     values = read_table(tmp_path / "values.csv")
     assert set(values["dataset"]) == {measured} and values[UNSCALED].notna().all()
@@ -315,7 +309,7 @@ def test_sets_hold_no_more_images_than_the_largest_take():
     assert len(first) == 8000 and len(second) == 4000
 
 
-def test_distances_of_sets_are_measured_of_a_study_s_files(tmp_path, tmp_path_factory):
+def test_distances_of_sets_are_measured_of_a_study_s_files(tmp_path, tmp_path_factory, run_script):
     study = small_study(tmp_path_factory.getbasetemp())
     images = sorted((study / "reconstructions").rglob("*.safetensors"))
     data = {dataset: tmp_path / f"{dataset}.safetensors" for dataset in DATASETS}
@@ -323,8 +317,7 @@ def test_distances_of_sets_are_measured_of_a_study_s_files(tmp_path, tmp_path_fa
         arrays = {"train_images": smooth_images(30, seed=1), "train_labels": np.zeros(30, np.int64)}
         write_arrays(arrays, path, {"name": dataset})
     save_target(build_target("vgg3", 3, 32, 4), tmp_path / "classifier.safetensors", {})
-    done = run_script(
-        "measure_set_sizes",
+    options = options_of(
         data=list(data.values()),
         reconstructions=images,
         tables=[path.with_suffix(".csv") for path in images],
@@ -334,6 +327,7 @@ def test_distances_of_sets_are_measured_of_a_study_s_files(tmp_path, tmp_path_fa
         device="cpu",
         out=tmp_path / "out.csv",
     )
+    done = run_script("measure_set_sizes", *options)
     assert done.returncode == 0, done.stderr
     assert set(read_table(tmp_path / "out.csv")["compared"]) == {"clear images", "reconstructions"}
 

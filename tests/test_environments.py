@@ -15,6 +15,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ENVIRONMENTS = ("analysis", "data", "notebook", "torch")
+PART_OF = {"pydantic_core": "pydantic"}
+"""Modules whose distribution comes with another one, which asks for its exact version."""
 
 
 def exact_pins(requirements):
@@ -114,6 +116,8 @@ def imports(code, in_functions=False):
         elif isinstance(node, ast.ImportFrom):
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
         elif in_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             waiting += ast.iter_child_nodes(node)
 
@@ -130,7 +134,8 @@ def packages_loaded(house, code, in_functions=False):
             waiting += imports(beside.read_text())
             continue
         if top != "semsim":
-            packages |= set() if top in sys.stdlib_module_names else {canonicalize_name(distributions[top][0])}
+            if top not in sys.stdlib_module_names:
+                packages.add(canonicalize_name(PART_OF.get(top) or distributions[top][0]))
             continue
         parts = [library.joinpath(*rest[:depth]) for depth in range(len(rest) + 1)]
         for file in [path for part in parts for path in (part / "__init__.py", part.with_suffix(".py"))]:

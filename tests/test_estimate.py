@@ -41,6 +41,11 @@ def test_a_measured_network_has_its_rate_and_others_are_scaled_by_operations():
     )
 
 
+def test_of_several_batches_the_fastest_counts():
+    rates = [Rate("lenet", None, 32, milliseconds, "cpu") for milliseconds in (2.0, 0.5, 1.0)]
+    assert estimate(study(), rates)["lenet, 32 pixels"].milliseconds == 0.5
+
+
 def test_operations_are_counted_as_by_hand():
     layers = 3 * 32 * 32 * 64 + 64 * 64 + 64 * 10  # of an mlp; a multiplication and an addition for each weight
     assert forward_flops("mlp", 64, 32, 10) == 2 * layers

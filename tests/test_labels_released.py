@@ -1,9 +1,6 @@
 """The released training folders: read, refused where they are wrong, and learnt from, script by script."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -123,27 +120,17 @@ def test_of_many_wrong_files_the_first_are_named(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run(house):
-    def run(name, *arguments):
-        command = [sys.executable, house / "workflow" / "scripts" / f"{name}.py", *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": str(house / "workflow")}
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def imported(run, tmp_path_factory):
+def imported(run_script, tmp_path_factory):
     folder = tmp_path_factory.mktemp("released")
     write_zip(released_files(), folder / "download" / "cifar100-training.zip")
-    process = run("fetch_released", "--download", folder / "download", "--out", folder)
+    process = run_script("fetch_released", "--download", folder / "download", "--out", folder)
     assert process.returncode == 0, process.stderr
     assert "32 reconstructions, 16 recognised, of 8 originals; n: n1, n2; m: m1, m2" in process.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def scores(run, imported):
+def scores(run_script, imported):
     """What every stage after the import writes, script by script."""
     pairs = [
         "--reconstructions",
@@ -155,16 +142,16 @@ def scores(run, imported):
     scales = imported / "tables" / "scales.csv"
     trials = []
     metrics = ["--out", imported / "tables" / "metrics.csv", "--out-scales", scales]
-    processes = [run("measure_pairs", *pairs, "--seed", 1, "--device", "cpu", *metrics)]
+    processes = [run_script("measure_pairs", *pairs, "--seed", 1, "--device", "cpu", *metrics)]
     for exclusion in ("within", "target-n1"):
         place = imported / exclusion
         trials.append(place / "trials.csv")
         written = [f"--{part}={place / f'{part}.csv'}" for part in ("curves", "counts")]
         options = ["--exclusion", exclusion, "--folds", 2, "--weights", place / "weights", "--out", trials[-1]]
-        processes.append(run("try_semsim", *pairs, *learning, *options, *written))
+        processes.append(run_script("try_semsim", *pairs, *learning, *options, *written))
     options = ["--metrics", metrics[1], *pairs[2:], "--scales", scales, "--traits", "{}", "--folds", 2]
     outputs = [f"--{part}={imported / f'{part}.csv'}" for part in ("out", "out-differences", "out-trials")]
-    processes.append(run("measure_generalisation", "--trials", *trials, *options, "--resamples", 100, *outputs))
+    processes.append(run_script("measure_generalisation", "--trials", *trials, *options, "--resamples", 100, *outputs))
     options = [
         "--study",
         "people",
@@ -176,7 +163,9 @@ def scores(run, imported):
         "A caveat.",
     ]
     written = [f"--{part}={imported / f'{part}.csv'}" for part in ("curves", "counts")]
-    processes.append(run("learn_semsim", *pairs, *learning, *options, "--weights", imported / "weights", *written))
+    processes.append(
+        run_script("learn_semsim", *pairs, *learning, *options, "--weights", imported / "weights", *written)
+    )
     assert not any(process.returncode for process in processes), [process.stderr for process in processes]
     return read_table(imported / "out.csv")
 
@@ -195,7 +184,7 @@ def test_it_is_held_against_other_metrics_and_no_classifier(scores):
     assert within["faithfulness"].tolist() == [1.0]
 
 
-def test_a_start_from_a_classifier_needs_one(run, imported):
+def test_a_start_from_a_classifier_needs_one(run_script, imported):
     pairs = [
         "--reconstructions",
         imported / "reconstructions",
@@ -216,5 +205,5 @@ def test_a_start_from_a_classifier_needs_one(run, imported):
     ]
     outputs = [f"--{part}={imported / 'none'}" for part in ("weights", "out", "curves", "counts")]
     settings = json.dumps(SETTINGS | {"start": "classifier"})
-    process = run("try_semsim", *pairs, *learning, "--settings", settings, *outputs)
+    process = run_script("try_semsim", *pairs, *learning, "--settings", settings, *outputs)
     assert process.returncode == 1 and process.stderr.startswith("error: SemSim cannot start from a classifier")

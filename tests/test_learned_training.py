@@ -74,14 +74,14 @@ def train(seed=1, **settings):
     return train_semsim(*pairs, **{"backbone": "vgg3", "width": 4, "recipe": SHORT, "seed": seed} | settings)
 
 
-def test_semsim_learns_what_annotators_recognise():
-    metric, curves, counts = train()
+def test_semsim_learns_what_annotators_recognise(device):
+    metric, curves, counts = train(device=device)
     assert len(curves) == 4 and curves["validation_auc"].iloc[-1] > 0.95
     assert counts.loc["recognised", "same original"] == 60
     unseen = labelled(10, seed=9)
-    tensors = (torch.from_numpy(images).float() / 255 for images in unseen[:2])
+    tensors = (torch.from_numpy(images).to(device) / 255 for images in unseen[:2])
     with torch.no_grad():
-        distances = metric(*tensors).numpy()
+        distances = metric(*tensors).cpu().numpy()
     assert area_under_curve(distances, unseen.table["recognition_rate"].to_numpy() > 0.5) > 0.95
 
 

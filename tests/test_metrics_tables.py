@@ -1,8 +1,5 @@
 """From reconstructions to tables: both references, diverged runs, files that do not fit, ranks."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -160,18 +157,6 @@ def test_target_models_and_data_sets_are_described(tables):
 
 
 @pytest.fixture
-def run_script(house):
-    """A function that runs one of the workflow's scripts."""
-
-    def run(name, *arguments):
-        command = [sys.executable, house / "workflow" / "scripts" / f"{name}.py", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    return run
-
-
-@pytest.fixture
 def study(tmp_path_factory):
     """The folder of the small study."""
     return small_study(tmp_path_factory.getbasetemp())
@@ -196,7 +181,9 @@ def collect(run_script, study, tmp_path):
         }
         for name in ("metrics", "scales", "leakage", "accuracy", "attacks", "datasets"):
             arguments[f"--out-{name}"] = [tmp_path / f"{name}.csv"]
-        run_script("collect_tables", *(part for option, values in arguments.items() for part in (option, *values)))
+        options = [part for option, values in arguments.items() for part in (option, *values)]
+        done = run_script("collect_tables", *options)
+        assert done.returncode == 0, done.stderr
 
     return collect
 
@@ -229,7 +216,8 @@ def test_a_metric_that_takes_no_images_so_small_is_missing_for_their_data_set_al
 
     options = ["--metrics", tmp_path / "metrics.csv", "--scales", tmp_path / "scales.csv", "--resamples", 20]
     options += ["--recognition", study / "tables" / "recognition.csv", "--out", tmp_path / "faithfulness.csv"]
-    run_script("measure_faithfulness", *options, "--out-differences", tmp_path / "differences.csv")
+    done = run_script("measure_faithfulness", *options, "--out-differences", tmp_path / "differences.csv")
+    assert done.returncode == 0, done.stderr
     values = read_table(tmp_path / "faithfulness.csv").query("metric == 'lpips_random_trunk'").set_index("dataset")
     assert set(values.loc[small, "note"]) == {"no reconstruction has both a value and labels"}
     assert values.loc[small, "value"].isna().all()

@@ -187,5 +187,5 @@ def test_same_seed_same_observer(house, trained):
 
 def test_bad_settings_are_told_in_one_line(house, trained):
     process = train(house, trained, "bad", epochs=0)
-    assert process.returncode == 1 and process.stderr.startswith("error: training: epochs is 0.")
+    assert process.returncode == 1 and process.stderr.startswith("error: the recipe of the training is not valid")
     assert not (trained / "bad.safetensors").exists()

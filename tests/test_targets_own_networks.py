@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from semsim.errors import SemsimError
 from semsim.targets.models import build_target, load_target, save_target
 from semsim.targets.own_networks import build_network, check_file, network_label
+from semsim.targets.settings import TargetSettings
 
 NETWORK = """
 import torch
@@ -87,6 +88,17 @@ def test_training_can_begin_with_weights(file, tmp_path):
         build_target(own(file, width=4), 7, 16, weights=tmp_path / "weights.safetensors")
 
 
+def test_what_is_declared_has_to_be_there(file):
+    target = build_target(own(file), 7, 16)
+    for traits, ok in ((["last_bias"], True), ([], True), (["last_bias", "first_linear"], False)):
+        settings = TargetSettings(architecture=own(file) | {"traits": traits})
+        if ok:
+            settings.check_traits(target)
+            continue
+        with pytest.raises(SemsimError, match=r"does not have a first layer .* traits: \[last_bias\]"):
+            settings.check_traits(target)
+
+
 def test_networks_of_torchvision():
     target = build_target("torchvision:resnet18", 5, 32)
     assert target(torch.rand(2, 3, 32, 32)).shape == (2, 5)
@@ -100,9 +112,9 @@ def test_networks_of_torchvision():
     [
         ("absent", {}, "it does not define a function or class 'absent'"),
         ("no_network", {}, "no_network returns str, not a torch.nn.Module"),
-        ("failing", {"depth": 2}, r"failing\(classes=7, depth=2\) failed. ZeroDivisionError: .*my_net.py, line 34"),
+        ("failing", {"depth": 2}, r"failing\(classes=7, depth=2\) failed. ZeroDivisionError: .*my_net.py, line 32"),
         ("plain", {"depth": 2}, "TypeError: .*unexpected keyword argument 'depth'"),
-        ("wrong_logits", {}, "logits|classes"),
+        ("wrong_logits", {}, r"my_net-wrong_logits: .* must give logits \[N, 7\], but .* it gives \[2, 8\]"),
     ],
 )
 def test_networks_that_cannot_be_are_explained(file, name, arguments, message):

@@ -41,14 +41,14 @@ def train(count=96, seed=0, recipe=None, architecture="convnet3", width=4, weigh
     return train_target(target, images, stripes(60, 2), recipe, seed=seed, **settings)
 
 
-def test_training_learns_and_records_its_curves():
-    target, curves = train()
+def test_training_learns_and_records_its_curves(device):
+    target, curves = train(device=device)
     assert list(curves["epoch"]) == [1, 2, 3, 4]
     assert curves["validation_accuracy"].iloc[-1] > 0.95
     assert curves["train_loss"].iloc[-1] < curves["train_loss"].iloc[0]
     assert curves["seconds"].is_monotonic_increasing
     assert not target.training
-    images, labels = (torch.from_numpy(array) for array in stripes(60, 2))
+    images, labels = (torch.from_numpy(array).to(device) for array in stripes(60, 2))
     loss, accuracy = evaluate(target, images, labels, batch_size=7)
     assert loss == pytest.approx(curves["validation_loss"].iloc[-1], rel=1e-4)
     assert accuracy == curves["validation_accuracy"].iloc[-1]

@@ -26,17 +26,19 @@ def main():
     recipe = validated(TargetRecipe, arguments.training, "the recipe of the training is not valid")
     augmentation, train = Augmentation(settings.augmentation), load_split(arguments.data, "train")
     seed = seed_for(arguments.seed, "target", arguments.dataset, arguments.target)
+    untrained = initial_target(
+        settings.network,
+        len(load_classes(arguments.data)),
+        train[0],
+        width=settings.width,
+        seed=seed,
+        weights=settings.weights,
+        normalisation=settings.normalisation,
+    )
+    settings.check_traits(untrained)
 
     target, curves = train_target(
-        initial_target(
-            settings.network,
-            len(load_classes(arguments.data)),
-            train[0],
-            width=settings.width,
-            seed=seed,
-            weights=settings.weights,
-            normalisation=settings.normalisation,
-        ),
+        untrained,
         train,
         load_validation(arguments.data),
         recipe,

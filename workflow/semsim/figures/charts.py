@@ -11,14 +11,11 @@ from matplotlib.colors import BoundaryNorm
 
 from semsim.figures.layout import ROW, legend_above, lines_of_targets
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
-from semsim.metrics import METRICS
+from semsim.metrics import METRICS, metric_columns
 from semsim.text import REFERENCE_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-DISTRIBUTIONS = ("psnr", "ssim", "lpips", "lpips_random_trunk")
-"""The metrics whose distributions the report and the notebook on reconstructions show, where they were computed."""
 
 
 @styled
@@ -77,6 +74,22 @@ def status_chart(attacks: pd.DataFrame) -> Figure:
     axes[0].invert_yaxis()
     legend_above(figure, axes[0])
     return figure
+
+
+def distributed(metrics: pd.DataFrame) -> list[str]:
+    """Return the names of the metrics that have a distribution worth drawing: those with more than two values.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        The table of metrics.
+
+    Returns
+    -------
+    list of str
+        In the order of `METRICS`.
+    """
+    return [metric.name for metric in metric_columns(metrics) if metrics[metric.name].nunique() > 2]
 
 
 @styled

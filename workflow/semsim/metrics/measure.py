@@ -102,7 +102,7 @@ def measure_pairs(
     Examples
     --------
     >>> black = np.zeros((2, 3, 8, 8), dtype=np.uint8)
-    >>> measure_pairs(black, black)
+    >>> measure_pairs(black, black)[["mse", "psnr", "ssim"]]
        mse   psnr  ssim
     0  0.0  100.0   1.0
     1  0.0  100.0   1.0

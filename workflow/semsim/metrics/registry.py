@@ -106,11 +106,11 @@ def metric(
     --------
     A new metric is its function, in any module of this package:
 
-    >>> @metric(label="Largest error", bounds=(0, 1), higher_is_better=False)
-    ... def largest_error(reference, reconstruction):
+    >>> @metric(label="Worst value", bounds=(0, 1), higher_is_better=False)
+    ... def worst_value(reference, reconstruction):
     ...     "Largest absolute difference of a value."
     ...     return (reference - reconstruction).abs().amax(dim=(1, 2, 3))
-    >>> METRICS.pop("largest_error").arrow
+    >>> METRICS.pop("worst_value").arrow
     '↓'
     """
 

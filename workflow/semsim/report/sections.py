@@ -188,14 +188,13 @@ def metrics(results: Results) -> Iterator:
         if metric.name in computed
     ]
     yield Table(pd.DataFrame(rows), "The metrics of this study.")
-    for name in charts.DISTRIBUTIONS:
-        if name in table.columns:
-            label = METRICS[name].label
-            yield chart(
-                charts.distribution_chart(table, name),
-                f"Box plots of {label} for each data set, target model and attack.",
-                f"{label} against the attacked image: median, quartiles, and whiskers at the 5th and 95th percentile.",
-            )
+    for name in charts.distributed(table):
+        label = METRICS[name].label
+        yield chart(
+            charts.distribution_chart(table, name),
+            f"Box plots of {label} for each data set, target model and attack.",
+            f"{label} against the attacked image: median, quartiles, and whiskers at the 5th and 95th percentile.",
+        )
     yield from _missing_sets(leakage)
 
 

@@ -123,13 +123,16 @@ def _own_target(architecture, classes, image_size, mean, std, weights):
     """Return a model of a network that the library does not bring along."""
     from semsim.targets.wrapping import wrap_network  # which makes a `Target`
 
-    network = build_network(architecture, classes, image_size)
+    network, label = build_network(architecture, classes, image_size), network_label(architecture)
     if weights:
-        load_weights(network, weights, network_label(architecture))
+        load_weights(network, weights, label)
     last = None
     if isinstance(architecture, dict):
         last, architecture = architecture.get("last"), architecture | {"digest": file_digest(architecture["file"])}
-    target = wrap_network(network, image_size, classes, mean.flatten().tolist(), std.flatten().tolist(), last)
+    try:
+        target = wrap_network(network, image_size, classes, mean.flatten().tolist(), std.flatten().tolist(), last)
+    except SemsimError as error:
+        raise SemsimError(f"{label}: {error}") from None
     target.spec = {"architecture": architecture, "classes": classes, "image_size": image_size}
     return target.train()
 

@@ -11,6 +11,7 @@ from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import AnyDefence, GradientDefence
 from semsim.targets.own_networks import TORCHVISION, check_file, network_label
 from semsim.targets.traits import TARGET
+from semsim.text import listed
 
 ArchitectureName = Annotated[str, OneOf(ARCHITECTURES)]
 Width = Annotated[int | None, Field(ge=1)]
@@ -153,6 +154,27 @@ class TargetSettings(Settings):
     def files(self):
         """The files of the user's that training the model needs, besides its data."""
         return [*self.network_files, *([self.weights] if self.weights else [])]
+
+    def check_traits(self, target):
+        """Refuse a built model that lacks what attacks were told to count on.
+
+        Parameters
+        ----------
+        target : semsim.targets.models.Target
+
+        Raises
+        ------
+        SemsimError
+        """
+        if isinstance(self.architecture, str) and self.architecture in ARCHITECTURES:
+            return
+        has = target.traits
+        if lacking := sorted(self.traits - has):
+            missing = listed([TARGET[trait] for trait in lacking])
+            raise SemsimError(
+                f"{self.label}: this network does not have {missing}, which attacks count on. Declare what it has in"
+                f" `architecture`: traits: [{', '.join(sorted(has))}]."
+            )
 
     def check_fit(self, image_size):
         """Refuse a side of images or a width that the network does not take, with a `SemsimError`."""
