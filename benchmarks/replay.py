@@ -150,7 +150,7 @@ class Replay:
     def attack_in_rounds(self):
         """Attack a few originals of every target model, then more of every one."""
         targets = [target for target in self.study.targets if self.weights(target).exists()]
-        if not targets:
+        if not targets or self.left() <= 0:
             return
         steps = self.decide("steps", lambda: self.fitting_steps(targets))
         first, total = 0, self.study.data_settings(self.dataset)["originals"]
