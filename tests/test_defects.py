@@ -116,7 +116,7 @@ def test_an_unscaled_metric_that_orders_alike_is_as_faithful(tables):
 
 def test_without_lpips_among_the_metrics_the_reason_is_said(tmp_path):
     for lacking in (pd.DataFrame({"psnr": [20.0]}), pd.DataFrame({"lpips_random_trunk": [np.nan]})):
-        with pytest.raises(SemsimError, match="no value of lpips or lpips_random_trunk: .* images below 31 pixels"):
+        with pytest.raises(SemsimError, match="no value of lpips or lpips_random_trunk: images below 31 pixels"):
             load_network(lacking, tmp_path)
 
 

@@ -239,7 +239,7 @@ def test_the_data_card_says_what_is_stored(campaign):
         ("checks: 0.05", "checks: 2", "checks: 2 is out of range, from 0 to 0.5"),
         ("repeats:", "repeat:", "unknown setting 'repeat'. Did you mean 'repeats'?"),
         ("labels_per_image: 2", "labels_per_image: many", "labels_per_image: 'many' is not a whole number"),
-        ("['0', '1', '2']", "[0, 1, 2]", "in quotes where it looks like a number"),
+        ("['0', '1', '2']", "[0, 1, 2]", "in quotes if it looks like a number"),
         ("question: What", "question: [What", "campaign.yaml: not valid YAML"),
         ("panel: null", "panel: {parameter: 'a b'}", "panel.parameter: 'a b' cannot be used"),
         ("  digits: ", "  numbers: ", "images.csv: data sets without classes in campaign.yaml: digits"),

@@ -278,7 +278,7 @@ def test_a_killed_server_loses_no_answer_and_the_page_goes_on_by_itself(campaign
         name = desktop.classes()[1]
         desktop.choose(name)
         desktop.see("note")
-        assert "kept here and sent again" in desktop["note"].text
+        assert "kept here and will be sent again" in desktop["note"].text
         desktop.shoot("6-no-connection")
         assert len(answers(campaign)) == 1
     with served(campaign, port=int(address.rsplit(":", 1)[1])):

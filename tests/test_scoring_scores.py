@@ -139,7 +139,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     with pytest.raises(SemsimError) as error:
         score_groups(groups, computed)
     message = str(error.value)
-    assert message.startswith("5 files cannot be scored: ") and message.endswith("leave such files out with --skip.")
+    assert message.startswith("5 files cannot be scored: ") and message.endswith("or leave them out with --skip.")
     for file, reason in {
         "originals/0.png": "not an image",
         "noisy/0.png": "not an image",
