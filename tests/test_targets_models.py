@@ -69,7 +69,7 @@ def test_no_layer_changes_what_another_has_put_out(architecture):
     assert kept and all(torch.equal(output, copy) for output, copy in kept)
 
 
-@pytest.mark.parametrize("architecture", set(ARCHITECTURES) - {"vit"})
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "vit"])
 def test_layers_are_of_the_kinds_that_the_attack_engine_knows(architecture):
     known = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.BatchNorm2d)
     trained = [module for module in small_target(architecture).modules() if list(module.parameters(recurse=False))]
@@ -151,7 +151,7 @@ def test_foreign_weights_are_refused(tmp_path):
     with pytest.raises(SemsimError, match="not the weights of a target model"):
         load_target(path)
     save_file({"a": torch.zeros(3)}, path)
-    with pytest.raises(SemsimError, match="not one that semsim wrote"):
+    with pytest.raises(SemsimError, match="not one written by semsim"):
         load_target(path)
 
 
