@@ -47,7 +47,7 @@ def assert_recorded_as_plain(target, preset="invertgrad", **changes):
     for _ in range(3):
         for search in (recorded, plain):
             search.advance()
-        torch.testing.assert_close(recorded.costs, plain.costs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(recorded.costs, plain.costs, rtol=1e-3, atol=1e-5)
     assert recorded.recording.graph is not None and plain.recording.graph is None
     points = plain.optimiser.points
     for ours, theirs in zip(recorded.evaluate(points), plain.evaluate(points), strict=True):
