@@ -26,50 +26,33 @@ ORDER = ("convnet width 64", "resnet20 x4", "lenet", "convnet3 width 8", "convne
 
 
 @contextmanager
-def precision(convolutions, products, benchmark=False):
-    """Let convolutions and matrix products round to TF32 or not, and cuDNN race its algorithms or not."""
-    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cublas.allow_tf32, cudnn.benchmark
-    cudnn.allow_tf32, cublas.allow_tf32, cudnn.benchmark = convolutions, products, benchmark
+def precision(tf32, benchmark=False):
+    """Let convolutions, and with them products, round to TF32 or not, and cuDNN race its algorithms or not."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.benchmark
+    cudnn.allow_tf32, cudnn.benchmark = tf32, benchmark
     try:
         yield
     finally:
-        cudnn.allow_tf32, cublas.allow_tf32, cudnn.benchmark = before
+        cudnn.allow_tf32, cudnn.benchmark = before
 
 
-def graphed(search):
-    """Record the kernels of an evaluation once, and replay them as one launch."""
-    evaluate, points = search.evaluate, search.optimiser.ask().clone()
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(3):
-            evaluate(points)
-    torch.cuda.current_stream().wait_stream(aside)
-    torch.cuda.empty_cache()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        costs, gradients = evaluate(points)
-
-    def replay(candidates):
-        points.copy_(candidates)
-        graph.replay()
-        return costs.clone(), gradients.clone()
-
-    search.evaluate = replay
+def plain(search):
+    """Launch the kernels of each evaluation one by one."""
+    search.recording.failed = True
 
 
 def compiled(search):
     """Trace an evaluation with both of its derivatives, and compile that: torch.compile alone cannot."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    evaluate = search.evaluate
-    search.evaluate = torch.compile(make_fx(lambda points: evaluate(points))(search.optimiser.ask().clone()))
+    compute = search.compute
+    search.compute = torch.compile(make_fx(lambda points: compute(points))(search.optimiser.ask().clone()))
 
 
-def compiled_and_graphed(search):
+def compiled_and_plain(search):
     compiled(search)
-    graphed(search)
+    plain(search)
 
 
 def channels_last(search):
@@ -77,34 +60,28 @@ def channels_last(search):
 
 
 def exact():
-    return precision(convolutions=False, products=False)
-
-
-def tf32():
-    return precision(convolutions=True, products=True)
+    return precision(tf32=False)
 
 
 def raced():
-    return precision(convolutions=True, products=True, benchmark=True)
+    return precision(tf32=True, benchmark=True)
 
 
 # Name: (changes of the plan, settings of PyTorch, preparation of the search).
 WAYS = {
     "library": ({}, nullcontext, None),
+    "plain": ({}, nullcontext, plain),
     "exact": ({}, exact, None),
-    "tf32": ({}, tf32, None),
-    "tf32, raced": ({}, raced, None),
-    "graph": ({}, nullcontext, graphed),
-    "graph, tf32": ({}, tf32, graphed),
-    "channels last, tf32, raced": ({}, raced, channels_last),
-    "grouped, tf32": ({"method": "captured", "convolution": "grouped"}, tf32, None),
-    "unfolded, tf32": ({"method": "captured", "convolution": "unfolded"}, tf32, None),
-    "vectorised, tf32": ({"method": "vectorised"}, tf32, None),
-    "passes of 16, tf32": ({"images_per_pass": 16}, tf32, None),
-    "passes of 64, tf32": ({"images_per_pass": 64}, tf32, None),
-    "one pass, tf32": ({"images_per_pass": 2**20}, tf32, None),
+    "raced": ({}, raced, None),
+    "channels last, raced": ({}, raced, channels_last),
+    "grouped": ({"method": "captured", "convolution": "grouped"}, nullcontext, None),
+    "unfolded": ({"method": "captured", "convolution": "unfolded"}, nullcontext, None),
+    "vectorised": ({"method": "vectorised"}, nullcontext, None),
+    "passes of 16": ({"images_per_pass": 16}, nullcontext, None),
+    "passes of 64": ({"images_per_pass": 64}, nullcontext, None),
+    "one pass": ({"images_per_pass": 2**20}, nullcontext, None),
 }
-COSTLY = {"compiled, tf32": ({}, tf32, compiled), "compiled, graph, tf32": ({}, tf32, compiled_and_graphed)}
+COSTLY = {"compiled": ({}, nullcontext, compiled), "compiled, plain": ({}, nullcontext, compiled_and_plain)}
 
 
 def main():
@@ -137,7 +114,8 @@ def main():
 def make_case(case, batch, device):
     """Return the case of the engine's benchmark, with a batch of its own."""
     _, architecture, width, _, _, steps, _ = case
-    case = Case(architecture, width, batch, LOOPED_ON_GPU, min(steps, 10), device)
+    steps = min(steps, 10)
+    case = Case(architecture, width, batch, LOOPED_ON_GPU, steps, steps, device)
     case.plan = replace(case.plan, images_per_pass=min(case.plan.images_per_pass, batch))
     return case
 
@@ -149,14 +127,14 @@ def measured(case, way):
     plan = replace(plan, images_per_pass=min(plan.images_per_pass, case.batch))
     start = time.perf_counter()
     if changes and plan == case.plan:
-        return {"same_as": "tf32"}
+        return {"same_as": "library"}
     try:
         with settings():
             best = float("inf")
             search = case.search(plan)
             if prepare:
                 prepare(search)
-            search.evaluate(search.optimiser.ask())  # warm, and prepared
+            case.prepare(search)
             prepared = time.perf_counter() - start
             for _ in range(2):
                 began = time.perf_counter()

@@ -48,7 +48,7 @@ part() {
 tests() {
     local files workers=()
     # The rest of the tests needs packages that a GPU machine may lack.
-    files=(tests/test_{devices,attack_run,attack_gradients,targets_training,learned_training}.py)
+    files=(tests/test_{devices,attack_cuda,attack_run,attack_gradients,targets_training,learned_training}.py)
     python3 -c 'import xdist' 2> /dev/null && workers=(-n 6)
     OMP_NUM_THREADS=2 part 110 python3 -m pytest -m cuda -q -p no:cacheprovider --continue-on-collection-errors \
         --durations 8 "${workers[@]}" "${files[@]}"
@@ -65,7 +65,7 @@ variants() {
 }
 
 compiled() {
-    local way=("tf32" "graph, tf32" "compiled, tf32" "compiled, graph, tf32")
+    local way=("library" "plain" "compiled" "compiled, plain")
     for network in lenet "convnet width 64" "resnet20 x4"; do
         part 100 python3 benchmarks/attack_variants.py --device $device --batches 64 --only "$network" \
             --ways "${way[@]}" > >(tee -a "$OUT/variants.jsonl")

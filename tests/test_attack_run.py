@@ -252,6 +252,28 @@ def test_too_little_memory_is_said_before_it_is_too_late(targets, images):
         make(targets["lenet"], images, memory_gib=1e-6).run()
 
 
+@pytest.mark.parametrize(("attack", "changes"), [("invertgrad", {}), ("gradinversion", {"restarts": 3})])
+def test_passes_that_are_never_full_take_the_memory_of_a_share(targets, images, monkeypatch, attack, changes):
+    plan = plan_gradients(targets["lenet"], "cpu")
+    endless = dataclasses.replace(plan, images_per_pass=10**6)  # a GPU's passes hold as many images of small networks
+    attack_run = make(targets["lenet"], images, attack, steps=3, memory_gib=0.25, **changes)
+    originals = attack_run._originals_per_share(endless)
+    one_by_one = attack_run._originals_per_share(dataclasses.replace(plan, images_per_pass=1))
+    assert 0.1 * one_by_one < originals < one_by_one  # all activations of the share at once take some, but not all
+    expected = attack_run.run()[1]
+    monkeypatch.setattr(run_module, "plan_gradients", lambda target, device: endless)
+    torch.testing.assert_close(attack_run.run()[1].costs, expected.costs)
+
+
+def test_full_passes_leave_the_rest_of_the_memory_to_shares(targets, images):
+    attack_run = make(targets["lenet"], images)
+    shares = [
+        attack_run._originals_per_share(dataclasses.replace(plan_gradients(targets["lenet"], "cpu"), images_per_pass=n))
+        for n in (1, 101, 201)
+    ]
+    assert shares[0] - shares[1] == pytest.approx(shares[1] - shares[2], abs=1) and shares[0] > shares[1]
+
+
 def test_an_allocation_that_fails_becomes_a_message(targets, images, monkeypatch):
     def fail(search):
         torch.empty(2**55)

@@ -68,11 +68,11 @@ def test_attacks_begin_as_on_the_cpu(architecture, gpu):
     assert ((here.images.int() - there.images.int()).abs() > 1).double().mean() < 0.02  # signs that rounding turned
 
 
-def train(device, architecture="convnet3", epochs=1, **settings):
+def train(device, architecture="convnet3", epochs=1, learning_rate=0.01, **settings):
     """Train a target model for a few steps; return it and its curves."""
     images = blobs(32, seed=2)
     target = initial_target(architecture, CLASSES, images[0], WIDTHS.get(architecture))
-    recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.01)
+    recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=learning_rate)
     return train_target(target, images, blobs(16, seed=3), recipe, device=device, **settings)
 
 
@@ -85,7 +85,9 @@ def assert_trained_alike(gpu, **settings):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_targets_begin_to_learn_as_on_the_cpu(architecture, gpu):
-    assert_trained_alike(gpu, architecture=architecture, epochs=2)
+    # Steps of 0.01 throw ResNet-18 about: on a CPU too, weights that differ by 1e-6 differ by 2 % in loss after four.
+    learning_rate = 0.001 if architecture == "resnet18" else 0.01
+    assert_trained_alike(gpu, architecture=architecture, epochs=2, learning_rate=learning_rate)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The attack engine: many searches as one batch, each with its own cost, optimiser state, seed and end."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 
+from semsim.attacks.cuda import Recording, products_as_convolutions
 from semsim.attacks.gradients import PerImageGradients
 from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
@@ -74,6 +76,7 @@ class Search:
         self.settings = settings
         self.plan = plan
         self.step = 0
+        self.recording = Recording()
         self.per_image_gradients = PerImageGradients(target, plan)
         if settings.restarts > 1:
             observed = [gradient.repeat_interleave(settings.restarts, 0) for gradient in observed]
@@ -115,6 +118,14 @@ class Search:
 
     def evaluate(self, points):
         """Return the cost [R] of each row of `points` [R, D] and its gradient [R, D]."""
+        if not points.is_cuda:
+            return self.compute(points)
+        # Of signed gradients rounding turns only the smallest. A line search would lose its way.
+        with products_as_convolutions() if self.settings.signed else nullcontext():
+            return self.recording(self.compute, points)
+
+    def compute(self, points):
+        """Evaluate `points` without a recording."""
         costs, gradients = [], []
         for first in range(0, len(points), self.plan.images_per_pass):
             rows = slice(first, first + self.plan.images_per_pass)

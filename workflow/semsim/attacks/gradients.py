@@ -16,9 +16,9 @@ vectorised
 looped
     Plain autograd, one image after the other: slow, and right wherever PyTorch is.
 
-Which one, and how many images in one pass, is fixed by `plan_gradients` from the network and the kind of device alone:
-a race at run time would make results depend on what else the machine does. It takes the first way that agrees with
-plain autograd on two images, in the gradients and in their derivatives.
+Which one, and how many images in one pass, is fixed by `plan_gradients` from the network, the kind of device and, of a
+GPU, its memory: a race at run time would make results depend on what else the machine does. It takes the first way that
+agrees with plain autograd on two images, in the gradients and in their derivatives.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ log = logging.getLogger(__name__)
 
 # Bytes of layer outputs and gradients in one pass. On a CPU a pass that leaves the cache is slower than two that stay
 # in it (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU
-# wants all it can get.
+# wants all it can get. Kept for two backward passes, they come to six times as much.
 PASS_BYTES = {"cpu": 32 * 2**20, "cuda": 4 * 2**30}
+SHARE_OF_GPU = 1 / 12
+"""Of a GPU's memory that `PASS_BYTES` may be at most, so that a pass fills no more than half of it."""
 
 METHODS = ("captured", "copied", "vectorised", "looped")
 """From the fastest to the one that is always right."""
@@ -81,11 +83,14 @@ def plan_gradients(target: Target, device: torch.device | str) -> GradientPlan:
         If PyTorch cannot differentiate the network twice.
     """
     device_type = torch.device(device).type
+    pass_bytes = PASS_BYTES[device_type]
+    if device_type == "cuda":
+        pass_bytes = min(pass_bytes, int(SHARE_OF_GPU * torch.cuda.get_device_properties(device).total_memory))
     image_bytes = 4 * (count_activations(target) + count_parameters(target))
     return GradientPlan(
         method=choose_method(target),
         convolution="grouped" if device_type == "cpu" else "unfolded",
-        images_per_pass=max(1, PASS_BYTES[device_type] // image_bytes),
+        images_per_pass=max(1, pass_bytes // image_bytes),
     )
 
 

@@ -172,11 +172,15 @@ class AttackRun:
         variables = 3 * spec["image_size"] ** 2 + spec["classes"]
         searcher = variables * (2 * settings.history + 8 if settings.optimiser == "lbfgs" else 6)
         bytes_per_original = 4 * settings.restarts * (gradients + searcher)
-        # A pass keeps the activations for two backward passes.
-        pass_bytes = 4 * 6 * count_activations(self.target) * plan.images_per_pass
+        # A pass keeps the activations for two backward passes. It is full, or has all originals of the share.
+        image_bytes = 4 * 6 * count_activations(self.target)
+        full_pass_bytes, pass_bytes = image_bytes * plan.images_per_pass, image_bytes * settings.restarts
         budget = self.memory_gib * 2**30
-        originals = int((budget - pass_bytes) // bytes_per_original)
+        with_full_passes = (budget - full_pass_bytes) // bytes_per_original
+        in_one_pass = budget // (bytes_per_original + pass_bytes)
+        originals = int(max(with_full_passes, in_one_pass))
         if originals < 1:
+            pass_bytes = min(pass_bytes, full_pass_bytes)
             raise SemsimError(
                 f"attack {self.dataset}/{self.target_name}/{self.attack}: one original with {settings.restarts} "
                 f"restart(s) takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is "
