@@ -10,7 +10,7 @@ READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: study smoke human-study defects compare reference-pages setup estimate test wheel-test lint dag lock help
+.PHONY: study smoke human-study defects compare reference-pages setup estimate test wheel-test lint dag examples lock help
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
@@ -103,6 +103,10 @@ dag: setup
 	@snakemake all human_study --rulegraph --configfile config/config.yaml > .snakemake/rulegraph.dot
 	@python docs/draw_stages.py < .snakemake/rulegraph.dot
 
+# The picture at the top of README.md, docs/examples.png, from the default study.
+examples: study
+	@python docs/draw_examples.py
+
 # Brings requirements.txt in line with pyproject.toml. Versions stay as they are; delete a line to have its newest one.
 lock:
 	$(PYTHON) -m venv --clear .venv-lock
@@ -126,6 +130,7 @@ help:
 	@echo "make wheel-test       build the wheel and use it in an environment of its own"
 	@echo "make lint             check the style of code and workflow"
 	@echo "make dag              draw docs/stages.svg, the picture of the stages"
+	@echo "make examples         draw docs/examples.png, the picture in README.md, from the default study"
 	@echo "make lock             make requirements.txt from pyproject.toml"
 	@echo "Options: CORES=2 (all), PYTHON=python3.12 (python3), OPTIONS='--keep-going' (of Snakemake)"
 	@echo "Single stages, with .venv active: snakemake --cores all data|targets|attacks|metrics|labels|faithfulness|..."
