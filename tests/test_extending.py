@@ -23,7 +23,7 @@ from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import DEFENCES
 from semsim.targets.models import build_target
 
-study = Study(read_config("config/config.yaml", "my_study.yaml", *sys.argv[1:]))
+study = Study(read_config("config/config.yaml", "own_network.yaml", *sys.argv[1:]))
 assert {"mine", "convnet-coarse"} <= set(study.targets), study.targets
 assert "patient" in study.attacks and "tiny" in study.datasets, (study.attacks, study.datasets)
 

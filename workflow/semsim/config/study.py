@@ -198,6 +198,8 @@ class Study:
             )
             return "\n".join(lines)
         unsuited = [name for name in self.settings.attacks if name not in self.attacks]
+        if self.settings.builds_on:
+            return f"Study {self.name}, on the results of {self.settings.builds_on}\n  results  {self.own_results}/"
         counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
         return "\n".join(
             [
