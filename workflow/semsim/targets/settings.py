@@ -90,8 +90,8 @@ class TargetSettings(Settings):
     )
     width: Width = Field(
         None,
-        description="width of the network, where it can be chosen. Channels of the first layer, multiples of 16"
-        " channels in `resnet20`, hidden units of `mlp`; `null` takes the [default](#architectures)",
+        description="width of the network, where it can be chosen. Number of channels of the first layer, in units of"
+        " 16 for `resnet20`, and of hidden units for `mlp`; `null` takes the [default](#architectures)",
     )
     augmentation: Annotated[str, checked_by(Augmentation)] = Field(
         "none",
