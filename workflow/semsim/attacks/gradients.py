@@ -18,7 +18,7 @@ looped
 
 Which one, and how many images in one pass, is fixed by `plan_gradients` from the network, the kind of device and, of a
 GPU, its memory: a race at run time would make results depend on what else the machine does. It takes the first way that
-agrees with plain autograd on two images, in the gradients and in their derivatives.
+agrees with plain autograd on two images, noise and a smooth one, in the gradients and in their derivatives.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ import copy
 import functools
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +39,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.attacks.outer_products import OuterProduct, written_out
 from semsim.errors import SemsimError
-from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs
+from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs, unlike_inputs
 from semsim.targets.models import Target, count_parameters
 from semsim.targets.own_networks import network_label
 
@@ -112,7 +114,8 @@ def choose_method(target: Target) -> str:
             continue
         try:
             # In single precision a unit at the kink of a ReLU may fall to either side, which double precision settles.
-            error = reference.error_of(method)
+            with left_as_it_was(reference.target.network):
+                error = reference.error_of(method)
             if error > TOLERANCE:
                 error = reference.in_double_precision.error_of(method)
         except Exception as reason:
@@ -172,7 +175,7 @@ def _derivatives(target, method):
     Each is a list of tensors. The label is the least likely one, lest a network that is sure has no gradient.
     """
     per_image_gradients = PerImageGradients(target, GradientPlan(method, "grouped", 2))
-    inputs = sample_inputs(target, 2).requires_grad_()
+    inputs = unlike_inputs(target).requires_grad_()
     with eval_mode(target.network):
         with torch.no_grad():
             labels = target.network(inputs).argmin(1)
@@ -269,13 +272,16 @@ class PerImageGradients:
 
     def _vectorised(self, inputs, labels):
         trained = {name: parameter.detach() for name, parameter in self.parameters.items()}
-        fixed = {name: each for name, each in self.network.named_parameters() if name not in trained}
-        fixed |= dict(self.network.named_buffers())
+        names = {id(parameter): name for name, parameter in self.parameters.items()}
+        # Every place of a parameter once: tied weights have several, a module under two names does not add any.
+        places = {place: names[id(tensor)] for place, tensor in _places(self.network) if id(tensor) in names}
         layers = []
 
         def loss(parameters, image, label):
+            replaced = {place: parameters[name] for place, name in places.items()}
             with recorded_calls(self.batchnorm_layers) as calls:
-                logits = functional_call(self.network, (parameters, fixed), (image[None],))
+                # Tying by itself, `functional_call` would not put back the parameters of a module with two names.
+                logits = functional_call(self.network, replaced, (image[None],), tie_weights=False)
             layers[:] = [call.layer for call in calls]
             return functional.cross_entropy(logits, label[None], reduction="sum"), [call.given[0] for call in calls]
 
@@ -326,6 +332,47 @@ def _unfolded(convolution, layer_input, output_gradient):
     )
     gradient = torch.bmm(output_gradient.flatten(2), patches.transpose(1, 2))
     return gradient.unflatten(2, (layer_input.shape[1], *convolution.kernel_size))
+
+
+def _places(network):
+    """Yield (name, tensor) of every place where a module keeps a parameter or buffer; each module counts once."""
+    for prefix, module in network.named_modules():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                yield f"{prefix}.{name}" if prefix else name, tensor
+
+
+@contextmanager
+def left_as_it_was(network: nn.Module) -> Iterator[None]:
+    """Make sure that what is done within the block leaves the network's parameters and buffers as they are.
+
+    Raises
+    ------
+    RuntimeError
+        If one is another tensor afterwards, or has other values. The network has been put right by then.
+    """
+    before = [
+        (store, name, tensor, tensor.detach().clone())
+        for module in network.modules()
+        for store in (module._parameters, module._buffers)
+        for name, tensor in store.items()
+        if tensor is not None
+    ]
+    try:
+        yield
+    finally:
+        changed = []
+        for store, name, tensor, values in before:
+            same_tensor, store[name] = store.get(name) is tensor, tensor
+            # Compared as bytes, so that NaN equals itself.
+            same_values = torch.equal(*(each.reshape(-1).view(torch.uint8) for each in (tensor.detach(), values)))
+            if not same_values:
+                with torch.no_grad():
+                    tensor.copy_(values)
+            if not (same_tensor and same_values):
+                changed.append(name)
+        if changed:
+            raise RuntimeError(f"changes {', '.join(dict.fromkeys(changed))} of the network")
 
 
 def _layers_with_parameters(network):

@@ -63,6 +63,18 @@ def sample_inputs(target: nn.Module, count: int) -> torch.Tensor:
     return inputs.to(target.mean)
 
 
+def unlike_inputs(target: nn.Module) -> torch.Tensor:
+    """Return two inputs [2, 3, S, S] to check a target's network on, always the same: noise, and a smooth image.
+
+    The image is in [0, 1] before it is normalised; a network may do otherwise there than outside of that range.
+    """
+    side = target.spec["image_size"]
+    down, across = torch.meshgrid(*[torch.linspace(0, 1, side)] * 2, indexing="ij")
+    smooth = torch.stack([0.1 + 0.5 * down + 0.3 * across, 0.9 - 0.6 * down * across, 0.2 + 0.6 * (down - 0.3) ** 2])
+    smooth = (smooth.to(target.mean) - target.mean) / target.std
+    return torch.cat([sample_inputs(target, 1), smooth[None]])
+
+
 def batchnorm_layers(network: nn.Module) -> list[nn.Module]:
     """Return the BatchNorm layers that remember statistics."""
     return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
