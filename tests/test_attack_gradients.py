@@ -283,3 +283,33 @@ def test_methods_are_checked_on_noise_and_on_an_image():
     assert choose_method(target) == "vectorised"  # on noise alone it could be captured
     noise, smooth = target.denormalise(unlike_inputs(target))
     assert noise.min() < 0 and smooth.min() >= 0 and smooth.max() <= 1
+
+
+class UntrackedRoot(strange.Network):
+    """Has no value for noise below zero, and uses weights without calling their layer."""
+
+    def forward(self, x):
+        return super().forward(x.sqrt()) + self.classify.weight.sum(1)
+
+
+def test_methods_are_checked_on_the_image_where_noise_has_no_gradient():
+    assert choose_method(wrap_network(UntrackedRoot(), strange.SIZE, strange.CLASSES)) == "vectorised"
+
+
+class KeepsItsOutputInADict(nn.Linear):
+    def forward(self, x):
+        return {"features": super().forward(x)}
+
+
+class Unpacking(strange.Network):
+    def __init__(self):
+        super().__init__()
+        self.packing = KeepsItsOutputInADict(96, 96)
+
+    def forward(self, x):
+        x = self.second(self.norm(self.first(x)).tanh()).tanh().flatten(1)
+        return self.classify(self.packing(x)["features"])
+
+
+def test_layers_may_put_out_anything():
+    assert plan_gradients(wrap_network(Unpacking(), strange.SIZE, strange.CLASSES), "cpu").method == "vectorised"

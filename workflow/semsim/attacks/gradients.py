@@ -39,7 +39,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.attacks.outer_products import OuterProduct, written_out
 from semsim.errors import SemsimError
-from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs, unlike_inputs
+from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs, sees_maps, unlike_inputs
 from semsim.targets.models import Target, count_parameters
 from semsim.targets.own_networks import network_label
 
@@ -156,17 +156,22 @@ class _Reference:
         return _Reference(copy.deepcopy(self.target).double())
 
     def error_of(self, method):
-        """Return the largest error of a tensor, as a share of its length or, if that is small, of its group's."""
+        """Return the largest error of an image's tensor, as a share of its length or, if small, of its group's."""
         errors = [0.0]
         for group, expected_group in zip(_derivatives(self.target, method), self.expected, strict=True):
-            group_length = sum(each.square().sum() for each in expected_group) ** 0.5
+            group_lengths = sum(_per_image(each).square().sum(1) for each in expected_group) ** 0.5
             for ours, theirs in zip(group, expected_group, strict=True):
                 if ours.shape != theirs.shape:
                     return float("inf")
-                length = theirs.norm() + 1e-3 * group_length + torch.finfo(theirs.dtype).tiny
+                lengths = _per_image(theirs).norm(dim=1) + 1e-3 * group_lengths + torch.finfo(theirs.dtype).tiny
                 # Where plain autograd leaves the finite numbers there is nothing to compare: such attacks diverge.
-                errors.append(((ours - theirs).norm() / length).item() if length.isfinite() else 0.0)
+                errors += (_per_image(ours - theirs).norm(dim=1) / lengths)[lengths.isfinite()].tolist()
         return float("inf") if any(math.isnan(error) for error in errors) else max(errors)
+
+
+def _per_image(tensor):
+    """Return what belongs to each of the two images as a row; layers may be given the parts of images as a batch."""
+    return tensor.reshape(2, -1)
 
 
 def _derivatives(target, method):
@@ -236,7 +241,7 @@ class PerImageGradients:
         """
         with sdpa_kernel(SDPBackend.MATH):  # the one attention kernel that can be differentiated twice
             gradients, batchnorm_inputs = getattr(self, f"_{self.plan.method}")(inputs, labels)
-        return gradients, [(layer, given) for layer, given in batchnorm_inputs if given.ndim > 2]
+        return gradients, [(layer, given) for layer, given in batchnorm_inputs if sees_maps(given)]
 
     def _copied(self, inputs, labels):
         return self._captured(inputs, labels, hand_on_copies=True)
@@ -393,4 +398,5 @@ def _can_be_captured(network):
 
 def _numel(output):
     """Return the size of a layer's output; attention layers give a tuple whose first part it is."""
-    return (output[0] if isinstance(output, tuple) else output).numel()
+    first = output[0] if isinstance(output, tuple) and output else output
+    return first.numel() if isinstance(first, torch.Tensor) else 0
