@@ -150,22 +150,22 @@ class NotFinite(strange.Network):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (InPlace, r"InPlace changes the images that it is given in place.*x = x.clone\(\)"),
+        (InPlace, r"InPlace modifies its input images in place.*x = x.clone\(\)"),
         (lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(192, 5)), "in place.*inplace=False"),
         (Rounded, "Rounded must give logits in floating point, but they are torch.int64"),
         (InHalf, "computes in torch.float32 but gives logits in torch.float16"),
         (NotFinite, "gives logits that are NaN or infinite for an image"),
         (Random, "Random draws random numbers in eval mode"),
-        (Counting, "Counting keeps something from one call to the next"),
-        (Remembering, "Remembering keeps something from one call to the next"),
-        (Mixing, "Mixing gives an image other logits in another batch"),
+        (Counting, "Counting keeps state from one call to the next"),
+        (Remembering, "Remembering keeps state from one call to the next"),
+        (Mixing, "Mixing gives an image different logits in a different batch"),
         (Tuple, r"Tuple must give logits \[N, 5\], but for images \[2, 3, 8, 8\] it gives tuple"),
         (lambda: nn.Conv2d(3, 5, 3), r"it gives \[2, 5, 6, 6\]"),
         (lambda: nn.Conv2d(1, 5, 3), r"Conv2d cannot be given images \[2, 3, 8, 8\]: .*channels"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 7)), r"it gives \[2, 7\]"),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 5)).requires_grad_(False),
-            "no parameters that are trained",
+            "has no trainable parameters",
         ),
     ],
 )
