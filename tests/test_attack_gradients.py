@@ -7,11 +7,19 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from semsim.attacks.gradients import GradientPlan, PerImageGradients, choose_method, plan_gradients
+from semsim.attacks.gradients import (
+    METHODS,
+    GradientPlan,
+    PerImageGradients,
+    choose_method,
+    left_as_it_was,
+    plan_gradients,
+)
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.outer_products import written_out
 from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
+from semsim.targets.calls import unlike_inputs
 from semsim.targets.models import build_target
 from semsim.targets.wrapping import wrap_network
 
@@ -125,7 +133,7 @@ def test_torchvisions_residual_networks_do_not_go_the_slow_ways():
 def test_what_is_slow_is_told(caplog):
     target = wrap_network(strange.made(strange.NormalisedByFunction), strange.SIZE, strange.CLASSES)
     choose_method(target)
-    assert "NormalisedByFunction: gradients are computed one image after the other" in caplog.text
+    assert "NormalisedByFunction: gradients are computed one image at a time" in caplog.text
     assert "vectorised: wrong by" in caplog.text
 
 
@@ -191,3 +199,117 @@ def test_batchnorm_inputs_are_what_the_layers_are_given(target):
             torch.autograd.grad((each * weights).sum(), inputs, retain_graph=True) for each in (ours, theirs)
         ]
         torch.testing.assert_close(*derivatives)
+
+
+def with_a_shared_layer(between=nn.Identity):
+    """Return a target whose network has one layer under two names, and the network."""
+    torch.manual_seed(0)
+    side = 3 * strange.SIZE**2
+    shared = nn.Linear(side, side)
+    network = nn.Sequential(
+        *(nn.Flatten(), shared, nn.Tanh(), between(), shared, nn.Tanh(), nn.Linear(side, strange.CLASSES))
+    )
+    return wrap_network(network, strange.SIZE, strange.CLASSES).eval(), network
+
+
+class NormalisedByAnotherClass(nn.LayerNorm):
+    """Not turned into plain arithmetic, and so wrong when vectorised."""
+
+    def __init__(self):
+        super().__init__(3 * strange.SIZE**2)
+
+
+@pytest.mark.parametrize(
+    ("between", "method"),
+    [(nn.Identity, "vectorised"), (NormalisedByAnotherClass, "looped")],
+    ids=["vectorised", "looped"],
+)
+def test_a_layer_under_two_names_has_its_gradient_and_stays_as_it_is(between, method):
+    target, network = with_a_shared_layer(between)
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    values = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    for _ in range(2):  # the second plan sees what the first has left
+        assert plan_gradients(target, "cpu").method == method
+    after = dict(network.named_parameters(remove_duplicate=False))
+    assert after.keys() == parameters.keys()
+    assert all(after[name] is parameter for name, parameter in parameters.items())
+    assert all(
+        type(parameter) is nn.Parameter and torch.equal(parameter, values[name]) for name, parameter in after.items()
+    )
+    assert_same_as_one_at_a_time(target.double(), GradientPlan(method, "grouped", 3))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_changes_the_network(method):
+    target, network = with_a_shared_layer()
+    with left_as_it_was(network):
+        gradients, _ = PerImageGradients(target, GradientPlan(method, "grouped", 2))(
+            unlike_inputs(target).requires_grad_(), torch.tensor([0, 1])
+        )
+    assert all(type(parameter) is nn.Parameter for parameter in network.parameters())
+    assert all(written_out(gradient).any() for gradient in gradients)
+
+
+def test_a_method_that_changes_the_network_is_not_taken(monkeypatch):
+    target, network = with_a_shared_layer()
+    weight, values = network[1].weight, network[1].weight.detach().clone()
+
+    def captured(self, *arguments):
+        result = self._looped(*arguments)
+        self.network[1].weight = nn.Parameter(torch.zeros_like(weight))
+        return result
+
+    def copied(self, *arguments):
+        result = self._looped(*arguments)
+        weight.data.zero_()
+        return result
+
+    monkeypatch.setattr(PerImageGradients, "_captured", captured)
+    monkeypatch.setattr(PerImageGradients, "_copied", copied)
+    assert choose_method(target) == "vectorised"
+    assert network[1].weight is weight and torch.equal(weight, values)
+
+
+class UntrackedOnImages(strange.Network):
+    """Uses weights without calling their layer, but only where all values are those of images."""
+
+    def forward(self, x):
+        image = ((x >= 0) & (x <= 1)).flatten(1).all(1).view(-1, 1)
+        return super().forward(x) + torch.where(image, self.classify.weight.sum(1), 0)
+
+
+def test_methods_are_checked_on_noise_and_on_an_image():
+    target = wrap_network(strange.made(UntrackedOnImages), strange.SIZE, strange.CLASSES)
+    assert choose_method(target) == "vectorised"  # on noise alone it could be captured
+    noise, smooth = target.denormalise(unlike_inputs(target))
+    assert noise.min() < 0 and smooth.min() >= 0 and smooth.max() <= 1
+
+
+class UntrackedRoot(strange.Network):
+    """Has no value for noise below zero, and uses weights without calling their layer."""
+
+    def forward(self, x):
+        return super().forward(x.sqrt()) + self.classify.weight.sum(1)
+
+
+def test_methods_are_checked_on_the_image_where_noise_has_no_gradient():
+    assert choose_method(wrap_network(UntrackedRoot(), strange.SIZE, strange.CLASSES)) == "vectorised"
+
+
+class KeepsItsOutputInADict(nn.Linear):
+    def forward(self, x):
+        return {"features": super().forward(x)}
+
+
+class Unpacking(strange.Network):
+    def __init__(self):
+        super().__init__()
+        self.packing = KeepsItsOutputInADict(96, 96)
+
+    def forward(self, x):
+        x = self.second(self.norm(self.first(x)).tanh()).tanh().flatten(1)
+        return self.classify(self.packing(x)["features"])
+
+
+def test_layers_may_put_out_anything():
+    assert plan_gradients(wrap_network(Unpacking(), strange.SIZE, strange.CLASSES), "cpu").method == "vectorised"

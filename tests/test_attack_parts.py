@@ -146,6 +146,71 @@ def test_noise_depends_on_the_seed_alone(mlp):
     assert torch.equal(start[1], INITIALISATIONS["normal"](mlp, observed[:1], [4])[0])
 
 
+# What each published attack is, with where each number is from; what is not listed here is the default.
+PUBLISHED = {
+    "dlg": {
+        "steps": 6000,  # 300 rounds of L-BFGS with 20 iterations each, in the code that Zhu et al. released
+        "objective": "squared",  # Zhu et al. 2019, equation 4
+        "optimiser": "lbfgs",  # Zhu et al. 2019, section 4
+        "label": "optimised",  # Zhu et al. 2019, algorithm 1
+        "tolerance": 1e-9,  # this project's
+    },
+    "idlg": {
+        "steps": 6000,  # as for dlg
+        "objective": "squared",
+        "optimiser": "lbfgs",
+        "label": "analytic",  # Zhao et al. 2020, section 3
+        "tolerance": 1e-9,  # this project's
+    },
+    "invertgrad": {
+        "steps": 8000,  # this project's; the code that Geiping et al. released has 4800 and 24000
+        "objective": "cosine",  # Geiping et al. 2020, equation 4
+        "signed": True,  # Geiping et al. 2020, section 4
+        "priors": {"total_variation": 1e-4},  # Geiping et al. 2020, for CIFAR-10
+        "milestones": (3 / 8, 5 / 8, 7 / 8),  # the code that Geiping et al. released, with the decay of 0.1
+    },
+    "gradinversion": {
+        "steps": 8000,  # this project's; Yin et al. 2021 take 20000
+        "objective": "squared",  # Yin et al. 2021, equation 3
+        "label": "analytic",  # Yin et al. 2021, section 3.2
+        # Yin et al. 2021, section 4: 1e-4, 1e-6, 0.1 and 0.01, each by the gradient term's 1e-3.
+        "priors": {
+            "total_variation": 1e-4 / 1e-3,
+            "l2_norm": 1e-6 / 1e-3,
+            "batchnorm": 0.1 / 1e-3,
+            "group_consistency": 0.01 / 1e-3,
+        },
+        "restarts": 4,  # this project's
+        "milestones": (3 / 8, 5 / 8, 7 / 8),  # this project's; Yin et al. 2021 decay along a cosine
+    },
+    "analytic": {"steps": 0, "initialisation": "analytic", "label": "analytic"},  # Phong et al. 2018, section 3
+}
+DEFAULTS = {
+    "objective": "cosine",
+    "optimiser": "adam",
+    "learning_rate": 0.1,  # Geiping et al. 2020 and Yin et al. 2021
+    "signed": False,
+    "boxed": True,  # the code that Geiping et al. released
+    "milestones": (),
+    "decay": 0.1,  # the code that Geiping et al. released
+    "history": 20,  # this project's; Zhu et al. 2019 take 100
+    "priors": {},
+    "restarts": 1,
+    "initialisation": "normal",  # Zhu et al. 2019, algorithm 1
+    "label": "known",
+    "tolerance": 0.0,
+}
+
+
+def test_presets_are_what_was_published():
+    assert PRESETS.keys() == PUBLISHED.keys()
+    for name, expected in PUBLISHED.items():
+        settings = PRESETS[name]().model_dump()
+        priors, expected_priors = settings.pop("priors"), expected.get("priors", {})
+        assert priors == pytest.approx(expected_priors, rel=1e-12), name
+        assert {"priors": expected_priors, **settings} == DEFAULTS | expected, name
+
+
 def test_a_preset_can_be_changed_in_a_word():
     assert attack_settings("invertgrad", steps=3) == PRESETS["invertgrad"]().model_copy(update={"steps": 3})
     assert attack_settings("invertgrad", milestones=[0.5]).milestones == (0.5,)
@@ -172,7 +237,7 @@ def test_what_a_setting_lacks_is_told_in_sentences():
     gradinversion = attack_settings("gradinversion")
     assert gradinversion.unmet(everything - {"batchnorm"}) == []
     assert gradinversion.left_out(everything - {"batchnorm"}) == [
-        "prior batchnorm needs a target model with BatchNorm layers"
+        "prior batchnorm needs a target model with BatchNorm layers on feature maps"
     ]
     assert "batchnorm" not in gradinversion.priors_on(everything - {"batchnorm"})
     assert gradinversion.priors_on(everything) == gradinversion.priors
@@ -201,6 +266,9 @@ def test_traits_are_seen_on_the_network_and_are_those_declared(architecture):
     ("preset", "changes", "message"),
     [
         ("invertgrads", {}, "preset 'invertgrads' is not known. Choose one of dlg.*Did you mean 'invertgrad'"),
+        (3, {}, "the preset must be a name, one of dlg, .*, but is 3"),
+        (["dlg"], {}, "the preset must be a name"),
+        (None, {}, "the preset must be a name"),
         ("dlg", {"step": 3}, "unknown setting 'step'. Did you mean 'steps'"),
         ("dlg", {"objective": "l2"}, "objective: 'l2' is not one of cosine, squared"),
         ("dlg", {"steps": -1}, "steps: -1 is out of range, 0 or more"),

@@ -1,5 +1,8 @@
 """`semsim.reconstruct`: an attack on anybody's network, as one function."""
 
+import threading
+import warnings
+
 import numpy as np
 import pytest
 import strange_networks as strange
@@ -102,9 +105,23 @@ def test_settings_change_the_preset(images):
 
 def test_priors_that_are_left_out_are_told(images, caplog):
     found = reconstruct(perceptron(), images, LABELS, "gradinversion", steps=1, restarts=2, device="cpu")
-    assert found.left_out == ("prior batchnorm needs a target model with BatchNorm layers",)
+    assert found.left_out == ("prior batchnorm needs a target model with BatchNorm layers on feature maps",)
     assert "images/Sequential/gradinversion: prior batchnorm needs" in caplog.text
     assert reconstruct(strange.made(strange.Network), images, LABELS, steps=0, device="cpu").left_out == ()
+
+
+def test_batchnorm_layers_that_the_prior_cannot_use_are_told(images, caplog):
+    settings = {"steps": 1, "restarts": 2, "device": "cpu"}
+    network = perceptron()
+    network.insert(2, nn.BatchNorm1d(32))
+    found = reconstruct(network, images, LABELS, "gradinversion", **settings)
+    assert found.left_out == ("prior batchnorm needs a target model with BatchNorm layers on feature maps",)
+    network.insert(0, nn.BatchNorm2d(3))
+    found = reconstruct(network, images, LABELS, "gradinversion", **settings)
+    assert found.left_out == (
+        "prior batchnorm has nothing to compare in BatchNorm layer '3', which is given no feature maps",
+    )
+    assert found.left_out[0] in caplog.text
 
 
 class NoDefence(GradientDefence):
@@ -120,6 +137,106 @@ class NoDefence(GradientDefence):
 def test_what_a_defence_hides_cannot_be_found(images):
     found = reconstruct(perceptron(), images, LABELS, "analytic", device="cpu", defence=NoDefence())
     assert found.status == ("diverged", "diverged")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": "tensors"},
+        {"images": "tensors that require a gradient"},
+        {"images": "arrays"},
+        {"labels": LABELS.to(torch.uint16)},
+        {"labels": LABELS.numpy().astype(np.uint16)},
+        {"labels": LABELS.tolist()},
+        {"labels": list(LABELS)},
+        {"seed": np.int64(0)},
+        {"memory_gib": 1e300},
+        {"device": torch.device("cpu")},
+        {"defence": {"kind": "prune", "share": 0.0}},
+    ],
+    ids=str,
+)
+def test_what_means_the_same_gives_the_same(images, changes):
+    listed = {
+        "tensors": list(images),
+        "tensors that require a gradient": [each.clone().requires_grad_() for each in images],
+        "arrays": list(images.numpy()),
+    }
+    given = {"module": perceptron(), "images": images, "labels": LABELS, "steps": 2, "seed": 0, "device": "cpu"}
+    expected = reconstruct(**given)
+    if "images" in changes:
+        changes = {"images": listed[changes["images"]]}
+    assert torch.equal(reconstruct(**given | changes).images, expected.images)
+
+
+def with_weights(value):
+    network = perceptron()
+    network[1].weight.data[0, 0] = value
+    return network
+
+
+def with_attribute(value):
+    network = perceptron()
+    network.kept = value
+    return network
+
+
+def with_old_weight_norm():
+    network = perceptron()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nn.utils.weight_norm(network[1])
+    return network
+
+
+def compiled_by(how, *arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return how(perceptron(), *arguments)
+
+
+class Detached(strange.Network):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+def target_with(buffer, value):
+    target = build_target("mlp", CLASSES, SIZE, 16)
+    getattr(target, buffer).fill_(value)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (lambda: perceptron().double(), r"parameter 1.weight .* is torch.float64, .* Give a copy in float32"),
+        (lambda: perceptron().half(), "is torch.float16"),
+        (lambda: perceptron().bfloat16(), "is torch.bfloat16"),
+        (lambda: with_weights(np.nan), "parameter 1.weight of Sequential holds NaN or infinity"),
+        (lambda: with_weights(np.inf), "holds NaN or infinity"),
+        (lambda: target_with("std", 0), "logits that are NaN or infinite for the first image"),
+        (lambda: compiled_by(torch.jit.script), "compiled by torch.jit"),
+        (lambda: compiled_by(torch.jit.trace, torch.rand(1, 3, SIZE, SIZE)), "compiled by torch.jit"),
+        (with_old_weight_norm, "cannot be copied.*use those of torch.nn.utils.parametrizations"),
+        (lambda: with_attribute(threading.Lock()), "cannot be copied.*locks"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), "lazy layers .* Call it on a batch"),
+        (lambda: perceptron().to("meta"), "on the device meta"),
+        (lambda: lambda x: x, "must be a torch.nn.Module that has been made, but is a function"),
+        (lambda: nn.Linear, "but is the class Linear"),
+        (lambda: None, "but is a NoneType"),
+        (Detached, "Detached: PyTorch cannot differentiate this network twice"),
+    ],
+)
+def test_modules_that_cannot_be_attacked_are_refused_in_words(images, module, message):
+    with pytest.raises(SemsimError, match=message):
+        reconstruct(module(), images, LABELS, steps=1, device="cpu")
+
+
+def test_parametrised_weights_are_attacked(images):
+    network = perceptron()
+    nn.utils.parametrizations.weight_norm(network[1])
+    found = reconstruct(network, images, LABELS, steps=30, device="cpu")
+    assert (found.costs < 0.7 * found.initial_costs).all()
 
 
 @pytest.mark.parametrize(
@@ -139,12 +256,45 @@ def test_what_a_defence_hides_cannot_be_found(images):
         ({"module": nn.Conv2d(3, 5, 3)}, r"must give logits \[N, classes\]"),
         ({"module": strange.made(strange.Network), "preset": "analytic"}, "needs a target model with a first layer"),
         ({"device": "tpu"}, "device 'tpu' is not known"),
+        ({"device": None}, "device 'None' is not known"),
+        ({"device": torch.device("mps")}, "device 'mps' is not known"),
+        ({"images": [torch.rand(3, 8, 8), torch.rand(3, 6, 6)]}, "images must all be of one size"),
+        ({"images": None}, "images are a NoneType that holds no array of numbers"),
+        ({"images": []}, "images must be square"),
+        ({"labels": ["cat", "dog"]}, "labels must be 2 whole numbers, one per image, but are .'cat', 'dog'"),
+        ({"labels": None}, "labels must be 2 whole numbers.*None"),
+        ({"labels": torch.tensor([True, False])}, "labels must be 2 whole numbers.*torch.bool"),
+        ({"labels": [[1], [2, 3]]}, "labels must be 2 whole numbers"),
+        ({"preset": 3}, "the preset must be a name"),
+        ({"seed": None}, "seed must be a whole number, but is None"),
+        ({"seed": 1.5}, "seed must be a whole number, but is 1.5"),
+        ({"seed": True}, "seed must be a whole number, but is True"),
+        ({"memory_gib": np.nan}, "memory_gib must be a finite number of GiB above 0, but is nan"),
+        ({"memory_gib": np.inf}, "memory_gib must be a finite number"),
+        ({"memory_gib": 0}, "memory_gib must be a finite number"),
+        ({"memory_gib": "2"}, "memory_gib must be a finite number"),
+        ({"mean": (0.5,)}, "mean must be three finite numbers"),
+        ({"std": (1, 0, 1)}, "std must be positive"),
+        ({"defence": "prune"}, "defence must be a GradientDefence, or the settings of one of prune, gaussian"),
+        ({"defence": {"kind": "prun"}}, "defence.kind: 'prun' is not one of .* Did you mean 'prune'"),
+        ({"defence": {"kind": "prune", "share": 2}}, "defence.share: 2 is out of range"),
     ],
 )
 def test_what_does_not_go_together_is_told(images, changes, message):
     given = {"module": perceptron(), "images": images, "labels": LABELS, "device": "cpu"} | changes
     with pytest.raises(SemsimError, match=message):
         reconstruct(**given)
+
+
+def test_a_gpu_that_is_not_there_is_told(images, monkeypatch):
+    given = {"module": perceptron(), "images": images, "labels": LABELS, "steps": 1}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SemsimError, match="PyTorch finds no CUDA GPU"):
+        reconstruct(**given, device=torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SemsimError, match=r"device 'cuda:1' is not there: PyTorch finds 1 CUDA GPU"):
+        reconstruct(**given, device=torch.device("cuda", 1))
 
 
 @pytest.fixture

@@ -126,9 +126,35 @@ class Tuple(strange.Network):
         return super().forward(x), x
 
 
+class InPlace(strange.Network):
+    def forward(self, x):
+        x -= 0.5
+        return super().forward(x)
+
+
+class Rounded(strange.Network):
+    def forward(self, x):
+        return super().forward(x).round().long()
+
+
+class InHalf(strange.Network):
+    def forward(self, x):
+        return super().forward(x).half()
+
+
+class NotFinite(strange.Network):
+    def forward(self, x):
+        return super().forward(x) / 0
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
+        (InPlace, r"InPlace modifies its input images in place.*x = x.clone\(\)"),
+        (lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(192, 5)), "in place.*inplace=False"),
+        (Rounded, "Rounded must give logits in floating point, but they are torch.int64"),
+        (InHalf, "computes in torch.float32 but gives logits in torch.float16"),
+        (NotFinite, "gives logits that are NaN or infinite for an image"),
         (Random, "Random draws random numbers in eval mode"),
         (Counting, "Counting keeps state from one call to the next"),
         (Remembering, "Remembering keeps state from one call to the next"),
@@ -139,13 +165,62 @@ class Tuple(strange.Network):
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 7)), r"it gives \[2, 7\]"),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 5)).requires_grad_(False),
-            "no trainable parameters",
+            "has no trainable parameters",
         ),
     ],
 )
 def test_networks_that_cannot_be_attacked_are_refused_in_words(network, message):
     with pytest.raises(SemsimError, match=message):
         wrap(network())
+
+
+class RootOf(strange.Network):
+    """Has no value for noise below zero, but for images."""
+
+    def forward(self, x):
+        return super().forward(x.sqrt())
+
+
+def test_a_network_may_be_made_for_images_alone():
+    assert wrap(RootOf()).last == "classify"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mean": (0.5,)}, r"mean must be three finite numbers, one per channel, but is \(0.5,\)"),
+        ({"mean": (0, 0, 0, 0)}, "mean must be three"),
+        ({"mean": (0, float("nan"), 0)}, "mean must be three finite"),
+        ({"std": "abc"}, "std must be three"),
+        ({"std": (1, None, 1)}, "std must be three"),
+        ({"std": (1, float("inf"), 1)}, "std must be three"),
+        ({"std": (1, 0, 1)}, "std must be positive"),
+        ({"std": (1, -1, 1)}, "std must be positive"),
+        ({"last": [1]}, r"no layer '\[1\]'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(SemsimError, match=message):
+        wrap(strange.made(strange.Network), **settings)
+
+
+def test_batchnorm_counts_as_a_trait_where_it_sees_maps():
+    class Heads(strange.Network):
+        def __init__(self, norm):
+            super().__init__()
+            self.norm = norm
+            self.of_features = nn.BatchNorm1d(96)
+
+        def forward(self, x):
+            x = self.second(self.norm(self.first(x))).flatten(1)
+            return self.classify(self.of_features(x))
+
+    class Unused(strange.Network):
+        def forward(self, x):
+            return self.classify(self.second(self.first(x)).flatten(1))
+
+    assert wrap(Heads(nn.BatchNorm2d(6))).traits == {"last_bias", "batchnorm"}
+    assert wrap(Heads(nn.Identity())).traits == wrap(Unused()).traits == {"last_bias"}
 
 
 def test_dropout_does_not_draw_in_eval_mode():

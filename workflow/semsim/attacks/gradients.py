@@ -4,9 +4,9 @@ A target model's gradient for N images is usually one sum. Here there are N grad
 again with respect to its own image. There are four methods:
 
 captured
-    One forward and one backward pass of the whole batch with shared weights, which record the inputs of every
-    layer and the gradients of its outputs. Each image's weight gradient is the product of the two. For networks of
-    `Conv2d`, `Linear` and `BatchNorm2d` in eval mode that call each layer once.
+    One forward and one backward pass of the whole batch with shared weights, which record the inputs of every layer and
+    the gradients of its outputs. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
+    `Linear` and `BatchNorm2d` in eval mode that call each layer once.
 copied
     The same for networks that modify the output of a layer in place (``ReLU(inplace=True)``, ``x += shortcut``): they
     are given copies.
@@ -18,7 +18,8 @@ looped
 
 `plan_gradients` chooses the method and the number of images per pass from the network, the kind of device and, for a
 GPU, its memory: timing the methods at run time would make results depend on the load of the machine. It takes the first
-method that agrees with plain autograd on two images, in the gradients and in their derivatives.
+method that agrees with plain autograd on two images, noise and a smooth one, in the gradients and in their
+derivatives.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import copy
 import functools
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +40,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.attacks.outer_products import OuterProduct, written_out
 from semsim.errors import SemsimError
-from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs
+from semsim.targets.calls import batchnorm_layers, eval_mode, recorded_calls, sample_inputs, sees_maps, unlike_inputs
 from semsim.targets.models import Target, count_parameters
 from semsim.targets.own_networks import network_label
 
@@ -113,7 +116,8 @@ def choose_method(target: Target) -> str:
             continue
         try:
             # In single precision, rounding can flip a unit at the kink of a ReLU; double precision resolves this.
-            error = reference.error_of(method)
+            with left_as_it_was(reference.target.network):
+                error = reference.error_of(method)
             if error > TOLERANCE:
                 error = reference.in_double_precision.error_of(method)
         except Exception as reason:
@@ -154,17 +158,22 @@ class _Reference:
         return _Reference(copy.deepcopy(self.target).double())
 
     def error_of(self, method):
-        """Return the largest error of a tensor, relative to its norm or, if that is small, to its group's."""
+        """Return the largest error of an image's tensor, relative to its norm or, if that is small, to its group's."""
         errors = [0.0]
         for group, expected_group in zip(_derivatives(self.target, method), self.expected, strict=True):
-            group_length = sum(each.square().sum() for each in expected_group) ** 0.5
+            group_lengths = sum(_per_image(each).square().sum(1) for each in expected_group) ** 0.5
             for ours, theirs in zip(group, expected_group, strict=True):
                 if ours.shape != theirs.shape:
                     return float("inf")
-                length = theirs.norm() + 1e-3 * group_length + torch.finfo(theirs.dtype).tiny
+                lengths = _per_image(theirs).norm(dim=1) + 1e-3 * group_lengths + torch.finfo(theirs.dtype).tiny
                 # Where plain autograd is not finite there is nothing to compare: such attacks diverge.
-                errors.append(((ours - theirs).norm() / length).item() if length.isfinite() else 0.0)
+                errors += (_per_image(ours - theirs).norm(dim=1) / lengths)[lengths.isfinite()].tolist()
         return float("inf") if any(math.isnan(error) for error in errors) else max(errors)
+
+
+def _per_image(tensor):
+    """Return the values of each of the two images as a row; a layer may see parts of images as its batch."""
+    return tensor.reshape(2, -1)
 
 
 def _derivatives(target, method):
@@ -173,7 +182,7 @@ def _derivatives(target, method):
     Each is a list of tensors. The label is the least likely one, because a confident network has no gradient.
     """
     per_image_gradients = PerImageGradients(target, GradientPlan(method, "grouped", 2))
-    inputs = sample_inputs(target, 2).requires_grad_()
+    inputs = unlike_inputs(target).requires_grad_()
     with eval_mode(target.network):
         with torch.no_grad():
             labels = target.network(inputs).argmin(1)
@@ -234,7 +243,7 @@ class PerImageGradients:
         """
         with sdpa_kernel(SDPBackend.MATH):  # the only attention kernel that can be differentiated twice
             gradients, batchnorm_inputs = getattr(self, f"_{self.plan.method}")(inputs, labels)
-        return gradients, [(layer, given) for layer, given in batchnorm_inputs if given.ndim > 2]
+        return gradients, [(layer, given) for layer, given in batchnorm_inputs if sees_maps(given)]
 
     def _copied(self, inputs, labels):
         return self._captured(inputs, labels, hand_on_copies=True)
@@ -270,13 +279,16 @@ class PerImageGradients:
 
     def _vectorised(self, inputs, labels):
         trained = {name: parameter.detach() for name, parameter in self.parameters.items()}
-        fixed = {name: each for name, each in self.network.named_parameters() if name not in trained}
-        fixed |= dict(self.network.named_buffers())
+        names = {id(parameter): name for name, parameter in self.parameters.items()}
+        # Every place of a parameter once: tied weights have several, a module under two names does not add any.
+        places = {place: names[id(tensor)] for place, tensor in _places(self.network) if id(tensor) in names}
         layers = []
 
         def loss(parameters, image, label):
+            replaced = {place: parameters[name] for place, name in places.items()}
             with recorded_calls(self.batchnorm_layers) as calls:
-                logits = functional_call(self.network, (parameters, fixed), (image[None],))
+                # Tying by itself, `functional_call` would not put back the parameters of a module with two names.
+                logits = functional_call(self.network, replaced, (image[None],), tie_weights=False)
             layers[:] = [call.layer for call in calls]
             return functional.cross_entropy(logits, label[None], reduction="sum"), [call.given[0] for call in calls]
 
@@ -329,6 +341,47 @@ def _unfolded(convolution, layer_input, output_gradient):
     return gradient.unflatten(2, (layer_input.shape[1], *convolution.kernel_size))
 
 
+def _places(network):
+    """Yield (name, tensor) of every place where a module keeps a parameter or buffer; each module counts once."""
+    for prefix, module in network.named_modules():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                yield f"{prefix}.{name}" if prefix else name, tensor
+
+
+@contextmanager
+def left_as_it_was(network: nn.Module) -> Iterator[None]:
+    """Make sure that what is done within the block leaves the network's parameters and buffers as they are.
+
+    Raises
+    ------
+    RuntimeError
+        If one is another tensor afterwards, or has other values. The network has been put right by then.
+    """
+    before = [
+        (store, name, tensor, tensor.detach().clone())
+        for module in network.modules()
+        for store in (module._parameters, module._buffers)
+        for name, tensor in store.items()
+        if tensor is not None
+    ]
+    try:
+        yield
+    finally:
+        changed = []
+        for store, name, tensor, values in before:
+            same_tensor, store[name] = store.get(name) is tensor, tensor
+            # Compared as bytes, so that NaN equals itself.
+            same_values = torch.equal(*(each.reshape(-1).view(torch.uint8) for each in (tensor.detach(), values)))
+            if not same_values:
+                with torch.no_grad():
+                    tensor.copy_(values)
+            if not (same_tensor and same_values):
+                changed.append(name)
+        if changed:
+            raise RuntimeError(f"changes {', '.join(dict.fromkeys(changed))} of the network")
+
+
 def _layers_with_parameters(network):
     return [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
 
@@ -347,4 +400,5 @@ def _can_be_captured(network):
 
 def _numel(output):
     """Return the size of a layer's output; attention layers give a tuple whose first part it is."""
-    return (output[0] if isinstance(output, tuple) else output).numel()
+    first = output[0] if isinstance(output, tuple) and output else output
+    return first.numel() if isinstance(first, torch.Tensor) else 0

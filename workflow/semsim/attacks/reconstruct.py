@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import copy
+import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import AttackSettings, attack_settings
 from semsim.errors import SemsimError
-from semsim.targets.defences import GradientDefence
+from semsim.io.images import as_tensor
+from semsim.settings import Settings, validated
+from semsim.targets.calls import eval_mode
+from semsim.targets.defences import DEFENCES, AnyDefence, GradientDefence
 from semsim.targets.device import choose_device
 from semsim.targets.models import Target
 from semsim.targets.own_networks import network_label
@@ -61,7 +67,7 @@ def reconstruct(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     last: str | None = None,
-    defence: GradientDefence | None = None,
+    defence: GradientDefence | dict | None = None,
     memory_gib: float = 2.0,
     **changes,
 ) -> Reconstructions:
@@ -74,11 +80,11 @@ def reconstruct(
     Parameters
     ----------
     module : torch.nn.Module
-        Any classifier of images that gives logits [N, classes], or a `semsim.targets.models.Target`. It is copied
-        and not changed.
-    images : torch.Tensor, shape [N, 3, S, S]
-        Floating point in [0, 1], or uint8.
-    labels : torch.Tensor, shape [N], whole numbers
+        Any classifier of images that gives logits [N, classes], or a `semsim.targets.models.Target`, in single
+        precision. It is copied and not changed.
+    images : torch.Tensor or array-like, shape [N, 3, S, S]
+        Floating point in [0, 1], or uint8; or a list of such images [3, S, S].
+    labels : torch.Tensor or array-like, shape [N], whole numbers
         The classes of the images. The attack sees them only if its label rule is ``known``.
     preset : str
         A published attack, a key of `semsim.attacks.settings.PRESETS`.
@@ -92,8 +98,9 @@ def reconstruct(
         normalised.
     last : str, optional
         The name of the module's last layer, if it cannot be detected (`semsim.targets.wrapping.wrap_network`).
-    defence : semsim.targets.defences.GradientDefence, optional
-        What the client does to its gradient before sharing it.
+    defence : semsim.targets.defences.GradientDefence or dict, optional
+        What the client does to its gradient before sharing it; or, as in a study, its settings, such as
+        ``{"kind": "prune", "share": 0.9}``.
     memory_gib : float
         How much memory the searches that run at once may take.
     **changes
@@ -129,18 +136,24 @@ def reconstruct(
     if steps is not None:
         changes["steps"] = steps
     settings = attack_settings(preset, **changes)
+    seed = _checked_seed(seed)
+    memory_gib = _checked_memory(memory_gib)
+    defence = _checked_defence(defence)
+    device = _checked_device(device)
     images = _checked_images(images)
-    target = _as_target(module, images.shape[-1], mean, std, last)
+    target = _as_target(_checked_module(module), images.shape[-1], mean, std, last).to(device).eval()
+    labels = _checked_labels(labels, len(images), target.spec["classes"])
+    _check_logits(target, images)
     attack_run = AttackRun(
         dataset="images",
         target_name=network_label(target.spec["architecture"]),
         attack=preset,
-        target=target.to(device if isinstance(device, torch.device) else choose_device(device)).eval(),
+        target=target,
         originals=images,
-        labels=_checked_labels(labels, len(images), target.spec["classes"]),
+        labels=labels,
         settings=settings,
         augmentation=lambda image, generator: image,
-        defence=defence or GradientDefence(),
+        defence=defence,
         study_seed=seed,
         memory_gib=memory_gib,
     )
@@ -156,9 +169,105 @@ def reconstruct(
     )
 
 
+class _Defended(Settings):
+    """A defence, to be checked as a study checks it."""
+
+    defence: AnyDefence
+
+
+def _checked_defence(defence):
+    """Return a defence, from its settings if these are given."""
+    if defence is None:
+        return GradientDefence()
+    if isinstance(defence, GradientDefence):
+        return defence
+    if not isinstance(defence, dict):
+        raise SemsimError(
+            f"defence must be a GradientDefence, or the settings of one of {', '.join(DEFENCES)}, such as "
+            f'{{"kind": "prune", "share": 0.9}}, but is {defence!r}.'
+        )
+    return validated(_Defended, {"defence": defence}, "The defence is not valid").defence
+
+
+def _checked_seed(seed):
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise SemsimError(f"seed must be a whole number, but is {seed!r}.")
+    return int(seed)
+
+
+def _checked_memory(memory_gib):
+    if not isinstance(memory_gib, numbers.Real) or isinstance(memory_gib, bool) or not 0 < memory_gib < math.inf:
+        raise SemsimError(f"memory_gib must be a finite number of GiB above 0, but is {memory_gib!r}.")
+    return float(memory_gib)
+
+
+def _checked_device(device):
+    """Return a device that PyTorch has and attacks run on."""
+    if not isinstance(device, torch.device):
+        return choose_device(device)
+    choose_device(device.type)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SemsimError(f"device '{device}' is not there: PyTorch finds {torch.cuda.device_count()} CUDA GPU(s).")
+    return device
+
+
+def _checked_module(module):
+    """Return a module if it can be copied and attacked."""
+    if not isinstance(module, nn.Module):
+        what = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
+        raise SemsimError(
+            f"module must be a torch.nn.Module that has been made, but is {what}. Give the network itself."
+        )
+    name = type(module).__name__
+    if any(isinstance(each, torch.jit.ScriptModule) for each in module.modules()):
+        raise SemsimError(
+            f"{name} has been compiled by torch.jit, so its layers cannot be watched. Give the module it was made from."
+        )
+    if any(is_lazy(each) for each in (*module.parameters(), *module.buffers())):
+        raise SemsimError(f"{name} has lazy layers without weights. Call it on a batch of images once, then give it.")
+    for parameter_name, parameter in module.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise SemsimError(
+                f"parameter {parameter_name} of {name} is {parameter.dtype}, but attacks compute in single precision. "
+                "Give a copy in float32: copy.deepcopy(module).float()."
+            )
+        if parameter.is_meta:
+            raise SemsimError(f"parameter {parameter_name} of {name} is on the device meta. Load its weights first.")
+        if not parameter.isfinite().all():
+            raise SemsimError(
+                f"parameter {parameter_name} of {name} holds NaN or infinity, so its gradients mean nothing. "
+                "Load or train its weights again."
+            )
+    return module
+
+
+def _check_logits(target, images):
+    """Refuse a target whose logits of the first image cannot be differentiated as they should."""
+    first = images[:1].to(target.mean.device)
+    with eval_mode(target.network), torch.no_grad():
+        try:
+            logits = target(first / 255 if first.dtype == torch.uint8 else first)
+        except Exception as error:  # of whatever kind: it is somebody else's code
+            name = network_label(target.spec["architecture"])
+            raise SemsimError(f"{name} cannot be given the images on {target.mean.device}: {error}") from None
+    if not logits.isfinite().all():
+        raise SemsimError(
+            f"{network_label(target.spec['architecture'])} gives logits that are NaN or infinite for the first image. "
+            "Check its buffers, such as running statistics, and the mean and std that it expects."
+        )
+
+
 def _as_target(module, image_size, mean, std, last):
     """Return a copy of a module as a target model."""
-    copied = copy.deepcopy(module)
+    try:
+        copied = copy.deepcopy(module)
+    except Exception as error:  # of whatever kind: modules may hold anything
+        reason = " ".join(str(error).split())
+        raise SemsimError(
+            f"{type(module).__name__} cannot be copied, and attacks work on a copy ({type(error).__name__}: {reason}). "
+            "Remove what it holds besides layers and weights, such as open files, locks and results of computations. "
+            "For torch.nn.utils.weight_norm or spectral_norm, use those of torch.nn.utils.parametrizations."
+        ) from None
     if not isinstance(module, Target):
         return wrap_network(copied, image_size, mean=mean, std=std, last=last)
     if any(each is not None for each in (mean, std, last)):
@@ -170,7 +279,11 @@ def _as_target(module, image_size, mean, std, last):
 
 def _checked_images(images):
     """Return images as the attack expects them: uint8, or float32 in [0, 1]."""
-    images = torch.as_tensor(images).detach().cpu()
+    if isinstance(images, list | tuple) and images and all(isinstance(each, torch.Tensor) for each in images):
+        if len({each.shape for each in images}) > 1:
+            raise SemsimError("images must all be of one size. Attack those of each size by themselves.")
+        images = torch.stack([each.detach().cpu() for each in images])
+    images = as_tensor(images, "images").detach().cpu()
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3] or not len(images):
         raise SemsimError(f"images must be square and of three channels, [N, 3, S, S], but are {list(images.shape)}.")
     if images.dtype == torch.uint8:
@@ -187,11 +300,17 @@ def _checked_images(images):
 
 def _checked_labels(labels, images, classes):
     """Return labels as int64 [N], one per image."""
-    labels = torch.as_tensor(labels).detach().cpu()
-    if labels.shape != (images,) or labels.is_floating_point():
-        raise SemsimError(
-            f"labels must be {images} whole numbers, one per image, but are {labels.dtype}, {list(labels.shape)}."
-        )
+    if isinstance(labels, list | tuple) and labels and all(isinstance(each, torch.Tensor) for each in labels):
+        labels = [each.tolist() for each in labels]
+    wanted = f"labels must be {images} whole numbers, one per image"
+    try:
+        labels = torch.as_tensor(labels).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):  # whatever holds no numbers
+        raise SemsimError(f"{wanted}, but are {labels!r:.80}.") from None
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if labels.shape != (images,) or not whole:
+        raise SemsimError(f"{wanted}, but are {labels.dtype}, {list(labels.shape)}.")
+    labels = labels.long()
     if not 0 <= labels.min() <= labels.max() < classes:
         raise SemsimError(f"labels go from {labels.min()} to {labels.max()}, but the module has {classes} classes.")
-    return labels.long()
+    return labels

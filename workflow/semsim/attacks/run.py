@@ -14,10 +14,12 @@ import torch
 from semsim.attacks.engine import Outcome, Search
 from semsim.attacks.gradients import count_activations, plan_gradients
 from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.priors import PRIORS
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
+from semsim.targets.calls import batchnorm_layers_without_maps
 from semsim.targets.models import count_parameters
 from semsim.targets.traits import KNOWLEDGE
 
@@ -71,8 +73,16 @@ class AttackRun:
         return augment(self.originals, self.augmentation, self._seeds("augmentation", range(len(self.originals))))
 
     def left_out(self):
-        """Return which priors are left out on this target and why, as sentences."""
-        return self.settings.left_out(self._traits())
+        """Return which priors, or parts of them, are left out on this target and why, as sentences."""
+        traits = self._traits()
+        looking = [name for name in self.settings.priors_on(traits) if PRIORS[name].of == "batchnorm_inputs"]
+        layers = batchnorm_layers_without_maps(self.target) if looking else []
+        overlooked = [
+            f"prior {name} has nothing to compare in BatchNorm layer '{layer}', which is given no feature maps"
+            for name in looking
+            for layer in layers
+        ]
+        return self.settings.left_out(traits) + overlooked
 
     def run(self, state_path=None):
         """Run the attack.
@@ -175,7 +185,7 @@ class AttackRun:
         # A pass keeps the activations for two backward passes. It is full, or has all originals of the share.
         image_bytes = 4 * 6 * count_activations(self.target)
         full_pass_bytes, pass_bytes = image_bytes * plan.images_per_pass, image_bytes * settings.restarts
-        budget = self.memory_gib * 2**30
+        budget = min(self.memory_gib * 2**30, sys.maxsize)
         with_full_passes = (budget - full_pass_bytes) // bytes_per_original
         in_one_pass = budget // (bytes_per_original + pass_bytes)
         originals = int(max(with_full_passes, in_one_pass))

@@ -216,6 +216,8 @@ def attack_settings(preset: str, **changes) -> AttackSettings:
     >>> attack_settings("invertgrad", priors={"l2_norm": 1e-3}).priors
     {'total_variation': 0.0001, 'l2_norm': 0.001}
     """
+    if not isinstance(preset, str):
+        raise SemsimError(f"the preset must be a name, one of {', '.join(PRESETS)}, but is {preset!r}.")
     if preset not in PRESETS:
         raise SemsimError(
             f"attack preset '{preset}' is not known. Choose one of {', '.join(PRESETS)}.{suggestion(preset, PRESETS)}"

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Call(NamedTuple):
-    """One call of a layer: the layer, its first input and its output."""
+    """One call of a layer: the layer, its first input and its output, which need not be tensors in any network."""
 
     layer: nn.Module
     given: torch.Tensor
@@ -63,9 +63,40 @@ def sample_inputs(target: nn.Module, count: int) -> torch.Tensor:
     return inputs.to(target.mean)
 
 
+def unlike_inputs(target: nn.Module) -> torch.Tensor:
+    """Return two inputs [2, 3, S, S] to check a target's network on, always the same: noise, and a smooth image.
+
+    The image is in [0, 1] before it is normalised; a network may behave differently outside that range.
+    """
+    side = target.spec["image_size"]
+    down, across = torch.meshgrid(*[torch.linspace(0, 1, side)] * 2, indexing="ij")
+    smooth = torch.stack([0.1 + 0.5 * down + 0.3 * across, 0.9 - 0.6 * down * across, 0.2 + 0.6 * (down - 0.3) ** 2])
+    smooth = (smooth.to(target.mean) - target.mean) / target.std
+    return torch.cat([sample_inputs(target, 1), smooth[None]])
+
+
 def batchnorm_layers(network: nn.Module) -> list[nn.Module]:
     """Return the BatchNorm layers with running statistics."""
     return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
+
+
+def sees_maps(given: torch.Tensor) -> bool:
+    """Tell whether a BatchNorm layer's input [N, C, *positions] has positions, and so one image has statistics."""
+    return given.ndim > 2
+
+
+def batchnorm_layers_without_maps(target: nn.Module) -> list[str]:
+    """Return the names of the BatchNorm layers that have running statistics but see no feature maps.
+
+    They are never called, or called with features [N, C].
+    """
+    layers = batchnorm_layers(target.network)
+    with eval_mode(target.network), torch.no_grad(), recorded_calls(layers) as calls:
+        if layers:
+            target.network(sample_inputs(target, 1))
+    seen = {call.layer for call in calls if sees_maps(call.given)}
+    names = {layer: name for name, layer in target.network.named_modules()}
+    return [names[layer] for layer in layers if layer not in seen]
 
 
 def first_linear(target: nn.Module) -> nn.Linear | None:
@@ -75,6 +106,7 @@ def first_linear(target: nn.Module) -> nn.Linear | None:
     if linear:
         with eval_mode(target.network), torch.no_grad(), recorded_calls(linear) as calls:
             target.network(inputs)
+    calls = [call for call in calls if isinstance(call.given, torch.Tensor)]
     layers = [call.layer for call in calls if torch.equal(call.given, inputs.flatten(1))]
     return layers[0] if len(layers) == 1 and [call.layer for call in calls].count(layers[0]) == 1 else None
 
@@ -85,7 +117,7 @@ def gives_logits(target: nn.Module, layer: nn.Module | None) -> bool:
         return False
     with eval_mode(target.network), torch.no_grad(), recorded_calls([layer]) as calls:
         logits = target.network(sample_inputs(target, 1))
-    if len(calls) != 1 or calls[0].output.shape != logits.shape:
+    if len(calls) != 1 or getattr(calls[0].output, "shape", None) != logits.shape:
         return False
     return torch.allclose(calls[0].output.log_softmax(1), logits.log_softmax(1), rtol=1e-4, atol=1e-5)
 
@@ -95,6 +127,6 @@ def traits_of(target: nn.Module) -> frozenset[str]:
     found = {
         "first_linear": first_linear(target) is not None,
         "last_bias": gives_logits(target, target.last_layer),
-        "batchnorm": bool(batchnorm_layers(target.network)),
+        "batchnorm": len(batchnorm_layers(target.network)) > len(batchnorm_layers_without_maps(target)),
     }
     return frozenset(trait for trait, there in found.items() if there)

@@ -7,7 +7,7 @@ two. Importing this needs no PyTorch.
 TARGET = {
     "first_linear": "a first layer that is fully connected and has a bias",
     "last_bias": "a last layer that is linear and has a bias",
-    "batchnorm": "BatchNorm layers",
+    "batchnorm": "BatchNorm layers on feature maps",
 }
 """Traits of a target model, described as what it has."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from semsim.errors import SemsimError
-from semsim.targets.calls import eval_mode, recorded_calls, sample_inputs
+from semsim.targets.calls import eval_mode, recorded_calls, sample_inputs, unlike_inputs
 from semsim.targets.models import Target
 from semsim.targets.normalisation import use_plain_normalisation
 
@@ -77,8 +77,9 @@ def wrap_network(
     Raises
     ------
     SemsimError
-        If the network does not return such logits, has no trainable parameters, draws random numbers in eval mode,
-        keeps state between calls, or lets the images of a batch influence each other.
+        If the network does not return such logits, has no trainable parameters, modifies its input in place, draws
+        random numbers in eval mode, keeps state between calls, or lets the images of a batch influence each other; or
+        if `mean`, `std` or `last` are not valid.
 
     Examples
     --------
@@ -100,8 +101,8 @@ def wrap_network(
     if placed is None:
         raise SemsimError(f"{_name(network)} has no trainable parameters, so there is no gradient to share.")
     normalisation = [
-        torch.as_tensor(default if values is None else values, dtype=placed.dtype).reshape(3, 1, 1).to(placed.device)
-        for values, default in ((mean, (0, 0, 0)), (std, (1, 1, 1)))
+        _per_channel(default if values is None else values, what).to(placed)
+        for what, values, default in (("mean", mean, (0, 0, 0)), ("std", std, (1, 1, 1)))
     ]
     spec = {"architecture": _name(network), "classes": classes, "image_size": image_size}
     target = WrappedTarget(network, *normalisation, spec, last)
@@ -111,17 +112,36 @@ def wrap_network(
     return target
 
 
+def _per_channel(values, what):
+    """Return the mean or std of three channels, [3, 1, 1]."""
+    try:
+        tensor = torch.as_tensor(values, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError):  # whatever holds no numbers
+        tensor = torch.empty(0)
+    if tensor.numel() != 3 or not tensor.isfinite().all():
+        raise SemsimError(f"{what} must be three finite numbers, one per channel, but is {values!r}.")
+    if what == "std" and not (tensor > 0).all():
+        raise SemsimError(f"std must be positive, for images are divided by it, but is {values!r}.")
+    return tensor.reshape(3, 1, 1)
+
+
 def _name(network):
     return type(network).__name__
 
 
 def _check(target):
     """Refuse a network whose logits attacks cannot rely on."""
-    name, spec, inputs = _name(target.network), target.spec, sample_inputs(target, 2)
+    name, spec, inputs = _name(target.network), target.spec, unlike_inputs(target)
+    given = inputs.clone()
     try:
         logits = target.network(inputs)
     except Exception as error:  # of any kind: this is user code
         raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {error}") from None
+    if not torch.equal(inputs, given):
+        raise SemsimError(
+            f"{name} modifies its input images in place, so their gradient cannot be computed. Set inplace=False in "
+            "its first layer, or start its forward with a copy: x = x.clone()."
+        )
     what = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if spec["classes"] is None and len(what) == 2:
         spec["classes"] = what[1]
@@ -129,6 +149,18 @@ def _check(target):
         wanted = "classes" if spec["classes"] is None else spec["classes"]
         raise SemsimError(
             f"{name} must give logits [N, {wanted}], but for images {list(inputs.shape)} it gives {what}."
+        )
+    if not logits.is_floating_point():
+        raise SemsimError(
+            f"{name} must give logits in floating point, but they are {logits.dtype}. "
+            "Return the scores before they are rounded or turned into classes."
+        )
+    if logits.dtype != inputs.dtype:
+        raise SemsimError(f"{name} computes in {inputs.dtype} but gives logits in {logits.dtype}. Convert them.")
+    if not logits[1].isfinite().all():  # of the smooth image; some networks have none for noise
+        raise SemsimError(
+            f"{name} gives logits that are NaN or infinite for an image. Check its weights and buffers, such as "
+            "running statistics, and the mean and std that it expects."
         )
     before = {key: value.clone() for key, value in target.network.state_dict().items()}
     random_state = _random_state()
@@ -158,7 +190,8 @@ def _random_state():
 
 
 def _close(one, other):
-    return torch.allclose(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item(), equal_nan=True)
+    largest = other[other.isfinite()].abs().max().item()
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-4 * largest, equal_nan=True)
 
 
 def _find_last(target):
@@ -166,7 +199,7 @@ def _find_last(target):
     layers = [layer for layer in target.network.modules() if isinstance(layer, nn.Linear)]
     with recorded_calls(layers) as calls:
         logits = target.network(sample_inputs(target, 1))
-    found = [call.layer for call in calls if call.output.shape == logits.shape]
+    found = [call.layer for call in calls if getattr(call.output, "shape", None) == logits.shape]
     names = {layer: name for name, layer in target.network.named_modules()}
     return names[found[-1]] if found else None
 
@@ -175,7 +208,7 @@ def _check_last(target):
     """Return the given name of the last layer, if there is such a layer and it is called."""
     layers = dict(target.network.named_modules())
     calls = []
-    if target.last in layers:
+    if isinstance(target.last, str) and target.last in layers:
         with recorded_calls([layers[target.last]]) as calls:
             target.network(sample_inputs(target, 1))
     if not calls:
