@@ -50,7 +50,10 @@ class AttackSettings(Settings):
         description="weight of each prior, by its name. They change those of the preset one by one; 0 leaves one out",
     )
     restarts: int = Field(
-        1, ge=1, description="reconstructions started for each original. The one with the lowest cost is kept"
+        1,
+        ge=1,
+        le=10_000,
+        description="reconstructions started for each original. The one with the lowest cost is kept",
     )
     initialisation: Annotated[str, OneOf(INITIALISATIONS)] = Field(
         "normal", description="what a reconstruction starts as"
