@@ -17,7 +17,6 @@ NAME = re.compile(r"(\w+(?:\.\w+)+)(?::\w+)?")
 """Text that may name a module or package, or something in it: ``semsim.labels``, ``semsim.targets.networks:lenet``."""
 PREFIX = re.compile(r"(\w+(?:\.\w+)+)\.")
 """Text in front of a value in an f-string that may name any module of a package: ``semsim.targets.``."""
-TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -43,8 +42,9 @@ class Code:
     """The modules in some folders, and what each of them imports.
 
     Imports inside functions count. A string that names a module or package counts as an import of it, since that is how
-    `importlib` is told what to load (``files("semsim.labels")``, ``files(__name__)``); for a package, all data files in it count as well. Of a package of which only a submodule is imported, the ``__init__`` counts for what it imports itself, and for nothing
-    else: so ``semsim/__init__.py`` can hand out all that users ask it for.
+    `importlib` is told what to load (``files("semsim.labels")``, or ``files(__name__)``); for a package, all data files
+    in it count as well. Of a package of which only a submodule is imported, the ``__init__`` counts for what it imports
+    itself, and for nothing else: so ``semsim/__init__.py`` can hand out all that users ask it for.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def _take_apart(tree, package):
 def _run_of(statement):
     """Return the statements that run of one: none of a docstring, the other branch of what is for type checkers."""
     if isinstance(statement, ast.If):
-        if ast.unparse(statement.test) in TYPE_CHECKING:
+        if isinstance(statement.test, ast.Name | ast.Attribute) and _last_name(statement.test) == "TYPE_CHECKING":
             return [run for each in statement.orelse for run in _run_of(each)]
     elif isinstance(statement, ast.Expr) and _is_text(statement.value):
         return []
@@ -194,9 +194,13 @@ def _is_files_of_own_package(node):
     """Tell whether code asks for the data files of the package that it is in: ``files(__name__)``."""
     return (
         isinstance(node, ast.Call)
-        and ast.unparse(node.func).rpartition(".")[2] == "files"
+        and _last_name(node.func) == "files"
         and [ast.unparse(argument) for argument in node.args] in (["__name__"], ["__package__"])
     )
+
+
+def _last_name(node):
+    return ast.unparse(node).rpartition(".")[2]
 
 
 def _beginning(joined):

@@ -125,10 +125,10 @@ def _unsuited_on_a_dataset(settings):
             planned = [target for target in settings.targets if not unmet_by(settings, attack, target)]
             unmet = {target: unmet_by(settings, attack, target, name) for target in planned}
             if missing := dict.fromkeys(sum(unmet.values(), [])):
+                unsuited = listed([target for target in planned if unmet[target]])
                 yield (
-                    f"datasets.{name}.attacks.{attack}: {'; '.join(missing)}, but the attack is planned for"
-                    f" {listed([target for target in planned if unmet[target]])}. Change what is set here, or make it an"
-                    " attack of its own in `attacks`."
+                    f"datasets.{name}.attacks.{attack}: {'; '.join(missing)}, but the attack is planned for {unsuited}."
+                    " Change what is set here, or make it an attack of its own in `attacks`."
                 )
 
 

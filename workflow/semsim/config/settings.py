@@ -31,9 +31,9 @@ def _check_entry_name(name):
     if not isinstance(name, str) or not ENTRY_NAME.fullmatch(name) or NO_NAME.fullmatch(name):
         raise ValueError(
             f"{written(name)} cannot be used (a name stands in tables and file names, so it begins with a letter, has"
-            f" letters, digits, hyphens and underscores, {LONGEST_NAME} at most, and is not `all`, nor, in small letters"
-            " or capitals, what tables take for no value, a truth value or a number, such as `na`, `none`, `true` or"
-            " `inf`)."
+            f" letters, digits, hyphens and underscores, {LONGEST_NAME} at most, and is not `all`, nor, in small"
+            " letters or capitals, what tables take for no value, a truth value or a number, such as `na`, `none`,"
+            " `true` or `inf`)."
         )
     return name
 

@@ -42,6 +42,8 @@ SAME = (
 """Settings that `Study` has under the same names."""
 DEEPEST = 20
 """How many sections may lie in each other; none needs as many."""
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Half of a character in UTF-16, which YAML lets people write, and no file can hold."""
 LARGEST = 2**32 - 1
 """The largest number of any setting; only seeds come near it."""
 HEADING = "The configuration is not valid"
@@ -302,25 +304,38 @@ def copied(config, heading):
     Raises
     ------
     SemsimError
-        If a number is not finite or too large for any setting, or sections lie too deep in each other.
+        If a number is not finite or too large for any setting, a text is none, or sections lie too deep in each other.
     """
     problems = []
-    copy = _with_numbers(config, (), problems)
+    try:
+        copy = _with_numbers(config, (), problems)
+    except RecursionError as error:
+        problems.append(str(error))
     refuse(problems, heading)
     return copy
 
 
 def _with_numbers(value, place, problems):
-    """Copy plain data and add to the problems what is wrong with its numbers."""
+    """Copy plain data and add to the problems what no setting can be."""
     if isinstance(value, dict | list) and len(place) > DEEPEST:
-        raise SemsimError(f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out.")
+        raise RecursionError(f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out.")
     elif isinstance(value, dict):
-        return {name: _with_numbers(item, (*place, str(name)), problems) for name, item in value.items()}
+        broken = [name for name in value if isinstance(name, str) and HALF.search(name)]
+        problems += [
+            f"{'.'.join(place) or 'top level'}: {name!r} has half a character. Write another name." for name in broken
+        ]
+        return {
+            name: _with_numbers(item, (*place, str(name)), problems)
+            for name, item in value.items()
+            if name not in broken
+        }
     elif isinstance(value, list):
         return [_with_numbers(item, (*place, str(number)), problems) for number, item in enumerate(value)]
     elif isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value, re.ASCII):
         number = float(value)
         return _with_numbers(int(number) if number.is_integer() else number, place, problems)
+    elif isinstance(value, str) and HALF.search(value):
+        problems.append(f"{'.'.join(place)}: {value!r} has half a character. Write another text.")
     elif isinstance(value, float) and not math.isfinite(value):
         problems.append(f"{'.'.join(place)}: {value} is not a finite number.")
     elif isinstance(value, int | float) and abs(value) > LARGEST:
