@@ -93,7 +93,7 @@ def test_compare_ranks_and_writes(images, weights, tmp_path, semsim):
     first = table[table["rank"] == 1].set_index("metric")
     assert (first.loc[["mse", "psnr", "ssim"], "set"] == "clear").all()
     assert (first.loc[["mse", "psnr"], "p_holm"] < 0.05).all()
-    assert "12 originals of originals, each in 2 sets" in done.stdout and "clear against worse: " in done.stdout
+    assert "12 images from originals, each in 2 sets" in done.stdout and "clear against worse: " in done.stdout
     assert semsim(*words[:-1], tmp_path / "again.parquet", "--resamples", 200)[1] == done.stdout
     pd.testing.assert_frame_equal(read_table(tmp_path / "again.parquet"), table.fillna({"next": ""}))
 
@@ -129,13 +129,13 @@ def test_compare_lists_what_not_every_set_has(semsim, tmp_path, monkeypatch):
     (tmp_path / "worse" / "deep" / "1.png").unlink()
     monkeypatch.chdir(tmp_path)
     status, said, errors = semsim("compare", "originals", "noisy", "worse", "--metrics", "mse")
-    assert status == 0 and "5 originals of originals" in said
+    assert status == 0 and "5 images from originals" in said
     assert "1 original not in all sets: originals/deep/1.png (not in worse)." in errors
     (tmp_path / "originals" / "0.png").unlink()
     status, said, errors = semsim("compare", "originals", "noisy", "worse", "--metrics", "mse")
     assert status == 1 and not said and "noisy/0.png (not in originals), worse/0.png (not in originals)" in errors
     status, said, errors = semsim("compare", "originals", "noisy", "worse", "--metrics", "mse", "--skip")
-    assert status == 0 and "4 originals of originals" in said and "left out 2 files" in errors
+    assert status == 0 and "4 images from originals" in said and "left out 2 files" in errors
 
 
 def test_two_images(semsim, weights):

@@ -526,7 +526,7 @@ def target(**changes):
         ({"study": "released"}, ["study: 'released' cannot be used"]),
         (
             {"released": True, "semsim": {"start": "classifier"}},
-            ["semsim.start: 'classifier' needs what is not released"],
+            ["semsim.start: 'classifier' needs data that are not released"],
         ),
         ({"released": True, "ablations": [{"reference": "attacked"}]}, ["ablations.0.reference: 'attacked' needs"]),
         ({"seed": -1}, ["seed: -1 is out of range, 0 or more"]),

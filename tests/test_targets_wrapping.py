@@ -130,8 +130,8 @@ class Tuple(strange.Network):
     ("network", "message"),
     [
         (Random, "Random draws random numbers in eval mode"),
-        (Counting, "Counting keeps something from one call to the next"),
-        (Remembering, "Remembering keeps something from one call to the next"),
+        (Counting, "Counting keeps state from one call to the next"),
+        (Remembering, "Remembering keeps state from one call to the next"),
         (Mixing, "Mixing gives an image other logits in another batch"),
         (Tuple, r"Tuple must give logits \[N, 5\], but for images \[2, 3, 8, 8\] it gives tuple"),
         (lambda: nn.Conv2d(3, 5, 3), r"it gives \[2, 5, 6, 6\]"),

@@ -79,7 +79,7 @@ def use_score(semsim):
     expect(said, "8 pairs", "PSNR", "SemSim was trained by the study demo")
     expect(Path("s.html").read_text(encoding="utf-8"), "All pairs by SemSim")
     said = run(*semsim, "compare", "originals", "noisy", "clear", "--resamples", "50")
-    expect(said, "8 originals of originals, each in 2 sets", "clear against noisy: ")
+    expect(said, "8 images from originals, each in 2 sets", "clear against noisy: ")
 
     import pandas
     import torch

@@ -25,7 +25,7 @@ rule attack_target:
         seed=STUDY.seed,
         device=STUDY.device,
         memory_gib=STUDY.memory_gib,
-        # Not an output: Snakemake deletes the outputs of a job that was killed, and this is what lets it go on.
+        # Not an output: Snakemake deletes the outputs of killed jobs, and this file lets them resume.
         state=lambda wildcards, output: state_of(output.images),
         originals=[],
     shell:
@@ -50,7 +50,7 @@ if STUDY.shard:
             originals=lambda wildcards: ["--first", wildcards.first, "--count", STUDY.shard],
 
     rule join_shards:
-        """Put the shards of an attack together."""
+        """Join the shards of an attack."""
         input:
             images=lambda wildcards: expand(
                 rules.attack_shard.output.images, first=STUDY.shards_of(wildcards.dataset), **wildcards

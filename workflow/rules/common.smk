@@ -1,4 +1,4 @@
-# What all stages share: names, places and limits. `STUDY` holds the checked configuration.
+# What all stages share: names, paths and limits. `STUDY` holds the checked configuration.
 
 import json
 import os
@@ -12,10 +12,10 @@ from semsim.config.code import Code
 from semsim.config.study import MAIN
 from semsim.learned.folds import WITHIN
 
-# Relative to the working directory, so that a study resumes after its folder was moved.
+# Relative to the working directory, so that a study resumes after its folder has been moved.
 HOUSE = Path(os.path.relpath(workflow.basedir))
 CODE = Code(HOUSE / "workflow", HOUSE / "workflow" / "scripts")
-# A study that builds on another one finds everything there that it does not change, or makes it there.
+# A study that builds on another one uses that study's results, or computes them there, for everything that it does not change.
 RESULTS, FIGURES = STUDY.results, STUDY.figures
 OWN_RESULTS = STUDY.own_results
 BASE = Path(RESULTS).name
@@ -23,7 +23,7 @@ HUMAN_STUDY = "human-study"  # the published labels: another source of the same 
 RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)
-# Decided once, where the study is started: a job on a node of a cluster must not use more than was asked for.
+# Decided once, where the study is started: a cluster job must not use more than it requested.
 GPUS = int(os.environ.setdefault("SEMSIM_GPUS", str(int(uses_gpu))))
 
 
@@ -40,10 +40,10 @@ wildcard_constraints:
 
 
 def script(name, *notebooks):
-    """Return the arguments that make Python run a script, for `params`.
+    """Return the arguments with which Python runs a script, for `params`.
 
-    A digest of all code that it runs, and that notebooks run in it, is one of them: a change of the library runs those
-    rules again whose code it changes. Python ignores the option.
+    They include a digest of all code that it and the notebooks run, so that a change to the library re-runs the rules
+    whose code it affects. Python ignores the option.
     """
     path = HOUSE / "workflow" / "scripts" / name
     try:
@@ -73,42 +73,42 @@ def every(pattern):
 
 
 def pretrained_weights(wildcards):
-    """Return the option that names the folder of pretrained weights; braces in it are no wildcards, as this is a function."""
+    """Return the option that names the folder of pretrained weights; a function, so that braces in it are not wildcards."""
     return ["--pretrained", STUDY.weights] if STUDY.weights else []
 
 
 def watched(*paths):
-    """Return those of the user's files and folders that can be inputs, which are watched for changes."""
+    """Return the user's files and folders that can be inputs, which Snakemake checks for changes."""
     return [path for path in paths if "{" not in str(path)]
 
 
 def stamped(*paths):
-    """Return, for `params`, the others and when they changed: in an input, Snakemake takes braces for wildcards."""
+    """Return the others, with their modification times, for `params`: as inputs, braces would be read as wildcards."""
     return [[str(path), os.stat(path).st_mtime_ns] for path in paths if "{" in str(path) and os.path.exists(path)]
 
 
 def source_of(wildcards):
-    """Return the files and folders that a data set is read from: one or none."""
+    """Return the file or folder that a data set is read from, if there is one, as a list."""
     return [path for path in [STUDY.source(wildcards.dataset)] if path]
 
 
 def state_of(images):
-    """Return the file that keeps an unfinished attack."""
+    """Return the file that holds the state of an unfinished attack."""
     return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
 
 
 def datasets_of(public):
-    """Return the data sets whose public images a classifier learns from: ``all``, or ``without-`` one."""
+    """Return the data sets whose public images a classifier is trained on: ``all``, or all ``without-`` one."""
     return [name for name in STUDY.datasets if f"without-{name}" != public]
 
 
 def variant_of(wildcards):
-    """Return the variant of SemSim that a job trains: an ablation, or that with the settings of the study."""
+    """Return the variant of SemSim that a job trains: an ablation, or the one with the study's settings."""
     return getattr(wildcards, "variant", MAIN)
 
 
 def exclusion_of(wildcards):
-    """Return what a job of SemSim leaves out; ablations leave out nothing but originals."""
+    """Return what a job of SemSim holds out; ablations hold out originals only."""
     return getattr(wildcards, "exclusion", WITHIN)
 
 
@@ -126,34 +126,34 @@ def notebook_of(wildcards):
 
 
 def tables_of_defects():
-    """Return the tables of the studies of defects that build on this one; they are other studies, made before."""
+    """Return the tables of the defect studies that build on this one; they must have been run before."""
     paths = [
         f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
     ]
     if missing := [path for path in paths if not os.path.exists(path)]:
         configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
         raise WorkflowError(
-            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). The studies of defects make them,"
-            f" one after the other: make defects CONFIG='{configs}'"
+            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). Run the defect studies, which"
+            f" write them: make defects CONFIG='{configs}'"
         )
     return [*paths, *rules.collect_tables.output]
 
 
 def was_killed(logs):
-    """Tell whether a job ended by SIGKILL, from Snakemake's own logs: the job's log has no word of it."""
+    """Tell whether a job ended by SIGKILL, from Snakemake's own logs: the job's log does not mention it."""
     text = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in logs)
     return "exit status 137" in text or "died with <Signals.SIGKILL" in text
 
 
-# Jobs see the library of this folder, and nothing that the user installed elsewhere. Without conda their `python` is the
-# one that runs Snakemake, whether or not its environment is activated.
+# Jobs use the library in this folder, and no user-installed packages. Without conda, their `python` is the one that runs
+# Snakemake, whether or not its environment is activated.
 LIBRARY = f"{workflow.basedir}/workflow"
 PROGRAMS = os.path.dirname(sys.executable)
 with_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(
     "set -euo pipefail;"
     " export PYTHONNOUSERSITE=1 PYTHONPATH={LIBRARY:q};"
-    # Else glibc gives the memory of every large tensor back and asks for it again: up to a third of an attack's time.
+    # Otherwise glibc returns and re-requests the memory of every large tensor: up to a third of an attack's time.
     " export MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_MAX_=0; "
     + ("" if with_conda else "export PATH={PROGRAMS:q}:$PATH; ")
 )

@@ -1,5 +1,5 @@
 rule prepare_data:
-    """Draw, download or read a data set and divide it: train, originals (attacked), public."""
+    """Draw, download or read a data set and split it: train, originals (attacked), public."""
     input:
         source=lambda wildcards: watched(*source_of(wildcards)),
     output:

@@ -1,9 +1,9 @@
-# Defects of the paper's released code: what each does to the study's conclusions. `defects` and `evaluation` in the
-# settings choose them, config/ablations/defects/ has a study for each, and notebook 07 shows all of them together.
+# Defects of the paper's released code, and their effects on the study's conclusions. `defects` and `evaluation` in the
+# settings select them, config/ablations/defects/ has a study for each, and notebook 07 shows them together.
 
 
 rule measure_misaligned_reference:
-    """Measure how faithful metrics are against the original, as released, and against what was attacked."""
+    """Measure the faithfulness of metrics against the original, as released, and against the attacked image."""
     input:
         metrics=rules.collect_tables.output.metrics,
         recognition=rules.collect_labels.output.recognition,
@@ -29,7 +29,7 @@ rule measure_misaligned_reference:
 
 
 rule measure_unscaled_lpips:
-    """Measure LPIPS of images that are not scaled to [-1, 1], as released, and how faithful it is beside what is meant."""
+    """Measure LPIPS on images not scaled to [-1, 1], as released, and compare its faithfulness with the intended use."""
     input:
         reconstructions=every(rules.attack_target.output.images),
         tables=every(rules.attack_target.output.table),
@@ -61,7 +61,7 @@ rule measure_unscaled_lpips:
 
 
 rule measure_defence_scope:
-    """Compare what target models leak, by the gradients that their defence changes, with an undefended one."""
+    """Compare the leakage of target models, by the scope of their defence, with an undefended one."""
     input:
         metrics=rules.collect_tables.output.metrics,
         recognition=rules.collect_labels.output.recognition,
@@ -87,7 +87,7 @@ rule measure_defence_scope:
 
 
 rule measure_set_sizes:
-    """Measure distances of sets of images, such as FID and KID, for few and for many images."""
+    """Measure distances between sets of images, such as FID and KID, for few and many images."""
     input:
         data=every(rules.prepare_data.output.images),
         reconstructions=every(rules.attack_target.output.images),
@@ -115,14 +115,14 @@ rule measure_set_sizes:
         " --seed {params.seed} --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
 
 
-# What a study has of its own in place of a report, if it chooses defects.
+# What a study writes instead of a report if it selects defects.
 DEFECT_TABLES = {
     "misaligned_reference": rules.measure_misaligned_reference.output,
     "unscaled_lpips": rules.measure_unscaled_lpips.output,
     "defence_scope": rules.measure_defence_scope.output,
     "set_sizes": rules.measure_set_sizes.output,
 }
-# By the number of a defect, what notebook 07 reads of the study that has it.
+# The tables of each defect study, by the defect's number, that notebook 07 reads.
 SHOWN_OF_DEFECTS = {
     1: ["ablations"],
     2: ["ablations"],

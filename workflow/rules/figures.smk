@@ -1,5 +1,5 @@
 rule draw_contact_sheet:
-    """Draw a data set's originals, and below them what each attack made of them."""
+    """Draw a data set's originals, and below them their reconstructions by each attack."""
     input:
         data=rules.prepare_data.output.images,
         reconstructions=every_attack(rules.attack_target.output.images),
@@ -63,7 +63,7 @@ rule draw_contradictions:
 
 
 rule draw_semsim_examples:
-    """Draw the nearest and farthest reconstructions by SemSim, of those it did not learn from."""
+    """Draw the nearest and farthest held-out reconstructions by SemSim."""
     input:
         reconstructions=every_attack(rules.attack_target.output.images),
         trials=rules.measure_generalisation.output.trials,

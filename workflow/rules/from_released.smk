@@ -1,4 +1,4 @@
-# What SemSim learns from if the study says `released`: images that the paper's authors released, and nothing of its own.
+# Training data of SemSim with `released: true`: the images that the paper's authors released, and none of the study's own.
 
 import csv
 
@@ -19,8 +19,8 @@ wildcard_constraints:
 
 
 def exclusions_of_study():
-    """Return what SemSim is tried without, which is known once the images are there."""
-    # Without pandas, which the environment of Snakemake itself may lack.
+    """Return what is held out of SemSim's training, which is known once the images have been fetched."""
+    # Without pandas, which Snakemake's own environment may lack.
     with open(checkpoints.fetch_released.get().output.images, encoding="utf-8") as images:
         rows = list(csv.DictReader(images))
     return exclusions(
@@ -39,5 +39,5 @@ def figures_of_study():
 
 
 def outcome_of_study():
-    """Return what the study is made for: SemSim alone."""
+    """Return the final outputs of the study: SemSim alone."""
     return [*rules.measure_generalisation.output, *rules.learn_semsim.output, *rules.measure_ablations.output]

@@ -1,4 +1,4 @@
-# What SemSim learns from, unless the study says `released`: its own reconstructions, and what its annotators saw in them.
+# Training data of SemSim without `released`: the study's own reconstructions and labels.
 
 RECONSTRUCTIONS = every(rules.attack_target.output.images)
 RECOGNITION = rules.collect_labels.output.recognition
@@ -11,12 +11,12 @@ wildcard_constraints:
 
 
 def exclusions_of_study():
-    """Return what SemSim is tried without."""
+    """Return what is held out of SemSim's training."""
     return STUDY.exclusions
 
 
 def classifier_of(wildcards):
-    """Return the classifier that a job of SemSim starts from: one that has not seen the data set that is left out."""
+    """Return the classifier that a job of SemSim starts from: one not trained on the held-out data set."""
     kind, _, value = exclusion_of(wildcards).partition("-")
     public = f"without-{value}" if kind == "dataset" else "all"
     network = STUDY.network_of(variant_of(wildcards))
@@ -29,7 +29,7 @@ def figures_of_study():
 
 
 def outcome_of_study():
-    """Return what the study is made for: its report and all that this gathers, or what it has in place of one.
+    """Return the final outputs of the study: its report with everything in it, or what it writes instead.
 
     A job that fails takes older outputs of its own away, and what nobody asks for by name would not come back.
     """

@@ -1,5 +1,5 @@
 rule fetch_human_study:
-    """Fetch the published human labels of CIFAR-100 reconstructions, and turn them into the project's tables."""
+    """Fetch the published human labels of CIFAR-100 reconstructions, and convert them to the project's tables."""
     output:
         labels=f"results/{HUMAN_STUDY}/tables/labels.csv",
         images=f"results/{HUMAN_STUDY}/tables/images.csv",

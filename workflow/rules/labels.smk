@@ -3,7 +3,7 @@ CAMPAIGN = [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")] if ST
 
 
 rule collect_labels:
-    """Gather what annotators saw in the reconstructions, and how often they recognised each."""
+    """Collect the labels of the reconstructions, and compute the recognition rate of each."""
     input:
         attacks=rules.collect_tables.output.attacks,
         datasets=rules.collect_tables.output.datasets,

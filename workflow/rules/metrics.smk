@@ -33,7 +33,7 @@ rule compute_metrics:
 
 
 rule collect_tables:
-    """Gather the study's tables: data sets, accuracy, attacks, metrics, scales (how to read these), leakage (targets ranked)."""
+    """Collect the study's tables: data sets, accuracy, attacks, metrics, their scales, and leakage (targets ranked)."""
     input:
         data=every(rules.prepare_data.output.images),
         weights=every(rules.train_target.output.weights),

@@ -1,4 +1,4 @@
-# To add a notebook, put it into notebooks/ and name here what it reads.
+# To add a notebook, put it into notebooks/ and list its inputs here.
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,9 +14,9 @@ class Notebook(NamedTuple):
     tables : list of str, or a function that returns one
         The tables that it reads, with ``{study}`` in place of the study's name.
     figures : list of str
-        The figures that it shows: of images, so the human study has none.
+        The figures that it shows. They show images, so the human study has none.
     parameters : list of str
-        Options for papermill beside the study's name and folders.
+        Options for papermill in addition to the study's name and folders.
     of_labels : bool
         Whether the human study has all that it reads.
     """
@@ -56,7 +56,7 @@ NOTEBOOKS = {
     ),
     "07_defects": Notebook("What do defects of the paper's released code do to the conclusions?", tables_of_defects),
 }
-DEFECTS_NOTEBOOK = "07_defects"  # on the results of other studies, so no part of a study
+DEFECTS_NOTEBOOK = "07_defects"  # on the results of other studies, so not part of a single study
 
 
 wildcard_constraints:
@@ -82,7 +82,7 @@ rule run_notebook:
         runtime=60,
     params:
         script=lambda wildcards: script("run_notebook.py", notebook_of(wildcards)),
-        # It is written here first: a failed notebook stays readable, where a failed output would be deleted.
+        # Written here first: a failed notebook stays readable, whereas a failed output would be deleted.
         notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
         results=lambda wildcards: f"results/{HUMAN_STUDY}" if wildcards.study == HUMAN_STUDY else RESULTS,
         further=lambda wildcards: NOTEBOOKS[wildcards.notebook].parameters,
@@ -94,7 +94,7 @@ rule run_notebook:
 
 
 rule notebook_html:
-    """Make a page of an executed notebook."""
+    """Convert an executed notebook to HTML."""
     input:
         rules.run_notebook.output,
     output:

@@ -33,7 +33,7 @@ rule train_observer:
 
 
 rule ask_observers:
-    """Ask all simulated observers what they see in the reconstructions of a data set, and how well they read."""
+    """Label the reconstructions of a data set by all simulated observers, and measure how accurate they are."""
     input:
         data=rules.prepare_data.output.images,
         observers=expand(rules.train_observer.output.weights, observer=STUDY.observers, allow_missing=True),

@@ -1,9 +1,9 @@
-# What the paper's authors released: another source of reconstructions and of labels, for SemSim alone. What there is in
-# it is not known before it is there, hence the checkpoint.
+# What the paper's authors released: another source of reconstructions and labels, for SemSim only. Its contents are not known
+# before it is fetched, hence the checkpoint.
 
 
 checkpoint fetch_released:
-    """Fetch the images that the authors released and people labelled, and turn them into labelled reconstructions."""
+    """Fetch the images that the authors released and people labelled, and convert them to labelled reconstructions."""
     output:
         reconstructions=directory(f"results/{RELEASED}/reconstructions"),
         images=f"results/{RELEASED}/tables/images.csv",
@@ -18,7 +18,7 @@ checkpoint fetch_released:
         runtime=120,
     params:
         script=script("fetch_released.py"),
-        # Not an output: what was put there by hand must stay.
+        # Not an output: files put there by hand must be kept.
         download=f"results/{RELEASED}/download",
         folder=subpath(output.reconstructions, parent=True),
     shell:

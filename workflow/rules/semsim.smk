@@ -1,9 +1,9 @@
-# SemSim: the metric that learns from labels, tried on what it did not learn from. Ablations change its settings.
-# What it learns from is in from_study.smk, or in from_released.smk.
+# SemSim, the metric that learns from labels, evaluated on held-out data. Ablations change its settings.
+# Its training data is defined in from_study.smk or from_released.smk.
 
 
 rule train_classifier:
-    """Train a plain classifier of public images: SemSim may start from it, and is held against its features."""
+    """Train a plain classifier of public images: a possible start of SemSim, and the baseline of its features."""
     input:
         data=lambda wildcards: expand(rules.prepare_data.output.images, dataset=datasets_of(wildcards.public)),
     output:
@@ -36,7 +36,7 @@ rule train_classifier:
 
 
 rule try_semsim:
-    """Train SemSim without some data set, architecture, defence or attack and without some originals; measure these."""
+    """Train SemSim with originals, and a data set, architecture, defence or attack, held out; score the held-out part."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
@@ -76,7 +76,7 @@ rule try_semsim:
 
 
 rule measure_generalisation:
-    """Measure how faithful SemSim is on what it did not learn from, beside two learned baselines and every other metric."""
+    """Measure SemSim's faithfulness on held-out data, along with two learned baselines and every other metric."""
     input:
         trials=lambda wildcards: expand(rules.try_semsim.output.trials, exclusion=exclusions_of_study()),
         metrics=METRICS,
@@ -120,7 +120,7 @@ rule measure_generalisation:
 
 
 rule learn_semsim:
-    """Train the SemSim that people take away on all labels, and describe it in a model card."""
+    """Train the final SemSim on all labels, and describe it in a model card."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
@@ -176,7 +176,7 @@ use rule try_semsim as try_variant with:
 
 
 rule measure_ablations:
-    """Measure what each change of SemSim's settings does to its faithfulness, on folds over originals."""
+    """Measure how each change of SemSim's settings affects its faithfulness, on folds over originals."""
     input:
         trials=[
             *expand(rules.try_semsim.output.trials, exclusion=WITHIN),

@@ -1,4 +1,4 @@
-# What annotators and metrics have in common, from the tables of the study or from those of the published human study.
+# Agreement of annotators and metrics, from the tables of the study or of the published human study.
 
 
 rule measure_agreement:
@@ -40,7 +40,7 @@ rule measure_agreement:
 
 
 rule measure_faithfulness:
-    """Measure how faithful each metric is to what annotators recognised, and whether metrics differ in that."""
+    """Measure the faithfulness of each metric to what annotators recognised, and differences between metrics."""
     input:
         metrics="results/{study}/tables/metrics.csv",
         recognition="results/{study}/tables/recognition.csv",

@@ -1,5 +1,5 @@
 rule train_target:
-    """Train a target model on a data set; record its curves."""
+    """Train a target model on a data set, and record its learning curves."""
     input:
         data=rules.prepare_data.output.images,
         files=lambda wildcards: STUDY.files_of(wildcards.target),

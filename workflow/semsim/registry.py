@@ -1,7 +1,7 @@
-"""Registries: the one place where the parts of one kind, such as priors, are listed by name.
+"""Registries list the parts of one kind, such as priors, by name.
 
-A part is added by a decorator on its function or class; settings, their schema and the manual follow from there.
-Importing this needs nothing, so that a configuration can be checked without PyTorch.
+A decorator on a function or class adds it; settings, their schema and the manual are derived from the registry.
+This module has no dependencies, so that a configuration can be checked without PyTorch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """A function or class by its name, with what it needs.
+    """A named function or class, with its requirements.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Registry(Mapping):
     Parameters
     ----------
     part : type, optional
-        `Part`, or a subclass that knows more.
+        `Part`, or a subclass with more attributes.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Typed settings: every stage describes its own, and whatever is wrong with some is told at once, in sentences.
+"""Typed settings: every stage defines its own, and all errors are reported at once, in sentences.
 
-A field of `Settings` holds all about one setting: its type, default, range and meaning. Messages, the JSON schema for
-editors and the tables of the manual come from there.
+A field of `Settings` defines a setting completely: its type, default, range and meaning. Messages, the JSON schema for
+editors and the tables of the manual are derived from it.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from semsim.text import suggestion
 
 
 class Settings(BaseModel):
-    """The base of all settings: nothing unknown passes, nothing is converted, and nothing changes afterwards."""
+    """The base of all settings: strict, immutable, and without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -24,11 +24,11 @@ Item = TypeVar("Item")
 Several = Annotated[tuple[Item, ...], Field(strict=False)]
 """A tuple, for which a list of YAML or JSON is accepted."""
 ShareOfSteps = Annotated[float, Field(gt=0, lt=1)]
-"""A moment of a training or a search."""
+"""A point in training or in a search, as a fraction of its length."""
 
 
 class OneOf:
-    """Says that a text is a name of a registry, as in ``Annotated[str, OneOf(OBJECTIVES)]``.
+    """Marks a string as a name in a registry, as in ``Annotated[str, OneOf(OBJECTIVES)]``.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class OneOf:
 
 
 def checked_by(check):
-    """Return a validator that lets a function look at a value and passes on the `SemsimError` that it raises."""
+    """Return a validator that calls a function on a value and reports the `SemsimError` that it raises."""
 
     def validate(value):
         try:
@@ -65,7 +65,7 @@ def checked_by(check):
 
 
 def with_defaults(model, name, **defaults):
-    """Return a model like another one, in which some settings have other defaults.
+    """Return a copy of a model with other defaults for some settings.
 
     Parameters
     ----------
@@ -80,17 +80,17 @@ def with_defaults(model, name, **defaults):
 
 
 def changes_of(model):
-    """Return a model of changes to other settings: the same settings, each of which may be left out.
+    """Return a model of overrides: the same settings, each of them optional.
 
-    Those that were given are ``model_dump(exclude_unset=True)``. Rules that join several settings hold for what changes
-    lead to, so they are not part of it.
+    The given ones are ``model_dump(exclude_unset=True)``. Rules that relate several settings apply to the result of the
+    overrides, so they are not included.
 
     Parameters
     ----------
     model : type of Settings
     """
     fields = {
-        setting: _field_like(field, default_factory=lambda: None)  # a default would be shown to people
+        setting: _field_like(field, default_factory=lambda: None)  # a default would be shown in the manual
         for setting, field in model.model_fields.items()
     }
     name = f"{model.__name__}Changes"
@@ -98,7 +98,7 @@ def changes_of(model):
 
 
 def _field_like(field, **changes):
-    """Return the definition of a field like another one."""
+    """Return the definition of a field with some attributes changed."""
     parts = field.asdict()
     annotation, metadata = parts["annotation"], parts["metadata"]
     kept = {name: value for name, value in parts["attributes"].items() if name not in ("default", "default_factory")}
@@ -128,13 +128,13 @@ def validated(model, settings, heading):
 
 
 def refuse(problems, heading):
-    """Raise one `SemsimError` of all problems, if there are any."""
+    """Raise one `SemsimError` that lists all problems, if there are any."""
     if problems := list(dict.fromkeys(problems)):
         raise SemsimError("\n  ".join([f"{heading}:", *problems]))
 
 
 def sentences(error, model, settings):
-    """Yield what a validation error means: where, what is wrong, what is allowed.
+    """Yield a sentence for each validation error: where it is, what is wrong, what is allowed.
 
     Parameters
     ----------
@@ -161,14 +161,14 @@ def _is_of_right_length(error):
 
 @cache
 def schema_of(model):
-    """Return a model's JSON schema; it is made once, and not to be changed."""
+    """Return a model's JSON schema; it is cached, so do not modify it."""
     return model.model_json_schema()
 
 
 def _walk(location, settings, schema):
-    """Return the place that a location means, the schema of the section that it lies in, and that of what is there.
+    """Return the place of a location, the schema of the section that contains it, and the schema of its value.
 
-    A location has parts that nobody wrote: of which kind something is, and that a key is meant, not what it stands for.
+    Some parts of a location are not in the settings: the kind of a section, and a mark that the key itself is meant.
     """
     place, section, rules = [], {}, resolved(schema, schema)
     for part in location:
@@ -192,7 +192,7 @@ def _has(settings, part):
 
 
 def _kind(rules, tag):
-    """Return the schema of one of several kinds, which is tagged with what its `kind` is, or with its model's name."""
+    """Return the schema of one of several kinds, tagged with its `kind` or with its model's name."""
     kinds = rules.get("discriminator", {}).get("mapping", {})
     named = [each for each in rules["oneOf"] if each.get("$ref") == kinds.get(tag, f"#/$defs/{tag}")]
     return [*named, *(each for each in rules["oneOf"] if "$ref" not in each)][0]
@@ -207,7 +207,7 @@ def _inside(rules, part):
 
 
 def resolved(rules, schema):
-    """Follow the references of a schema's part, and leave null out of a choice between one thing and null."""
+    """Resolve the references of a part of a schema, and drop null from a choice between one type and null."""
     while True:
         own = {name: rules[name] for name in ("description", "default") if name in rules}
         choices = [choice for choice in rules.get("anyOf", []) if choice.get("type") != "null"]
@@ -236,7 +236,7 @@ TYPES = {
 
 
 def _sentence(error, place, section, rules):
-    """Return what one validation error means."""
+    """Return one validation error as a sentence."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     where, above = (".".join(parts) or "top level" for parts in (place, place[:-1]))
     about = f" ({rules['description'].partition('. ')[0]})" if rules.get("description") else ""
@@ -272,12 +272,12 @@ def _not_one_of(where, value, known, about):
 
 
 def _kinds(rules):
-    """Return the setting that says of which kind something is, and the kinds."""
+    """Return the setting that selects the kind, and the kinds."""
     return rules["discriminator"]["propertyName"], list(rules["discriminator"]["mapping"])
 
 
 def written(value):
-    """Return a value as it stands in a file of settings, or nearly so, and its beginning if it is long."""
+    """Return a value roughly as written in a settings file, truncated if it is long."""
     if value is None:
         return "null"
     text = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -285,7 +285,7 @@ def written(value):
 
 
 def range_of(rules):
-    """Return the range of a number by its JSON schema; empty if it has none.
+    """Return the range of a number from its JSON schema; empty if it has none.
 
     Examples
     --------
@@ -306,7 +306,7 @@ def range_of(rules):
 
 
 def length_of(rules):
-    """Return how long a text or a list may be, by its JSON schema; empty if it says nothing.
+    """Return the allowed length of a text or a list from its JSON schema; empty if it has none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The closed form: an image read off the gradient of a first layer that is fully connected."""
+"""The closed form: an image computed from the gradient of a first fully connected layer."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from semsim.targets.traits import lacking
 def invert_first_layer(target: torch.nn.Module, observed: list[torch.Tensor]) -> torch.Tensor:
     """Return the input of a first fully connected layer with bias, from its gradient.
 
-    For unit k, the gradient of its weights is the gradient of its bias times the input. Units disagree where a defence
-    has changed the gradient; their least-squares solution weighs each by its squared bias gradient.
+    For unit k, the gradient of its weights is the gradient of its bias times the input. If a
+    defence has changed the gradient, units disagree; the least-squares solution weights each by its squared bias
+    gradient.
 
     Parameters
     ----------
     target : semsim.targets.models.Target
-        With a `torch.nn.Linear` with a bias that is given the flattened image.
+        With a `torch.nn.Linear` with a bias whose input is the flattened image.
     observed : list of torch.Tensor
         Gradients [N, *shape] of every parameter, in the order of ``target.trained_parameters()``.
 
     Returns
     -------
     torch.Tensor, shape [N, 3, S, S]
-        In the target's normalised space. Where no unit has a gradient there is nothing to read: NaN.
+        In the target's normalised space; NaN where the gradient of every unit is zero.
 
     Raises
     ------
     SemsimError
-        If it has no such layer.
+        If the target has no such layer.
 
     References
     ----------

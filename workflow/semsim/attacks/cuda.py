@@ -1,8 +1,8 @@
-"""What makes an attack's steps fast on a GPU: CUDA graphs, and products in TF32.
+"""Fast attack steps on a GPU: CUDA graphs, and products in TF32.
 
-A step on a small network is a thousand kernels, and most of them are done before the CPU has launched the next.
-Recorded as a CUDA graph they are launched at once, which is two to six times as fast for LeNet, ConvNet3 or a small ViT
-(benchmarks/attack_variants.py).
+A step on a small network is a thousand kernels, most of which finish before the CPU has launched the next one.
+Recorded as a CUDA graph, they are launched at once, which is two to six times as fast for LeNet, ConvNet3 or a small
+ViT (benchmarks/attack_variants.py).
 """
 
 import functools
@@ -14,15 +14,15 @@ import torch
 
 log = logging.getLogger(__name__)
 
-WARM_UPS = 3  # before a recording PyTorch wants to have set up its libraries
+WARM_UPS = 3  # PyTorch must have initialised its libraries before a recording
 
 
 class Recording:
-    """The kernels that a function of one tensor launches: recorded in the first call, and replayed ever after.
+    """The kernels that a function of one tensor launches: recorded in the first call, and replayed in later calls.
 
-    The function must do the same in each call, and must be the same one. It is handed over with each call and not kept,
-    so that a recording which is part of an object is freed with it, and the GPU's memory with the recording. A function
-    that cannot be recorded, because it waits for the GPU or does not fit into its memory twice, is called plainly.
+    Every call must pass the same function, which must do the same each time. It is not stored, so that a recording that
+    belongs to an object is freed with it, along with the GPU's memory. A function that cannot be recorded, because it
+    waits for the GPU or does not fit into its memory twice, is called directly.
     """
 
     def __init__(self):
@@ -30,16 +30,14 @@ class Recording:
         self.failed = False
 
     def __call__(self, function, argument):
-        """Return what ``function(argument)`` does, a tuple of tensors; `argument` has the same shape in each call."""
+        """Return ``function(argument)``, a tuple of tensors; `argument` must have the same shape in each call."""
         if self.graph is None and not self.failed:
             try:
                 self._record(function, argument)
-            except RuntimeError as error:  # PyTorch's errors of CUDA and of memory are among them
+            except RuntimeError as error:  # includes PyTorch's CUDA and out-of-memory errors
                 self.failed = True
                 reason = str(error).partition("\n")[0]
-                log.warning(
-                    "An attack's steps cannot be recorded as a CUDA graph and take longer without (%s).", reason
-                )
+                log.warning("An attack's steps cannot be recorded as a CUDA graph, so they are slower (%s).", reason)
         if self.failed:
             return function(argument)
         self.argument.copy_(argument)
@@ -64,16 +62,16 @@ class Recording:
 
 @functools.cache
 def _side_stream(device):
-    """Return the stream to record on; one per device, since cuBLAS keeps memory for every stream that it has met."""
+    """Return the stream to record on; one per device, because cuBLAS keeps a workspace for every stream."""
     return torch.cuda.Stream(device)
 
 
 @contextmanager
 def _waiting_is_an_error():
-    """Let what waits for the GPU raise RuntimeError: within a recording it would spoil PyTorch's random numbers too."""
+    """Make synchronisation with the GPU raise RuntimeError: in a recording it also corrupts PyTorch's RNG state."""
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that not everything is detected; the rest fails while recording
+        warnings.simplefilter("ignore")  # about undetected synchronisation, which fails while recording
         torch.cuda.set_sync_debug_mode("error")
     try:
         yield
@@ -83,7 +81,7 @@ def _waiting_is_an_error():
 
 @contextmanager
 def products_as_convolutions():
-    """Let matrix products round to TF32 where convolutions do (``torch.backends.cudnn.allow_tf32``, PyTorch's default).
+    """Let matrix products use TF32 if convolutions do (``torch.backends.cudnn.allow_tf32``, PyTorch's default).
 
     Captured gradients of convolutions are matrix products.
     """

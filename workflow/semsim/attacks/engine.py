@@ -17,7 +17,7 @@ from semsim.targets.traits import KNOWLEDGE
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the attack on N originals came to; all tensors are on the CPU and have N rows.
+    """The result of the attack on N originals; all tensors are on the CPU and have N rows.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Outcome:
     status : torch.Tensor, int8
         `Status`; a search that used up its steps is still RUNNING.
     diverged_at : torch.Tensor, int64
-        The step at which the kept search left the finite numbers, or -1.
+        The step at which the kept search became non-finite, or -1.
     restarts : torch.Tensor, int64
         Which restart was kept.
     initial_costs, costs : torch.Tensor, float32
@@ -44,7 +44,7 @@ class Outcome:
     costs: torch.Tensor
 
     def named_status(self):
-        """Return what became of each search, as words: ``finished`` its steps, ``converged`` or ``diverged``."""
+        """Return the status of each search as text: ``finished`` (all steps used), ``converged`` or ``diverged``."""
         names = {Status.RUNNING: "finished", Status.CONVERGED: "converged", Status.DIVERGED: "diverged"}
         return [names[status] for status in self.status.tolist()]
 
@@ -61,14 +61,14 @@ class Search:
     labels : torch.Tensor, shape [N], int64
         The true classes, used only if the label rule is ``known``.
     seeds : list of int
-        N * restarts; the restarts of one original lie next to each other.
+        N * restarts; the restarts of one original are adjacent.
     settings : semsim.attacks.settings.AttackSettings
     plan : semsim.attacks.gradients.GradientPlan
 
     Notes
     -----
-    Row r of every tensor is restart ``r % restarts`` of original ``r // restarts``. A row holds the pixels, and behind
-    them the label logits of attacks that optimise the label.
+    Row r of every tensor is restart ``r % restarts`` of original ``r // restarts``. A row holds the pixels,
+    followed by the label logits if the attack optimises the label.
     """
 
     def __init__(self, target, observed, labels, seeds, settings, plan):
@@ -102,7 +102,7 @@ class Search:
         self.diverged_at = torch.full((len(start),), -1, device=start.device)
 
     def advance(self):
-        """Take one step in every search that still runs."""
+        """Take one step in every running search."""
         self.costs, gradients = self.evaluate(self.optimiser.ask())
         if self.step == 0:
             self.initial_costs = self.costs
@@ -113,14 +113,14 @@ class Search:
         self.step += 1
 
     def is_over(self):
-        """Say whether no step is left to take; waits for the device."""
+        """Tell whether no steps are left; synchronises with the device."""
         return self.step >= self.settings.steps or not (self.optimiser.status == Status.RUNNING).any()
 
     def evaluate(self, points):
         """Return the cost [R] of each row of `points` [R, D] and its gradient [R, D]."""
         if not points.is_cuda:
             return self.compute(points)
-        # Of signed gradients rounding turns only the smallest. A line search would lose its way.
+        # Rounding changes the signs of tiny gradients only, but would mislead a line search.
         with products_as_convolutions() if self.settings.signed else nullcontext():
             return self.recording(self.compute, points)
 
@@ -143,23 +143,23 @@ class Search:
         return costs, gradients
 
     def _model_cost(self, candidates, rows):
-        """Return the terms that look at candidates [R, D] through the target model."""
+        """Return the cost terms [R] of candidates [R, D] that depend on the target model."""
         images = candidates[:, : self.pixels].unflatten(1, self.image_shape)
         labels = candidates[:, self.pixels :].softmax(1) if self.searches_for_label else self.labels[rows]
         gradients, batchnorm_inputs = self.per_image_gradients(images, labels)
         return sum(self._prior_terms("batchnorm_inputs", batchnorm_inputs), start=self.objective(gradients, rows))
 
     def _image_cost(self, images):
-        """Return the priors on the images themselves [R], or None where there are none."""
+        """Return the priors on the images themselves [R], or None if there are none."""
         terms = self._prior_terms("images", images.unflatten(0, (-1, self.settings.restarts)))
         return sum(terms).flatten() if terms else None
 
     def _prior_terms(self, of, seen):
-        """Return the weighted priors that look at one thing, given that thing."""
+        """Return the weighted priors on one kind of input, given that input."""
         return [weight * PRIORS[name](seen) for name, weight in self.priors.items() if PRIORS[name].of == of]
 
     def outcome(self):
-        """Return the `Outcome`: of each original's restarts the one that ends with the lowest cost."""
+        """Return the `Outcome`: of each original's restarts, the one with the lowest final cost."""
         points = self.optimiser.points
         costs, _ = self.evaluate(points)
         status = self.optimiser.status.clone()
@@ -183,7 +183,7 @@ class Search:
         )
 
     def state_dict(self):
-        """Return all that is needed to go on exactly as if nothing had happened."""
+        """Return everything that is needed to resume exactly."""
         return {
             "step": self.step,
             "optimiser": self.optimiser.state_dict(),

@@ -1,24 +1,24 @@
-"""Gradients of many images at once, each on its own, as the attack on each image needs them.
+"""Per-image gradients of a batch, as the attack on each image needs them.
 
-A target model's gradient for N images is usually one sum. Here it is N gradients, and each can be differentiated again
-by its own image. There are four ways:
+A target model's gradient for N images is usually one sum. Here there are N gradients, and each can be differentiated
+again with respect to its own image. There are four methods:
 
 captured
-    One forward and one backward pass of the whole batch with shared weights, which record what goes into every layer
-    and what comes back to it. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
+    One forward and one backward pass of the whole batch with shared weights, which record the inputs of every
+    layer and the gradients of its outputs. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
     `Linear` and `BatchNorm2d` in eval mode that call each layer once.
 copied
-    The same for networks that change in place what a layer has put out (``ReLU(inplace=True)``, ``x += shortcut``):
-    they are handed copies.
+    The same for networks that modify the output of a layer in place (``ReLU(inplace=True)``, ``x += shortcut``): they
+    are given copies.
 vectorised
-    ``torch.func.vmap`` over ``torch.func.grad``. For everything else (attention), at the price of turning every
-    convolution, shared weights or not, into a grouped one.
+    ``torch.func.vmap`` over ``torch.func.grad``. For everything else (attention), at the cost of turning every
+    convolution, even with shared weights, into a grouped one.
 looped
-    Plain autograd, one image after the other: slow, and right wherever PyTorch is.
+    Plain autograd, one image at a time: slow, but correct whenever PyTorch is.
 
-Which one, and how many images in one pass, is fixed by `plan_gradients` from the network, the kind of device and, of a
-GPU, its memory: a race at run time would make results depend on what else the machine does. It takes the first way that
-agrees with plain autograd on two images, in the gradients and in their derivatives.
+`plan_gradients` chooses the method and the number of images per pass from the network, the kind of device and, for a
+GPU, its memory: timing the methods at run time would make results depend on the load of the machine. It takes the first
+method that agrees with plain autograd on two images, in the gradients and in their derivatives.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ log = logging.getLogger(__name__)
 
 # Bytes of layer outputs and gradients in one pass. On a CPU a pass that leaves the cache is slower than two that stay
 # in it (benchmarks/attack_engine.py: ConvNet-64 and ResNet20-4 are fastest at one or two images, LeNet at 64); a GPU
-# wants all it can get. Kept for two backward passes, they come to six times as much.
+# is fastest with large passes. Kept for two backward passes, they take six times as much.
 PASS_BYTES = {"cpu": 32 * 2**20, "cuda": 4 * 2**30}
 SHARE_OF_GPU = 1 / 12
-"""Of a GPU's memory that `PASS_BYTES` may be at most, so that a pass fills no more than half of it."""
+"""Largest `PASS_BYTES` as a fraction of a GPU's memory, so that a pass fills at most half of it."""
 
 METHODS = ("captured", "copied", "vectorised", "looped")
-"""From the fastest to the one that is always right."""
+"""From the fastest to the one that is always correct."""
 TOLERANCE = 1e-4
-"""How far a way may be from plain autograd, as a share."""
+"""Largest relative deviation of a method from plain autograd."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class GradientPlan:
     ----------
     method : {"captured", "copied", "vectorised", "looped"}
     convolution : {"grouped", "unfolded"}
-        How the captured method multiplies what went into a convolution with what came back: as one grouped convolution
-        (oneDNN's are fast), or as unfolded patches in one batched matrix product (made for GPUs).
+        How the captured method multiplies the inputs of a convolution with the gradients of its outputs: as one grouped
+        convolution (fast in oneDNN), or as a batched matrix product of unfolded patches (fast on GPUs).
     images_per_pass : int
     """
 
@@ -75,7 +75,7 @@ class GradientPlan:
 
 
 def plan_gradients(target: Target, device: torch.device | str) -> GradientPlan:
-    """Return the fastest plan that is right for a target model on a device; see `benchmarks/attack_engine.py`.
+    """Return the fastest correct plan for a target model on a device; see `benchmarks/attack_engine.py`.
 
     Raises
     ------
@@ -97,13 +97,14 @@ def plan_gradients(target: Target, device: torch.device | str) -> GradientPlan:
 def choose_method(target: Target) -> str:
     """Return the first of `METHODS` that agrees with plain autograd on two images.
 
-    Compared are the gradients, what goes into BatchNorm layers, and the derivatives of both by the images; on the CPU,
-    so that every machine comes to the same answer, or where the network is if it cannot be copied.
+    Compared are the gradients, the inputs of BatchNorm layers, and the derivatives of both with respect to the images.
+    This is done on the CPU, so that the choice is the same on every machine, or on the network's device if it cannot be
+    copied.
     """
     name = network_label(target.spec["architecture"])
     try:
         reference = _Reference(_on_cpu(target))
-    except Exception as error:  # of whatever kind: it is somebody else's code
+    except Exception as error:  # of any kind: this is user code
         reason = " ".join(str(error).split())
         raise SemsimError(f"{name}: PyTorch cannot differentiate this network twice ({reason}).") from error
     wrong = []
@@ -111,7 +112,7 @@ def choose_method(target: Target) -> str:
         if method in ("captured", "copied") and not _can_be_captured(target.network):
             continue
         try:
-            # In single precision a unit at the kink of a ReLU may fall to either side, which double precision settles.
+            # In single precision, rounding can flip a unit at the kink of a ReLU; double precision resolves this.
             error = reference.error_of(method)
             if error > TOLERANCE:
                 error = reference.in_double_precision.error_of(method)
@@ -122,7 +123,7 @@ def choose_method(target: Target) -> str:
             return method
         wrong.append(f"{method}: wrong by {error:.2g}")
     log.warning(
-        "%s: gradients are computed one image after the other, which is right but slow (%s).", name, "; ".join(wrong)
+        "%s: gradients are computed one image at a time, which is correct but slow (%s).", name, "; ".join(wrong)
     )
     return "looped"
 
@@ -141,7 +142,7 @@ def _on_cpu(target):
 
 
 class _Reference:
-    """What plain autograd computes for a target model, to compare with."""
+    """The results of plain autograd for a target model, to compare with."""
 
     def __init__(self, target):
         self.target = target
@@ -153,7 +154,7 @@ class _Reference:
         return _Reference(copy.deepcopy(self.target).double())
 
     def error_of(self, method):
-        """Return the largest error of a tensor, as a share of its length or, if that is small, of its group's."""
+        """Return the largest error of a tensor, relative to its norm or, if that is small, to its group's."""
         errors = [0.0]
         for group, expected_group in zip(_derivatives(self.target, method), self.expected, strict=True):
             group_length = sum(each.square().sum() for each in expected_group) ** 0.5
@@ -161,15 +162,15 @@ class _Reference:
                 if ours.shape != theirs.shape:
                     return float("inf")
                 length = theirs.norm() + 1e-3 * group_length + torch.finfo(theirs.dtype).tiny
-                # Where plain autograd leaves the finite numbers there is nothing to compare: such attacks diverge.
+                # Where plain autograd is not finite there is nothing to compare: such attacks diverge.
                 errors.append(((ours - theirs).norm() / length).item() if length.isfinite() else 0.0)
         return float("inf") if any(math.isnan(error) for error in errors) else max(errors)
 
 
 def _derivatives(target, method):
-    """Return what a method computes for two images: gradients, inputs of BatchNorm, and derivatives of both.
+    """Return the results of a method for two images: gradients, inputs of BatchNorm, and derivatives of both.
 
-    Each is a list of tensors. The label is the least likely one, lest a network that is sure has no gradient.
+    Each is a list of tensors. The label is the least likely one, because a confident network has no gradient.
     """
     per_image_gradients = PerImageGradients(target, GradientPlan(method, "grouped", 2))
     inputs = sample_inputs(target, 2).requires_grad_()
@@ -189,14 +190,14 @@ def _derivatives(target, method):
 
 
 def count_activations(target: Target) -> int:
-    """Return how many numbers the layers with weights put out for one image."""
+    """Return the number of activations of the layers with weights for one image."""
     with torch.no_grad(), eval_mode(target.network), recorded_calls(_layers_with_parameters(target.network)) as calls:
         target.network(torch.zeros_like(sample_inputs(target, 1)))
     return sum(_numel(call.output) for call in calls)
 
 
 class PerImageGradients:
-    """The gradient of the cross-entropy by every trained parameter, for each image of a batch.
+    """The gradient of the cross-entropy with respect to every trained parameter, for each image of a batch.
 
     Parameters
     ----------
@@ -228,10 +229,10 @@ class PerImageGradients:
         gradients : list of torch.Tensor, each [N, *shape], or OuterProduct
             In the order of ``target.trained_parameters()``; captured weights of linear layers stay factored.
         batchnorm_inputs : list of (BatchNorm layer, torch.Tensor [N, C, *positions])
-            What each BatchNorm layer is given, call by call. Those that are given one position per channel are left
-            out: it has no statistics of its own.
+            The input of each call of a BatchNorm layer. Inputs with one position per channel are left out, because
+            they have no statistics of their own.
         """
-        with sdpa_kernel(SDPBackend.MATH):  # the one attention kernel that can be differentiated twice
+        with sdpa_kernel(SDPBackend.MATH):  # the only attention kernel that can be differentiated twice
             gradients, batchnorm_inputs = getattr(self, f"_{self.plan.method}")(inputs, labels)
         return gradients, [(layer, given) for layer, given in batchnorm_inputs if given.ndim > 2]
 
@@ -256,7 +257,7 @@ class PerImageGradients:
             yield layer.weight, OuterProduct(output_gradient, layer_input)
             bias_gradient = output_gradient
         elif isinstance(layer, nn.BatchNorm2d):
-            # The sum over positions of the normalised input times what comes back, without making the former.
+            # The sum over positions of normalised input times output gradient, without computing the normalised input.
             bias_gradient = output_gradient.sum((2, 3))
             product = (output_gradient * layer_input).sum((2, 3)) - layer.running_mean * bias_gradient
             yield layer.weight, product * torch.rsqrt(layer.running_var + layer.eps)
@@ -306,7 +307,7 @@ def _grouped(convolution, layer_input, output_gradient):
     _, gradient, _ = torch.ops.aten.convolution_backward(
         output_gradient.reshape(1, images * channels_out, *output_gradient.shape[2:]),
         layer_input.reshape(1, images * channels_in, *layer_input.shape[2:]),
-        layer_input.new_empty(1).expand(weight_shape),  # only its shape is looked at
+        layer_input.new_empty(1).expand(weight_shape),  # only its shape is used
         None,
         convolution.stride,
         convolution.padding,

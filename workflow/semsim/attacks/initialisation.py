@@ -17,7 +17,7 @@ INITIALISATIONS = Registry()
 
 @INITIALISATIONS.register()
 def normal(target: torch.nn.Module, observed: list[torch.Tensor], seeds: list[int]) -> torch.Tensor:
-    """Standard normal noise, drawn on the CPU so that every device sees the same."""
+    """Standard normal noise, drawn on the CPU so that it is the same on every device."""
     shape = (3, target.spec["image_size"], target.spec["image_size"])
     images = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(images).to(observed[0].device)

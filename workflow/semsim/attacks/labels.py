@@ -1,4 +1,4 @@
-"""Where the attacker has the class of an image from.
+"""How the attacker obtains the class of an image.
 
 A label rule is a function with the decorator ``@LABELS.register()``. It takes the target, the observed gradients, the
 true labels [N] and one seed per candidate. It returns classes [N] (int64), or label logits [N, classes] (floating
@@ -28,10 +28,10 @@ def known(
 def analytic(
     target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
 ) -> torch.Tensor:
-    """The class that the gradient gives away.
+    """The class that the gradient reveals.
 
-    The derivative of the cross-entropy by the last layer's bias is `softmax - one_hot`: its only negative entry is the
-    true class (Zhao et al. 2020, section 3). A defence can hide it; then this is a guess.
+    The derivative of the cross-entropy with respect to the last layer's bias is `softmax - one_hot`: its only negative
+    entry is the true class (Zhao et al. 2020, section 3). A defence can hide it; then this is a guess.
     """
     return observed[target.place_of(target.last_layer.bias)].argmin(1)
 
@@ -40,6 +40,6 @@ def analytic(
 def optimised(
     target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
 ) -> torch.Tensor:
-    """Searched for along with the image, from random logits (Zhu et al. 2019)."""
+    """Optimised jointly with the image, from random logits (Zhu et al. 2019)."""
     classes = target.spec["classes"]
     return torch.stack([torch.randn(classes, generator=torch.Generator().manual_seed(seed)) for seed in seeds])

@@ -1,4 +1,4 @@
-"""What the attacker sees: the gradient of one augmented image, after the client's defences."""
+"""What the attacker observes: the gradient of one augmented image, after the client's defences."""
 
 import torch
 
@@ -14,7 +14,7 @@ def augment(images, augmentation, seeds):
     images : torch.Tensor, shape [N, 3, S, S], uint8
     augmentation : semsim.targets.augmentation.Augmentation
     seeds : list of int
-        One for each image, so that what happens to an image does not depend on those beside it.
+        One per image, so that the augmentation of an image does not depend on the rest of the batch.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Minimisers of many costs at once, each row on its own.
+"""Minimisers of many costs at once, each row independently.
 
-``ask()`` gives the points [N, D] at which costs and gradients are wanted; ``tell(costs, gradients)`` takes them in and
-moves on. ``points`` are the best candidates so far and ``status`` says what became of each search. A row that stopped
-never moves again, and no row's path depends on another's. ``state_dict()`` holds all that a search needs to go on
-exactly as it would have.
+``ask()`` returns the points [N, D] at which costs and gradients are needed; ``tell(costs, gradients)`` takes them and
+updates the points. ``points`` are the best candidates so far and ``status`` is the state of each search. A row that has
+stopped never moves again, and rows do not influence each other. ``state_dict()`` holds everything that is needed to
+resume exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OPTIMISERS = Registry()
 
 
 class Status(IntEnum):
-    """What became of a search."""
+    """The state of a search."""
 
     RUNNING = 0
     CONVERGED = 1
@@ -31,8 +31,8 @@ class Status(IntEnum):
 class Adam:
     """Adam with a step-wise schedule, optionally on gradient signs, optionally within a box.
 
-    The update is that of `torch.optim.Adam` with its default betas. That class itself is not used because making one
-    imports PyTorch's compiler, which takes longer than many an attack.
+    The update is that of `torch.optim.Adam` with its default betas. That class itself is not used because
+    creating one imports PyTorch's compiler, which takes longer than many attacks.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Adam:
     def tell(self, costs, gradients):
         running = self.status == Status.RUNNING
         finite = costs.isfinite() & gradients.isfinite().all(1)
-        # A search that left the finite numbers goes back to where it last had a cost.
+        # A search that became non-finite returns to its last point with a finite cost.
         diverged = (running & ~finite)[:, None]
         self.points = torch.where(diverged, self.previous, self.points)
         self.status[running & ~finite] = Status.DIVERGED
@@ -79,7 +79,7 @@ class Adam:
         self.points = torch.where((self.status == Status.RUNNING)[:, None], moved, self.points)
 
     def _moved(self, gradients):
-        """Return the points after one step down the gradients, and remember those."""
+        """Return the points after one descent step, and update the moments."""
         passed = sum(self.step >= round(share * self.settings.steps) for share in self.settings.milestones)
         learning_rate = self.settings.learning_rate * self.settings.decay**passed
         self.step += 1
@@ -104,9 +104,9 @@ class LBFGS:
     """Limited-memory BFGS with a backtracking line search, in lock-step over the rows.
 
     Every `tell` is one evaluation of every row: a row whose trial point lowers its cost enough accepts it and takes a
-    new direction; another shortens its step and tries again. So each row does what a lone search would do, and none
-    waits. The first step, the scaling of the first Hessian and the curvature condition are those of
-    `torch.optim.LBFGS`, which the published attacks use without any line search, at the price of searches that blow up.
+    new direction; otherwise it shortens its step and tries again. So each row behaves like a separate search, and none
+    waits for another. The first step, the scaling of the first Hessian and the curvature condition are those of
+    `torch.optim.LBFGS`, which the published attacks use without a line search, so that some of their searches diverge.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class LBFGS:
     settings : semsim.attacks.settings.AttackSettings
         `history` and `tolerance` are used.
     lower, upper : ignored
-        DLG and its kin search without a box.
+        DLG and related attacks are unconstrained.
 
     References
     ----------
@@ -140,7 +140,7 @@ class LBFGS:
         self.step_sizes = torch.zeros(rows, **per_row)
         self.slopes = torch.zeros(rows, **per_row)
         self.shortenings = torch.zeros(rows, dtype=torch.int64, device=start.device)
-        # The history is a ring for each row; a curvature of 0 marks a place not (or no longer) in use.
+        # The history is a ring buffer per row; a curvature of 0 marks an unused place.
         self.position_changes = torch.zeros(settings.history, rows, dimensions, **per_row)
         self.gradient_changes = torch.zeros(settings.history, rows, dimensions, **per_row)
         self.curvatures = torch.zeros(settings.history, rows, **per_row)
@@ -167,12 +167,12 @@ class LBFGS:
         self._shorten(rejected, costs)
         exhausted = rejected & (self.shortenings > self.MAX_SHORTENINGS)
         steepest = (self.curvatures == 0).all(0)
-        self.status[exhausted & steepest] = Status.CONVERGED  # no step downhill is left in this precision
-        self.curvatures[:, exhausted] = 0  # start again from the steepest descent
+        self.status[exhausted & steepest] = Status.CONVERGED  # no descent step is left at this precision
+        self.curvatures[:, exhausted] = 0  # restart from steepest descent
         self._aim(accepted | exhausted)
 
     def _remember(self, rows, gradients):
-        """Put the accepted steps that have positive curvature into the history."""
+        """Add the accepted steps that have positive curvature to the history."""
         position_changes = self.step_sizes[:, None] * self.directions
         gradient_changes = gradients - self.gradients
         curvatures = (position_changes * gradient_changes).sum(1)
@@ -184,14 +184,14 @@ class LBFGS:
         self.curvatures[place, rows] = curvatures[rows]
 
     def _shorten(self, rows, costs):
-        """Shorten the steps of rejected rows to the least point of a parabola, but to 0.1 to 0.5 of what they were."""
+        """Shorten the steps of rejected rows to the minimum of a parabola, by a factor between 0.1 and 0.5."""
         excess = costs - self.costs - self.step_sizes * self.slopes
         shares = (-0.5 * self.step_sizes * self.slopes / excess).nan_to_num(0.5).clamp(0.1, 0.5)
         self.step_sizes = torch.where(rows, shares * self.step_sizes, self.step_sizes)
         self.shortenings += rows
 
     def _aim(self, rows):
-        """Take new directions and first step sizes in the given rows."""
+        """Set new directions and initial step sizes in the given rows."""
         directions = -self._inverse_hessian_times(self.gradients)
         slopes = (directions * self.gradients).sum(1)
         uphill = rows & (slopes >= 0)

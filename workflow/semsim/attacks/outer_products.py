@@ -11,27 +11,27 @@ torch = lazy_loader.load("torch")
 
 @dataclass(frozen=True)
 class OuterProduct:
-    """The weight gradients [N, out, in] of a linear layer, as their factors: what an inner product with them needs.
+    """The weight gradients [N, out, in] of a linear layer, as their factors, which suffice for inner products.
 
-    A classifier's head can hold most of its parameters, and written out, its gradients are most of an attack's work.
+    A classifier's head can hold most of its parameters, and its dense gradients would take most of an attack's time.
 
     Attributes
     ----------
     outputs : torch.Tensor, shape [N, out]
-        What comes back to the layer.
+        Gradients with respect to the layer's outputs.
     inputs : torch.Tensor, shape [N, in]
-        What goes into it.
+        The layer's inputs.
     """
 
     outputs: torch.Tensor
     inputs: torch.Tensor
 
     def dense(self) -> torch.Tensor:
-        """Return the gradients written out, [N, out, in]."""
+        """Return the dense gradients, [N, out, in]."""
         return self.outputs[:, :, None] * self.inputs[:, None, :]
 
     def inner(self, other: torch.Tensor) -> torch.Tensor:
-        """Return the inner product [N] of each gradient with one that is written out, [N, out, in]."""
+        """Return the inner product [N] of each gradient with a dense one, [N, out, in]."""
         return (self.outputs * torch.bmm(other, self.inputs[:, :, None])[:, :, 0]).sum(1)
 
     def squared_length(self) -> torch.Tensor:
@@ -40,5 +40,5 @@ class OuterProduct:
 
 
 def written_out(gradient: torch.Tensor | OuterProduct) -> torch.Tensor:
-    """Return a gradient as a tensor [N, *shape], whichever form it has."""
+    """Return a gradient in either form as a dense tensor [N, *shape]."""
     return gradient.dense() if isinstance(gradient, OuterProduct) else gradient

@@ -1,4 +1,4 @@
-"""An attack on anybody's network, as one function."""
+"""An attack on any network, as one function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from semsim.targets.wrapping import wrap_network
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """What an attack on N images came to; all tensors are on the CPU.
+    """The result of an attack on N images; all tensors are on the CPU.
 
     Attributes
     ----------
@@ -29,15 +29,15 @@ class Reconstructions:
         Reconstructions in [0, 1], rounded to 8 bits as in an image file. Where a search diverged, its last candidate
         with a finite cost.
     labels : torch.Tensor, int64, [N]
-        The class that the attack knew, read from the gradient or found.
+        The class that the attack knew, read from the gradient, or optimised.
     status : tuple of {"finished", "converged", "diverged"}
-        What became of each search: it used up its steps, reached the tolerance, or left the finite numbers.
+        How each search ended: it used all its steps, reached the tolerance, or became non-finite.
     initial_costs, costs : torch.Tensor, float32, [N]
         Of the first and of the last candidate; lower is closer to the shared gradient.
     settings : semsim.attacks.settings.AttackSettings
-        Everything that the attack did.
+        The complete settings of the attack.
     left_out : tuple of str
-        The priors that it had to do without, as sentences that say why.
+        The priors that were left out, as sentences that say why.
     """
 
     images: torch.Tensor
@@ -65,17 +65,17 @@ def reconstruct(
     memory_gib: float = 2.0,
     **changes,
 ) -> Reconstructions:
-    """Reconstruct images from the gradients that a client would share of each.
+    """Reconstruct images from the gradients that a client would share for each.
 
-    For every image, the gradient of the cross-entropy by all trained parameters is computed, with the network in eval
-    mode, and then an image is searched for that has this gradient. The images are attacked independently of each other,
-    as a batch. The result depends on the seed and not on how many images are attacked at once, but for rounding.
+    For every image, the gradient of the cross-entropy with respect to all trained parameters is computed, with the
+    network in eval mode; the attack then searches for an image that has this gradient. The images are attacked
+    independently, as a batch. Up to rounding, the result depends on the seed but not on the size of the batch.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Any classifier of images that gives logits [N, classes], or a `semsim.targets.models.Target`. It is copied and
-        stays as it is.
+        Any classifier of images that gives logits [N, classes], or a `semsim.targets.models.Target`. It is copied
+        and not changed.
     images : torch.Tensor, shape [N, 3, S, S]
         Floating point in [0, 1], or uint8.
     labels : torch.Tensor, shape [N], whole numbers
@@ -83,15 +83,15 @@ def reconstruct(
     preset : str
         A published attack, a key of `semsim.attacks.settings.PRESETS`.
     steps : int, optional
-        Left out, as many as the preset has (thousands).
+        By default, as many as in the preset (thousands).
     seed : int
     device : torch.device or {"auto", "cpu", "cuda"}
         ``auto`` takes the GPU if there is one.
     mean, std : sequence of 3 floats, optional
-        What the module expects images to be normalised with: it is given ``(images - mean) / std``. Left out, it is
-        given the images as they are.
+        Normalisation that the module expects: it is called with ``(images - mean) / std``. By default, images are not
+        normalised.
     last : str, optional
-        The name of the module's last layer, if it is not found by itself (`semsim.targets.wrapping.wrap_network`).
+        The name of the module's last layer, if it cannot be detected (`semsim.targets.wrapping.wrap_network`).
     defence : semsim.targets.defences.GradientDefence, optional
         What the client does to its gradient before sharing it.
     memory_gib : float
@@ -106,7 +106,7 @@ def reconstruct(
     Raises
     ------
     SemsimError
-        If the module, the images, the labels or the settings do not go together; the message says what to do.
+        If the module, the images, the labels and the settings do not fit together; the message says what to do.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def reconstruct(
     >>> bool((found.costs < 0.1 * found.initial_costs).all())
     True
 
-    A first layer that is fully connected gives its input away in closed form, and the last one the label:
+    A first layer that is fully connected reveals its input in closed form, and the last layer reveals the label:
 
     >>> found = reconstruct(network, images, labels, preset="analytic", device="cpu")
     >>> found.labels.tolist(), bool((found.images - images).abs().max() < 0.01)
@@ -162,14 +162,14 @@ def _as_target(module, image_size, mean, std, last):
     if not isinstance(module, Target):
         return wrap_network(copied, image_size, mean=mean, std=std, last=last)
     if any(each is not None for each in (mean, std, last)):
-        raise SemsimError("mean, std and last belong to a target model already. Leave them out.")
+        raise SemsimError("a target model has its own mean, std and last layer. Leave these arguments out.")
     if module.spec["image_size"] != image_size:
         raise SemsimError(f"the images have {image_size} pixels a side, the target {module.spec['image_size']}.")
     return copied
 
 
 def _checked_images(images):
-    """Return images as the attack takes them: uint8, or float32 in [0, 1]."""
+    """Return images as the attack expects them: uint8, or float32 in [0, 1]."""
     images = torch.as_tensor(images).detach().cpu()
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3] or not len(images):
         raise SemsimError(f"images must be square and of three channels, [N, 3, S, S], but are {list(images.shape)}.")
@@ -180,7 +180,7 @@ def _checked_images(images):
     if not (images.min() >= 0 and images.max() <= 1):
         raise SemsimError(
             f"images go from {images.min():.3g} to {images.max():.3g}, but must be in [0, 1]. If the module expects "
-            "normalised images, give them as they were before, and mean and std."
+            "normalised images, pass the images before normalisation, and mean and std."
         )
     return images.float()
 

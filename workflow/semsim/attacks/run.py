@@ -1,4 +1,4 @@
-"""One attack on all originals of one target, in shares that fit in memory, safe from kills."""
+"""One attack on all originals of one target, in shares that fit in memory; it resumes after a kill."""
 
 import fcntl
 import hashlib
@@ -71,7 +71,7 @@ class AttackRun:
         return augment(self.originals, self.augmentation, self._seeds("augmentation", range(len(self.originals))))
 
     def left_out(self):
-        """Return which priors the attack has to do without on this target, as sentences."""
+        """Return which priors are left out on this target and why, as sentences."""
         return self.settings.left_out(self._traits())
 
     def run(self, state_path=None):
@@ -80,8 +80,8 @@ class AttackRun:
         Parameters
         ----------
         state_path : path-like, optional
-            Where to keep the state of an unfinished run. If a state of this very run is there, the work goes
-            on from it and ends as if it had never stopped. The file is removed at the end.
+            Where to keep the state of an unfinished run. If it holds a state of the same run, the run resumes from it,
+            with the same result as without interruption. The file is removed at the end.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class AttackRun:
         if problems := self.settings.unmet(self._traits()):
             raise SemsimError(f"attack {title}: {'; '.join(problems)}. Take another attack or target.")
         for sentence in self.left_out():
-            log.warning("attack %s: %s, so it does without.", title, sentence)
+            log.warning("attack %s: %s, and runs without it.", title, sentence)
         attacked = self.attacked()
         plan = plan_gradients(self.target, self.target.mean.device)
         shares = torch.arange(len(attacked)).split(self._originals_per_share(plan))
@@ -120,7 +120,7 @@ class AttackRun:
         return attacked, Outcome(**{name: torch.cat(parts) for name, parts in joined.items()})
 
     def table(self, outcome):
-        """Return one row an original: what the attack knew, did and reached."""
+        """Return a table with one row per original: what the attack knew, did and reached."""
         return pd.DataFrame(
             {
                 "dataset": self.dataset,

@@ -32,43 +32,43 @@ class AttackSettings(Settings):
         ge=0, description="optimisation steps. Each computes the cost and its gradient once; 0 keeps the initialisation"
     )
     objective: Annotated[str, OneOf(OBJECTIVES)] = Field(
-        "cosine", description="distance between the shared gradient and that of the reconstruction"
+        "cosine", description="distance between the shared gradient and the gradient of the reconstruction"
     )
-    optimiser: Annotated[str, OneOf(OPTIMISERS)] = Field("adam", description="what moves the reconstruction")
+    optimiser: Annotated[str, OneOf(OPTIMISERS)] = Field("adam", description="optimiser of the reconstruction")
     learning_rate: float = Field(
-        0.1, gt=0, description="first step size of Adam, in units of the images' standard deviation"
+        0.1, gt=0, description="initial learning rate of Adam, in units of the images' standard deviation"
     )
-    signed: bool = Field(False, description="whether Adam sees only the sign of the gradient")
-    boxed: bool = Field(True, description="whether Adam keeps the reconstruction in the range of images")
+    signed: bool = Field(False, description="whether Adam uses only the sign of the gradient")
+    boxed: bool = Field(True, description="whether Adam clips the reconstruction to the valid range of pixels")
     milestones: Several[ShareOfSteps] = Field(
-        (), description="shares of the steps, between 0 and 1, after which the step size is multiplied by `decay`"
+        (), description="fractions of the steps after which the learning rate is multiplied by `decay`"
     )
-    decay: float = Field(0.1, gt=0, le=1, description="factor on the step size at each milestone")
-    history: int = Field(20, ge=1, description="past steps that L-BFGS remembers")
+    decay: float = Field(0.1, gt=0, le=1, description="factor by which the learning rate is multiplied")
+    history: int = Field(20, ge=1, description="number of past steps that L-BFGS uses")
     priors: dict[Annotated[str, OneOf(PRIORS)], Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
-        description="weight of each prior, by its name. They change those of the preset one by one; 0 leaves one out",
+        description="weight of each prior, by name. Each overrides that of the preset; 0 removes the prior",
     )
     restarts: int = Field(
         1,
         ge=1,
         le=10_000,
-        description="reconstructions started for each original. The one with the lowest cost is kept",
+        description="searches started for each original. The one with the lowest final cost is kept",
     )
     initialisation: Annotated[str, OneOf(INITIALISATIONS)] = Field(
-        "normal", description="what a reconstruction starts as"
+        "normal", description="starting point of the search: noise, or the closed form"
     )
     label: Annotated[str, OneOf(LABELS)] = Field(
-        "known", description="how the attacker obtains the class. It is given, read from the gradient, or searched for"
+        "known", description="how the attacker obtains the class. It is known, read from the gradient, or optimised"
     )
     tolerance: float = Field(
-        0.0, ge=0, description="cost at or below which a reconstruction has converged and the search stops"
+        0.0, ge=0, description="the search stops as converged when the cost is at or below this value"
     )
 
     @field_validator("priors")
     @classmethod
     def _in_one_order(cls, priors):
-        """Leave out weights of 0; put the rest in the registry's order, so that sums do not depend on spelling."""
+        """Drop weights of 0 and sort the rest as in the registry, so that sums do not depend on the order given."""
         return {name: priors[name] for name in PRIORS if priors.get(name)}
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ class AttackSettings(Settings):
         return frozenset().union(*(part.needs for part in self._parts().values()))
 
     def unmet(self, traits: Collection[str]) -> list[str]:
-        """Return what keeps the attack from working, as sentences.
+        """Return the unmet requirements of the attack, as sentences.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class AttackSettings(Settings):
         return {name: weight for name, weight in self.priors.items() if traits >= PRIORS[name].needs}
 
     def left_out(self, traits: Collection[str]) -> list[str]:
-        """Return which priors the attack has to do without, as sentences."""
+        """Return which priors are left out and why, as sentences."""
         traits = {SEVERAL_RESTARTS, *traits}
         return [
             lacking(f"prior {name}", trait)
@@ -116,7 +116,7 @@ class AttackSettings(Settings):
         ]
 
     def _parts(self):
-        """Return the parts that the attack cannot do without, by what they are called in sentences."""
+        """Return the parts that the attack requires, by their names in sentences."""
         return {
             f"objective {self.objective}": OBJECTIVES[self.objective],
             f"optimiser {self.optimiser}": OPTIMISERS[self.optimiser],

@@ -60,6 +60,6 @@ def compare(arguments):
     table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
     if arguments.out:
         write_table(table, arguments.out)
-    originals = f"{counted(len(scores.groups), 'originals')} of {printable(arguments.originals)}"
+    originals = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
     print(f"{originals}, each in {len(folders)} sets\n")
     print("\n".join([comparison_text(table, scales), "", DIRECTIONS, *about]))

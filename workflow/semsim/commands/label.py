@@ -18,6 +18,7 @@ annotations/README.md has more: texts, panels such as Prolific, and what is stor
 import argparse
 
 from semsim.commandline import positive
+from semsim.text import counted
 
 EXAMPLES = {
     "new": """examples:
@@ -151,7 +152,8 @@ def make(arguments):
         seed=arguments.seed,
     )
     needed = -(-len(campaign.images) * arguments.labels_per_image // campaign.images_each)
-    print(f"{folder}: {len(campaign.images):,} images, {len(campaign.checks)} clear ones for attention checks.")
+    images, checks = counted(len(campaign.images), "images"), len(campaign.checks)
+    print(f"{folder}: {images}, {checks} clear ones for attention checks.")
     print(f"{needed:,} annotators with {campaign.images_each:,} images each give every image its labels.")
     if campaign.checks.empty:
         print("There are no clear images, so there will be no attention checks.")
@@ -231,5 +233,5 @@ def export(arguments):
     campaign = read_campaign_folder(campaign_folder(arguments.campaign))
     labels, controls = write(campaign)
     people = labels["annotator"].nunique()
-    print(f"{campaign.folder / 'labels.csv'}: {len(labels):,} labels by {people:,} annotators.")
+    print(f"{campaign.folder / 'labels.csv'}: {counted(len(labels), 'labels')} by {counted(people, 'annotators')}.")
     print(f"{campaign.folder / 'controls.csv'}: {len(controls):,} answers to checks and repeats.")

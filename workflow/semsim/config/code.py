@@ -1,4 +1,4 @@
-"""Which code a script runs, and a digest of it, so that a change of the library re-runs what it changes.
+"""Which code a script runs, and a digest of it, so that a change to the library re-runs what it affects.
 
 The digest of a script covers the script, the modules of the repository that it imports, those that they import, and the
 data files that these read. Comments, docstrings and formatting do not count.
@@ -14,14 +14,14 @@ from typing import NamedTuple
 from semsim.errors import SemsimError
 
 NAME = re.compile(r"(\w+(?:\.\w+)+)(?::\w+)?")
-"""Text that may name a module or package, or something in it: ``semsim.labels``, ``semsim.targets.networks:lenet``."""
+"""A string that may name a module, a package or a member: ``semsim.labels``, ``semsim.targets.networks:lenet``."""
 PREFIX = re.compile(r"(\w+(?:\.\w+)+)\.")
-"""Text in front of a value in an f-string that may name any module of a package: ``semsim.targets.``."""
+"""Text before a value in an f-string that may name any module of a package: ``semsim.targets.``."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 class Import(NamedTuple):
-    """What some code may load.
+    """What a piece of code may load.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Import(NamedTuple):
     in_function : bool
         Whether it is loaded only when a function is called.
     as_text : bool
-        Whether the code names it in a string; data files of packages are found that way, too.
+        Whether the code names it in a string, as for data files of packages.
     """
 
     name: str
@@ -43,13 +43,13 @@ class Code:
 
     Imports inside functions count. A string that names a module or package counts as an import of it, since that is how
     `importlib` is told what to load (``files("semsim.labels")``, or ``files(__name__)``); for a package, all data files
-    in it count as well. Of a package of which only a submodule is imported, the ``__init__`` counts for what it imports
-    itself, and for nothing else: so ``semsim/__init__.py`` can hand out all that users ask it for.
+    in it count as well. If only a submodule of a package is imported, only the top-level imports of its ``__init__``
+    count, so that ``semsim/__init__.py`` can offer the whole public interface.
 
     Parameters
     ----------
     *folders : path-like
-        Where to look for modules. Whatever is installed elsewhere does not count.
+        Where to look for modules. Packages installed elsewhere do not count.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class Code:
         return _sha256("".join(digests).encode())[:16]
 
     def files(self, *paths):
-        """Return the paths of all files that decide what scripts, modules or notebooks do, themselves included."""
+        """Return the paths of all files that scripts, modules or notebooks depend on, including themselves."""
         waiting, seen = [(Path(path), True) for path in paths], set()
         while waiting:
             path, used = visit = waiting.pop()
@@ -98,13 +98,13 @@ class Code:
         return {path for path, used in seen if used}
 
     def _file(self, path):
-        """Return a digest of what a file holds, and what it imports."""
+        """Return a digest of the content of a file, and its imports."""
         if path not in self._read:
             self._read[path] = _read_code(path, self._package(path)) if _is_code(path) else _read_data(path)
         return self._read[path]
 
     def _package(self, path):
-        """Return the names of the packages that a file is in, from the outermost one to the innermost."""
+        """Return the names of the packages that contain a file, from the outermost to the innermost."""
         inside = [path.relative_to(folder) for folder in self._folders if path.is_relative_to(folder)]
         return min((relative.parent.parts for relative in inside), key=len, default=())
 
@@ -157,7 +157,7 @@ def _code_of_notebook(text):
 
 
 def _take_apart(tree, package):
-    """Remove docstrings and what is there for type checkers alone from code, and yield what it imports."""
+    """Remove docstrings and blocks for type checkers from code, and yield its imports."""
     waiting = [(tree, False)]
     while waiting:
         node, in_function = waiting.pop()
@@ -204,7 +204,7 @@ def _last_name(node):
 
 
 def _beginning(joined):
-    """Return the text in front of the first value of an f-string."""
+    """Return the text before the first value of an f-string."""
     first = joined.values[0] if joined.values else None
     return first.value if _is_text(first) else ""
 

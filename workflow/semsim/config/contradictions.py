@@ -1,4 +1,4 @@
-"""What the settings of a study get wrong between each other, so that it would fail hours later."""
+"""Contradictions between the settings of a study, which would otherwise make it fail hours later."""
 
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
@@ -19,7 +19,7 @@ def contradictions(settings):
     problems = list(_names(settings))
     yield from problems
     yield from _networks(settings)
-    if not problems:  # else nobody knows what the attacks are
+    if not problems:  # otherwise the attacks are not known
         yield from _attacks(settings)
     yield from _numbers_of_images(settings)
     yield from _defects(settings)
@@ -29,7 +29,7 @@ def contradictions(settings):
 
 
 def complete_attack(settings, dataset, attack):
-    """Return the preset of an attack and all that differs from it: the data set's own settings come last.
+    """Return the preset of an attack and all changes to it; those of the data set take precedence.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def complete_attack(settings, dataset, attack):
 
 
 def unmet_by(settings, attack, target, dataset=None):
-    """Return what keeps an attack from working on a target model, as sentences; none if it suits.
+    """Return the unmet requirements of an attack on a target model, as sentences; none if it fits.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def unmet_by(settings, attack, target, dataset=None):
 
 
 def _names(settings):
-    """Yield what refers to something that is not there."""
+    """Yield references to names that do not exist."""
     for name, attack in settings.attacks.items():
         if attack.preset is None and name not in PRESETS:
             yield f"attacks.{name}: 'preset' is missing: one of {', '.join(PRESETS)}.{suggestion(name, PRESETS)}"
@@ -79,7 +79,7 @@ def _names(settings):
 
 
 def _networks(settings):
-    """Yield which networks do not take images of the study's sizes, or the width that they are given."""
+    """Yield which networks do not support the study's image sizes or their given width."""
     networks = {f"targets.{name}": target for name, target in settings.targets.items()}
     if not settings.labels:
         networks |= {f"observers.{name}": observer for name, observer in settings.observers.items()}
@@ -101,7 +101,7 @@ def variant(settings, changes):
 
 
 def _attacks(settings):
-    """Yield what is wrong with an attack once it is complete, and which target models cannot be attacked at all."""
+    """Yield what is wrong with complete attacks, and which target models cannot be attacked at all."""
     wrong = set()
     for attack in settings.attacks:
         for dataset in (None, *settings.datasets):
@@ -146,7 +146,7 @@ def _numbers_of_images(settings):
     if settings.released:
         return
     if not settings.labels and not settings.observers:
-        yield "observers: there is none, and `labels` names no campaign. Leave the section out, or add one."
+        yield "observers: there are none, and `labels` names no campaign. Leave the section out, or add one."
     for name, dataset in settings.datasets.items():
         if dataset.public < FEWEST_PUBLIC:
             yield f"datasets.{name}.public: {dataset.public} images are too few for observers: {FEWEST_PUBLIC} or more."
@@ -161,7 +161,7 @@ def _numbers_of_images(settings):
 def _defects(settings):
     """Yield which defects cannot be measured in this study."""
     if settings.defects and settings.released:
-        yield "defects: they need target models of the study's own. Leave `defects` out, or `released`."
+        yield "defects: they need the study's own target models. Leave out `defects` or `released`."
     if "defence_scope" in settings.defects and all(each.gradient_defence for each in settings.targets.values()):
         yield "defects: defence_scope compares with a target model without a gradient defence. Add one to `targets`."
     sizes = [dataset.image_size or settings.image_size for dataset in settings.datasets.values()]
@@ -170,10 +170,10 @@ def _defects(settings):
 
 
 def _released(settings):
-    """Yield which settings of SemSim need what is not released."""
+    """Yield which settings of SemSim need data that are not released."""
     if settings.released:
         ablations = ((f"ablations.{number}", changes) for number, changes in enumerate(settings.ablations))
         for place, each in (("semsim", settings.semsim), *ablations):
             for name, value in (("start", "classifier"), ("reference", "attacked")):
                 if getattr(each, name) == value:
-                    yield f"{place}.{name}: '{value}' needs what is not released. Take another value, or none."
+                    yield f"{place}.{name}: '{value}' needs data that are not released. Use another value, or none."

@@ -1,6 +1,7 @@
-"""How long a study's attacks take, and the disk they need: ``python -m semsim.config.estimate CONFIG [OVERLAY ...]``.
+"""The running time and disk space of a study's attacks: ``python -m semsim.config.estimate CONFIG [OVERLAY ...]``.
 
-Attacks are nearly all of a large study. An image-step is one evaluation of an attack's cost and gradient for one image.
+Attacks take nearly all the time of a large study. An image-step is one evaluation of an attack's cost and gradient for
+one image.
 """
 
 import argparse
@@ -18,11 +19,11 @@ from semsim.text import listed
 
 RATES = files("semsim.attacks") / "rates.jsonl"
 IMAGES = 3
-"""Images kept of each attacked original: itself, what was attacked, its reconstruction."""
+"""Images stored per attacked original: the original, the attacked image and the reconstruction."""
 
 
 class Rate(NamedTuple):
-    """What a benchmark measured: milliseconds for an image-step of a network on a device."""
+    """A measured rate: milliseconds per image-step of a network on a device."""
 
     architecture: str
     width: int | None
@@ -32,12 +33,12 @@ class Rate(NamedTuple):
 
 
 def read_rates(device, path=RATES):
-    """Return what was measured on a device: ``cpu``, or a GPU whose name begins with it.
+    """Return the rates measured on a device: ``cpu``, or a GPU by the beginning of its name.
 
     Raises
     ------
     SemsimError
-        If nothing was.
+        If there are none.
     """
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rates = [
@@ -55,13 +56,13 @@ def read_rates(device, path=RATES):
 
 
 def forward_flops(architecture, width, image_size, classes):
-    """Return the floating-point operations of one image's way through a network, as `build_target` takes it."""
+    """Return the floating-point operations of one forward pass of one image; arguments as for `build_target`."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from semsim.targets.models import build_target
 
-    # Ours need no memory for that; somebody's own may do things in building that need numbers.
+    # Ours are built without memory for this; a user's network may need actual values when it is built.
     with torch.device("meta" if isinstance(architecture, str) and architecture in ARCHITECTURES else "cpu"):
         target = build_target(architecture, classes, image_size, width).eval()
         images = torch.empty(1, 3, image_size, image_size)
@@ -71,7 +72,7 @@ def forward_flops(architecture, width, image_size, classes):
 
 
 class Cost(NamedTuple):
-    """What the attacks on one architecture take."""
+    """The cost of the attacks on one architecture."""
 
     image_steps: int
     milliseconds: float
@@ -79,14 +80,14 @@ class Cost(NamedTuple):
 
 
 def estimate(study, rates):
-    """Return what the attacks of a study take, by architecture.
+    """Return the cost of a study's attacks, by architecture.
 
     Parameters
     ----------
     study : semsim.config.study.Study
     rates : list of Rate
-        Of one device. A network that was measured at the study's image size has its own rate. For another, that of the
-        same architecture, or else of the one with the nearest number of operations, is scaled by that number.
+        Of one device. A network measured at the study's image size has its own rate. Otherwise, the rate of the same
+        architecture, or else of the one with the closest number of operations, is scaled by that number.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def estimate(study, rates):
 
 
 def _nearest(measured, architecture, flops):
-    """Return the measured rate, and its operations, that says most about a network; of several batches the fastest."""
+    """Return the most similar measured rate and its operations; of several batch sizes, the fastest."""
 
     def distance(pair):
         rate, known = pair
@@ -125,7 +126,7 @@ def _nearest(measured, architecture, flops):
 
 
 def disk_bytes(study):
-    """Return how much the images of a study take: its data, and what is kept of each attack."""
+    """Return the size of a study's images: its data, and the images stored for each attack."""
     total = 0
     for dataset in study.datasets:
         settings = study.data_settings(dataset)
@@ -150,8 +151,8 @@ def main():
     total = sum(cost.image_steps * cost.milliseconds for cost in costs.values()) / 3.6e6
     print(f"  {'together':34} {sum(cost.image_steps for cost in costs.values()):>15,} image-steps: {total:,.1f} hours")
     print(f"  images on disk: {disk_bytes(study) / 2**30:,.1f} GiB")
-    print("Rates are those of benchmarks/attack_engine.py, kept in semsim/attacks/rates.jsonl; L-BFGS with many")
-    print("restarts and small batches take longer. Training, metrics and labels come on top.")
+    print("Rates come from benchmarks/attack_engine.py and are stored in semsim/attacks/rates.jsonl. L-BFGS with many")
+    print("restarts and small batches take longer. Training, metrics and labels are not included.")
 
 
 if __name__ == "__main__":

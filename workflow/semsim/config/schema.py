@@ -1,6 +1,6 @@
-"""What is generated from the settings' models: the JSON schema for editors and the tables of the manual.
+"""Files generated from the settings models: the JSON schema for editors and the tables of the manual.
 
-``python -m semsim.config.schema`` writes both into ``config/``; ``--check`` says whether they are as they should be.
+``python -m semsim.config.schema`` writes both into ``config/``; ``--check`` reports whether they are up to date.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def json_schema():
 
 
 def _untitled(rules):
-    """Leave out the titles that repeat the names of settings."""
+    """Drop the titles that repeat the names of settings."""
     if isinstance(rules, dict):
         return {name: _untitled(each) for name, each in rules.items() if name != "title" or isinstance(each, dict)}
     return [_untitled(each) for each in rules] if isinstance(rules, list) else rules
@@ -121,7 +121,7 @@ def _architectures():
 
 
 def _attack_parts():
-    """Return a table of what attacks are put together from."""
+    """Return a table of the parts of attacks."""
     rows = [["setting", "value", "what it is", "needs"]]
     parts = {"objective": OBJECTIVES, "initialisation": INITIALISATIONS, "label": LABELS, "priors": PRIORS}
     for setting, registry in parts.items():
@@ -153,7 +153,7 @@ def _default(name, rules, schema):
 
 
 def _values(rules, schema):
-    """Return what a setting may be, in a few words."""
+    """Return the allowed values of a setting, in a few words."""
     if "enum" in rules:
         return ", ".join(f"`{name}`" for name in rules["enum"])
     for choices in ("oneOf", "anyOf"):
@@ -187,25 +187,25 @@ def filled(manual):
     Raises
     ------
     SemsimError
-        If a table has no place in it, or a place no table.
+        If a table has no place in the manual, or a place has no table.
     """
     known = tables()
     places = [name for _, name, _ in MARKED.findall(manual)]
     if sorted(places) != sorted(known):
-        raise SemsimError(f"{MANUAL}: has places for {', '.join(places)}, but there are {', '.join(known)}.")
+        raise SemsimError(f"{MANUAL} has places for {', '.join(places)}, but there are {', '.join(known)}.")
     return MARKED.sub(lambda found: f"{found[1]}\n{known[found[2]]}\n{found[3]}", manual)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="semsim.config.schema", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("--folder", type=Path, default=Path("config"), metavar="DIR", help="where they are (config)")
-    parser.add_argument("--check", action="store_true", help="write nothing, and fail if something is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing, but fail if something is out of date")
     arguments = parser.parse_args()
     schema, manual = arguments.folder / SCHEMA, arguments.folder / MANUAL
     contents = {schema: json_schema(), manual: filled(manual.read_text(encoding="utf-8"))}
     for path, text in contents.items():
         if arguments.check and (not path.exists() or path.read_text(encoding="utf-8") != text):
-            raise SemsimError(f"{path} is not what the settings' models say. Run: {WRITE}")
+            raise SemsimError(f"{path} is out of date with the settings models. Run: {WRITE}")
         if not arguments.check:
             path.write_text(text, encoding="utf-8")
 

@@ -20,27 +20,26 @@ from semsim.text import alike_in_small_letters, listed
 
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
 TAKEN = ("reference", "human-study", "released")
-"""Folders of results that are no study's."""
+"""Folders of results that do not belong to a study."""
 LONGEST_NAME = 64
 ENTRY_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
 NO_NAME = re.compile(r"all|(?i:na|nan|null|none|true|false|inf|infinity)")
-"""What tables take for no value, a truth value or a number."""
+"""Words that read as missing, Boolean or numeric values in tables."""
 
 
 def _check_entry_name(name):
     if not isinstance(name, str) or not ENTRY_NAME.fullmatch(name) or NO_NAME.fullmatch(name):
         raise ValueError(
-            f"{written(name)} cannot be used (a name stands in tables and file names, so it begins with a letter, has"
-            f" letters, digits, hyphens and underscores, {LONGEST_NAME} at most, and is not `all`, nor, in small"
-            " letters or capitals, what tables take for no value, a truth value or a number, such as `na`, `none`,"
-            " `true` or `inf`)."
+            f"{written(name)} cannot be used (names appear in tables and file names: a letter, then letters, digits,"
+            f" hyphens and underscores, at most {LONGEST_NAME}. Reserved are `all` and, in upper or lower case, words"
+            " that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and `inf`)."
         )
     return name
 
 
 def _check_study_name(name):
     if name in TAKEN:
-        raise ValueError(f"{name!r} cannot be used: results/{name}/ is not a study's. Take another name.")
+        raise ValueError(f"{name!r} cannot be used: results/{name}/ is reserved. Choose another name.")
     return name
 
 
@@ -58,22 +57,22 @@ def _apart(entries):
 
 def _not_empty(entries):
     if not entries:
-        raise ValueError("there is none, and at least one is needed. (Entries set to null are left out.)")
+        raise ValueError("at least one entry is needed. (Entries set to null are left out.)")
     return entries
 
 
 def _each_once(items):
     if len(set(items)) < len(items):
-        raise ValueError(f"{', '.join(items)}: one of them stands there twice.")
+        raise ValueError(f"{', '.join(items)}: one of them is listed twice.")
     return items
 
 
 Entry = TypeVar("Entry")
 EntryName = Annotated[str, BeforeValidator(_check_entry_name)]
 Entries = Annotated[dict[EntryName, Entry | None], AfterValidator(_given), AfterValidator(_apart)]
-"""Settings by names that people choose; null leaves one out."""
+"""Settings by user-chosen names; null leaves an entry out."""
 SomeEntries = Annotated[Entries[Entry], AfterValidator(_not_empty)]
-"""The same, and not none."""
+"""The same, with at least one entry."""
 StudyName = Annotated[
     str, Field(pattern=STUDY_NAME, min_length=1, max_length=LONGEST_NAME), AfterValidator(_check_study_name)
 ]
@@ -87,45 +86,45 @@ class StudyAttack(changes_of(AttackSettings)):
 
     preset: Annotated[str, OneOf(PRESETS)] | None = Field(
         None,
-        description="the attack that the other settings start from. It may be left out where the attack bears its name",
+        description="the published attack that the other settings modify. May be left out if the attack has its name",
     )
 
 
 class StudyDataset(DatasetSettings):
-    """A data set, and what differs for it."""
+    """A data set, and the settings that differ for it."""
 
     image_size: ImageSize | None = Field(
         None, description="side of this data set's images, in pixels; `null` takes the study's"
     )
     training: RecipeChanges = Field(
-        default_factory=RecipeChanges, description="changes of the section `training` for this data set"
+        default_factory=RecipeChanges, description="overrides of the section `training` for this data set"
     )
     attacks: dict[str, StudyAttack] = Field(
-        {}, description="changes of the section `attacks` for this data set, such as `{invertgrad: {steps: 2000}}`"
+        {}, description="overrides of the section `attacks` for this data set, such as `{invertgrad: {steps: 2000}}`"
     )
 
 
 class StudyTarget(TargetSettings):
-    """A target model, and how its training differs."""
+    """A target model, and the settings of its training that differ."""
 
     training: RecipeChanges = Field(
-        default_factory=RecipeChanges, description="changes of the section `training` for this target"
+        default_factory=RecipeChanges, description="overrides of the section `training` for this target"
     )
 
 
 class StudySemSim(SemSimSettings):
-    """SemSim as the study has it."""
+    """SemSim in a study."""
 
     @model_validator(mode="before")
     @classmethod
     def _is_no_ablation(cls, settings):
         if isinstance(settings, dict) and "evaluation" in settings:
-            raise ValueError("SemSim is evaluated as it was trained: try 'evaluation' in `ablations`.")
+            raise ValueError("SemSim is evaluated as it was trained: 'evaluation' belongs in `ablations`.")
         return settings
 
 
 class Ablation(VariantChanges):
-    """Changes of SemSim's settings, tried beside them."""
+    """Changes to SemSim's settings, evaluated alongside them."""
 
     @model_validator(mode="after")
     def _changes_something(self):
@@ -135,7 +134,7 @@ class Ablation(VariantChanges):
 
 
 class StudySettings(Settings):
-    """What is reconstructed, from which models, by which attacks, and how it is judged."""
+    """What is reconstructed, from which models, by which attacks, and how it is evaluated."""
 
     study: StudyName = Field(
         description="the name of the study, in lower-case letters, digits and hyphens. Results go to"
@@ -144,66 +143,64 @@ class StudySettings(Settings):
     seed: int = Field(
         1,
         ge=0,
-        description="whole number from which every random choice follows. Equal seeds give equal results, on any number"
-        " of cores",
+        description="seed of every random choice. Equal seeds give equal results, on any number of cores",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="where networks run; `auto` takes CUDA if there is one. Asking for `cuda` where there is none is an"
-        " error",
+        description="where networks run; `auto` uses CUDA if it is available. `cuda` without a GPU is an error",
     )
     image_size: ImageSize = Field(
-        32, description="side of all images, in pixels. Others are resized and cropped at the centre"
+        32, description="side of all images, in pixels. Images of other sizes are resized and centre-cropped"
     )
     memory_gib: float = Field(
         2,
         gt=0,
-        description="memory that one attack may fill with originals attacked at once, in GiB. The rest are queued",
+        description="memory for the originals that one attack processes at once, in GiB. The rest are queued",
     )
     shard: int | None = Field(
         None,
         ge=1,
-        description="how many originals one job attacks; `null` is all. With thousands of steps on a large model,"
-        " shards keep jobs short. They belong to the study: another value gives other, equally good reconstructions",
+        description="number of originals per attack job; `null` is all. With thousands of steps on a large model,"
+        " shards keep jobs short. Another value gives different, equally good reconstructions",
     )
     mirror: Place | None = Field(
         None,
-        description="folder with local copies of data sets, such as `cifar100.zip`; `null` takes the environment"
+        description="folder with local copies of data sets, such as `cifar100.zip`; `null` uses the environment"
         " variable `SEMSIM_MIRROR`, if it is set",
     )
     weights: Place | None = Field(
         None,
-        description="folder with public pretrained weights, AlexNet for LPIPS, Inception for FID and KID; `null` takes"
+        description="folder with public pretrained weights (AlexNet for LPIPS, Inception for FID and KID); `null` uses"
         " torch hub's checkpoint folder. Nothing is downloaded: metrics whose weights are missing are left out, and the"
         " tables say so",
     )
     resamples: int = Field(
         10000,
         ge=100,
-        description="how often originals and target models are resampled for the intervals of a statistic",
+        description="number of bootstrap resamples of originals and target models for each interval",
     )
     labels: Place | None = Field(
         None,
-        description="folder of a campaign whose annotators labelled this study's reconstructions; `null` asks the"
+        description="folder of a campaign whose annotators labelled this study's reconstructions; `null` uses"
         " simulated observers. See [`annotations/`](../annotations/README.md)",
     )
     folds: int = Field(
-        4, ge=2, description="into how many parts the originals of each data set are divided to try SemSim on each part"
+        4, ge=2, description="number of cross-validation folds over the originals of each data set, for SemSim"
     )
     released: bool = Field(
         False,
-        description="whether SemSim learns from the images that the paper's authors released and people labelled, in"
-        " place of the study's own. See [below](#semsim-from-peoples-labels)",
+        description="whether SemSim is trained on the images that the paper's authors released and people labelled,"
+        " instead of the study's own. See [below](#semsim-from-peoples-labels)",
     )
     builds_on: StudyName | None = Field(
         None,
         description="another study of the same data sets, targets, attacks and labels, whose results this one reuses"
-        " (or makes) instead of its own. For `ablations` and `defects` alone",
+        " (and computes if they are missing). Only `ablations` and `defects` may differ",
     )
     defects: Annotated[list[Annotated[str, OneOf(DEFECTS)]], AfterValidator(_each_once)] = Field(
         [],
-        description="defects of the metrics and defences in the paper's released code, whose effect is measured in"
-        " place of a report. See [below](#defects-of-the-released-code)",
+        description="defects of the metrics and defences in the paper's released code. Their effects are measured"
+        " instead of writing a report. See [below](#defects-of-the-released-code)",
     )
     datasets: SomeEntries[StudyDataset] = Field(description="the data sets by name")
     training: TargetRecipe = Field(default_factory=TargetRecipe, description="how target models are trained")
@@ -211,13 +208,13 @@ class StudySettings(Settings):
     attacks: SomeEntries[StudyAttack] = Field(description="the attacks by name")
     observers: Entries[ObserverSettings] = Field(OBSERVERS, description="the simulated observers by name")
     observer_training: ObserverRecipe = Field(default_factory=ObserverRecipe, description="how observers are trained")
-    semsim: StudySemSim = Field(default_factory=StudySemSim, description="what SemSim is, and how it learns")
+    semsim: StudySemSim = Field(default_factory=StudySemSim, description="settings of SemSim")
     semsim_training: SemSimRecipe = Field(default_factory=SemSimRecipe, description="how SemSim is trained")
     classifier_training: ClassifierRecipe = Field(
         default_factory=ClassifierRecipe,
-        description="how the plain classifier is trained, SemSim's start and one of its baselines",
+        description="how the plain classifier is trained, a possible start of SemSim and one of its baselines",
     )
     ablations: list[Ablation] = Field(
         [],
-        description="changes of the settings of `semsim`, each of which is tried beside them on folds over originals",
+        description="changes to the settings of `semsim`, each evaluated alongside them on folds over originals",
     )

@@ -12,7 +12,7 @@ from semsim.errors import SemsimError
 from semsim.settings import OneOf, Settings, validated
 
 ImageSize = Annotated[int, Field(ge=16, le=512)]
-"""Side of square images, in pixels: with fewer nothing can be recognised, nor measured by every metric."""
+"""Side of square images, in pixels. Smaller images cannot be recognised, and some metrics are undefined on them."""
 
 
 class DatasetSettings(Settings):
@@ -26,18 +26,18 @@ class DatasetSettings(Settings):
     path: str | None = Field(
         None,
         min_length=1,
-        description="of kind `folder`, a folder or .zip file with `<class>/<image>` or `<split>/<class>/<image>`"
-        " inside. A relative path starts at the mirror, or else at the working directory",
+        description="for kind `folder`: a folder or .zip file with `<class>/<image>` or `<split>/<class>/<image>`"
+        " inside. A relative path is looked up in the mirror first, then in the working directory",
     )
     classes: int | None = Field(
-        None, ge=2, description="how many classes to use, the first ones by name; `null` takes all"
+        None, ge=2, description="number of classes to use, the first ones in alphabetical order; `null` takes all"
     )
     train: int = Field(ge=2, description="number of images that target models are trained on")
     originals: int = Field(ge=1, description="number of images that are attacked. No target model was trained on them")
     public: int = Field(
         ge=1,
-        description="number of further images of the same classes. They are for whoever may know such images:"
-        " observers, metrics that are trained",
+        description="number of further images of the same classes, available to everyone who may know such images:"
+        " observers and learned metrics",
     )
 
     @model_validator(mode="after")

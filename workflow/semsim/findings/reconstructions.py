@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from semsim.metrics import METRICS
-from semsim.text import percent
+from semsim.text import counted, percent
 
 
 def accuracy_findings(accuracy: pd.DataFrame) -> list[str]:
@@ -47,10 +47,11 @@ def attack_findings(attacks: pd.DataFrame) -> list[str]:
     list of str
     """
     diverged = attacks.loc[attacks["status"] == "diverged", "attack"].value_counts()
-    ended = f"None of the {len(attacks)} reconstructions diverged."
+    ended = f"None of the {counted(len(attacks), 'reconstructions')} diverged."
     if len(diverged):
         by_attack = ", ".join(f"{count} by {attack}" for attack, count in diverged.items())
-        ended = f"{diverged.sum()} of {len(attacks)} reconstructions diverged ({by_attack}); they are not scored."
+        total = counted(len(attacks), "reconstructions")
+        ended = f"{diverged.sum():,} of {total} diverged ({by_attack}); they are not scored."
     right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).mean()
     shares = ", ".join(f"{percent(share)} ({attack})" for attack, share in right.items())
     return [ended, f"Share of originals for which the attack knew the true label: {shares}."]
@@ -147,7 +148,7 @@ def _difference(gain, metric):
     """Describe the mean of paired differences, attacked minus original."""
     mean = gain.mean()
     margin = stats.t.ppf(0.975, len(gain) - 1) * gain.sem() if len(gain) > 1 else np.inf
-    interval = f"95\u00a0% interval {mean - margin:+.2f} to {mean + margin:+.2f}, {len(gain)} originals"
+    interval = f"95\u00a0% interval {mean - margin:+.2f} to {mean + margin:+.2f}, {counted(len(gain), 'originals')}"
     if not abs(mean) > margin:
         return (
             f"{metric.label} against the attacked image is not distinguishable from that against the original"

@@ -13,7 +13,7 @@ LOSSES = {
     "weighted": "WeightedTripletLoss",
     "ordinal": "OrdinalLoss",
 }
-"""The losses by name: what their classes are called in `semsim.learned.losses`."""
+"""The losses by name, as names of classes in `semsim.learned.losses`."""
 
 
 class SemSimSettings(Settings):
@@ -22,50 +22,50 @@ class SemSimSettings(Settings):
     backbone: Annotated[str, OneOf(ARCHITECTURES)] = Field(
         "resnet18",
         description="the network whose features are compared. One of the project's"
-        " [architectures](#architectures), whose classifier is cut off",
+        " [architectures](#architectures), without its classification layer",
     )
-    width: int | None = Field(None, ge=1, description="how wide the backbone is, as for target models")
+    width: int | None = Field(None, ge=1, description="width of the backbone, as for target models")
     start: Literal["random", "classifier"] = Field(
         "random",
-        description="the weights that training starts from, random or those of a plain classifier. That is one of the"
-        " `public` images, half of them degraded as for the observers",
+        description="initial weights, random or those of a plain classifier. The classifier is trained on the `public`"
+        " images, half of them degraded as for the observers",
     )
-    normalised: bool = Field(True, description="whether embeddings are scaled to length 1")
+    normalised: bool = Field(True, description="whether embeddings are scaled to unit length")
     loss: Annotated[str, OneOf(LOSSES)] = Field(
         "triplet",
-        description="what is minimised. `triplet`; `weighted`: triplets weighted with how far apart the recognition"
-        " rates are; `ordinal`: no triplets, but an ordinal regression of the recognition rate on the distance",
+        description="loss. `triplet`; `weighted`: triplets weighted by the difference of their recognition rates;"
+        " `ordinal`: an ordinal regression of the recognition rate on the distance, without triplets",
     )
     margin: float = Field(
-        1.0, gt=0, description="by how much an unrecognised reconstruction should be farther than a recognised one"
+        1.0, gt=0, description="how much farther an unrecognised reconstruction should be than a recognised one"
     )
     anchor: Literal["original", "released"] = Field(
         "original",
-        description="what is compared in training. Each reconstruction with its `original`; or, as the `released` code"
-        " has it, both of a triplet with one image, which may be a reconstruction",
+        description="anchor of a triplet in training. `original`: each reconstruction is compared with its original;"
+        " `released`: as in the released code, both with the same image, which may be a reconstruction",
     )
     reference: Literal["original", "attacked"] = Field(
         "original",
-        description="what counts as the original. The `original` before augmentation, as in the paper, or what was"
-        " `attacked`",
+        description="the image that reconstructions are compared with. The `original` before augmentation, as in the"
+        " paper, or the `attacked` image after it",
     )
     label_share: float = Field(
-        1.0, gt=0, le=1, description="the share of the labelled reconstructions that it learns from"
+        1.0, gt=0, le=1, description="fraction of the labelled reconstructions that it is trained on"
     )
 
     def check_fit(self, image_size):
-        """Refuse a side of images or a width that the backbone does not take, with a `SemsimError`."""
+        """Raise `SemsimError` if the backbone does not support this image size or width."""
         check_architecture(self.backbone, image_size, self.width)
 
 
 class Variant(SemSimSettings):
-    """SemSim with other settings, tried beside it."""
+    """SemSim with other settings, evaluated alongside it."""
 
     evaluation: Literal["unnormalised", "itself"] | None = Field(
         None,
-        description="how it is evaluated, if not as it was trained; its weights are those without this setting."
-        " `unnormalised` measures embeddings that are not scaled to length 1, `itself` compares each reconstruction"
-        " with itself, both as in the paper's released code",
+        description="how it is evaluated, if not as it was trained; training is not affected. `unnormalised` does not"
+        " scale embeddings to unit length, `itself` compares each reconstruction with itself; both as in the paper's"
+        " released code",
     )
 
 
@@ -75,4 +75,4 @@ SemSimRecipe = with_defaults(Recipe, "SemSimRecipe", epochs=100, learning_rate=0
 ClassifierRecipe = with_defaults(
     Recipe, "ClassifierRecipe", epochs=40, optimiser="adamw", schedule="one-cycle", learning_rate=0.004
 )
-"""How the plain classifier is trained that SemSim may start from."""
+"""How the plain classifier from which SemSim may be initialised is trained."""

@@ -10,6 +10,7 @@ from semsim.data import load_split
 from semsim.errors import SemsimError
 from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.seeds import seed_for
+from semsim.text import counted
 
 if TYPE_CHECKING:
     import os
@@ -46,7 +47,8 @@ def divide_public(
     images, labels = load_split(path, "public")
     if len(images) < FEWEST_PUBLIC:
         raise SemsimError(
-            f"{dataset}: {len(images)} public image(s). Observers need at least {FEWEST_PUBLIC}: set more in `public`."
+            f"{dataset}: {counted(len(images), 'public images')}. Observers need at least {FEWEST_PUBLIC}:"
+            " set more in `public`."
         )
     generator = torch.Generator().manual_seed(seed_for(seed, "held out", dataset))
     order = torch.randperm(len(images), generator=generator).numpy()

@@ -9,7 +9,7 @@ from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.recipe import Recipe
 
 FEWEST_PUBLIC = 3
-"""Public images that observers of a data set need: some to learn from, one that says how well they read."""
+"""Public images that observers of a data set need: some for training, one to measure their accuracy."""
 
 
 class ObserverSettings(Settings):
@@ -18,16 +18,16 @@ class ObserverSettings(Settings):
     architecture: Annotated[str, OneOf(ARCHITECTURES)] = Field(
         description="the network. One of the project's [architectures](#architectures)"
     )
-    width: int | None = Field(None, ge=1, description="how wide the network is, as for target models")
+    width: int | None = Field(None, ge=1, description="width of the network, as for target models")
     caution: float = Field(
         0.5,
         ge=0,
         lt=1,
-        description='how sure it must be to name a class, a probability. Else its label is -1, "can\'t tell"',
+        description='smallest probability at which it names a class. Below it, its label is -1, "can\'t tell"',
     )
 
     def check_fit(self, image_size):
-        """Refuse a side of images or a width that the network does not take, with a `SemsimError`."""
+        """Raise `SemsimError` if the network does not support this image size or width."""
         check_architecture(self.architecture, image_size, self.width)
 
 
@@ -38,7 +38,7 @@ OBSERVERS = {
     "observer-4": ObserverSettings(architecture="mobilenet", caution=0.5),
     "observer-5": ObserverSettings(architecture="convnet3", caution=0.6),
 }
-"""Those that are asked where a study names none."""
+"""Observers of studies that configure none."""
 ObserverRecipe = with_defaults(
     Recipe,
     "ObserverRecipe",

@@ -16,7 +16,7 @@ from semsim.figures.pictures import chart, picture_of_file
 from semsim.html.blocks import Paragraph, Points, Table
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
-from semsim.text import ANNOTATORS, STATISTICS, listed, percent
+from semsim.text import ANNOTATORS, STATISTICS, counted, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +57,9 @@ def question(results: Results) -> Iterator:
         " PSNR, SSIM or LPIPS. Do these metrics reflect whether a person would say “I can tell what this is”?"
     )
     yield Paragraph(
-        f"Here {attacks['attack'].nunique()} attacks reconstruct {len(attacks)} images from {len(models)} target models"
-        f" on {attacks['dataset'].nunique()} data sets. Every metric compares each reconstruction with the attacked"
+        f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
+        f" {counted(len(models), 'trained target models')}, {counted(attacks['attack'].nunique(), 'attacks')} and"
+        f" {counted(len(attacks), 'reconstructions')}. Every metric compares each reconstruction with the attacked"
         f" image, and the target models are ranked by how much they leak. {_who(results)} say which class each"
         " reconstruction shows, or that they can't tell, and each metric is judged by how well it predicts that."
     )
@@ -209,7 +210,7 @@ def _missing_sets(leakage):
     for note, rows in of_sets[of_sets["value"].isna()].groupby("note", sort=False):
         labels = " and ".join(METRICS[name].label for name in rows["metric"].unique())
         missing, all_sets = (len(table[SUMMARY_KEYS].drop_duplicates()) for table in (rows, of_sets))
-        share = "" if missing == all_sets else f" for {missing} of {all_sets} sets of images"
+        share = "" if missing == all_sets else f" for {missing} of {counted(all_sets, 'image sets')}"
         yield Paragraph(f"{labels} could not be computed{share}: {note}.")
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from semsim.text import counted, text_table
 
-DIRECTIONS = "↑ a higher value is closer to the original and leaks more; ↓ a lower value is and does."
+DIRECTIONS = "↑ higher values are closer to the original and leak more; ↓ lower values are closer and leak more."
 NONE = "-"
 
 
@@ -98,7 +98,7 @@ def remarks(scores, measures):
     Returns
     -------
     list of str
-        A sentence a metric.
+        One sentence per metric.
     """
     sentences = []
     for measure in measures:

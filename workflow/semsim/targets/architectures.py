@@ -10,20 +10,20 @@ from semsim.text import listed, suggestion
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network, and what is known of it before.
+    """How to build a network, and its properties.
 
     Attributes
     ----------
     build : callable
-        Takes the side of images, the number of classes and, where it can be chosen, the width; returns a network.
+        Takes the side of images, the number of classes and, if it can be chosen, the width; returns a network.
     about : str
-        For the manual.
+        Description in the manual.
     traits : frozenset of str
         Those of `semsim.targets.traits.TARGET` that it has.
     default_width : int or None
-        None where no width can be chosen.
+        None if the width cannot be chosen.
     smallest_image, multiple_of : int
-        Sides of images that it takes, in pixels.
+        Supported image sizes, in pixels.
     """
 
     build: Callable
@@ -45,9 +45,7 @@ def _built_by(module, name):
 
 PLAIN, NORMED = frozenset({"last_bias"}), frozenset({"last_bias", "batchnorm"})
 ARCHITECTURES = {
-    "lenet": Architecture(
-        _built_by("networks", "lenet"), "the network of DLG: three convolutions with sigmoids", PLAIN
-    ),
+    "lenet": Architecture(_built_by("networks", "lenet"), "DLG's network: three convolutions with sigmoids", PLAIN),
     "convnet": Architecture(
         _built_by("networks", "convnet"),
         "eight convolutions with BatchNorm, the paper's ConvNet",
@@ -57,7 +55,7 @@ ARCHITECTURES = {
     ),
     "convnet3": Architecture(
         _built_by("networks", "convnet3"),
-        "three convolutions with BatchNorm and mean-pools: quick",
+        "three convolutions with BatchNorm and mean-pooling; fast",
         NORMED,
         default_width=32,
         smallest_image=8,
@@ -82,24 +80,24 @@ ARCHITECTURES = {
     ),
     "vgg3": Architecture(
         _built_by("networks", "vgg3"),
-        "three convolutions with BatchNorm and max-pools: quick",
+        "three convolutions with BatchNorm and max-pooling; fast",
         NORMED,
         default_width=32,
         smallest_image=8,
     ),
     "resnet6": Architecture(
         _built_by("torchvision_networks", "resnet6"),
-        "two residual blocks: quick",
+        "two residual blocks; fast",
         NORMED,
         default_width=32,
         smallest_image=8,
     ),
     "squeezenet": Architecture(
-        _built_by("networks", "squeezenet"), "three fire modules: quick", NORMED, default_width=32, smallest_image=8
+        _built_by("networks", "squeezenet"), "three fire modules; fast", NORMED, default_width=32, smallest_image=8
     ),
     "mobilenet": Architecture(
         _built_by("networks", "mobilenet"),
-        "three separable convolutions: quick",
+        "three separable convolutions; fast",
         NORMED,
         default_width=32,
         smallest_image=8,
@@ -108,18 +106,18 @@ ARCHITECTURES = {
 
 
 def check_architecture(name, image_size=None, width=None):
-    """Refuse what cannot be built.
+    """Raise an error if a network cannot be built.
 
     Parameters
     ----------
     name : str
     image_size, width : int, optional
-        Left out, they are not looked at.
+        By default, not checked.
 
     Raises
     ------
     SemsimError
-        If the architecture is unknown, does not suit the image size, or has no such width.
+        If the architecture is unknown, or does not support the image size or the width.
     """
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

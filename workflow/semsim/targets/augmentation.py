@@ -1,6 +1,6 @@
-"""Augmentations: what happens to images before a model trains on them, or shares their gradient.
+"""Augmentations of images, in training and before their gradient is shared.
 
-Knowing which there are needs no PyTorch; applying them does.
+Checking their names needs no PyTorch; applying them does.
 """
 
 from semsim.targets.policies import parse_policies
@@ -51,10 +51,10 @@ class Augmentation:
 
 
 def crop_and_flip(images, generator):
-    """Cut each image at random from its black-padded copy, and mirror every other one.
+    """Crop each image at random from its black-padded copy, and flip it with probability 1/2.
 
     The padding is an eighth of the side: the 4 pixels of the original study at 32, and in proportion for larger images,
-    so that the share of an image that can be lost is the same.
+    so that the same fraction of an image can be lost.
 
     Parameters
     ----------

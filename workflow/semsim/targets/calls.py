@@ -1,4 +1,4 @@
-"""Which layers of a network are called for an image, with what, and what that means for attacks."""
+"""Which layers of a network are called for an image, with which inputs, and what that means for attacks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Call(NamedTuple):
 
 @contextmanager
 def recorded_calls(layers: Iterable[nn.Module], hand_on_copies: bool = False) -> Iterator[list[Call]]:
-    """Record the calls of layers within the block, in their order.
+    """Record the calls of layers within the block, in order.
 
     Parameters
     ----------
     layers : iterable of torch.nn.Module
     hand_on_copies : bool
-        Whether the network goes on with copies of what these layers put out, so that it may change them in place.
+        Whether the network continues with copies of these layers' outputs, so that it may change them in place.
     """
     calls = []
 
@@ -46,7 +46,7 @@ def recorded_calls(layers: Iterable[nn.Module], hand_on_copies: bool = False) ->
 
 @contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network into eval mode within the block, and each of its modules back into its own mode after."""
+    """Put a network into eval mode within the block, and restore the mode of each module afterwards."""
     training = [module for module in network.modules() if module.training]
     network.eval()
     try:
@@ -57,19 +57,19 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def sample_inputs(target: nn.Module, count: int) -> torch.Tensor:
-    """Return noise [count, 3, S, S] as a target's network may be given it, always the same."""
+    """Return fixed noise [count, 3, S, S] as an input of a target's network."""
     side = target.spec["image_size"]
     inputs = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
     return inputs.to(target.mean)
 
 
 def batchnorm_layers(network: nn.Module) -> list[nn.Module]:
-    """Return the BatchNorm layers that remember statistics."""
+    """Return the BatchNorm layers with running statistics."""
     return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
 
 
 def first_linear(target: nn.Module) -> nn.Linear | None:
-    """Return the fully connected layer with a bias that is given the flattened image itself, if there is one."""
+    """Return the fully connected layer with a bias whose input is the flattened image, if there is one."""
     linear = [layer for layer in target.network.modules() if isinstance(layer, nn.Linear) and layer.bias is not None]
     inputs, calls = sample_inputs(target, 1), []
     if linear:
@@ -80,7 +80,7 @@ def first_linear(target: nn.Module) -> nn.Linear | None:
 
 
 def gives_logits(target: nn.Module, layer: nn.Module | None) -> bool:
-    """Tell whether a layer is linear with a bias, is called once, and puts out the logits, or those less a constant."""
+    """Tell whether a layer is linear with a bias, is called once, and outputs the logits, up to a constant."""
     if not isinstance(layer, nn.Linear) or layer.bias is None or not layer.bias.requires_grad:
         return False
     with eval_mode(target.network), torch.no_grad(), recorded_calls([layer]) as calls:

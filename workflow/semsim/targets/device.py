@@ -1,4 +1,4 @@
-"""Where the heavy work runs."""
+"""The device on which networks run."""
 
 import torch
 
@@ -6,7 +6,7 @@ from semsim.errors import SemsimError
 
 
 def choose_device(name="auto"):
-    """Return the device that a setting stands for.
+    """Return the device of a setting.
 
     Parameters
     ----------
@@ -20,13 +20,13 @@ def choose_device(name="auto"):
     Raises
     ------
     SemsimError
-        If the name is unknown, or CUDA is asked for where PyTorch finds none.
+        If the name is unknown, or CUDA is requested but not available.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise SemsimError(f"device '{name}' is not known. Choose auto, cpu or cuda.")
     cuda = torch.cuda.is_available()
     if name == "cuda" and not cuda:
         raise SemsimError(
-            "device 'cuda' was asked for, but PyTorch finds no CUDA GPU on this machine. Set device to auto or cpu."
+            "device 'cuda' was requested, but PyTorch finds no CUDA GPU on this machine. Set device to auto or cpu."
         )
     return torch.device("cuda" if cuda and name != "cpu" else "cpu")

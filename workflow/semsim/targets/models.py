@@ -51,12 +51,12 @@ class Target(nn.Module):
 
     @property
     def last_layer(self):
-        """The layer that turns features into logits."""
+        """The layer that maps features to logits."""
         return self.network.head
 
     @property
     def traits(self):
-        """What attacks may need of it: a frozenset of keys of `semsim.targets.traits.TARGET`."""
+        """Its properties that attacks may need: a frozenset of keys of `semsim.targets.traits.TARGET`."""
         return traits_of(self)
 
     def trained_parameters(self):
@@ -68,11 +68,11 @@ class Target(nn.Module):
         return next(place for place, each in enumerate(self.trained_parameters().values()) if each is parameter)
 
     def normalise(self, images):
-        """Return what the network sees of images in [0, 1]."""
+        """Return the network's input for images in [0, 1]."""
         return (images - self.mean) / self.std
 
     def denormalise(self, inputs):
-        """Return the images that the network sees as `inputs`: the inverse of `normalise`."""
+        """Return the images in [0, 1] of network inputs: the inverse of `normalise`."""
         return inputs * self.std + self.mean
 
 
@@ -85,13 +85,13 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
         A key of `ARCHITECTURES`; ``torchvision:`` and the name of a network there; or a network from a Python file, as
         `semsim.targets.own_networks.build_network` takes it.
     classes : int
-        How many classes it tells apart.
+        Number of classes.
     image_size : int
         The side of its square images, in pixels.
     width : int, optional
-        How wide the network is, if that can be chosen; else the architecture's own.
+        Width of the network, if it can be chosen. By default, that of the architecture.
     mean, std : sequence of 3 floats, optional
-        Of each channel of the training images, which are in [0, 1]. Left out, images are not normalised.
+        Of each channel of the training images, which are in [0, 1]. By default, images are not normalised.
     weights : path-like, optional
         A safetensors file with the state dict of the network.
 
@@ -103,7 +103,7 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
     Raises
     ------
     SemsimError
-        If there is no such network, it does not suit the image size or the weights, or has no width to choose.
+        If there is no such network, or it does not fit the image size, the weights or the width.
     """
     mean = _per_channel((0, 0, 0) if mean is None else mean)
     std = _per_channel((1, 1, 1) if std is None else std)
@@ -120,8 +120,8 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
 
 
 def _own_target(architecture, classes, image_size, mean, std, weights):
-    """Return a model of a network that the library does not bring along."""
-    from semsim.targets.wrapping import wrap_network  # which makes a `Target`
+    """Return a model of a network that is not part of the library."""
+    from semsim.targets.wrapping import wrap_network  # which imports this module
 
     network, label = build_network(architecture, classes, image_size), network_label(architecture)
     if weights:
@@ -143,7 +143,7 @@ def load_weights(network, path, what):
     Raises
     ------
     SemsimError
-        If it is that of another network.
+        If it belongs to another network.
     """
     try:
         network.load_state_dict(read_state(path))
@@ -158,7 +158,7 @@ def _per_channel(values):
 
 
 def count_parameters(target):
-    """Return the number of trained numbers in a model."""
+    """Return the number of parameters of a model."""
     return sum(parameter.numel() for parameter in target.parameters())
 
 
@@ -171,7 +171,7 @@ def initial_weights(seed):
 
 
 def state_on_cpu(module):
-    """Return a module's parameters and buffers by name, as they are written to files, which cannot hold shared ones."""
+    """Return a module's parameters and buffers by name, for a safetensors file, which cannot hold shared tensors."""
     state, seen = {}, set()
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
@@ -182,20 +182,20 @@ def state_on_cpu(module):
 
 
 def read_state(path):
-    """Return what `state_on_cpu` gave and a safetensors file holds."""
+    """Return the tensors of a safetensors file by name, as `state_on_cpu` returned them."""
     with open_tensors(path, framework="pt") as tensors:
         return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
 
 
 def save_target(target, path, extra_metadata=None):
-    """Write a target model's weights as one safetensors file, whole or not at all.
+    """Write a target model's weights as one safetensors file, atomically.
 
     Parameters
     ----------
     target : Target
     path : path-like
     extra_metadata : dict, optional
-        Anything JSON can hold, kept beside the model's `spec`; `semsim.io.tensors.read_metadata` gives it back.
+        Any JSON-serialisable content, stored with the model's `spec`; `semsim.io.tensors.read_metadata` reads it.
     """
     state = state_on_cpu(target)
     metadata = {**(extra_metadata or {}), "spec": target.spec, "digest": _digest(target.spec, state)}
@@ -242,7 +242,7 @@ def load_target(path, device="cpu"):
 
 
 def _digest(spec, state):
-    """Return a fingerprint of a model: safetensors files carry none, and flipped bits would pass for weights."""
+    """Return a fingerprint of a model: safetensors files have no checksum, so corrupted weights would go unnoticed."""
     fingerprint = hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=16)
     for name in sorted(state):
         fingerprint.update(name.encode())

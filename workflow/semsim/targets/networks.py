@@ -1,7 +1,7 @@
-"""Networks of plain layers: LeNet, ConvNets, a multi-layer perceptron, and three that learn much in a minute of a CPU.
+"""Networks of plain layers: LeNet, ConvNets, a multi-layer perceptron, and three that train in a minute on a CPU.
 
-Every network is a body, which turns normalised images [N, 3, S, S] into features [N, D], and a head, the last linear
-layer. No layer works in place, since attacks read activations, and in eval mode each output depends on its own image
+Every network has a body, which maps normalised images [N, 3, S, S] to features [N, D], and a head, the last linear
+layer. No layer works in place, because attacks read activations, and in eval mode each output depends on its own image
 only.
 """
 
@@ -20,8 +20,8 @@ def lenet(image_size, classes):
     """Return the network of the DLG attack: three 5x5 convolutions of 12 channels with sigmoids.
 
     The convolutions start as Glorot and Bengio advise for sigmoids, with a gain of 4. That is close to the uniform
-    [-0.5, 0.5] of the DLG code, but suits all image sizes. PyTorch's default is four to seven times narrower: three
-    such layers with sigmoids pass next to no gradient, and the network neither learns nor leaks.
+    [-0.5, 0.5] of the DLG code, but suits all image sizes. PyTorch's default is four to seven times narrower: the
+    gradient vanishes in three such layers with sigmoids, and the network neither learns nor leaks.
 
     References
     ----------
@@ -59,11 +59,11 @@ def convnet(image_size, classes, width):
 
 
 def convnet3(image_size, classes, width):
-    """Return a ConvNet of a fortieth of the work: three 3x3 convolutions with BatchNorm, each before a mean-pool.
+    """Return a ConvNet with a fortieth of the operations: three 3x3 convolutions with BatchNorm and mean-pooling.
 
-    For studies that must be over in minutes: `convnet` keeps six of its eight convolutions at full resolution, and a
-    CPU needs minutes for each of its epochs. It is the ConvNet of dataset condensation, with BatchNorm. Means let more
-    of an image through than maxima would, so that some reconstructions are clear, even from so small a network.
+    For studies that must finish in minutes: `convnet` runs most of its eight convolutions at high resolution, and takes
+    minutes per epoch on a CPU. It is the ConvNet of dataset condensation, with BatchNorm. Mean-pooling keeps more of an
+    image than max-pooling, so that some reconstructions are clear, even from such a small network.
 
     Parameters
     ----------
@@ -103,12 +103,12 @@ def convolution(inputs, outputs, kernel_size=3, **settings):
 
 
 def halving_stem(outputs):
-    """Return the first layers of networks that leave full resolution at once: half the side, a quarter of the work."""
+    """Return the first layers of networks that halve the resolution at once, for a quarter of the operations."""
     return convolution(3, outputs, kernel_size=4, stride=2)
 
 
 def pooled_side(image_size):
-    """Return the side of what three halvings leave of an image."""
+    """Return the side of an image after three halvings."""
     return image_size // 2 // 2 // 2
 
 
@@ -128,7 +128,7 @@ def vgg3(image_size, classes, width):
 
 
 class _Fire(nn.Module):
-    """Few channels, and from them many: by 1x1 and by 3x3 convolutions. SqueezeNet's module, with BatchNorm."""
+    """SqueezeNet's fire module, with BatchNorm: squeeze to few channels, then expand by 1x1 and 3x3 convolutions."""
 
     def __init__(self, inputs, squeezed, expanded):
         super().__init__()
@@ -147,7 +147,7 @@ def squeezenet(image_size, classes, width):
     Parameters
     ----------
     width : int
-        Channels into which the first two fire modules squeeze.
+        Squeezed channels of the first two fire modules.
 
     References
     ----------
@@ -178,14 +178,14 @@ def mobilenet(image_size, classes, width):
 
 
 def _separable(inputs, outputs):
-    """Return a convolution of each channel by itself, and one across channels, as a list of layers."""
+    """Return a depthwise and a pointwise convolution, as a list of layers."""
     return [*convolution(inputs, inputs, groups=inputs), *convolution(inputs, outputs, kernel_size=1)]
 
 
 def mlp(image_size, classes, width):
     """Return a perceptron with two hidden layers of `width` units.
 
-    Its first layer is fully connected and has a bias, so that its gradient gives the input away in closed form.
+    Its first layer is fully connected and has a bias, so that its gradient reveals the input in closed form.
     """
     body = nn.Sequential(
         nn.Flatten(),

@@ -1,7 +1,7 @@
 """Normalisation layers in plain arithmetic, for networks that are attacked.
 
-PyTorch's own, under `torch.func.vmap`, give a wrong second derivative by their input (seen with 2.13: the gradient of
-LayerNorm's weight counts the mean and the variance as constants), and attacks need just that.
+PyTorch's layers have an incorrect second derivative with respect to their input under `torch.func.vmap` (seen in 2.13:
+the gradient of LayerNorm's weight treats the mean and the variance as constants), and attacks need that derivative.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class _InstanceNorm:
-    """Instance normalisation in plain arithmetic; in training, PyTorch's own, which keeps running statistics."""
+    """Instance normalisation in plain arithmetic; in training mode, PyTorch's, which updates running statistics."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.training:
@@ -35,11 +35,11 @@ class _InstanceNorm:
 
 
 class InstanceNorm1d(_InstanceNorm, nn.InstanceNorm1d):
-    """Of [N, C, L]."""
+    """Instance normalisation of [N, C, L]."""
 
 
 class InstanceNorm2d(_InstanceNorm, nn.InstanceNorm2d):
-    """Of [N, C, H, W]."""
+    """Instance normalisation of [N, C, H, W]."""
 
 
 def _scaled(normalised, scale, shift):
@@ -48,13 +48,13 @@ def _scaled(normalised, scale, shift):
 
 
 PLAIN = {nn.LayerNorm: LayerNorm, nn.InstanceNorm1d: InstanceNorm1d, nn.InstanceNorm2d: InstanceNorm2d}
-"""By the layer that each stands in for, with the same weights."""
+"""The layers by those that they replace, with the same weights."""
 
 
 def use_plain_normalisation(network: nn.Module) -> list[str]:
-    """Turn the normalisation layers of a network into those of `PLAIN`, in place; return the names of those turned."""
+    """Replace the normalisation layers of a network by those of `PLAIN`, in place; return the replaced names."""
     turned = [name for name, module in network.named_modules() if type(module) in PLAIN]
     for name in turned:
         module = network.get_submodule(name)
-        module.__class__ = PLAIN[type(module)]  # so weights, hooks and whoever else holds the module stay as they are
+        module.__class__ = PLAIN[type(module)]  # keeps weights, hooks and other references to the module
     return turned

@@ -7,7 +7,7 @@ import torch
 from semsim.compat import import_torchvision
 from semsim.targets.policies import POLICIES
 
-# Operations that go either way; the direction is drawn for each image.
+# Operations with two directions; the direction is drawn for each image.
 TWO_WAY = {"shear_y", "translate_x", "translate_y", "rotate", "colour", "contrast", "brightness", "sharpness"}
 
 
@@ -54,15 +54,15 @@ def transform(images, operation, amount):
     operation : str
         As named in `POLICIES`.
     amount : float
-        From 0 (next to nothing) to 1 (as strong as it gets); negative for the other direction, where there is one.
-        Strongest are: shear by 0.3; translation by 150/331 of the side; rotation by 30 degrees; colour, contrast,
+        From 0 (weakest) to 1 (strongest); negative for the other direction, if there is one. The
+        strongest are: shear by 0.3; translation by 150/331 of the side; rotation by 30 degrees; colour, contrast,
         brightness and sharpness by factors of 1.5 and 0.5; 4 bits left of 8 (posterize); a threshold of 0 instead of
         256 (solarize). The other operations have no strength.
 
     Returns
     -------
     torch.Tensor
-        uint8 [N, 3, S, S]. What moves into the image is black; grey after a rotation.
+        uint8 [N, 3, S, S]. Areas that enter the image are black, or grey after a rotation.
     """
     functional = _functional()
     match operation:

@@ -1,4 +1,4 @@
-"""Networks that the library does not bring along: from a Python file, or torchvision's.
+"""Networks that are not part of the library: from a Python file, or from torchvision.
 
 Importing this needs no PyTorch; building a network does.
 """
@@ -15,11 +15,11 @@ from semsim.errors import SemsimError
 from semsim.text import short_name, suggestion
 
 TORCHVISION = "torchvision:"
-"""Begins the name of an architecture of torchvision, as in ``torchvision:resnet18``."""
+"""Prefix of torchvision architectures, as in ``torchvision:resnet18``."""
 BUILDER = "build"
 """The function or class that is called where none is named."""
 GIVEN = ("classes", "image_size")
-"""Arguments that are the study's, and no one else's."""
+"""Arguments that the study sets."""
 
 
 def network_label(architecture):
@@ -59,16 +59,18 @@ def _read(path):
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise SemsimError(f"{path}: cannot be read ({error.strerror}). Paths start at the working directory.") from None
+        raise SemsimError(
+            f"{path}: cannot be read ({error.strerror}). Paths are relative to the working directory."
+        ) from None
 
 
 def check_file(path, name):
-    """Look at a file without running it: it has to be Python, and to define what builds the network.
+    """Check without running it that a file is valid Python and defines the builder of the network.
 
     Raises
     ------
     SemsimError
-        If it is not so.
+        If it is not.
     """
     _check_suffix(path)
     try:
@@ -128,12 +130,12 @@ def _defined(module):
 
 
 def build_network(architecture, classes, image_size):
-    """Build a network of torchvision's or from a file.
+    """Build a network from torchvision or from a file.
 
     Parameters
     ----------
     architecture : str or dict
-        ``torchvision:NAME``; or ``file``, ``name``, ``arguments`` and, if the file has to be just that one, ``digest``.
+        ``torchvision:NAME``; or ``file``, ``name``, ``arguments`` and, if the file must be unchanged, ``digest``.
     classes, image_size : int
 
     Returns
@@ -199,7 +201,7 @@ def _imported(path, digest):
 
 
 def _called(build, arguments, what):
-    """Return the network that a call gives."""
+    """Return the network that a call builds."""
     from torch import nn
 
     try:
@@ -213,7 +215,7 @@ def _called(build, arguments, what):
 
 
 def _described(error):
-    """Return what went wrong in somebody's code, and where."""
+    """Return what went wrong in user code, and where."""
     *_, last = traceback.extract_tb(error.__traceback__)
     what = "It ends the program" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
     return f"{what} ({last.filename}, line {last.lineno})"

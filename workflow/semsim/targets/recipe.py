@@ -20,42 +20,42 @@ class Recipe(Settings):
     batch_size: int = Field(
         64,
         ge=2,
-        description="images in a batch, at least 2 since BatchNorm needs company. Images left over are spread over the"
-        " batches, so that none is small",
+        description="images per batch, at least 2 because BatchNorm needs more than one image. The remainder is"
+        " distributed over the batches, so that no batch is small",
     )
-    optimiser: Literal["sgd", "adamw"] = Field(
-        "sgd", description="what moves the parameters, SGD with Nesterov momentum or AdamW"
-    )
+    optimiser: Literal["sgd", "adamw"] = Field("sgd", description="optimiser: SGD with Nesterov momentum, or AdamW")
     schedule: Literal["steps", "one-cycle"] = Field(
         "steps",
         description="how the learning rate changes. `steps`: it is multiplied by `decay` at each milestone."
-        " `one-cycle`: it rises in the first fifth of the training and then falls to nothing, which learns as much in a"
-        " fraction of the epochs",
+        " `one-cycle`: it rises during the first fifth of training and then falls to zero; this reaches a similar"
+        " accuracy in far fewer epochs",
     )
-    learning_rate: float = Field(0.1, gt=0, description="largest step size")
+    learning_rate: float = Field(0.1, gt=0, description="largest learning rate of the schedule")
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum of `sgd`")
-    weight_decay: float = Field(5e-4, ge=0, description="weight of the squared norm of the parameters")
+    weight_decay: float = Field(5e-4, ge=0, description="weight decay: L2 penalty of `sgd`, decoupled in `adamw`")
     milestones: Several[ShareOfSteps] = Field(
         (0.375, 0.625, 0.875),
-        description="shares of the epochs after which the learning rate is multiplied by `decay`, with `steps`",
+        description="for `steps`: fractions of the epochs after which the learning rate is multiplied by `decay`",
     )
-    decay: float = Field(0.1, gt=0, le=1, description="factor on the learning rate at each milestone")
+    decay: float = Field(
+        0.1, gt=0, le=1, description="factor by which the learning rate is multiplied at each milestone"
+    )
 
     def optimise(self, parameters, batches):
-        """Return the optimiser of a model's parameters, and what changes its learning rate after each batch.
+        """Return the optimiser of a model's parameters, and its learning-rate schedule, stepped after each batch.
 
         Parameters
         ----------
         parameters : iterable of torch.nn.Parameter
         batches : int
-            In an epoch.
+            Per epoch.
 
         Returns
         -------
         optimiser : torch.optim.Optimizer
         schedule : torch.optim.lr_scheduler.LRScheduler
         """
-        from torch import optim  # settings are checked where there is no PyTorch
+        from torch import optim  # settings are also checked without PyTorch
 
         if self.optimiser == "adamw":
             optimiser = optim.AdamW(parameters, self.learning_rate, weight_decay=self.weight_decay)
@@ -75,5 +75,5 @@ class TargetRecipe(Recipe):
     epochs: int = Field(
         200,
         ge=0,
-        description="passes over the training images. With 0, the model keeps the weights that it begins with",
+        description="passes over the training images. With 0, the model keeps its initial weights",
     )

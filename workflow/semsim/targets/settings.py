@@ -22,26 +22,26 @@ class OwnNetwork(Settings):
 
     file: str = Field(
         min_length=1,
-        description="the Python file, from the working directory. Whatever it imports besides has to be installed",
+        description="path of the Python file, relative to the working directory. Its imports must be installed",
     )
     name: str = Field(
         "build",
         min_length=1,
-        description="the function or class in that file which is called: with the keyword `classes`, with `image_size`"
-        " if it takes that, and with the arguments. It returns a `torch.nn.Module` that turns normalised images"
-        " [N, 3, S, S] into logits [N, classes]",
+        description="the function or class in that file that builds the network. It is called with the keyword argument"
+        " `classes`, with `image_size` if it accepts one, and with `arguments`. It returns a `torch.nn.Module` that"
+        " maps normalised images [N, 3, S, S] to logits [N, classes]",
     )
     arguments: Annotated[dict[str, Any], checked_by(check_arguments)] = Field(
-        {}, description="further keyword arguments of the call"
+        {}, description="further keyword arguments of that call"
     )
     last: str | None = Field(
-        None, description="the name of the last linear layer, as in `named_modules()`; `null` finds it"
+        None, description="the name of the last linear layer, as in `named_modules()`; with `null`, it is detected"
     )
     traits: Several[Annotated[str, OneOf(TARGET)]] = Field(
         ("last_bias",),
-        description="what attacks may count on: "
+        description="what attacks may rely on: "
         + "; ".join(f"`{name}`, {about}" for name, about in TARGET.items())
-        + ". Attacks that need something else are not planned for this target",
+        + ". Attacks that need anything else are not run on this target",
     )
 
     @model_validator(mode="after")
@@ -54,7 +54,7 @@ class OwnNetwork(Settings):
 
 
 class _NetworkName(OneOf):
-    """A name of the registry, or ``torchvision:`` and a name there, which only torchvision can check."""
+    """A name of the registry, or ``torchvision:`` followed by a name that only torchvision can check."""
 
     def __get_pydantic_json_schema__(self, core_schema, handler):
         named = super().__get_pydantic_json_schema__(core_schema, handler)
@@ -78,13 +78,13 @@ Spread = Annotated[float, Field(gt=0, le=1)]
 
 
 class Normalisation(Settings):
-    """What a network sees of an image: each channel less its mean, over its standard deviation."""
+    """How images are normalised: each channel minus its mean, divided by its standard deviation."""
 
     mean: Annotated[Several[Mean], Field(min_length=3, max_length=3)] = Field(
-        description="mean of the red, green and blue channel of images in [0, 1]"
+        description="mean of the red, green and blue channels of images in [0, 1]"
     )
     std: Annotated[Several[Spread], Field(min_length=3, max_length=3)] = Field(
-        description="standard deviation of these"
+        description="standard deviation of these channels"
     )
 
 
@@ -97,28 +97,28 @@ class TargetSettings(Settings):
     )
     width: Width = Field(
         None,
-        description="how wide the network is, where that can be chosen. Channels of the first layer, multiple of 16"
+        description="width of the network, where it can be chosen. Channels of the first layer, multiples of 16"
         " channels in `resnet20`, hidden units of `mlp`; `null` takes the [default](#architectures)",
     )
     augmentation: Annotated[str, checked_by(Augmentation)] = Field(
         "none",
-        description="what happens to images before the model trains on them, or is attacked. `none`. `crop`: random"
-        " crop and flip. `3-1-7`: the same and then the transformations 3, 1 and 7 of ATSPrivacy. `3-1-7+43-18-18`: one"
-        " of two such policies for each image",
+        description="how images are augmented, in training and before their gradient is shared. `none`. `crop`: random"
+        " crop and flip. `3-1-7`: the same, followed by the transformations 3, 1 and 7 of ATSPrivacy."
+        " `3-1-7+43-18-18`: one of two such policies for each image",
     )
     gradient_defence: AnyDefence | None = Field(
-        None, description="what is done to gradients. One of [these](#gradient-defences); `null` is nothing"
+        None, description="how gradients are defended. One of [these](#gradient-defences); `null` is no defence"
     )
     weights: str | None = Field(
         None,
         min_length=1,
-        description="a .safetensors file with the state dict of the network that training begins with; `null` draws"
-        " random weights. With `training: {epochs: 0}` they stay as they are",
+        description="a .safetensors file with the state dict that training starts from; `null` draws random weights."
+        " With `training: {epochs: 0}`, the weights stay as they are",
     )
     normalisation: Normalisation | None = Field(
         None,
         description="`{mean: [...], std: [...]}` of the channels of images in [0, 1]; `null` takes those of the"
-        " training images. Give what your weights were trained with",
+        " training images. Give the values that your weights were trained with",
     )
 
     @property
@@ -134,7 +134,7 @@ class TargetSettings(Settings):
 
     @property
     def traits(self):
-        """What attacks may count on, a frozenset of `semsim.targets.traits.TARGET`."""
+        """What attacks may rely on: a frozenset of keys of `semsim.targets.traits.TARGET`."""
         if isinstance(self.architecture, OwnNetwork):
             return frozenset(self.architecture.traits)
         known = ARCHITECTURES.get(self.architecture)
@@ -158,11 +158,11 @@ class TargetSettings(Settings):
 
     @property
     def files(self):
-        """The files of the user's that training the model needs, besides its data."""
+        """The user's files that training the model needs, besides its data."""
         return [*self.network_files, *([self.weights] if self.weights else [])]
 
     def check_traits(self, target):
-        """Refuse a built model that lacks what attacks were told to count on.
+        """Refuse a built model that lacks declared traits.
 
         Parameters
         ----------
@@ -178,12 +178,12 @@ class TargetSettings(Settings):
         if lacking := sorted(self.traits - has):
             missing = listed([TARGET[trait] for trait in lacking])
             raise SemsimError(
-                f"{self.label}: this network does not have {missing}, which attacks count on. Declare what it has in"
+                f"{self.label}: this network does not have {missing}, which attacks rely on. Declare what it has in"
                 f" `architecture`: traits: [{', '.join(sorted(has))}]."
             )
 
     def check_fit(self, image_size):
-        """Refuse a side of images or a width that the network does not take, with a `SemsimError`."""
+        """Raise `SemsimError` if the network does not support this image size or width."""
         if isinstance(self.architecture, str) and self.architecture in ARCHITECTURES:
             check_architecture(self.architecture, image_size, self.width)
         elif self.width is not None:

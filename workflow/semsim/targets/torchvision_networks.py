@@ -41,7 +41,7 @@ def resnet18(image_size, classes):
 
 
 def resnet6(image_size, classes, width):
-    """Return a residual network that learns much in a minute of a CPU: a stem that halves, two blocks, max-pools.
+    """Return a residual network that trains in a minute on a CPU: a stem that halves, two blocks, max-pools.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def _stage(inputs, outputs, stride, count):
 
 
 def _shortcut(inputs, outputs, stride):
-    """Return the way around a block that changes channels or side."""
+    """Return the shortcut of a block that changes channels or side."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 

@@ -1,4 +1,4 @@
-"""Training of classifiers: target models by the recipe of the original study, and others by one that is faster."""
+"""Training of classifiers: target models by the recipe of the original study, others by a faster one."""
 
 import math
 import time
@@ -15,6 +15,7 @@ from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import build_target, initial_weights
+from semsim.text import counted
 
 CURVES = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 
@@ -29,11 +30,11 @@ def initial_target(architecture, classes, images, width=None, seed=0, weights=No
     images : numpy.ndarray
         Those that it will be trained on, uint8 [N, 3, S, S].
     seed : int
-        The one of the training. Its weights follow from it.
+        Seed of the training, from which the weights are drawn.
     weights : path-like, optional
         A safetensors file with the state dict of the network, in place of random weights.
     normalisation : semsim.targets.settings.Normalisation, optional
-        Left out, the model normalises by these images.
+        By default, computed from these images.
     """
     mean, std = (normalisation.mean, normalisation.std) if normalisation else channel_statistics(images)
     with initial_weights(seed_for(seed, "weights")):
@@ -58,7 +59,7 @@ def train_target(
     target : semsim.targets.models.Target
         As `initial_target` returns it. It is changed.
     train, validation : tuple of (numpy.ndarray, numpy.ndarray)
-        Images, uint8 [N, 3, S, S], and labels, int64 [N]. Images for validation may stay in files.
+        Images, uint8 [N, 3, S, S], and labels, int64 [N]. Validation images may stay on disk.
     recipe : Recipe
         With 0 epochs, the model is only evaluated.
     augmentation : callable, optional
@@ -77,7 +78,7 @@ def train_target(
         In eval mode.
     curves : pandas.DataFrame
         One row per epoch: `epoch` (from 1; a single 0 where there is no training), `train_loss` and `train_accuracy`
-        (of the augmented batches, as they were met), `validation_loss` and `validation_accuracy` (at the end of the
+        (on the augmented batches, during the epoch), `validation_loss` and `validation_accuracy` (at the end of the
         epoch) and `seconds` (since the start). Losses are mean cross-entropies, in nats; accuracies are shares, 0 to 1.
 
     Raises
@@ -87,13 +88,13 @@ def train_target(
     """
     defence, augment = gradient_defence or GradientDefence(), augmentation or Augmentation()
     if len(train[0]) < 2:
-        raise SemsimError(f"{description}: {len(train[0])} training image(s). Training needs at least 2.")
+        raise SemsimError(f"{description}: {counted(len(train[0]), 'training images')}. Training needs at least 2.")
     target.to(device, memory_format=torch.channels_last)  # up to 1.7 times as fast as channels first on a CPU
     images, labels = (torch.from_numpy(array).to(device) for array in train)
     validation = validation[0], torch.from_numpy(validation[1]).to(device)
     optimiser, schedule = recipe.optimise(target.parameters(), max(1, len(images) // recipe.batch_size))
     drawn = torch.Generator().manual_seed(seed_for(seed, "batches"))
-    noise = torch.Generator(device).manual_seed(seed_for(seed, "gradient noise"))  # too much of it to draw on the CPU
+    noise = torch.Generator(device).manual_seed(seed_for(seed, "gradient noise"))  # too many numbers to draw on the CPU
 
     rows, start = [], time.perf_counter()
     with progress_bar(recipe.epochs, description, unit="epoch") as bar:
@@ -115,13 +116,13 @@ def train_target(
 
 
 def evaluate(target, images, labels, batch_size=256):
-    """Return a model's mean cross-entropy (nats) and accuracy (0 to 1) in eval mode, in which it is left.
+    """Return a model's mean cross-entropy (nats) and accuracy (0 to 1) in eval mode; it stays in that mode.
 
     Parameters
     ----------
     target : Target
     images : torch.Tensor or numpy.ndarray
-        uint8 [N, 3, S, S], N at least 1; or `semsim.io.stored_arrays.JoinedRows`, which is read a batch at a time.
+        uint8 [N, 3, S, S], N at least 1; or `semsim.io.stored_arrays.JoinedRows`, which is read in batches.
     labels : torch.Tensor
         int64 [N].
     batch_size : int
@@ -132,7 +133,7 @@ def evaluate(target, images, labels, batch_size=256):
     loss, accuracy : float
     """
     target.eval()
-    # Made at once: small results that are kept one by one lie between the large ones, whose places nothing then fits.
+    # Allocated at once: keeping small per-batch results would fragment the memory between large ones.
     logits = torch.empty(len(images), target.spec["classes"], device=labels.device)
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
@@ -156,7 +157,7 @@ def channel_statistics(images):
 def _batches(images, labels, batch_size, augment, generator):
     """Yield one epoch of augmented images and their labels, in random order.
 
-    What does not fill a batch is spread over the others, so that no batch is small.
+    The remainder is distributed over the batches, so that no batch is small.
     """
     order = torch.randperm(len(images), generator=generator)
     for chosen in order.tensor_split(max(1, len(images) // batch_size)):
@@ -165,7 +166,7 @@ def _batches(images, labels, batch_size, augment, generator):
 
 
 def _train_epoch(target, optimiser, schedule, batches, defence, noise):
-    """Take one step for each batch; return the mean loss and accuracy of the images met."""
+    """Take one step for each batch; return the mean loss and accuracy on these images."""
     target.train()
     parameters = list(target.parameters())
     total_loss, correct, count = 0.0, 0, 0
@@ -187,5 +188,5 @@ def _train_epoch(target, optimiser, schedule, batches, defence, noise):
 
 
 def _as_input(images):
-    """Return uint8 images as floats in [0, 1], in the memory order that training uses."""
+    """Return uint8 images as floats in [0, 1], in the memory format that training uses."""
     return (images / 255).contiguous(memory_format=torch.channels_last)

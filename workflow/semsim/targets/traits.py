@@ -1,6 +1,6 @@
-"""Traits: what parts of an attack may need, of the target model or of what the attacker knows.
+"""Traits: requirements that parts of an attack may have of the target model or of the attacker's knowledge.
 
-Parts of attacks declare the traits that they need, architectures those that they have, and whoever plans compares the
+Parts of attacks declare the traits that they need, architectures those that they have; planning a study compares the
 two. Importing this needs no PyTorch.
 """
 
@@ -9,20 +9,20 @@ TARGET = {
     "last_bias": "a last layer that is linear and has a bias",
     "batchnorm": "BatchNorm layers",
 }
-"""Traits of a target model, each as what it has."""
+"""Traits of a target model, described as what it has."""
 
 KNOWLEDGE = {
     "true_labels": "the true labels",
     "batchnorm_statistics": "the running statistics of BatchNorm layers",
 }
-"""Traits of the attacker, each as what it knows."""
+"""Traits of the attacker, described as what it knows."""
 
 ATTACK = {"several_restarts": "two or more restarts"}
 """Traits of the attack's own settings."""
 
 
 def lacking(who: str, trait: str) -> str:
-    """Return a sentence that says that something needs a trait which is not there."""
+    """Return a clause that says which missing trait something needs."""
     if trait in TARGET:
         return f"{who} needs a target model with {TARGET[trait]}"
     if trait in KNOWLEDGE:

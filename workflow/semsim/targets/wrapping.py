@@ -1,4 +1,4 @@
-"""Anybody's network as a target model."""
+"""Any network as a target model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WrappedTarget(Target):
     network, mean, std, spec
         As for `semsim.targets.models.Target`.
     last : str or None
-        The name of the layer whose input are the features.
+        The name of the layer whose input is the feature vector.
     """
 
     def __init__(self, network: nn.Module, mean: torch.Tensor, std: torch.Tensor, spec: dict, last: str | None):
@@ -37,11 +37,11 @@ class WrappedTarget(Target):
         return None if self.last is None else self.network.get_submodule(self.last)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the last layer is given, [N, D], of images [N, 3, S, S] in [0, 1]."""
+        """Return the input of the last layer, [N, D], for images [N, 3, S, S] in [0, 1]."""
         if self.last is None:
             raise SemsimError(
                 f"{_name(self.network)} does not end in a linear layer, so its features are not known. "
-                "Name the layer that they go into with `last`."
+                "Name the layer that takes them as input with `last`."
             )
         with recorded_calls([self.last_layer]) as calls:
             self(images)
@@ -61,24 +61,24 @@ def wrap_network(
     Parameters
     ----------
     network : torch.nn.Module
-        Takes images [N, 3, `image_size`, `image_size`] and gives logits [N, `classes`]. It becomes part of the target
-        and stays in the mode (training or eval) and on the device that it is in. Its LayerNorm and InstanceNorm layers
-        are turned into `semsim.targets.normalisation`'s, which compute the same.
+        Takes images [N, 3, `image_size`, `image_size`] and gives logits [N, `classes`]. It becomes part of the target,
+        and its mode (training or eval) and device do not change. Its LayerNorm and InstanceNorm layers are replaced by
+        those of `semsim.targets.normalisation`, which compute the same.
     image_size : int
         In pixels.
     classes : int, optional
-        How many logits it gives. Left out, it is seen.
+        Number of logits. By default, it is detected.
     mean, std : sequence of 3 floats, optional
-        What the network expects its images, which are in [0, 1], to be normalised with: it is given
-        ``(images - mean) / std``. Left out, they are not normalised.
+        Normalisation that the network expects: images in [0, 1] are passed to it as ``(images - mean) / std``. By
+        default, they are not normalised.
     last : str, optional
-        The name of the layer that turns features into logits. Left out, it is the linear layer that puts them out.
+        The name of the layer that maps features to logits. By default, the linear layer that outputs the logits.
 
     Raises
     ------
     SemsimError
-        If the network does not give such logits, has nothing to train, draws random numbers in eval mode, keeps
-        something from one call to the next, or lets the images of a batch influence each other.
+        If the network does not return such logits, has no trainable parameters, draws random numbers in eval mode,
+        keeps state between calls, or lets the images of a batch influence each other.
 
     Examples
     --------
@@ -91,13 +91,14 @@ def wrap_network(
     turned = use_plain_normalisation(network)
     if turned:
         log.warning(
-            "%s: %s computed in plain arithmetic, since PyTorch's own have a wrong second derivative under vmap.",
+            "%s: %s computed in plain arithmetic, because PyTorch's implementation has an incorrect second derivative"
+            " under vmap.",
             _name(network),
             f"layer {turned[0]} is" if len(turned) == 1 else f"{len(turned)} layers ({turned[0]}, ...) are",
         )
     placed = next((each for each in network.parameters() if each.requires_grad), None)
     if placed is None:
-        raise SemsimError(f"{_name(network)} has no parameters that are trained, so it shares no gradient.")
+        raise SemsimError(f"{_name(network)} has no trainable parameters, so there is no gradient to share.")
     normalisation = [
         torch.as_tensor(default if values is None else values, dtype=placed.dtype).reshape(3, 1, 1).to(placed.device)
         for values, default in ((mean, (0, 0, 0)), (std, (1, 1, 1)))
@@ -119,7 +120,7 @@ def _check(target):
     name, spec, inputs = _name(target.network), target.spec, sample_inputs(target, 2)
     try:
         logits = target.network(inputs)
-    except Exception as error:  # of whatever kind: it is somebody else's code
+    except Exception as error:  # of any kind: this is user code
         raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {error}") from None
     what = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if spec["classes"] is None and len(what) == 2:
@@ -135,16 +136,18 @@ def _check(target):
     again = target.network(inputs)
     after = target.network.state_dict()
     if _random_state() != random_state:
-        raise SemsimError(f"{name} draws random numbers in eval mode, so no gradient of it can be matched. Stop that.")
+        raise SemsimError(
+            f"{name} draws random numbers in eval mode, so its gradients cannot be matched. Disable them in eval mode."
+        )
     if not _close(again, logits) or any(not torch.equal(value, after[key]) for key, value in before.items()):
         raise SemsimError(
-            f"{name} keeps something from one call to the next in eval mode, or draws random numbers of its own, so "
-            "that the same images do not always give the same logits. Stop that."
+            f"{name} keeps state from one call to the next in eval mode, or has its own random numbers, so the same "
+            "images do not always give the same logits. Disable that in eval mode."
         )
     if not _close(torch.cat([target.network(image) for image in inputs.split(1)]), logits):
         raise SemsimError(
-            f"{name} gives an image other logits in another batch (BatchNorm without running statistics does), so the "
-            "gradient of one image means nothing. Stop that."
+            f"{name} gives an image different logits in a different batch (as BatchNorm without running statistics "
+            "does), so the gradient of a single image is undefined. Make its logits independent of the batch."
         )
 
 
@@ -159,7 +162,7 @@ def _close(one, other):
 
 
 def _find_last(target):
-    """Return the name of the last linear layer that puts out as many numbers as there are classes, or None."""
+    """Return the name of the last linear layer with as many outputs as there are classes, or None."""
     layers = [layer for layer in target.network.modules() if isinstance(layer, nn.Linear)]
     with recorded_calls(layers) as calls:
         logits = target.network(sample_inputs(target, 1))
