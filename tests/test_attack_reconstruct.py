@@ -86,7 +86,7 @@ def test_a_target_model_is_taken_as_it_is(images):
     target = build_target("mlp", CLASSES, SIZE, 16, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
     found = reconstruct(target, images, LABELS, "analytic", device="cpu")
     assert (found.images - images).abs().max() <= 0.51 / 255
-    with pytest.raises(SemsimError, match="belong to a target model already"):
+    with pytest.raises(SemsimError, match="a target model has its own mean, std and last layer"):
         reconstruct(target, images, LABELS, mean=(0.5, 0.5, 0.5), device="cpu")
     with pytest.raises(SemsimError, match="the images have 12 pixels a side, the target 8"):
         reconstruct(target, torch.rand(2, 3, 12, 12), LABELS, device="cpu")

@@ -125,13 +125,13 @@ def test_another_evaluation_can_only_be_an_ablation():
     assert (
         study.variants["evaluation-itself"]["evaluation"] == "itself" and "evaluation" not in study.variants["semsim"]
     )
-    assert "try 'evaluation' in `ablations`" in message(small(semsim={"evaluation": "itself"}))
+    assert "'evaluation' belongs in `ablations`" in message(small(semsim={"evaluation": "itself"}))
 
 
 def test_defects_are_known_by_name_and_need_target_models():
     assert Study(small(defects=["set_sizes"])).defects == ["set_sizes"] and Study(small()).defects == []
     assert "Did you mean 'set_sizes'?" in message(small(defects=["set_size"]))
-    assert "need target models of the study's own" in message(small(defects=["set_sizes"], released=True))
+    assert "need the study's own target models" in message(small(defects=["set_sizes"], released=True))
 
 
 def test_a_study_that_builds_on_another_one_takes_its_results():
@@ -531,7 +531,7 @@ def target(**changes):
         ({"released": True, "ablations": [{"reference": "attacked"}]}, ["ablations.0.reference: 'attacked' needs"]),
         ({"seed": -1}, ["seed: -1 is out of range, 0 or more"]),
         ({"attacks": None}, ["attacks: null is not a section of settings"]),
-        ({"datasets": {"digits": None}}, ["datasets: there is none"]),
+        ({"datasets": {"digits": None}}, ["datasets: at least one entry is needed"]),
         ({"training": {"epoch": 3}}, ["training: unknown setting 'epoch'", "Did you mean 'epochs'?"]),
         ({"training": {"milestones": [0.5, 3]}}, ["training.milestones.1: 3 is out of range"]),
         (dataset(kind="glyph"), ["datasets.digits.kind: 'glyph' is not one of", "Did you mean 'glyphs'?"]),
@@ -542,7 +542,7 @@ def target(**changes):
         (dataset(attacks={"dgl": {}}), ["datasets.digits.attacks.dgl", "Did you mean 'dlg'?"]),
         ({"datasets": {"a/b": SMALL["datasets"]["digits"]}}, ["datasets: 'a/b' cannot be used", "file name"]),
         ({"targets": {"20": {"architecture": "lenet"}}}, ["targets: '20' cannot be used", "begins with a letter"]),
-        ({"targets": {"NaN": {"architecture": "lenet"}}}, ["targets: 'NaN' cannot be used", "no value"]),
+        ({"targets": {"NaN": {"architecture": "lenet"}}}, ["targets: 'NaN' cannot be used", "read as missing"]),
         ({"attacks": {"None": {"preset": "dlg"}}}, ["attacks: 'None' cannot be used"]),
         ({"attacks": {123: {"preset": "dlg"}}}, ["attacks: 123 cannot be used", "begins with a letter"]),
         ({"observers": {"1e5": {"architecture": "vgg3"}}}, ["observers: '1e5' cannot be used"]),
@@ -590,7 +590,7 @@ def test_mistake_is_explained(changes, words):
         ({"folds": 5}, ["datasets.digits.originals: 4 cannot be divided into 5 `folds`"]),
         (dataset(originals=3) | {"folds": 2}, ["cannot be divided into 2", "two are left to learn from"]),
         (dataset(public=2), ["datasets.digits.public: 2 images are too few"]),
-        ({"observers": {"a": None}}, ["observers: there is none"]),
+        ({"observers": {"a": None}}, ["observers: there are none"]),
         ({"attacks": {"mine": {"preset": "analytic"}}}, ["targets.plain: no attack suits it", "fully connected"]),
         ({"builds_on": "small"}, ["builds_on: 'small' is this study"]),
         ({"defects": ["set_sizes", "set_sizes"]}, ["defects: ", "twice"]),

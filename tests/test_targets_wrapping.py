@@ -132,14 +132,14 @@ class Tuple(strange.Network):
         (Random, "Random draws random numbers in eval mode"),
         (Counting, "Counting keeps state from one call to the next"),
         (Remembering, "Remembering keeps state from one call to the next"),
-        (Mixing, "Mixing gives an image other logits in another batch"),
+        (Mixing, "Mixing gives an image different logits in a different batch"),
         (Tuple, r"Tuple must give logits \[N, 5\], but for images \[2, 3, 8, 8\] it gives tuple"),
         (lambda: nn.Conv2d(3, 5, 3), r"it gives \[2, 5, 6, 6\]"),
         (lambda: nn.Conv2d(1, 5, 3), r"Conv2d cannot be given images \[2, 3, 8, 8\]: .*channels"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 7)), r"it gives \[2, 7\]"),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 5)).requires_grad_(False),
-            "no parameters that are trained",
+            "no trainable parameters",
         ),
     ],
 )

@@ -5,8 +5,8 @@ again with respect to its own image. There are four methods:
 
 captured
     One forward and one backward pass of the whole batch with shared weights, which record the inputs of every
-    layer and the gradients of its outputs. Each image's weight gradient is the product of the two. For networks of `Conv2d`,
-    `Linear` and `BatchNorm2d` in eval mode that call each layer once.
+    layer and the gradients of its outputs. Each image's weight gradient is the product of the two. For networks of
+    `Conv2d`, `Linear` and `BatchNorm2d` in eval mode that call each layer once.
 copied
     The same for networks that modify the output of a layer in place (``ReLU(inplace=True)``, ``x += shortcut``): they
     are given copies.
@@ -123,7 +123,7 @@ def choose_method(target: Target) -> str:
             return method
         wrong.append(f"{method}: wrong by {error:.2g}")
     log.warning(
-        "%s: gradients are computed one image at a time, which is correct but slow (%s).", name, "; ".join(wrong)
+        "%s: gradients are computed one image after the other, which is correct but slow (%s).", name, "; ".join(wrong)
     )
     return "looped"
 

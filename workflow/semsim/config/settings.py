@@ -30,9 +30,9 @@ NO_NAME = re.compile(r"all|(?i:na|nan|null|none|true|false|inf|infinity)")
 def _check_entry_name(name):
     if not isinstance(name, str) or not ENTRY_NAME.fullmatch(name) or NO_NAME.fullmatch(name):
         raise ValueError(
-            f"{written(name)} cannot be used (names appear in tables and file names: a letter, then letters, digits,"
-            f" hyphens and underscores, at most {LONGEST_NAME}. Reserved are `all` and, in upper or lower case, words"
-            " that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and `inf`)."
+            f"{written(name)} cannot be used (a name appears in tables and file names: it begins with a letter and has"
+            f" letters, digits, hyphens and underscores, at most {LONGEST_NAME}. Reserved are `all` and, in upper or"
+            " lower case, words that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and `inf`)."
         )
     return name
 
