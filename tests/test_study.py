@@ -441,8 +441,7 @@ def test_a_configuration_is_valid_or_explained_and_nothing_else(house, tmp_path,
             str(Study(mutated(config, chance)))
         except SemsimError as error:
             told += 1
-            assert str(error).isprintable() or "\n" in str(error)
-            str(error).encode()
+            str(error).encode()  # else it could not be printed
     assert 0 < told < 50
 
 

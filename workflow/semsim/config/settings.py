@@ -32,7 +32,8 @@ def _check_entry_name(name):
         raise ValueError(
             f"{written(name)} cannot be used (a name appears in tables and file names: it begins with a letter and has"
             f" letters, digits, hyphens and underscores, at most {LONGEST_NAME}. Reserved are `all` and, in upper or"
-            " lower case, words that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and `inf`)."
+            " lower case, words that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and"
+            " `inf`)."
         )
     return name
 
