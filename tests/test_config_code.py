@@ -95,6 +95,37 @@ def test_imports_for_type_checkers_do_not_count(library):
     assert digest(library) == before
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if not TYPE_CHECKING:\n    from lib.later import run\n",
+        "if TYPE_CHECKING:\n    import lib.extra\nelse:\n    from lib.later import run\n",
+        "if typing.TYPE_CHECKING:\n    import lib.extra\nelif x:\n    from lib.later import run\n",
+        "if x:\n    pass\nelif TYPE_CHECKING:\n    import lib.extra\nelse:\n    from lib.later import run\n",
+    ],
+)
+def test_what_runs_where_types_are_not_checked_counts(library, code):
+    shared = library / "lib" / "shared.py"
+    shared.write_text(code)
+    files = Code(library).files(library / "script.py")
+    assert library / "lib" / "later.py" in files and library / "lib" / "extra.py" not in files
+    before = digest(library)
+    shared.write_text(code.replace("import run", "import run as go"))
+    assert digest(library) != before
+
+
+@pytest.mark.parametrize("asked", ["files(__name__)", "resources.files(__package__)", "files('lib.weights')"])
+def test_data_that_a_package_reads_beside_itself_counts(library, asked):
+    (library / "lib" / "weights" / "small").mkdir(parents=True)
+    (library / "lib" / "weights" / "small" / "model.bin").write_bytes(b"0")
+    (library / "lib" / "weights" / "__init__.py").write_text(f"def folders():\n    return list({asked}.iterdir())\n")
+    unread = digest(library)
+    (library / "lib" / "shared.py").write_text("from lib.weights import folders\n")
+    read = digest(library)
+    (library / "lib" / "weights" / "small" / "model.bin").write_bytes(b"1")
+    assert len({unread, read, digest(library)}) == 3
+
+
 def test_code_and_words_that_are_shown_count(library):
     before = digest(library)
     (library / "lib" / "shared.py").write_text("y = 'other'\n")
@@ -172,6 +203,8 @@ def test_the_library_names_in_full_what_it_imports_by_name(house):
         ("attack.py", "targets/torchvision_networks.py", True),
         ("prepare_data.py", "targets/networks.py", False),
         ("make_report.py", "html/base.html.j2", True),
+        ("make_report.py", "learned/shipped/embedded/model.safetensors", True),
+        ("attack.py", "learned/shipped/embedded/model.safetensors", False),
     ],
 )
 def test_scripts_depend_on_what_they_run_and_no_more(house, repository, script, module, depends):

@@ -1,8 +1,11 @@
 """The library's structure: imports run one way, from room to room, and nothing reads above the package."""
 
 import ast
+from importlib.util import resolve_name
 
 import pytest
+
+import semsim
 
 ROOMS = [
     *("errors", "extras", "seeds", "text", "progress", "compat", "commandline", "registry", "settings", "io", "html"),
@@ -21,14 +24,65 @@ def modules(library):
         yield path, ".".join(parts if parts[-1] != "__init__" else parts[:-1])
 
 
-def imported(path):
-    """The names of everything that a module imports, inside functions as well, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported(path, package):
+    """The full names of everything that a module imports, inside functions and by name as well, with the line.
+
+    `package` is the one that it is in, such as ``semsim.attacks``.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree))
+    names = {}
+    for node in nodes:
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            for alias in node.names:
+                names[alias.asname or alias.name.partition(".")[0]] = alias.asname and alias.name
+                yield alias.name, node.lineno
         elif isinstance(node, ast.ImportFrom):
-            yield node.module, node.lineno
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+            base = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
+            yield base, node.lineno
+            yield from ((at_home(f"{base}.{alias.name}"), node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Call) and (name := named(node)):
+            yield resolve_name(name, package), node.lineno
+    for node in nodes:  # `import semsim`, and then `semsim.score`
+        if isinstance(node, ast.Attribute):
+            first, _, rest = ast.unparse(node).partition(".")
+            if first in names:
+                yield at_home(f"{names[first] or first}.{rest}"), node.lineno
+
+
+LOADERS = ("import_module", "load", "__import__")
+"""Functions of `importlib` and `lazy_loader`, and Python's own, that import what a text names."""
+
+
+def named(call):
+    """The module of the library that a call loads by its name, or the beginning of its name; else nothing."""
+    first = call.args[0] if call.args else None
+    if isinstance(first, ast.JoinedStr) and first.values:
+        first = first.values[0]
+    text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    loads = ast.unparse(call.func).rpartition(".")[2] in LOADERS
+    return text.rstrip(".") if loads and text.startswith(("semsim.", ".")) else ""
+
+
+def at_home(name):
+    """What the package hands out lies in another module."""
+    package, _, inside = name.partition(".")
+    home = semsim._HOMES.get(inside.partition(".")[0]) if package == "semsim" else None
+    return f"{home[0]}.{inside}" if home else name
+
+
+def upward(library):
+    """The imports of later rooms, in sentences."""
+    for path, name in modules(library):
+        if not name:
+            continue  # the package itself hands out what users ask it for
+        room = name.partition(".")[0]
+        package = ".".join(["semsim", *path.relative_to(library).parent.parts])
+        for module, line in imported(path, package):
+            parts = module.split(".")
+            known = parts[0] == "semsim" and len(parts) > 1 and parts[1] in ROOMS
+            if known and ROOMS.index(parts[1]) > ROOMS.index(room):
+                yield f"{path.relative_to(library)}:{line} imports {module}"
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +96,43 @@ def test_every_module_is_in_a_room(library):
 
 
 def test_imports_run_one_way(library):
-    backwards = []
-    for path, name in modules(library):
-        if not name:
-            continue  # the package itself hands out what users ask it for
-        room = name.partition(".")[0]
-        for module, line in imported(path):
-            parts = module.split(".")
-            known = parts[0] == "semsim" and len(parts) > 1 and parts[1] in ROOMS
-            if known and ROOMS.index(parts[1]) > ROOMS.index(room):
-                backwards.append(f"{path.relative_to(library)}:{line} imports {module}")
+    backwards = list(upward(library))
     assert not backwards, "\n".join(backwards)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from semsim.learned import metric",
+        "from semsim import learned",
+        "import semsim.learned.metric as m",
+        "def f():\n    from semsim import SemSim",
+        "import semsim\nsemsim.score",
+        "import semsim as s\ndef f():\n    return s.learned.metric.SemSim()",
+        "from ..learned.metric import SemSim",
+        "from .. import learned",
+        "from .. import SemSim",
+        "import importlib\nimportlib.import_module('semsim.learned.metric')",
+        "from importlib import import_module\nimport_module(f'semsim.learned.{name}')",
+        "import importlib\nimportlib.import_module('..learned', __package__)",
+        "import lazy_loader\nlazy_loader.load('semsim.learned.metric')",
+    ],
+)
+def test_no_import_of_a_later_room_slips_through(tmp_path, code):
+    (tmp_path / "attacks").mkdir()
+    (tmp_path / "attacks" / "engine.py").write_text(code)
+    assert [line for line in upward(tmp_path) if line.startswith("attacks/engine.py:")]
+
+
+def test_imports_of_earlier_rooms_and_of_the_own_one_pass(tmp_path):
+    for name in ("attacks/engine.py", "attacks/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(
+            "import importlib, lazy_loader, semsim\nfrom . import objectives\nfrom .labels import known\n"
+            "from ..targets import models\nfrom semsim import reconstruct, __version__\nsemsim.reconstruct\n"
+            "importlib.import_module(f'semsim.attacks.{name}')\ntorch = lazy_loader.load('torch')\njson.load(file)\n"
+        )
+    assert not list(upward(tmp_path))
 
 
 def test_the_ground_imports_neither_pandas_nor_torch(library):
@@ -60,7 +140,7 @@ def test_the_ground_imports_neither_pandas_nor_torch(library):
         name: module
         for path, name in modules(library)
         if name.partition(".")[0] in GROUND
-        for module, _ in imported(path)
+        for module, _ in imported(path, "semsim")
         if module.partition(".")[0] in ("numpy", "pandas", "torch", "scipy", "matplotlib")
     }
     assert not heavy

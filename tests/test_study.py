@@ -1,8 +1,10 @@
 """The configuration: defaults, overlays, merged settings, and one clear message for whatever is wrong."""
 
 import copy
+import random
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,7 @@ from semsim.errors import SemsimError
 from semsim.io.tables import read_table, write_table
 from semsim.learned.settings import SemSimRecipe
 
+NAN = float("nan")
 SMALL = {
     "study": "small",
     "datasets": {"digits": {"kind": "mnist", "train": 100, "originals": 4, "public": 10}},
@@ -226,6 +229,12 @@ def test_a_network_from_a_file(tmp_path, monkeypatch):
     [
         ({"file": "nowhere.py"}, ["nowhere.py: cannot be read", "working directory"]),
         ({"name": "build"}, ["'file' is missing"]),
+        ({"file": "notes.txt"}, ["notes.txt: not a Python file", "must end in .py"]),
+        ({"file": "my_net.py", "arguments": {"classes": 3}}, ["arguments: 'classes' is given by the study"]),
+        ({"file": "my_net.py", "arguments": {"depth": b"\xfe\xff"}}, ["arguments: b'\\xfe\\xff' is of type bytes"]),
+        ({"file": "my_net.py", "arguments": {1: 3}}, ["arguments: 1 is not text"]),
+        ({"file": "my_net.py", "arguments": {"a": [{2: 3}]}}, ["arguments: 2 names a value, but is not text"]),
+        ({"file": "my_net.py", "arguments": {"a": [NAN]}}, ["arguments.a.0: nan is not a finite number"]),
         ({"file": "my_net.py", "name": "biuld"}, ["my_net.py: it does not define 'biuld'. Did you mean 'build'?"]),
         ({"file": "broken.py"}, ["broken.py, line 2: not valid Python"]),
         ({"file": "my_net.py", "traits": ["batch_norm"]}, ["traits.0: 'batch_norm'", "Did you mean 'batchnorm'?"]),
@@ -238,6 +247,74 @@ def test_mistakes_with_a_network_from_a_file_are_explained(tmp_path, monkeypatch
     (tmp_path / "broken.py").write_text("\ndef build(:\n")
     text = message(small(**target(architecture=architecture)))
     assert len(text.splitlines()) == 2 and all(word in text for word in ["targets.plain.architecture", *words])
+
+
+def test_long_names_are_shortened_and_names_that_differ_in_capitals_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("def build(classes, **k):\n    return None\n\n\nBuild = build\n")
+    networks = {
+        name: {"architecture": {"file": "net.py", "arguments": {"widths": [*range(100, 200), last]}}}
+        for name, last in (("a", 1), ("b", 2))
+    }
+    policies = {"c": {"architecture": "lenet", "augmentation": "+".join(["3-1-7"] * 60)}}
+    study = Study(small(targets=networks | policies))
+    assert len(study.exclusions) == len({*study.exclusions}) == 6 and max(map(len, study.exclusions)) < 100
+    networks = {name: {"architecture": {"file": "net.py", "name": name}} for name in ("build", "Build")}
+    text = message(small(targets={f"t{number}": each for number, each in enumerate(networks.values())}))
+    assert "targets: the architectures net-build and net-Build differ only in capitals" in text
+
+
+@pytest.mark.parametrize("section", ["datasets", "targets", "attacks", "observers"])
+def test_names_that_some_file_systems_take_for_one_are_told(section):
+    entry = {"attacks": {"preset": "dlg"}, "observers": {"architecture": "vgg3"}}.get(section)
+    entry = entry or next(iter(SMALL[section].values()))
+    assert f"{section}: one and One differ only in capitals" in message(
+        small(**{section: {"one": entry, "One": entry}})
+    )
+    longest = {"x" * 64: entry}
+    Study(small(**{section: longest}))
+    assert "cannot be used" in message(small(**{section: {"x" * 65: entry}}))
+
+
+OWN_ATTACKS = {
+    "initialisation": ({"dlg": {"steps": 50}}, {"dlg": {"initialisation": "analytic"}}, "a first layer that is fully"),
+    "preset": ({"dlg": {"steps": 50}}, {"dlg": {"preset": "analytic", "steps": 0}}, "a first layer that is fully"),
+    "label": ({"dlg": {"steps": 50}}, {"dlg": {"label": "analytic"}}, "a last layer that is linear"),
+}
+
+
+@pytest.mark.parametrize("changed", OWN_ATTACKS)
+def test_an_attack_that_only_a_data_set_makes_unsuitable_is_told(tmp_path, monkeypatch, changed):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("def build(classes):\n    return None\n")
+    attacks, changes, missing = OWN_ATTACKS[changed]
+    targets = {
+        "own": {"architecture": {"file": "net.py", "traits": []}},
+        "flat": {"architecture": "mlp"},
+    }
+    text = message(small(targets=targets, attacks=attacks, **dataset(attacks=changes)))
+    assert len(text.splitlines()) == 2 and missing in text
+    assert "datasets.digits.attacks.dlg: " in text and "the attack is planned for own. Change" in text
+    Study(small(targets={"flat": targets["flat"]}, attacks=attacks, **dataset(attacks=changes)))
+    unplanned = {"analytic": {}, "invertgrad": {}}  # an attack that does not suit a target anyway is not planned there
+    Study(small(targets=targets, attacks=unplanned, **dataset(attacks={"analytic": {"restarts": 2}})))
+
+
+def test_a_preset_of_null_is_left_out():
+    attacks = {"dlg": {"preset": None, "steps": 50}, "mine": {"preset": "invertgrad"}}
+    changes = dataset(attacks={name: {"preset": None, "steps": 7} for name in attacks})
+    study = Study(small(attacks=attacks, **changes))
+    assert study.attack_settings("digits", "dlg") == {"preset": "dlg", "steps": 7}
+    assert study.attack_settings("digits", "mine") == {"preset": "invertgrad", "steps": 7}
+    assert "attacks.mine: 'preset' is missing" in message(small(attacks={"mine": {"preset": None}}))
+
+
+def test_a_message_of_one_line_keeps_its_place(monkeypatch):
+    def refuse(**_):
+        raise SemsimError("wrong in one line.")
+
+    monkeypatch.setattr("semsim.config.contradictions.attack_settings", refuse)
+    assert "attacks.dlg: wrong in one line." in message(small())
 
 
 def test_data_depends_on_nothing_but_the_data():
@@ -272,6 +349,134 @@ def test_later_files_change_earlier_ones(tmp_path):
     assert merged == {"study": "b", "attacks": {"dlg": {"steps": 3, "restarts": 2}, "idlg": None}}
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("study: café\n".encode("latin-1"), "not in UTF-8 (perhaps Latin-1) from line 1 on"),
+        ("study: demo\n".encode("utf-16"), "not in UTF-8 (UTF-16) from line 1 on"),
+        (b"seed: !!int x\n", "not valid YAML: "),
+        (b"seed: !!bool x\n", "not valid YAML: "),
+        (b"seed: 2000-13-01\n", "not valid YAML: "),
+        (b"seed: " + 5000 * b"9", "not valid YAML: "),
+        (b"a: " + 3000 * b"[" + 3000 * b"]", "nested too deeply"),
+        (b"datasets: &a {x: *a, y: *a, z: *a}", "datasets.x.x: nested too deeply, or in itself"),
+        (b"seed: 0x" + 5000 * b"f", "seed: this number is too large"),
+    ],
+)
+def test_files_that_cannot_be_read_as_a_configuration_are_told_in_a_line(tmp_path, content, words):
+    file = tmp_path / "strange.yaml"
+    file.write_bytes(content)
+    with pytest.raises(SemsimError) as error:
+        read_config(file, file)
+    assert words in str(error.value) and "strange.yaml" in str(error.value)
+    assert len(str(error.value).splitlines()) <= 2
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_mistake(tmp_path):
+    (tmp_path / "marked.yaml").write_text("study: demo\n", encoding="utf-8-sig")
+    assert read_config(tmp_path / "marked.yaml") == {"study": "demo"}
+
+
+def test_what_two_sections_share_by_an_anchor_is_changed_in_one(tmp_path):
+    (tmp_path / "a.yaml").write_text("x: &x {steps: 1}\ny: *x\n")
+    (tmp_path / "b.yaml").write_text("y: {steps: 2}\n")
+    assert read_config(tmp_path / "a.yaml", tmp_path / "b.yaml") == {"x": {"steps": 1}, "y": {"steps": 2}}
+
+
+STRANGE = [None, True, -1, 0, 1, 2.5, 10**10, 10**5000, NAN, float("inf"), "1e999", "", "none", "\ud800", "a/b", "\0"]
+STRANGE += [
+    "torchvision:",
+    "~nobody/x",
+    b"\xfe\xff",
+    date(2000, 1, 1),
+    (),
+    [],
+    {},
+    {1: 2},
+    {None: {}},
+    [[]],
+    [{}],
+    {"a"},
+]
+STRANGE += [{"file": "net.py"}, {"file": "net.py", "arguments": {"a": {b"x": NAN}}}, {"file": []}, {"kind": "prune"}]
+
+
+def places(value, above=()):
+    """The places of everything in a configuration."""
+    for name in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*above, name)
+        yield from places(value[name], (*above, name))
+
+
+def mutated(config, chance):
+    """A configuration in which a few values are others, are missing, or have strange ones beside them."""
+    config = copy.deepcopy(config)
+    for _ in range(chance.choice([1, 1, 2, 4])):
+        *above, name = chance.choice(list(places(config)))
+        section = config
+        for part in above:
+            section = section[part]
+        value = copy.deepcopy(chance.choice([*STRANGE, section[name], [section[name]], config.get("targets")]))
+        match chance.choice(["replace", "replace", "remove", "add", "itself"]):
+            case "replace":
+                section[name] = value
+            case "remove":
+                section.pop(name)
+            case "add" if isinstance(section, dict):
+                section[chance.choice([*section, "steps", "width", "all", 1, None, (2, 3), b"x", "\ud800"])] = value
+            case "itself":
+                section[name] = {"x": section, "y": config}
+                break
+    return config
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_configuration_is_valid_or_explained_and_nothing_else(house, tmp_path, monkeypatch, seed):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("def build(classes, **k):\n    return None\n")
+    config, chance = read_config(house / "config" / "config.yaml"), random.Random(seed)
+    told = 0
+    for _ in range(50):
+        try:
+            str(Study(mutated(config, chance)))
+        except SemsimError as error:
+            told += 1
+            str(error).encode()  # else it could not be printed
+    assert 0 < told < 50
+
+
+def test_a_file_of_settings_is_read_or_explained_and_nothing_else(house, tmp_path):
+    chance, file = random.Random(1), tmp_path / "mutated.yaml"
+    content = (house / "config" / "smoke.yaml").read_bytes()
+    for _ in range(100):
+        changed = bytearray(content)
+        for _ in range(3):
+            place = chance.randrange(len(changed))
+            changed[place : place + chance.choice([0, 1])] = chance.choice(
+                [
+                    b"\xff",
+                    b"\0",
+                    b"\t",
+                    b":",
+                    b"[",
+                    b"{",
+                    b"- ",
+                    b"!!int ",
+                    b"!!set ",
+                    b"&a ",
+                    b"*a",
+                    b"'",
+                    b"0x",
+                    b"<<: ",
+                ]
+            )
+        file.write_bytes(changed)
+        try:
+            Study(read_config(house / "config" / "config.yaml", file))
+        except SemsimError as error:
+            str(error).encode()
+
+
 @pytest.mark.parametrize("content", ["- a list\n", "study: [unclosed\n", ""])
 def test_files_that_are_no_configuration(tmp_path, content):
     file = tmp_path / "broken.yaml"
@@ -295,6 +500,26 @@ def target(**changes):
     [
         ({"sed": 1}, ["top level: unknown setting 'sed'", "Did you mean 'seed'?"]),
         ({"study": "Two Words"}, ["study: 'Two Words' cannot be used", "hyphens"]),
+        ({"study": "x" * 65}, ["study: 'xxx", "is not of the right length, 1 to 64 characters"]),
+        ({"builds_on": "reference"}, ["builds_on: 'reference' cannot be used"]),
+        ({"builds_on": "human-study"}, ["builds_on: 'human-study' cannot be used"]),
+        ({"builds_on": "released"}, ["builds_on: 'released' cannot be used"]),
+        ({"labels": ""}, ["labels: '' is not of the right length"]),
+        ({"mirror": ""}, ["mirror: '' is not of the right length"]),
+        ({"weights": ""}, ["weights: '' is not of the right length"]),
+        ({"seed": 2**32}, ["seed: this number is too large"]),
+        ({"memory_gib": float("inf")}, ["memory_gib: inf is not a finite number"]),
+        (dataset(originals=10**10), ["datasets.digits.originals: this number is too large"]),
+        ({"attacks": {"dlg": {"steps": "1e12"}}}, ["attacks.dlg.steps: this number is too large"]),
+        ({"attacks": {"dlg": {"restarts": 10_001}}}, ["attacks.dlg.restarts: 10001 is out of range, from 1 to 10000"]),
+        (target(architecture=[]), ["targets.plain.architecture: [] is not text"]),
+        (target(architecture="torchvision:"), ["targets.plain.architecture: 'torchvision:' names no network"]),
+        (target(architecture="torchvision:../x"), ["architecture: 'torchvision:../x' names no network"]),
+        (
+            target(normalisation={"mean": [0, 0, 0], "std": [0, 1, 1]}),
+            ["targets.plain.normalisation.std.0: 0 is out of range"],
+        ),
+        (target(normalisation={"mean": [0, 0, 0], "std": [1, 1]}), ["normalisation.std: [1, 1] is not of the right"]),
         ({"study": "reference"}, ["study: 'reference' cannot be used"]),
         ({"device": "gpu"}, ["device: 'gpu' is not one of auto, cpu, cuda"]),
         ({"study": "released"}, ["study: 'released' cannot be used"]),

@@ -1,5 +1,7 @@
 """Networks from a user's file and torchvision's: built, saved, loaded, and every mistake told in words."""
 
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -144,7 +146,55 @@ def test_a_file_is_looked_at_without_running_it(tmp_path):
         check_file(file, "biuld")
 
 
+def test_dataclasses_with_annotations_as_text(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom torch import nn\n\n"
+        "@dataclass\nclass Sizes:\n    classes: int\n\n"
+        "def build(classes):\n    return nn.Linear(3, Sizes(classes).classes)\n"
+    )
+    assert build_network({"file": str(tmp_path / "net.py")}, 7, 16).out_features == 7
+
+
+def test_a_failed_import_leaves_no_module_behind(tmp_path):
+    (tmp_path / "net.py").write_text("raise ValueError\n")
+    before = {*sys.modules}
+    with pytest.raises(SemsimError, match="cannot be imported. ValueError"):
+        build_network(own(tmp_path / "net.py"), 7, 16)
+    assert not {name for name in {*sys.modules} - before if name.startswith("network_")}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("import sys\nsys.exit()\n", r"cannot be imported. It ends the program \(.*line 2"),
+        ("def build(classes):\n    raise SystemExit(3)\n", r"\(classes=7\) failed. It ends the program \(.*line 2"),
+        ("build = dict\n", "build returns dict, not a torch.nn.Module"),
+    ],
+)
+def test_files_that_do_something_else_are_explained(tmp_path, content, message):
+    (tmp_path / "net.py").write_text(content)
+    with pytest.raises(SemsimError, match=message):
+        build_network(own(tmp_path / "net.py", "build"), 7, 16)
+
+
+def test_what_takes_any_argument_gets_the_image_size(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build(**k):\n    return nn.Linear(k['image_size'], k['classes'])\n"
+    )
+    network = build_network(own(tmp_path / "net.py", "build"), 7, 16)
+    assert (network.in_features, network.out_features) == (16, 7)
+
+
+@pytest.mark.parametrize("argument", ["classes", "image_size"])
+def test_arguments_of_the_study_cannot_be_others(file, argument):
+    with pytest.raises(SemsimError, match=f"arguments of Shared: '{argument}' is given by the study"):
+        build_network(own(file, **{argument: 3}), 7, 16)
+
+
 def test_labels_can_stand_in_names_of_files():
     assert network_label({"file": "a/b c.py", "name": "Net", "arguments": {"sizes": [1, 2], "p": 0.5}}) == (
         "b-c-Net-sizes--1--2--p-0.5"
     )
+    assert network_label({"file": "net.py"}) == "net-build"
+    long = [network_label({"file": "net.py", "arguments": {"é" * 300: last}}) for last in (1, 2)]
+    assert all(len(label.encode()) <= 80 and label.startswith("net-build-é") for label in long) and long[0] != long[1]

@@ -145,8 +145,18 @@ def sentences(error, model, settings):
     """
     schema = schema_of(model)
     for each in error.errors(include_url=False):
+        if _is_of_right_length(each):
+            continue  # items that are wrong, which are told, do not count for pydantic
         place, section, rules = _walk(each["loc"], settings, schema)
         yield _sentence(each, place, section, rules)
+
+
+def _is_of_right_length(error):
+    if error["type"] not in ("too_short", "too_long"):
+        return False
+    least, most = (error["ctx"].get(f"{each}_length") for each in ("min", "max"))
+    length = len(error["input"])
+    return (least is None or length >= least) and (most is None or length <= most)
 
 
 @cache
@@ -163,7 +173,7 @@ def _walk(location, settings, schema):
     place, section, rules = [], {}, resolved(schema, schema)
     for part in location:
         kinds = rules.get("oneOf", [])
-        written_part = isinstance(settings, list) or (isinstance(settings, dict) and part in settings)
+        written_part = _has(settings, part)
         if kinds and not written_part:
             rules = resolved(_kind(rules, part), schema)
         elif part == "[key]":
@@ -173,6 +183,12 @@ def _walk(location, settings, schema):
             section, rules = rules, resolved(_inside(rules, part), schema)
             settings = settings[part] if written_part else None
     return place, section, rules
+
+
+def _has(settings, part):
+    if isinstance(settings, list | tuple):
+        return isinstance(part, int) and part < len(settings)
+    return isinstance(settings, dict) and part in settings
 
 
 def _kind(rules, tag):
@@ -186,7 +202,8 @@ def _inside(rules, part):
     """Return the schema of one setting of a section, or of one entry."""
     if isinstance(part, int) and "items" in rules:
         return rules["items"]
-    return rules.get("properties", {}).get(part) or rules.get("additionalProperties") or {}
+    inside = rules.get("properties", {}).get(part) or rules.get("additionalProperties")
+    return inside if isinstance(inside, dict) else {}
 
 
 def resolved(rules, schema):
@@ -211,6 +228,7 @@ TYPES = {
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_unicode": "text",
     "list_type": "a list",
     "tuple_type": "a list",
 }

@@ -1,6 +1,7 @@
 """The wording of what tables abbreviate, and how numbers are written in sentences and figures."""
 
 import difflib
+import hashlib
 import re
 
 ANNOTATORS = {
@@ -163,6 +164,34 @@ def suggestion(word, known):
     """
     close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def alike_in_small_letters(names):
+    """Return the first names that differ only in capitals, none if there are none.
+
+    Examples
+    --------
+    >>> alike_in_small_letters(["a", "b", "A"]), alike_in_small_letters(["a", "b", "a"])
+    (['a', 'A'], [])
+    """
+    groups = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(name.casefold(), []).append(name)
+    return next((group for group in groups.values() if len(group) > 1), [])
+
+
+def short_name(name, most=80):
+    """Shorten a name that is too long for a part of a path: its beginning, and a digest of it all.
+
+    Examples
+    --------
+    >>> short_name("lenet"), short_name("my_net-build-" + 100 * "1", most=24)
+    ('lenet', 'my_net-build-11-e91e63d6')
+    """
+    if len(name.encode()) <= most:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{name.encode()[: most - len(digest) - 1].decode(errors='ignore')}-{digest}"
 
 
 def text_table(columns):

@@ -50,7 +50,10 @@ class AttackSettings(Settings):
         description="weight of each prior, by name. Each overrides that of the preset; 0 removes the prior",
     )
     restarts: int = Field(
-        1, ge=1, description="searches started for each original. The one with the lowest final cost is kept"
+        1,
+        ge=1,
+        le=10_000,
+        description="searches started for each original. The one with the lowest final cost is kept",
     )
     initialisation: Annotated[str, OneOf(INITIALISATIONS)] = Field(
         "normal", description="starting point of the search: noise, or the closed form"

@@ -42,9 +42,9 @@ class Code:
     """The modules in some folders, and what each of them imports.
 
     Imports inside functions count. A string that names a module or package counts as an import of it, since that is how
-    `importlib` is told what to load (``files("semsim.labels")``); for a package, all data files in it count as well. If
-    only a submodule of a package is imported, only the top-level imports of its ``__init__`` count, so that
-    ``semsim/__init__.py`` can offer the whole public interface.
+    `importlib` is told what to load (``files("semsim.labels")``, or ``files(__name__)``); for a package, all data files
+    in it count as well. If only a submodule of a package is imported, only the top-level imports of its ``__init__``
+    count, so that ``semsim/__init__.py`` can offer the whole public interface.
 
     Parameters
     ----------
@@ -162,14 +162,17 @@ def _take_apart(tree, package):
     while waiting:
         node, in_function = waiting.pop()
         in_function = in_function or isinstance(node, FUNCTIONS)
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _is_never_run(statement)]
+        for block in ("body", "orelse", "finalbody"):
+            if isinstance(statements := getattr(node, block, None), list):
+                setattr(node, block, [run for statement in statements for run in _run_of(statement)])
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, in_function) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             within = [*base, *filter(None, [node.module])]
             yield from (Import(".".join([*within, alias.name]), in_function) for alias in node.names)
+        elif _is_files_of_own_package(node) and package:
+            yield Import(".".join(package), in_function, as_text=True)
         elif _is_text(node) and (named := NAME.fullmatch(node.value)):
             yield Import(named[1], in_function, as_text=True)
         elif isinstance(node, ast.JoinedStr) and (named := PREFIX.fullmatch(_beginning(node))):
@@ -177,11 +180,27 @@ def _take_apart(tree, package):
         waiting += [(child, in_function) for child in ast.iter_child_nodes(node)]
 
 
-def _is_never_run(statement):
-    """Tell whether a statement is a docstring, or a block of imports for type checkers."""
+def _run_of(statement):
+    """Return the statements that run of one: none of a docstring, the other branch of what is for type checkers."""
     if isinstance(statement, ast.If):
-        return ast.unparse(statement.test).endswith("TYPE_CHECKING")
-    return isinstance(statement, ast.Expr) and _is_text(statement.value)
+        if isinstance(statement.test, ast.Name | ast.Attribute) and _last_name(statement.test) == "TYPE_CHECKING":
+            return [run for each in statement.orelse for run in _run_of(each)]
+    elif isinstance(statement, ast.Expr) and _is_text(statement.value):
+        return []
+    return [statement]
+
+
+def _is_files_of_own_package(node):
+    """Tell whether code asks for the data files of the package that it is in: ``files(__name__)``."""
+    return (
+        isinstance(node, ast.Call)
+        and _last_name(node.func) == "files"
+        and [ast.unparse(argument) for argument in node.args] in (["__name__"], ["__package__"])
+    )
+
+
+def _last_name(node):
+    return ast.unparse(node).rpartition(".")[2]
 
 
 def _beginning(joined):

@@ -6,7 +6,7 @@ from semsim.learned.settings import Variant
 from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 from semsim.targets.traits import KNOWLEDGE
-from semsim.text import suggestion
+from semsim.text import alike_in_small_letters, listed, suggestion
 
 
 def contradictions(settings):
@@ -40,16 +40,26 @@ def complete_attack(settings, dataset, attack):
     for part in (settings.attacks[attack], dataset and settings.datasets[dataset].attacks.get(attack)):
         if part:
             given = part.model_dump(exclude_unset=True)
+            if part.preset is None:
+                given.pop("preset", None)  # null leaves it out
             if "priors" in given:
                 given["priors"] = complete.get("priors", {}) | given["priors"]
             complete |= given
     return complete
 
 
-def suits(settings, attack, target):
-    """Return the unmet requirements of an attack on a target model, as sentences; none if it fits."""
+def unmet_by(settings, attack, target, dataset=None):
+    """Return the unmet requirements of an attack on a target model, as sentences; none if it fits.
+
+    Parameters
+    ----------
+    settings : semsim.config.settings.StudySettings
+    attack, target : str
+    dataset : str, optional
+        With the attack's settings for this data set.
+    """
     traits = {*settings.targets[target].traits, *KNOWLEDGE}
-    return attack_settings(**complete_attack(settings, None, attack)).unmet(traits)
+    return attack_settings(**complete_attack(settings, dataset, attack)).unmet(traits)
 
 
 def _names(settings):
@@ -57,6 +67,10 @@ def _names(settings):
     for name, attack in settings.attacks.items():
         if attack.preset is None and name not in PRESETS:
             yield f"attacks.{name}: 'preset' is missing: one of {', '.join(PRESETS)}.{suggestion(name, PRESETS)}"
+    for trait in ("label", "defences"):
+        if alike := alike_in_small_letters(getattr(target, trait) for target in settings.targets.values()):
+            what = {"label": "architectures", "defences": "defences"}[trait]
+            yield f"targets: the {what} {listed(alike)} differ only in capitals; file systems may take them for one."
     for name, dataset in settings.datasets.items():
         for attack in dataset.attacks:
             if attack not in settings.attacks:
@@ -97,16 +111,33 @@ def _attacks(settings):
                 wrong.add(attack)
     if not wrong:
         for target in settings.targets:
-            unmet = [suits(settings, attack, target) for attack in settings.attacks]
-            if all(unmet):
-                yield f"targets.{target}: no attack suits it: {'; '.join(dict.fromkeys(sum(unmet, [])))}. Add one."
+            unmet = {attack: unmet_by(settings, attack, target) for attack in settings.attacks}
+            if all(unmet.values()):
+                missing = dict.fromkeys(sum(unmet.values(), []))
+                yield f"targets.{target}: no attack suits it: {'; '.join(missing)}. Add one."
+        yield from _unsuited_on_a_dataset(settings)
+
+
+def _unsuited_on_a_dataset(settings):
+    """Yield which attacks suit a target model, but not with what a data set changes of them."""
+    for name, dataset in settings.datasets.items():
+        for attack in dataset.attacks:
+            planned = [target for target in settings.targets if not unmet_by(settings, attack, target)]
+            unmet = {target: unmet_by(settings, attack, target, name) for target in planned}
+            if missing := dict.fromkeys(sum(unmet.values(), [])):
+                unsuited = listed([target for target in planned if unmet[target]])
+                yield (
+                    f"datasets.{name}.attacks.{attack}: {'; '.join(missing)}, but the attack is planned for {unsuited}."
+                    " Change what is set here, or make it an attack of its own in `attacks`."
+                )
 
 
 def _problems_of(attack):
     try:
         attack_settings(**attack)
     except SemsimError as error:
-        return [line.strip().removeprefix("top level: ") for line in str(error).splitlines()[1:]]
+        heading, *problems = str(error).splitlines()
+        return [line.strip().removeprefix("top level: ") for line in problems] or [heading]
     return []
 
 

@@ -16,11 +16,13 @@ from semsim.observers.settings import OBSERVERS, ObserverRecipe, ObserverSetting
 from semsim.settings import OneOf, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
+from semsim.text import alike_in_small_letters, listed
 
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
 TAKEN = ("reference", "human-study", "released")
 """Folders of results that do not belong to a study."""
-ENTRY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+LONGEST_NAME = 64
+ENTRY_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
 NO_NAME = re.compile(r"all|(?i:na|nan|null|none|true|false|inf|infinity)")
 """Words that read as missing, Boolean or numeric values in tables."""
 
@@ -28,9 +30,10 @@ NO_NAME = re.compile(r"all|(?i:na|nan|null|none|true|false|inf|infinity)")
 def _check_entry_name(name):
     if not isinstance(name, str) or not ENTRY_NAME.fullmatch(name) or NO_NAME.fullmatch(name):
         raise ValueError(
-            f"{written(name)} cannot be used (a name appears in tables and file names: it begins with a letter"
-            " and has letters, digits, hyphens and underscores. Reserved are `all` and, in upper or lower case, words"
-            " that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and `inf`)."
+            f"{written(name)} cannot be used (a name appears in tables and file names: it begins with a letter and has"
+            f" letters, digits, hyphens and underscores, at most {LONGEST_NAME}. Reserved are `all` and, in upper or"
+            " lower case, words that read as missing, Boolean or numeric values, such as `na`, `none`, `true` and"
+            " `inf`)."
         )
     return name
 
@@ -44,6 +47,13 @@ def _check_study_name(name):
 def _given(entries):
     """Leave out what is set to null."""
     return {name: entry for name, entry in entries.items() if entry is not None}
+
+
+def _apart(entries):
+    """Refuse names that would be one and the same folder on some systems."""
+    if alike := alike_in_small_letters(entries):
+        raise ValueError(f"{listed(alike)} differ only in capitals, and file systems may take them for one. Rename.")
+    return entries
 
 
 def _not_empty(entries):
@@ -60,11 +70,15 @@ def _each_once(items):
 
 Entry = TypeVar("Entry")
 EntryName = Annotated[str, BeforeValidator(_check_entry_name)]
-Entries = Annotated[dict[EntryName, Entry | None], AfterValidator(_given)]
+Entries = Annotated[dict[EntryName, Entry | None], AfterValidator(_given), AfterValidator(_apart)]
 """Settings by user-chosen names; null leaves an entry out."""
 SomeEntries = Annotated[Entries[Entry], AfterValidator(_not_empty)]
 """The same, with at least one entry."""
-StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
+StudyName = Annotated[
+    str, Field(pattern=STUDY_NAME, min_length=1, max_length=LONGEST_NAME), AfterValidator(_check_study_name)
+]
+Place = Annotated[str, Field(min_length=1)]
+"""A file or folder."""
 RecipeChanges = changes_of(TargetRecipe)
 
 
@@ -123,7 +137,7 @@ class Ablation(VariantChanges):
 class StudySettings(Settings):
     """What is reconstructed, from which models, by which attacks, and how it is evaluated."""
 
-    study: Annotated[StudyName, AfterValidator(_check_study_name)] = Field(
+    study: StudyName = Field(
         description="the name of the study, in lower-case letters, digits and hyphens. Results go to"
         " `results/<study>/`, figures to `figures/<study>/`"
     )
@@ -150,12 +164,12 @@ class StudySettings(Settings):
         description="number of originals per attack job; `null` is all. With thousands of steps on a large model,"
         " shards keep jobs short. Another value gives different, equally good reconstructions",
     )
-    mirror: str | None = Field(
+    mirror: Place | None = Field(
         None,
         description="folder with local copies of data sets, such as `cifar100.zip`; `null` uses the environment"
         " variable `SEMSIM_MIRROR`, if it is set",
     )
-    weights: str | None = Field(
+    weights: Place | None = Field(
         None,
         description="folder with public pretrained weights (AlexNet for LPIPS, Inception for FID and KID); `null` uses"
         " torch hub's checkpoint folder. Nothing is downloaded: metrics whose weights are missing are left out, and the"
@@ -166,7 +180,7 @@ class StudySettings(Settings):
         ge=100,
         description="number of bootstrap resamples of originals and target models for each interval",
     )
-    labels: str | None = Field(
+    labels: Place | None = Field(
         None,
         description="folder of a campaign whose annotators labelled this study's reconstructions; `null` uses"
         " simulated observers. See [`annotations/`](../annotations/README.md)",

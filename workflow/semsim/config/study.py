@@ -5,14 +5,16 @@ says what the study will make, and where.
 """
 
 import argparse
+import math
 import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 import yaml
 
 from semsim.commandline import run
-from semsim.config.contradictions import complete_attack, contradictions, suits, variant
+from semsim.config.contradictions import complete_attack, contradictions, unmet_by, variant
 from semsim.config.settings import StudySettings
 from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
@@ -21,6 +23,7 @@ from semsim.learned.folds import exclusions
 from semsim.settings import refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
+from semsim.text import short_name
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -37,6 +40,12 @@ SAME = (
     "defects",
 )
 """Settings that `Study` has under the same names."""
+DEEPEST = 20
+"""How many sections may lie in each other; none needs as many."""
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Half of a character in UTF-16, which YAML lets people write, and no file can hold."""
+LARGEST = 2**32 - 1
+"""The largest number of any setting; only seeds come near it."""
 HEADING = "The configuration is not valid"
 
 
@@ -98,7 +107,7 @@ class Study:
         for name in SAME:
             setattr(self, name, getattr(settings, name))
         mirror = settings.mirror or os.environ.get("SEMSIM_MIRROR")
-        self.mirror = Path(mirror).expanduser().absolute() if mirror else None
+        self.mirror = Path(os.path.expanduser(mirror)).absolute() if mirror else None
         self.datasets, self.targets, self.observers = map(
             tuple, (settings.datasets, settings.targets, settings.observers)
         )
@@ -109,7 +118,7 @@ class Study:
         self.classifier_training = _plain(settings.classifier_training)
         self.variants = {MAIN: _plain(settings.semsim)} | {
             _variant_name(changes): _plain(variant(settings, each))
-            for changes, each in zip(_with_numbers(config.get("ablations", [])), settings.ablations, strict=True)
+            for changes, each in zip(copied(config.get("ablations", []), HEADING), settings.ablations, strict=True)
         }
         self.networks = {self.network_of(name): each for name, each in self.variants.items()}
         traits = [self.target_traits(target) for target in self.targets]
@@ -161,7 +170,7 @@ class Study:
 
     def attacks_on(self, target):
         """Return the attacks that a target model has what they need for."""
-        return tuple(attack for attack in self.settings.attacks if not suits(self.settings, attack, target))
+        return tuple(attack for attack in self.settings.attacks if not unmet_by(self.settings, attack, target))
 
     def observer_settings(self, observer):
         """Return what an observer is: architecture, width and caution."""
@@ -222,16 +231,29 @@ def read_config(*paths):
     """
     config = {}
     for path in paths:
-        try:
-            settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SemsimError(f"{path}: cannot read this configuration ({error.strerror}).") from None
-        except yaml.YAMLError as error:
-            raise SemsimError(f"{path}: not valid YAML: {error}") from None
+        settings = _read_yaml(path)
         if not isinstance(settings, dict):
             raise SemsimError(f"{path}: expected settings such as 'study: demo' at the top level.")
-        _merge(config, settings)
+        _merge(config, copied(settings, f"{path} is not valid"))
     return config
+
+
+def _read_yaml(path):
+    try:
+        return yaml.safe_load(Path(path).read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SemsimError(f"{path}: cannot read this configuration ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        encoding = "UTF-16" if error.object.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "perhaps Latin-1"
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SemsimError(
+            f"{path}: not in UTF-8 ({encoding}) from line {line} on. Save it in the encoding UTF-8."
+        ) from None
+    except RecursionError:
+        raise SemsimError(f"{path}: nested too deeply.") from None
+    # What PyYAML lets through of tags that do not suit their value: `!!int x`, `!!bool x`, dates such as 2000-13-01.
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def read_settings(config):
@@ -251,7 +273,7 @@ def read_settings(config):
     SemsimError
         If anything is wrong; the message names each place and what is allowed there.
     """
-    settings = validated(StudySettings, _with_numbers(config), HEADING)
+    settings = validated(StudySettings, copied(config, HEADING), HEADING)
     refuse(contradictions(settings), HEADING)
     return settings
 
@@ -264,9 +286,8 @@ def _plain(settings, **choice):
 def _variant_name(changes):
     """Return the name of an ablation, which is part of a path: what it changes, such as ``margin-0.2``."""
     texts = {True: "yes", False: "no", None: "default"}
-    return "+".join(
-        f"{setting}-{texts[value] if isinstance(value, bool | None) else value}" for setting, value in changes.items()
-    )
+    parts = (f"{name}-{texts[value] if isinstance(value, bool | None) else value}" for name, value in changes.items())
+    return short_name("+".join(parts))
 
 
 def _merge(settings, changes):
@@ -277,15 +298,48 @@ def _merge(settings, changes):
             settings[name] = value
 
 
-def _with_numbers(value):
-    """Copy plain data, reading text such as "1e-3" as a number: YAML 1.1 wants 1.0e-3, and few people know."""
-    if isinstance(value, dict):
-        return {name: _with_numbers(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_with_numbers(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+def copied(config, heading):
+    """Copy plain data, reading text such as "1e-3" as a number: YAML 1.1 wants 1.0e-3, and few people know.
+
+    Raises
+    ------
+    SemsimError
+        If a number is not finite or too large for any setting, a text is none, or sections lie too deep in each other.
+    """
+    problems = []
+    try:
+        copy = _with_numbers(config, (), problems)
+    except RecursionError as error:
+        problems.append(str(error))
+    refuse(problems, heading)
+    return copy
+
+
+def _with_numbers(value, place, problems):
+    """Copy plain data and add to the problems what no setting can be."""
+    if isinstance(value, dict | list) and len(place) > DEEPEST:
+        raise RecursionError(f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out.")
+    elif isinstance(value, dict):
+        broken = [name for name in value if isinstance(name, str) and HALF.search(name)]
+        problems += [
+            f"{'.'.join(place) or 'top level'}: {name!r} has half a character. Write another name." for name in broken
+        ]
+        return {
+            name: _with_numbers(item, (*place, str(name)), problems)
+            for name, item in value.items()
+            if name not in broken
+        }
+    elif isinstance(value, list):
+        return [_with_numbers(item, (*place, str(number)), problems) for number, item in enumerate(value)]
+    elif isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value, re.ASCII):
         number = float(value)
-        return int(number) if number.is_integer() else number
+        return _with_numbers(int(number) if number.is_integer() else number, place, problems)
+    elif isinstance(value, str) and HALF.search(value):
+        problems.append(f"{'.'.join(place)}: {value!r} has half a character. Write another text.")
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{'.'.join(place)}: {value} is not a finite number.")
+    elif isinstance(value, int | float) and abs(value) > LARGEST:
+        problems.append(f"{'.'.join(place)}: this number is too large. No setting goes beyond {LARGEST:,}.")
     return value
 
 

@@ -7,14 +7,19 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import sys
 import traceback
 from pathlib import Path
 
 from semsim.errors import SemsimError
-from semsim.text import suggestion
+from semsim.text import short_name, suggestion
 
 TORCHVISION = "torchvision:"
 """Prefix of torchvision architectures, as in ``torchvision:resnet18``."""
+BUILDER = "build"
+"""The function or class that is called where none is named."""
+GIVEN = ("classes", "image_size")
+"""Arguments that the study sets."""
 
 
 def network_label(architecture):
@@ -35,8 +40,8 @@ def network_label(architecture):
     if isinstance(architecture, str):
         return architecture.replace(":", "-")
     arguments = [f"{name}-{value}" for name, value in architecture.get("arguments", {}).items()]
-    label = "-".join([Path(architecture["file"]).stem, architecture["name"], *arguments])
-    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in label)
+    label = "-".join([Path(architecture["file"]).stem, architecture.get("name", BUILDER), *arguments])
+    return short_name("".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in label))
 
 
 def file_digest(path):
@@ -67,13 +72,48 @@ def check_file(path, name):
     SemsimError
         If it is not.
     """
+    _check_suffix(path)
     try:
         names = _defined(ast.parse(_read(path)))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
         raise SemsimError(f"{path}{where}: not valid Python ({getattr(error, 'msg', error)}).") from None
     if name not in names and "*" not in names:
         raise SemsimError(f"{path}: it does not define '{name}'.{suggestion(name, names)}")
+
+
+def _check_suffix(path):
+    if Path(path).suffix != ".py":
+        raise SemsimError(f"{path}: not a Python file. Its name must end in .py.")
+
+
+def check_arguments(arguments):
+    """Refuse arguments of a call that JSON cannot hold, or that are the study's.
+
+    Raises
+    ------
+    SemsimError
+    """
+    for name in GIVEN:
+        if name in arguments:
+            raise SemsimError(f"'{name}' is given by the study, and cannot be another one here. Leave it out.")
+    _check_plain(arguments)
+
+
+def _check_plain(value):
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise SemsimError(f"{name!r} names a value, but is not text. Put it in quotes.")
+            _check_plain(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_plain(item)
+    elif not isinstance(value, str | int | float | None):
+        raise SemsimError(
+            f"{value!r} is of type {type(value).__name__}. Arguments are text, numbers, true, false, null, and lists"
+            " and mappings of these."
+        )
 
 
 def _defined(module):
@@ -109,7 +149,7 @@ def build_network(architecture, classes, image_size):
     """
     if isinstance(architecture, str):
         return _torchvision_network(architecture.removeprefix(TORCHVISION), classes, image_size)
-    path, name = architecture["file"], architecture.get("name", "build")
+    path, name = architecture["file"], architecture.get("name", BUILDER)
     if architecture.get("digest", digest := file_digest(path)) != digest:
         raise SemsimError(
             f"{path}: this file has changed since the weights were saved. Train the target again, or restore the file."
@@ -117,10 +157,22 @@ def build_network(architecture, classes, image_size):
     build = getattr(_imported(path, digest), name, None)
     if not callable(build):
         raise SemsimError(f"{path}: it does not define a function or class '{name}'.")
-    arguments = {"classes": classes} | architecture.get("arguments", {})
-    if "image_size" in inspect.signature(build).parameters:
-        arguments = {"image_size": image_size} | arguments
-    return _called(build, arguments, f"{path}: {name}")
+    arguments = architecture.get("arguments", {})
+    try:
+        check_arguments(arguments)
+    except SemsimError as error:
+        raise SemsimError(f"{path}: the arguments of {name}: {error}") from None
+    given = {"classes": classes} | ({"image_size": image_size} if _takes(build, "image_size") else {})
+    return _called(build, given | arguments, f"{path}: {name}")
+
+
+def _takes(build, argument):
+    """Tell whether a keyword argument may be passed to a callable."""
+    try:
+        parameters = inspect.signature(build).parameters
+    except (TypeError, ValueError):  # built into Python
+        return False
+    return argument in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def _torchvision_network(name, classes, image_size):
@@ -136,13 +188,14 @@ def _torchvision_network(name, classes, image_size):
 
 def _imported(path, digest):
     """Return the module in a file."""
+    _check_suffix(path)
     spec = importlib.util.spec_from_file_location(f"network_{digest}", path)
-    if spec is None:
-        raise SemsimError(f"{path}: not a Python file. Its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look up there what their annotations mean
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
         raise SemsimError(f"{path}: cannot be imported. {_described(error)}") from error
     return module
 
@@ -153,7 +206,7 @@ def _called(build, arguments, what):
 
     try:
         network = build(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         raise SemsimError(f"{what}({given}) failed. {_described(error)}") from error
     if not isinstance(network, nn.Module):
@@ -164,4 +217,5 @@ def _called(build, arguments, what):
 def _described(error):
     """Return what went wrong in user code, and where."""
     *_, last = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
+    what = "It ends the program" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+    return f"{what} ({last.filename}, line {last.lineno})"

@@ -1,17 +1,18 @@
 """The settings of a target model. Checking them needs no PyTorch."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from semsim.errors import SemsimError
-from semsim.settings import OneOf, Settings, Several, checked_by
+from semsim.settings import OneOf, Settings, Several, checked_by, written
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import AnyDefence, GradientDefence
-from semsim.targets.own_networks import TORCHVISION, check_file, network_label
+from semsim.targets.own_networks import TORCHVISION, check_arguments, check_file, network_label
 from semsim.targets.traits import TARGET
-from semsim.text import listed
+from semsim.text import listed, short_name
 
 Width = Annotated[int | None, Field(ge=1)]
 
@@ -30,7 +31,9 @@ class OwnNetwork(Settings):
         " `classes`, with `image_size` if it accepts one, and with `arguments`. It returns a `torch.nn.Module` that"
         " maps normalised images [N, 3, S, S] to logits [N, classes]",
     )
-    arguments: dict[str, Any] = Field({}, description="further keyword arguments of that call")
+    arguments: Annotated[dict[str, Any], checked_by(check_arguments)] = Field(
+        {}, description="further keyword arguments of that call"
+    )
     last: str | None = Field(
         None, description="the name of the last linear layer, as in `named_modules()`; with `null`, it is detected"
     )
@@ -55,10 +58,14 @@ class _NetworkName(OneOf):
 
     def __get_pydantic_json_schema__(self, core_schema, handler):
         named = super().__get_pydantic_json_schema__(core_schema, handler)
-        return {"anyOf": [named, {"type": "string", "pattern": f"^{TORCHVISION}"}]}
+        return {"anyOf": [named, {"type": "string", "pattern": f"^{TORCHVISION}[A-Za-z0-9_]+$"}]}
 
     def _check(self, name):
-        return name if name.startswith(TORCHVISION) else super()._check(name)
+        if name.startswith(TORCHVISION):
+            if not re.fullmatch(r"[A-Za-z0-9_]+", name.removeprefix(TORCHVISION)):
+                raise ValueError(f"{written(name)} names no network. Write one such as {TORCHVISION}resnet18.")
+            return name
+        return super()._check(name)
 
 
 Network = Annotated[
@@ -142,7 +149,7 @@ class TargetSettings(Settings):
     def defences(self):
         """Augmentation and gradient defence in one name, such as ``crop+prune-0.7``, or ``none``."""
         parts = [] if self.augmentation == "none" else [self.augmentation]
-        return "+".join([*parts, *([self.defence.trait] if self.gradient_defence else [])]) or "none"
+        return short_name("+".join([*parts, *([self.defence.trait] if self.gradient_defence else [])])) or "none"
 
     @property
     def network_files(self):
