@@ -423,7 +423,9 @@ def mutated(config, chance):
             case "remove":
                 section.pop(name)
             case "add" if isinstance(section, dict):
-                section[chance.choice([*section, "steps", "width", "all", 1, None, (2, 3), b"x", "\ud800"])] = value
+                section[
+                    chance.choice([*section, "steps", "width", "all", 1, None, (2, 3), b"x", "\ud800", 10**5000])
+                ] = value
             case "itself":
                 section[name] = {"x": section, "y": config}
                 break

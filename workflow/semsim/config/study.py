@@ -320,10 +320,9 @@ def _with_numbers(value, place, problems):
     if isinstance(value, dict | list) and len(place) > DEEPEST:
         raise RecursionError(f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out.")
     elif isinstance(value, dict):
-        broken = [name for name in value if isinstance(name, str) and HALF.search(name)]
-        problems += [
-            f"{'.'.join(place) or 'top level'}: {name!r} has half a character. Write another name." for name in broken
-        ]
+        broken = [name for name in value if _is_broken(name)]
+        if broken:
+            problems.append(f"{'.'.join(place) or 'top level'}: a name here has half a character, or is a huge number.")
         return {
             name: _with_numbers(item, (*place, str(name)), problems)
             for name, item in value.items()
@@ -341,6 +340,11 @@ def _with_numbers(value, place, problems):
     elif isinstance(value, int | float) and abs(value) > LARGEST:
         problems.append(f"{'.'.join(place)}: this number is too large. No setting goes beyond {LARGEST:,}.")
     return value
+
+
+def _is_broken(name):
+    """Tell whether a name cannot even be printed."""
+    return bool(HALF.search(name)) if isinstance(name, str) else isinstance(name, int) and abs(name) > LARGEST
 
 
 def main():
