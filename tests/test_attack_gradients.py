@@ -133,7 +133,7 @@ def test_torchvisions_residual_networks_do_not_go_the_slow_ways():
 def test_what_is_slow_is_told(caplog):
     target = wrap_network(strange.made(strange.NormalisedByFunction), strange.SIZE, strange.CLASSES)
     choose_method(target)
-    assert "NormalisedByFunction: gradients are computed one image at a time" in caplog.text
+    assert "NormalisedByFunction: gradients are computed one image after the other" in caplog.text
     assert "vectorised: wrong by" in caplog.text
 
 
