@@ -1,7 +1,7 @@
 """Runs Snakemake again and again, each time in a fork of this process, which has imported everything already.
 
-A line of standard input is a run: ``{"arguments": [...], "environment": {...}, "output": path}``. The answer is a line with
-its exit status. `snakemake_runs.py` starts this program and asks it.
+A line of standard input is a run, ``{"arguments": [...], "environment": {...}, "output": path}``, and is answered by a line
+with its exit status.
 """
 
 import json
