@@ -1,7 +1,7 @@
 """Runs Snakemake again and again, each time in a fork of this process, which has imported everything already.
 
-A line of standard input is a run, ``{"arguments": [...], "environment": {...}, "output": path}``, and is answered by a line
-with its exit status.
+It is asked for runs by lines of standard input, ``{"arguments": [...], "environment": {...}, "output": path}``, and
+answers each by a line with its exit status.
 """
 
 import json
