@@ -143,9 +143,11 @@ def validated(model, settings, heading):
         With one line for each problem.
     """
     try:
-        return model.model_validate(settings)
+        checked = model.model_validate(settings)
     except ValidationError as error:
         refuse(sentences(error, model, settings), heading)
+    check_plain(settings, heading)
+    return checked
 
 
 def check_plain(settings, heading):
@@ -348,7 +350,10 @@ def written(value):
     """Return a value roughly as written in a settings file, truncated if it is long."""
     if value is None:
         return "null"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    try:
+        text = str(value).lower() if isinstance(value, bool) else repr(value)
+    except ValueError:  # Python writes no more than some thousands of digits
+        text = "a huge number"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -75,6 +75,35 @@ def interval(low, high, write=decimal):
     return f"95{NO_BREAK}% interval {write(low)} to {write(high)}"
 
 
+def duration(seconds):
+    """Write a duration in seconds, minutes or hours, with two digits or all before the point.
+
+    Examples
+    --------
+    >>> duration(0.234), duration(95), duration(5400), duration(1e7)
+    ('0.23 s', '1.6 min', '1.5 h', '2,778 h')
+    """
+    return _in_units(seconds, {"h": 3600, "min": 60, "s": 1})
+
+
+def size_in_bytes(count):
+    """Write a number of bytes in units of 1024, with two digits or all before the point.
+
+    Examples
+    --------
+    >>> size_in_bytes(500), size_in_bytes(60e6), size_in_bytes(5e9)
+    ('0.49 KiB', '57 MiB', '4.7 GiB')
+    """
+    return _in_units(count, {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10})
+
+
+def _in_units(value, units):
+    """Write a value in the largest unit that is not larger, or the smallest one."""
+    unit = next((unit for unit, length in units.items() if value >= length), list(units)[-1])
+    number = value / units[unit]
+    return f"{f'{number:,.0f}' if number >= 10 else f'{number:.2g}'} {unit}"
+
+
 def p_value(p):
     """Write a p value with two digits.
 

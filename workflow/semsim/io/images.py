@@ -34,6 +34,8 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu") -> "
     import torch
 
     if isinstance(images, torch.Tensor):
+        if images.is_meta or images.layout is not torch.strided:
+            raise SemsimError(f"{what} are sparse, or on the device meta, which has no values. Give a dense tensor.")
         return images
     try:
         return torch.from_numpy(np.array(images)).to(device)  # a copy: PyTorch takes no reversed or read-only arrays

@@ -11,9 +11,10 @@ import torch
 from semsim.errors import SemsimError
 from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.metrics.measure import BATCH_PIXELS
+from semsim.scoring.arguments import checked_batch_size, checked_flag, checked_metrics, checked_path
 from semsim.scoring.folders import match_pair
-from semsim.scoring.scores import check_names, compute, load_measures, score_groups
-from semsim.targets.device import choose_device
+from semsim.scoring.scores import compute, load_measures, score_groups
+from semsim.targets.device import checked_device
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -67,16 +68,14 @@ def score(
     0  0.0   1.0     0.0
     1  0.0   1.0     0.0
     """
-    if metrics is not None:
-        metrics = [metrics] if isinstance(metrics, str) else list(metrics)
-        check_names(metrics, "metrics")
-    device = choose_device(device) if isinstance(device, str) else device
+    metrics, batch_size = checked_metrics(metrics), checked_batch_size(batch_size)
+    weights, skip, device = checked_path(weights, "weights"), checked_flag(skip, "skip"), checked_device(device)
     files = [isinstance(images, str | os.PathLike) for images in (originals, reconstructions)]
     if all(files):
         matches = match_pair(originals, reconstructions)
         measures, _ = load_measures(metrics, weights, device)
         unusable = [*matches.incomplete, *matches.unusable]
-        return score_groups(matches.groups, measures, unusable, skip, device, batch_size).table
+        return score_groups(matches.groups, measures, unusable, skip, device, batch_size, way_out="skip=True").table
     if any(files):
         raise SemsimError("originals and reconstructions: give two folders, two files or two arrays, not one of each.")
     originals, reconstructions = _floats(originals, "originals"), _floats(reconstructions, "reconstructions")

@@ -140,7 +140,7 @@ def make_measures(names=None, semsim=None, device="cpu"):
         measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances)
     names = list(measures) if names is None else list(dict.fromkeys(names))
     if missing := [name for name in names if name not in measures]:
-        raise SemsimError(f"--metrics: {missing[0]} is not available. {_why_not(missing[0])}")
+        raise SemsimError(f"the metric {missing[0]} is not available. {_why_not(missing[0])}")
     return [measures[name] for name in names]
 
 
@@ -186,14 +186,14 @@ def _of_pairs(metric, networks):
 def _why_not(name):
     """Say what to do if a metric is not available."""
     if name == SEMSIM:
-        return "Give its weights: --weights FOLDER."
+        return "Give its weights."
     if name == "lpips":
         folder = os.path.join(torch.hub.get_dir(), "checkpoints")
         return f"Put the weights of its trunk, {ALEXNET}, into {folder}, or use lpips_random_trunk."
     return "It replaces lpips only if the weights of lpips are missing, and they are not: use lpips."
 
 
-def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None):
+def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None, way_out="--skip"):
     """Compute all metrics of all reconstructions.
 
     Threads read files ahead, and only images that wait for a batch of their size are held. If a file is unusable and
@@ -212,6 +212,8 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
         Where the networks of the measures are.
     batch_size : int, optional
         Pairs at once; by default as many as have the pixels of 256 images of 32x32.
+    way_out : str
+        How to skip unusable files, for the message.
 
     Returns
     -------
@@ -245,7 +247,7 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
     if unusable and not skip:
         raise SemsimError(
             f"{counted(len(unusable), 'files')} cannot be scored: {listing(unusable)}."
-            " Correct them, or leave them out with --skip."
+            f" Correct them, or leave them out with {way_out}."
         )
     if not usable.any():
         raise SemsimError(f"nothing is left to score: {listing(unusable)}. Give pairs of images that can be read.")
