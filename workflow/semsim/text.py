@@ -183,6 +183,21 @@ def kind_of(table):
     return ANNOTATORS[kind]
 
 
+def quoted(value, most=80):
+    """Write a value as Python does, shortened if it is long.
+
+    Examples
+    --------
+    >>> quoted("a"), quoted([1, 2, 3], most=5), quoted(10**5000)
+    ("'a'", '[1, 2...', 'a huge number')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no more than some thousands of digits
+        return "a huge number"
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def suggestion(word, known):
     """Return a question if a word is close to a known one, else nothing.
 

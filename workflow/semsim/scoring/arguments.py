@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from semsim.errors import SemsimError
 from semsim.scoring.scores import check_names
+from semsim.text import quoted
 
 
 def checked_metrics(metrics):
@@ -22,7 +23,7 @@ def checked_metrics(metrics):
     if isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, Iterable) or isinstance(metrics, bytes):
-        raise SemsimError(f"metrics must be names of metrics, but are {metrics!r:.80}.")
+        raise SemsimError(f"metrics must be names of metrics, but are {quoted(metrics)}.")
     if not (metrics := list(metrics)):
         raise SemsimError("metrics names none. Leave it out for all that are available.")
     check_names(metrics, "metrics")
@@ -33,19 +34,19 @@ def checked_batch_size(batch_size):
     """Return the number of pairs at once, or None; raise a SemsimError if it is no such number."""
     whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
     if batch_size is not None and not (whole and 1 <= batch_size <= sys.maxsize):
-        raise SemsimError(f"batch_size must be a whole number of pairs, 1 or more, but is {batch_size!r:.80}.")
+        raise SemsimError(f"batch_size must be a whole number of pairs, 1 or more, but is {quoted(batch_size)}.")
     return batch_size
 
 
 def checked_path(path, name):
     """Return a path or a name of weights; raise a SemsimError if it is neither."""
     if not isinstance(path, str | os.PathLike):
-        raise SemsimError(f"{name} must be a path, as a str or a pathlib.Path, but is {path!r:.80}.")
+        raise SemsimError(f"{name} must be a path, as a str or a pathlib.Path, but is {quoted(path)}.")
     return path
 
 
 def checked_flag(flag, name):
     """Return True or False; raise a SemsimError if it is neither."""
     if not isinstance(flag, bool):
-        raise SemsimError(f"{name} must be True or False, but is {flag!r:.80}.")
+        raise SemsimError(f"{name} must be True or False, but is {quoted(flag)}.")
     return flag
