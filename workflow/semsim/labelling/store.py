@@ -205,8 +205,8 @@ class Store:
 
     def _changed(self, what):
         return SemsimError(
-            f"{self._campaign.folder}: {', '.join(what)} have changed since the first annotator was invited, which would"
-            " change the meaning of answers. Restore them, or make a new campaign."
+            f"{self._campaign.folder}: {', '.join(what)} have changed since the first annotator was invited, which"
+            " would change the meaning of answers. Restore them, or make a new campaign."
         )
 
     def close(self) -> None:
