@@ -90,6 +90,7 @@ class CampaignSettings(Settings):
     patience_hours: float = Field(
         24,
         gt=0,
+        le=87_600,
         description="after this many inactive hours, others are asked about the images that an annotator has left open",
     )
     seed: int = Field(1, ge=0, description="whole number that determines every random choice")
