@@ -131,6 +131,17 @@ def test_another_proxy_than_the_one_that_is_named_is_not_believed(campaign):
         assert refusals(live, 9, lambda n: {"X-Forwarded-For": f"10.0.0.{n}"}) == 4
 
 
+@pytest.mark.parametrize("proxy", ["*", "", "nginx", "127.0.0.1/8", "127.0.0.1,10.0.0.1", "0x7f000001"])
+def test_a_proxy_is_an_address_or_a_network(semsim_in, tmp_path, proxy):
+    status, _, errors = semsim_in(tmp_path)("label", "serve", "pilot", "--public", "--proxy", proxy)
+    assert status == 2 and "--proxy: not an address such as 127.0.0.1" in errors
+
+
+def test_a_proxy_goes_with_the_public(semsim_in, campaign):
+    status, _, errors = semsim_in(campaign.folder)("label", "serve", str(campaign.folder), "--proxy", "127.0.0.1")
+    assert status == 1 and "error: --proxy: goes with --public only." in errors
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
