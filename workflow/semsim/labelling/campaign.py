@@ -170,8 +170,8 @@ class Campaign:
     def has_image(self, image: str) -> bool:
         """Return whether a name is that of a PNG file in ``images/``; a link that leads out of there is none."""
         path = self.path_of(image)
-        inside = path.resolve().is_relative_to(path.parent.resolve())
-        return bool(IMAGE_NAME.fullmatch(image)) and inside and path.is_file()
+        is_file = bool(IMAGE_NAME.fullmatch(image)) and path.is_file()
+        return is_file and path.resolve().is_relative_to(path.parent.resolve())
 
     def picture(self, image: str) -> bytes:
         """Return the content of an image.
