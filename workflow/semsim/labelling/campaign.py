@@ -171,7 +171,7 @@ class Campaign:
         """Return whether a name is that of a PNG file in ``images/``; a link that leads out of there is none."""
         path = self.path_of(image)
         is_file = bool(IMAGE_NAME.fullmatch(image)) and path.is_file()
-        return is_file and path.resolve().is_relative_to(path.parent.resolve())
+        return is_file and (not path.is_symlink() or path.resolve().is_relative_to(path.parent.resolve()))
 
     def picture(self, image: str) -> bytes:
         """Return the content of an image.
