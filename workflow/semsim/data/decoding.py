@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semsim.errors import SemsimError
+from semsim.io.folders import read_file
+
+if TYPE_CHECKING:
+    import os
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """Files with these suffixes, in lower or upper case, are treated as images; all others are ignored."""
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that Pillow may decode."""
+LARGEST_FILE = 256 * 2**20
+"""Size limit of an image file in bytes, unpacked if it is in an archive; a larger one may be a decompression bomb."""
 
 
 def decode_square(content: bytes, image_size: int, where: str) -> np.ndarray:
@@ -42,6 +49,27 @@ def decode_square(content: bytes, image_size: int, where: str) -> np.ndarray:
     """
     square = ImageOps.fit(decode_rgb(content, image_size, where), (image_size, image_size), Image.Resampling.BICUBIC)
     return np.asarray(square).transpose(2, 0, 1).copy()
+
+
+def read_rgb(path: str | os.PathLike, side: int) -> Image.Image:
+    """Read and decode an image file with `decode_rgb`.
+
+    Parameters
+    ----------
+    path : path-like
+    side : int
+        As for `decode_rgb`.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    SemsimError
+        As for `semsim.io.folders.read_file` and `decode_rgb`.
+    """
+    return decode_rgb(read_file(path, LARGEST_FILE), side, path)
 
 
 def decode_rgb(content: bytes, side: int, where: str) -> Image.Image:
