@@ -134,6 +134,8 @@ class TarArchive:
         wanted = set(names)
         for archive, member in self._members():
             if member.name in wanted:
+                if member.size > LARGEST_FILE:
+                    raise SemsimError(f"{self.where(member.name)}: {member.size:,} bytes, too large for an image file.")
                 yield member.name, archive.extractfile(member).read()
 
     def where(self, name: str) -> str:
