@@ -1,4 +1,4 @@
-"""Files on Google Drive: what gdown makes of the pages that a server in its place shows, and what is pinned."""
+"""Files on Google Drive: what is made of the pages that a server in its place shows, and what is pinned."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from semsim.data import download
 from semsim.errors import SemsimError
 from semsim.labels.drive import fetch_archive
 
@@ -111,7 +112,7 @@ def test_without_a_network_the_same_is_said(monkeypatch, tmp_path):
         raise requests.exceptions.ConnectionError("no route")
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail)
-    monkeypatch.setattr("random.uniform", lambda *_: 0)  # how long gdown waits before it tries again
+    monkeypatch.setattr(download, "PAUSE", 0)
     with pytest.raises(SemsimError, match="no route.*save it as"):
         fetch_archive("an-id", tmp_path / "ours.zip")
 
