@@ -107,6 +107,14 @@ def test_a_page_in_place_of_the_file_says_what_to_put_where(drive, tmp_path, pag
     assert ("Too many users" in message) == (page == QUOTA) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("action", ["https://google.com.example.org/x", "http://drive.google.com/x", "//[", ""])
+def test_a_form_that_leads_elsewhere_is_not_sent(drive, tmp_path, action):
+    drive.pages["/uc"] = CONSENT.replace("https://drive.usercontent.google.com/download", action)
+    with pytest.raises(SemsimError, match="ours.zip cannot be downloaded from Google Drive"):
+        fetch_archive("an-id", tmp_path / "ours.zip")
+    assert drive.asked == [("/uc", ["an-id"])]
+
+
 def test_without_a_network_the_same_is_said(monkeypatch, tmp_path):
     def fail(*_, **__):
         raise requests.exceptions.ConnectionError("no route")

@@ -229,6 +229,8 @@ def download(
                 break
             tqdm.write(f"{path.name}: {trouble}", file=sys.stderr)
             continue
+        except ValueError as error:  # from the standard library, of numbers and addresses that are none
+            raise DownloadFailed(f"the server's answer makes no sense: {str(error)[:100]!r}") from None
         if not trouble:
             os.replace(part, path)
             return
