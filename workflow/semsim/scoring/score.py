@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
-from semsim.io.images import as_tensor, check_images, check_pairs
+from semsim.io.images import as_tensor, check_pairs, float_images
 from semsim.metrics.measure import BATCH_PIXELS
 from semsim.scoring.folders import match_pair
 from semsim.scoring.scores import check_names, compute, load_measures, score_groups
@@ -94,11 +94,6 @@ def score(
 
 
 def _floats(images, what):
-    """Return images as a float32 tensor in [0, 1]; raise if they are none."""
+    """Return images, bytes or floats in [0, 1], as a float32 tensor; raise if they are none."""
     images = as_tensor(images, what)
-    if images.dtype == torch.uint8:
-        images = images.float() / 255
-    elif images.is_floating_point():
-        images = images.float()
-    check_images(images, what)
-    return images
+    return float_images(images.float() / 255 if images.dtype == torch.uint8 else images, what)
