@@ -6,7 +6,8 @@ are compared; the others are listed.
 
 For each metric the sets are ranked by their means, the one that leaks most first, with 95 % intervals: a bootstrap over
 originals, the same resamples for all sets. Below the ranks is how each set differs from the next one, with the p value
-of no difference, corrected for the metric's differences by Holm's method.
+of no difference, corrected for the metric's differences by Holm's method. It is the share of ways to flip the signs of
+the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
 """
 
 from semsim.commandline import positive, share_cores

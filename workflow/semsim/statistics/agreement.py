@@ -14,7 +14,7 @@ import pandas as pd
 
 from semsim.labels.table import CANNOT_TELL
 from semsim.seeds import seed_for
-from semsim.statistics.resampling import DrawnCounts, percentile_interval, ratio
+from semsim.statistics.resampling import DrawnCounts, few_units, percentile_interval, ratio, share_interval
 
 ANSWERS = ("recognised", "named")
 COLUMNS = ["dataset", "kind", "statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
