@@ -8,7 +8,6 @@ messages. A .zip or tar file is never unpacked to disk.
 from __future__ import annotations
 
 import lzma
-import os
 import tarfile
 import zipfile
 import zlib
@@ -16,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semsim.data.decoding import LARGEST_FILE
 from semsim.errors import SemsimError
+from semsim.io.folders import list_folder, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from semsim.data.request import Request
 
-LARGEST_FILE = 256 * 2**20
-"""Unpacked size limit of one image file, in bytes; a larger file in a .zip is treated as a decompression bomb."""
 STUMBLES = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 """Errors raised for damaged compressed data, which zipfile and tarfile pass on."""
 
@@ -38,19 +37,12 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return the paths of all files and folders below, with "/" as separator; folders end with "/"."""
-        found = []
-        for parent, folders, files in os.walk(self.path, followlinks=True):
-            inside = Path(parent).relative_to(self.path)
-            found += [(inside / folder).as_posix() + "/" for folder in folders]
-            found += [(inside / file).as_posix() for file in files]
-        return found
+        tree = list_folder(self.path)
+        return [f"{name}/" for name in tree.folders] + tree.files
 
     def read(self, name: str) -> bytes:
         """Return the content of a file as bytes."""
-        try:
-            return (self.path / name).read_bytes()
-        except OSError as error:
-            raise SemsimError(f"{self.where(name)}: cannot be read ({error.strerror}).") from None
+        return read_file(self.path / name, LARGEST_FILE)
 
     def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`."""
@@ -142,6 +134,8 @@ class TarArchive:
         wanted = set(names)
         for archive, member in self._members():
             if member.name in wanted:
+                if member.size > LARGEST_FILE:
+                    raise SemsimError(f"{self.where(member.name)}: {member.size:,} bytes, too large for an image file.")
                 yield member.name, archive.extractfile(member).read()
 
     def where(self, name: str) -> str:

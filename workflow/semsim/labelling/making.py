@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from semsim.data.dataset import load_classes, load_split
-from semsim.data.decoding import decode_rgb
+from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table, write_table
@@ -242,7 +242,7 @@ def _labelled(folder, paths, names):
 
 
 def _decoded(path):
-    image = decode_rgb(path.read_bytes(), LONGEST_SIDE, path)
+    image = read_rgb(path, LONGEST_SIDE)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return image
 
