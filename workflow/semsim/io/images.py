@@ -9,9 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def as_tensor(
-    images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expected: str = "[N, 3, H, W]"
-) -> "Tensor":
+def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expected: str = "[N, 3, H, W]") -> "Tensor":
     """Return images, or other numbers, as a tensor: a tensor as it is, and any other array on a device.
 
     Parameters

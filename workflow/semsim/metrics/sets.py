@@ -108,5 +108,7 @@ def _checked(name, *sets):
                 f"{name}: the two sets have {first.shape[1]} and {other.shape[1]} features. Give those of one network."
             )
         if other.device != first.device:
-            raise SemsimError(f"{name}: features are on {first.device} and {other.device}. Move one of them with .to().")
+            raise SemsimError(
+                f"{name}: features are on {first.device} and {other.device}. Move one of them with .to()."
+            )
     return [features.double() for features in sets]

@@ -6,7 +6,7 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.scoring.summary import number
 from semsim.statistics.resampling import draw_counts, few_units, holm, percentile_interval, sign_flip_p
-from semsim.text import counted, interval, p_value, text_table
+from semsim.text import counted, interval, p_value, printable, text_table
 
 DRAWS_AT_ONCE = 2**23
 """Maximum number of drawn originals, over all resamples, that are held at a time."""
@@ -110,13 +110,13 @@ def comparison_text(table, scales):
     parts = []
     for metric, rows in table.groupby("metric", sort=False):
         columns = {
-            "set": rows["set"],
+            "set": rows["set"].map(printable),
             "rank": rows["rank"].astype(str),
             "mean": rows["mean"].map(number),
             "95 % interval": [f"{number(row.mean_low)} to {number(row.mean_high)}" for row in rows.itertuples()],
         }
         lines = [
-            f"{row.set} against {row.next}: {number(row.difference)}"
+            f"{printable(row.set)} against {printable(row.next)}: {number(row.difference)}"
             f" ({interval(row.difference_low, row.difference_high, number)}), {p_value(row.p_holm)}"
             for row in rows.iloc[:-1].itertuples()
         ]
