@@ -4,7 +4,7 @@ Originals and reconstructions are two folders, or two images. A reconstruction b
 in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. If most
 reconstructions are nearer to another original than to their own, a warning says so. An attack on a batch returns its
 images in any order: --match pairs them by likeness, whatever their names, with an optimal assignment of thumbnails (up
-to 5,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
+to 2,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
 
 The metrics are semsim and those of image pairs, such as psnr and ssim (--metrics list names all). Weights of networks
 are never downloaded: lpips needs those of its trunk in torch hub's folder or in that of --pretrained; if they are

@@ -306,12 +306,12 @@ class _Reading:
         if self.unusable and not self.skip:
             raise SemsimError(
                 f"{counted(len(self.unusable), 'files')} cannot be scored: {listing(self.unusable)}."
-                f" Correct them, or leave them out with --skip.{self._advice()}"
+                f"{self._advice()} Correct them, or leave them out with --skip."
             )
         if not self.thumbnails:
             raise SemsimError(
-                f"nothing is left to score: {listing(self.unusable)}. Give pairs of images that can be read."
-                f"{self._advice()}"
+                f"nothing is left to score: {listing(self.unusable)}.{self._advice()} Give pairs of images that can be"
+                " read."
             )
 
     def _advice(self):
