@@ -44,6 +44,12 @@ def test_numbers_of_numpy_are_numbers():
     assert len(semsim.score(IMAGES, IMAGES, metrics=np.array(["mse"]), batch_size=np.int64(2))) == 3
 
 
+def test_a_warning_points_to_the_call():
+    with pytest.warns(UserWarning, match="nearer to another original") as caught:
+        semsim.score(IMAGES, IMAGES.flip(0).roll(1, 0), metrics="mse")
+    assert caught[0].filename == __file__
+
+
 def test_unusable_files_are_told_without_options(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -1,13 +1,36 @@
-"""The arguments of `semsim.score`, checked: what is told names arguments, not options of the command."""
+"""The arguments of `semsim.score`, checked; messages name arguments, not options of the command ``semsim score``."""
 
 import numbers
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from semsim.errors import SemsimError
 from semsim.scoring.scores import check_names
 from semsim.text import quoted
+
+ARGUMENTS = {
+    "--skip": "skip=True",
+    "--resize": "resize=True",
+    "--match": "semsim.match",
+    "--metrics": "metrics",
+    "--weights": "weights",
+    "--pretrained": "pretrained",
+    "--batch-size": "batch_size",
+}
+"""What Python has in place of the options that messages of this package name."""
+OPTION = re.compile(rf"(?<!\S)({'|'.join(ARGUMENTS)})(?![\w/-])")
+
+
+@contextmanager
+def in_words_of_python() -> Iterator[None]:
+    """Let errors that are raised within name arguments in place of options; it also decorates functions."""
+    try:
+        yield
+    except SemsimError as error:
+        raise SemsimError(OPTION.sub(lambda found: ARGUMENTS[found[0]], str(error))) from None
 
 
 def checked_metrics(metrics):
