@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
-import yaml
 from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
+from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS
-from semsim.settings import Settings, validated
+from semsim.settings import Settings, check_plain, validated
 from semsim.text import first_few
 
 if TYPE_CHECKING:
@@ -199,11 +199,9 @@ def read_settings(path: str | os.PathLike) -> CampaignSettings:
     SemsimError
         If it cannot be read, or is not what `CampaignSettings` say.
     """
-    try:
-        settings = yaml.safe_load(_read_text(path))
-    except yaml.YAMLError as error:
-        raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return validated(CampaignSettings, settings, f"{path} is not valid")
+    settings, heading = read_yaml(path), f"{path} is not valid"
+    check_plain(settings, heading)
+    return validated(CampaignSettings, settings, heading)
 
 
 def _read_text(path):
