@@ -37,7 +37,7 @@ if sys.platform == "linux":
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 read = refused = 0
 for path in Path(sys.argv[1]).iterdir():
-    for load in (load_builtins, lambda path: load_arrays(path.read_bytes(), path)):
+    for load in (load_builtins, lambda path: load_arrays(path.open("rb"), path)):
         try:
             load(path)
             read += 1
