@@ -116,29 +116,39 @@ def _colour(opened, rawmode, where):
     """Return colours, uint16 [H, W, C], from two decodings: one for the upper bytes, one for the lower."""
     if rawmode == "LA;16B":  # four bytes a pixel, like another layout
         four = _bytes(opened, "RGBA")
-        return _on_white(four[..., 0::2] * 256 + four[..., 1::2])
+        return _on_white(_joined(four[..., 0::2], four[..., 1::2]))
     image = opened()
     if image.format == "TIFF" and image.tile[0].codec_name == "libtiff" and image.tag_v2.get(PLANES) == 2:
         raise SemsimError(f"{where}: compressed planes of 16 bits. Save the image without compression or as PNG.")
     layout, order = rawmode.replace("a", "A")[:-1], rawmode[-1]  # with "a", Pillow would divide bytes by opacity
-    upper, lower = (_bytes(opened, layout + each) for each in ORDERS[order])
-    samples = upper * 256 + lower
+    samples = _joined(*(_bytes(opened, layout + each) for each in ORDERS[order]))
     return _on_white(samples, multiplied="a" in rawmode) if "A;" in layout else samples
+
+
+def _joined(upper, lower):
+    """Return the values, uint16, of their upper and lower bytes."""
+    samples = upper.astype(np.uint16)
+    samples <<= 8
+    samples |= lower
+    return samples
 
 
 def _on_white(samples, multiplied=False):
     """Show 16-bit colours in front of white; the last channel is their opacity, by which they may be multiplied."""
-    colours, alpha = samples[..., :-1].astype(np.uint32), samples[..., -1:].astype(np.uint32)
-    if not multiplied:
-        colours = (colours * alpha + 32767) // 65535  # below 2**32
-    return np.minimum(colours + (65535 - alpha), 65535)
+    shown = samples[..., :-1].copy()
+    for row, pixels in enumerate(samples):
+        colours, alpha = np.split(pixels.astype(np.uint32), [-1], axis=1)
+        if not multiplied:
+            colours = (colours * alpha + 32767) // 65535  # below 2**32
+        shown[row] = np.minimum(colours + (65535 - alpha), 65535)
+    return shown
 
 
 def _bytes(opened, rawmode):
-    """Decode an image as if its pixels had another layout; each value, uint16 [H, W, C], is a byte of the file."""
+    """Decode an image as if its pixels had another layout; uint8 [H, W, C]."""
     image = opened()
     image.tile = [tile._replace(args=_arguments(tile.args, rawmode)) for tile in image.tile]
-    return np.asarray(_upright(image)).astype(np.uint16)
+    return np.asarray(_upright(image))
 
 
 def _arguments(arguments, rawmode):

@@ -119,6 +119,23 @@ def list_folder(folder: str | os.PathLike) -> Tree:
     return tree
 
 
+def require_file(path: str | os.PathLike) -> int:
+    """Return the size in bytes of a regular file; a pipe or a device might never end.
+
+    Raises
+    ------
+    SemsimError
+        If it is missing, not accessible, or no regular file.
+    """
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if not stat.S_ISREG(about.st_mode):
+        raise SemsimError(f"{path}: a folder, pipe, socket or device, not a file. Remove it.")
+    return about.st_size
+
+
 def read_file(path: str | os.PathLike, most: int) -> bytes:
     """Read a regular file of limited size.
 
@@ -135,14 +152,16 @@ def read_file(path: str | os.PathLike, most: int) -> bytes:
     Raises
     ------
     SemsimError
-        If it is missing, larger, not readable, or a pipe, socket or device, which might never end.
+        As for `require_file`, and if it is larger or not readable.
     """
+    size = require_file(path)
+    if size > most:
+        raise SemsimError(f"{path}: {size:,} bytes, more than {most:,}. Make it smaller or remove it.")
     try:
-        about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode):
-            raise SemsimError(f"{path}: a folder, pipe, socket or device, not a file. Remove it.")
-        if about.st_size > most:
-            raise SemsimError(f"{path}: {about.st_size:,} bytes, more than {most:,}. Make it smaller or remove it.")
         return Path(path).read_bytes()
     except OSError as error:
-        raise SemsimError(f"{path}: cannot be read ({error.strerror}). Make it readable or remove it.") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path, error):
+    return SemsimError(f"{path}: cannot be read ({error.strerror}). Make it readable or remove it.")
