@@ -36,7 +36,7 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expe
     import torch
 
     if isinstance(images, torch.Tensor):
-        return images
+        return images if images.layout is torch.strided else images.to_dense()
     try:
         array = np.array(images)  # a copy: PyTorch takes no reversed or read-only arrays
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False)).to(device)
