@@ -1,8 +1,9 @@
-"""The wording of what tables abbreviate, and how numbers are written in sentences and figures."""
+"""The wording of what tables abbreviate, how numbers are written in sentences and figures, and how names compare."""
 
 import difflib
 import hashlib
 import re
+import unicodedata
 
 ANNOTATORS = {
     "human": "human annotators",
@@ -29,6 +30,13 @@ FOLDS = {
 }
 """What is held out when a learned metric is trained, by the kind of folds."""
 NO_BREAK = "\u00a0"
+JOINERS = "\u200c\u200d"
+"""Invisible characters with which some scripts are spelled, such as the name Shri in Sinhala."""
+NO_VALUES = frozenset(
+    ("", "na", "n/a", "<na>", "#na", "#n/a", "#n/a n/a", "nan", "-nan", "null", "none")
+    + ("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan")
+)
+"""What tables hold where there is no value, in small letters: as a name it would be lost when it is read again."""
 
 
 def arrow(higher_is_better):
@@ -111,14 +119,15 @@ def first_few(names, most=5):
 
 
 def counted(count, plural):
-    """Write a count and the noun that it counts, whose plural ends in s.
+    """Write a count and the noun that it counts, whose plural ends in s, or in sses.
 
     Examples
     --------
-    >>> counted(1, "data sets"), counted(8400, "pairs")
-    ('1 data set', '8,400 pairs')
+    >>> counted(1, "data sets"), counted(1, "classes"), counted(8400, "pairs")
+    ('1 data set', '1 class', '8,400 pairs')
     """
-    return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
+    singular = plural.removesuffix("es" if plural.endswith("sses") else "s")
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def variant_label(name):
@@ -166,18 +175,63 @@ def suggestion(word, known):
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def alike_in_small_letters(names):
-    """Return the first names that differ only in capitals, none if there are none.
+def composed(name):
+    """Write a name so that it equals itself: Unicode spells accented letters in two ways, and systems prefer either.
 
     Examples
     --------
-    >>> alike_in_small_letters(["a", "b", "A"]), alike_in_small_letters(["a", "b", "a"])
-    (['a', 'A'], [])
+    >>> composed("Zu\\u0308rich") == "Z\\u00fcrich"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def near_twins(names):
+    """Return the first names that people would take for one: they differ only in capitals, spaces or invisibly.
+
+    Returns
+    -------
+    list of str
+        Empty if there are none.
+
+    Examples
+    --------
+    >>> near_twins(["a", "b", "A"]), near_twins(["Ann", "ann ", "b"]), near_twins(["a", "b", "a"])
+    (['a', 'A'], ['Ann', 'ann '], [])
     """
     groups = {}
     for name in dict.fromkeys(names):
-        groups.setdefault(name.casefold(), []).append(name)
+        groups.setdefault(likeness(name), []).append(name)
     return next((group for group in groups.values() if len(group) > 1), [])
+
+
+def likeness(name):
+    """Return what a name has in common with its near twins.
+
+    Examples
+    --------
+    >>> likeness(" ann  A\\u0308 ") == likeness("Ann \\u00c4")
+    True
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join("".join(letter for letter in folded if unicodedata.category(letter) != "Cf").split())
+
+
+def why_no_name(name):
+    """Return why a text cannot be a name in tables, or an empty text if it can.
+
+    Examples
+    --------
+    >>> why_no_name("Ann"), why_no_name("none")
+    ('', 'tables hold that for no value')
+    """
+    if name.strip().lower() in NO_VALUES:
+        return "tables hold that for no value"
+    if not all(letter.isprintable() or letter in JOINERS for letter in name):
+        return "it has invisible characters"
+    if name[0] in "=+-@":
+        return "spreadsheets would take it for a formula"
+    return ""
 
 
 def short_name(name, most=80):

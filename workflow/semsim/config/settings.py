@@ -16,7 +16,7 @@ from semsim.observers.settings import OBSERVERS, ObserverRecipe, ObserverSetting
 from semsim.settings import OneOf, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import alike_in_small_letters, listed
+from semsim.text import listed, near_twins
 
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
 TAKEN = ("reference", "human-study", "released")
@@ -51,7 +51,7 @@ def _given(entries):
 
 def _apart(entries):
     """Refuse names that would be one and the same folder on some systems."""
-    if alike := alike_in_small_letters(entries):
+    if alike := near_twins(entries):
         raise ValueError(f"{listed(alike)} differ only in capitals, and file systems may take them for one. Rename.")
     return entries
 
