@@ -190,8 +190,21 @@ def test_a_flat_folder_needs_classes(pictures, tmp_path):
 def test_clear_images_of_a_folder_become_checks(pictures, tmp_path):
     with pytest.raises(SemsimError, match="pets: images outside class folders"):
         from_folder(pictures, seed=1, checks=pictures)
-    (pictures / "alone.png").unlink()
-    assert len(from_folder(pictures, seed=1, checks=pictures).checks) == 4
+    clear = tmp_path / "clear"
+    for name in ("cats/x.png", "dogs/y.png"):
+        (clear / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8), (len(name), 200, 30)).save(clear / name)
+    campaign = make_campaign(tmp_path / "campaign", from_folder(pictures, seed=1, checks=clear))
+    assert len(campaign.checks) == 2 and set(campaign.checks["dataset"]) == {"pets"}
+
+
+def test_checks_that_are_asked_about_are_refused_whatever_their_file(pictures, tmp_path):
+    again = tmp_path / "again" / "cats" / "other.bmp"
+    again.parent.mkdir(parents=True)
+    Image.open(pictures / "cats" / "a.png").save(again)
+    with pytest.raises(SemsimError, match="cats/other.bmp: shows the same pixels as an image that is asked about"):
+        make_campaign(tmp_path / "campaign", from_folder(pictures, seed=1, checks=tmp_path / "again"))
+    assert not (tmp_path / "campaign").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semsim.text import counted, decimal, percent, text_table
+from semsim.text import ANNOTATORS, counted, decimal, percent, text_table
 
 if TYPE_CHECKING:
     from semsim.labelling.campaign import Campaign
@@ -34,6 +34,7 @@ def status_text(campaign: Campaign, datasets: pd.DataFrame, annotators: pd.DataF
         text_table(
             {
                 "data set": datasets["dataset"],
+                **({"annotators": datasets["kind"].map(ANNOTATORS)} if datasets["kind"].nunique() > 1 else {}),
                 "complete": _of(datasets["complete"], datasets["images"]),
                 "labels": datasets["labels"].map("{:,}".format),
                 "recognised": _written(datasets["recognised"], percent),

@@ -51,21 +51,44 @@ def read_images(path: str | os.PathLike, columns: Sequence[str] = IMAGE_COLUMNS)
     Returns
     -------
     pandas.DataFrame
-        Names are text; label (the true class) is a number, and missing where it is unknown; original is a number, or
-        text if not all are numbers. The index says in which lines the rows are (`semsim.io.handmade.line_of`).
+        As from `images_of`.
 
     Raises
     ------
     SemsimError
-        If it cannot be read, a name is missing or cannot be one, a label is not a number, or an image is there twice.
+        If it cannot be read, or as for `images_of`.
     """
-    fields = read_rows(path, columns)
+    return images_of(read_rows(path, columns), where=path)
+
+
+def images_of(fields: pd.DataFrame, where: str | os.PathLike) -> pd.DataFrame:
+    """Check a file of images and return what its fields say.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        From `semsim.io.handmade.read_rows`: image, label and some of the keys.
+    where : path-like
+        The path of the file, for messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Names are text; label (the true class) is a number, and missing where it is unknown; original is a number, or
+        text if not all are numbers. The index says in which lines the rows are.
+
+    Raises
+    ------
+    SemsimError
+        If a name is missing or cannot be one, a label is not a number, or an image is there twice.
+    """
     labels = values_of(fields["label"])
     wrong = labels.notna() & ~labels.map(lambda label: isinstance(label, int | float) and float(label).is_integer())
-    names = [name for name in (*COLUMNS_OF_NAMES, "original") if name in columns]
+    names = [name for name in (*COLUMNS_OF_NAMES, "original") if name in fields]
     given = fields.mask(fields == "")
+    twice = given["image"].duplicated() & given["image"].notna()
     _refuse(
-        path,
+        where,
         [
             *(each for name in names for each in problem_in(given, given[name].isna(), name, "missing; fill it in")),
             *(
@@ -74,9 +97,7 @@ def read_images(path: str | os.PathLike, columns: Sequence[str] = IMAGE_COLUMNS)
                 for each in problem_in(given, _unusable(given[name]), name, "not a name in tables")
             ),
             *problem_in(given, wrong, "label", "not the number of a class"),
-            *problem_in(
-                given, given["image"].duplicated() & given["image"].notna(), "image", "duplicate of a line above"
-            ),
+            *problem_in(given, twice, "image", "duplicate of a line above"),
         ],
     )
     table = fields.assign(label=labels.astype(float if labels.isna().any() else int))

@@ -108,7 +108,7 @@ def answers_of(
     Returns
     -------
     pandas.DataFrame
-        The table of labels; label is missing where the file has `NO_ANSWER`.
+        The table of labels, in the lines of the file; label is missing where that has `NO_ANSWER`.
 
     Raises
     ------
@@ -124,9 +124,8 @@ def answers_of(
         given_at=fields["given_at"].mask(fields["given_at"] == ""),
     )
     check_labels(answers, images, classes, where=where)
-    return answers.assign(
-        label=answers["label"].astype("Int64").mask(silent), seconds=answers["seconds"].astype(float)
-    ).reset_index(drop=True)
+    label, seconds = answers["label"].astype("Int64").mask(silent), answers["seconds"].astype(float)
+    return answers.assign(label=label, seconds=seconds)
 
 
 def check_labels(
