@@ -7,6 +7,7 @@ import os
 import shutil
 import warnings
 from collections import Counter
+from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -32,6 +33,8 @@ from semsim.settings import schema_of
 from semsim.text import composed, counted, near_twins, why_no_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from semsim.labelling.campaign import Campaign
 
 TEXTS = files("semsim.labelling") / "texts"
@@ -291,24 +294,38 @@ def make_campaign(folder: str | os.PathLike, material: Material, **settings) -> 
     SemsimError
         If the folder exists, an image cannot be read, a check shows what is also asked about, or a setting is invalid.
     """
+    with written_campaign(folder) as part:
+        _write(part, Path(folder).name, material, settings)
+        read_campaign_folder(part)
+    return read_campaign_folder(folder)
+
+
+@contextmanager
+def written_campaign(folder: str | os.PathLike) -> Iterator[Path]:
+    """Give a new folder to write a campaign to, which gets its name only if the block ends without an error.
+
+    Raises
+    ------
+    SemsimError
+        If there is a campaign of this name, or the block raised it: about the folder of this name.
+    """
     folder = Path(folder)
     if folder.exists():
         raise SemsimError(f"{folder}: already exists. Choose another name.")
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        _write(part, folder.name, material, settings)
-        read_campaign_folder(part)
+        part.mkdir(parents=True)
+        yield part
         os.replace(part, folder)
     except SemsimError as error:
         raise SemsimError(str(error).replace(str(part), str(folder))) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return read_campaign_folder(folder)
 
 
 def _write(folder, name, material, settings):
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir()
     without_checks = {} if len(material.checks) else {"checks": 0}
     given = {"title": TITLE, "question": QUESTION, **without_checks, **settings, "classes": material.classes}
     write_settings(given, folder)
