@@ -248,6 +248,27 @@ def short_name(name, most=80):
     return f"{name.encode()[: most - len(digest) - 1].decode(errors='ignore')}-{digest}"
 
 
+def why_no_pseudonym(name):
+    """Return why a text cannot be the name under which an annotator takes part, or an empty text if it can.
+
+    E-mail addresses and formulas of spreadsheets cannot. In many scripts, vowels or accents are marks, not letters.
+
+    Examples
+    --------
+    >>> why_no_pseudonym("Ann B."), why_no_pseudonym("\\u0e2a\\u0e21\\u0e2b\\u0e0d\\u0e34\\u0e07")
+    ('', '')
+    >>> why_no_pseudonym("ann@b.org")
+    'A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores; the first is a letter or digit'
+    """
+    kinds = [unicodedata.category(letter)[0] for letter in name]
+    fine = all(kind in "LMN" or letter in " .-_" + JOINERS for kind, letter in zip(kinds, name, strict=True))
+    if not fine or not 1 <= len(name) <= 40 or not (kinds[0] in "LN" or name[0] == "_"):
+        return (
+            "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores; the first is a letter or digit"
+        )
+    return why_no_name(name)
+
+
 def text_table(columns):
     """Write texts in columns for a terminal, the first one left-aligned and the others right-aligned.
 

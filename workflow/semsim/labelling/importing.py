@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from semsim.data.decoding import SUFFIXES, decode_rgb
+from semsim.data.decoding import decode_rgb
+from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.handmade import read_rows
 from semsim.io.tables import write_table
@@ -27,7 +28,7 @@ from semsim.labelling.results import check_choices
 from semsim.labels.images import IMAGE_COLUMNS, images_of
 from semsim.labels.table import COLUMNS, NO_ANSWER, answers_of
 from semsim.progress import progress_bar
-from semsim.text import counted, first_few
+from semsim.text import composed, counted, first_few
 
 UNKNOWN = "unknown"
 MOST_CLASSES = 100_000
@@ -163,23 +164,22 @@ def _classes(path, images, given):
 
 
 def _copy_pictures(names, source, folder):
-    """Copy the picture of each image, and refuse names that lead elsewhere and files that show nothing."""
-    found = {name: _picture_of(name, source) for name in names}
-    if missing := [name for name, path in found.items() if path is None]:
+    """Copy the picture of each image; only files that can be decoded are pictures."""
+    pictures = _pictures(source)
+    if missing := [name for name in names if name not in pictures]:
         raise SemsimError(f"{source}: no picture of {first_few(missing)}. Add the files, or leave out --images.")
-    with progress_bar(len(found), "copying images", unit="image") as bar:
-        for path in found.values():
-            content = (source / path).read_bytes()
-            decode_rgb(content, LONGEST_SIDE, source / path)
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
+    with progress_bar(len(names), "copying images", unit="image") as bar:
+        for name in names:
+            path = pictures[name]
+            content = path.read_bytes()
+            decode_rgb(content, LONGEST_SIDE, path)
+            copy = folder / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
             bar.update()
 
 
-def _picture_of(name, source):
-    """Return the path of an image's picture in a folder: its name, with a suffix or without; None if there is none."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        return None
-    candidates = [name] if path.suffix.lower() in SUFFIXES else [f"{name}{suffix}" for suffix in sorted(SUFFIXES)]
-    return next((candidate for candidate in candidates if (source / candidate).is_file()), None)
+def _pictures(source):
+    """Return the image files of a folder by their paths in it, with and without their suffixes."""
+    found = {composed(path.relative_to(source).as_posix()): path for path in find_images(source)}
+    return {name.rpartition(".")[0]: path for name, path in found.items()} | found

@@ -383,7 +383,7 @@ def _write_image(folder, row, bar):
 def _commented(settings):
     """Return settings as YAML, each with its description as a comment."""
     rules = schema_of(CampaignSettings)["properties"]
-    parts = ["# What annotators are asked. Titles, texts and numbers may change until the first one joins.\n"]
+    parts = ["# What annotators are asked. Question and classes cannot change once the first one has been invited.\n"]
     for name, rule in rules.items():
         value = settings.get(name, rule.get("default"))
         flow = None if isinstance(value, dict) else False
