@@ -19,7 +19,7 @@ from semsim.targets.settings import TargetSettings
 from semsim.text import listed, near_twins
 
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
-TAKEN = ("reference", "human-study", "released")
+TAKEN = ("reference", "human-study", "human-study-others", "released")
 """Folders of results that do not belong to a study."""
 LONGEST_NAME = 64
 ENTRY_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
@@ -184,6 +184,11 @@ class StudySettings(Settings):
         None,
         description="folder of a campaign whose annotators labelled this study's reconstructions; `null` uses"
         " simulated observers. See [`annotations/`](../annotations/README.md)",
+    )
+    human_study_labels: Place | None = Field(
+        None,
+        description="folder of a campaign whose annotators, such as models, labelled the images of the published human"
+        " study. With it, `make human-study` measures these labels instead and writes to `results/human-study-others/`",
     )
     folds: int = Field(
         4, ge=2, description="number of cross-validation folds over the originals of each data set, for SemSim"
