@@ -200,7 +200,7 @@ def from_folder(
         If there are no images or no classes, an image is elsewhere, or a class is unknown.
     """
     folder, generator = Path(folder), np.random.default_rng(seed)
-    found, dataset = _find_images(folder), _name_of(folder)
+    dataset, found = _name_of(folder), _find_images(folder)
     names = read_classes(classes) if classes else sorted({_class_of(path, folder) for path in found} - {None})
     if not names:
         raise SemsimError(f"{folder}: no class folders. Sort images into <class>/<image>, or give --classes FILE.")
@@ -220,7 +220,7 @@ def from_folder(
 
 def _name_of(folder):
     """Return the name of the data set that a folder is: its own name, wherever it was called from."""
-    name = composed(folder.resolve().name)
+    name = composed(Path(os.path.abspath(folder)).name)
     if reason := why_no_name(name):
         raise SemsimError(
             f"{folder}: its name, {name!r}, would be that of the data set, and {reason}. Rename it, or give a link to"
@@ -366,8 +366,8 @@ def _write_images(folder, material, seed):
         for row in checks.itertuples():
             if _write_image(folder, row, bar) in asked:
                 raise SemsimError(
-                    f"{getattr(row, SOURCE, 'a clear image')}: shows the same pixels as an image that is asked about."
-                    " Take other images for attention checks."
+                    f"attention check {getattr(row, SOURCE, row.image)}: shows the same pixels as an image that is asked"
+                    " about. Take other images for checks."
                 )
     return images.sort_values("image"), checks.sort_values("image")
 
