@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
-import yaml
 from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
 from semsim.io.handmade import read_text
+from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
-from semsim.settings import Settings, validated
+from semsim.settings import Settings, check_plain, validated
 from semsim.text import composed, first_few
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
@@ -57,14 +57,14 @@ class Panel(Settings):
 
 
 def _different(names):
-    alike = [composed(name) for name in names]
-    if len(set(alike)) < len(alike):
-        raise ValueError(f"{first_few([name for name in alike if alike.count(name) > 1])}: named twice.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{first_few([name for name in names if names.count(name) > 1])}: named twice.")
     return names
 
 
+Composed = Annotated[str, AfterValidator(composed)]
 ClassName = Annotated[
-    str, Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number")
+    Composed, Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number")
 ]
 ClassNames = Annotated[
     list[ClassName], Field(min_length=2, description="at least two different names"), AfterValidator(_different)
@@ -97,7 +97,7 @@ class CampaignSettings(Settings):
         description="after this many inactive hours, others are asked about the images that an annotator has left open",
     )
     seed: int = Field(1, ge=0, description="whole number that determines every random choice")
-    classes: dict[str, ClassNames] = Field(
+    classes: dict[Composed, ClassNames] = Field(
         min_length=1, description="the names of the classes by data set, in the order of their numbers"
     )
     panel: Panel | None = Field(
@@ -307,11 +307,9 @@ def read_settings(path: str | os.PathLike) -> CampaignSettings:
     SemsimError
         If it cannot be read, or is not what `CampaignSettings` say.
     """
-    try:
-        settings = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return validated(CampaignSettings, settings, f"{path} is not valid")
+    settings, heading = read_yaml(path), f"{path} is not valid"
+    check_plain(settings, heading)
+    return validated(CampaignSettings, settings, heading)
 
 
 def _read_images(path, columns):

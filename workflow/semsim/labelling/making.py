@@ -20,7 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from semsim.data.dataset import load_classes, load_split
-from semsim.data.decoding import decode_rgb
+from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.handmade import read_text
@@ -269,7 +269,7 @@ def _labelled(folder, paths, names):
 
 
 def _decoded(path):
-    image = decode_rgb(path.read_bytes(), LONGEST_SIDE, path)
+    image = read_rgb(path, LONGEST_SIDE)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return image
 
