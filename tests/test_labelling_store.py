@@ -1,6 +1,7 @@
 """Answers on disk: retries, conflicts, undo, several tabs and processes, and whose turn it is after silence."""
 
 import sqlite3
+import unicodedata
 from contextlib import closing
 from datetime import timedelta
 
@@ -161,6 +162,30 @@ def test_every_commit_waits_for_the_disk(store):
 def test_a_name_comes_back_to_its_own_link(store, ann):
     assert do(store, "invite", " Ann ") == ("ann", ann)
     assert do(store, "invite", None) != do(store, "invite", None)
+
+
+@pytest.mark.parametrize("name", ["प्रिया", "สมหญิง", "Zoe\u0308", "Łukasz Żak", "ශ්\u200dරී", "山田 太郎"])
+def test_names_of_any_script_are_names(store, name):
+    kept, link = do(store, "invite", name)
+    assert kept == unicodedata.normalize("NFC", name)
+    assert do(store, "invite", unicodedata.normalize("NFD", name)) == (kept, link)
+
+
+def test_nearly_the_same_name_is_one_person(store):
+    links = {do(store, "invite", name) for name in ("Ann Ä", "Ann Ä ", "ann Ä", "ANN  A\u0308")}
+    assert len(links) == 1
+    assert do(store, "invite", "Anna Ä") not in links
+
+
+def test_where_a_class_must_be_named_nobody_cannot_tell(tmp_path):
+    campaign = small_campaign(tmp_path, forced_choice=True)
+    with closing(Store(campaign)) as store:
+        _, token = do(store, "invite", "ann")
+        do(store, "consent", token)
+        with pytest.raises(Refused, match="Name one of the classes, even where you have to guess"):
+            do(store, "answer", token, 0, -1, 1.0, "first-key")
+        do(store, "answer", token, 0, 0, 1.0, "first-key")
+        assert do(store, "state", token).position == 1
 
 
 @pytest.mark.parametrize("name", ["", "a" * 41, "ann@example.org", "=1+1", "a\nb", "../x", "-x"])

@@ -366,8 +366,8 @@ def _write_images(folder, material, seed):
         for row in checks.itertuples():
             if _write_image(folder, row, bar) in asked:
                 raise SemsimError(
-                    f"attention check {getattr(row, SOURCE, row.image)}: shows the same pixels as an image that is asked"
-                    " about. Take other images for checks."
+                    f"attention check {getattr(row, SOURCE, row.image)}: shows the same pixels as an image that is"
+                    " asked about. Take other images for checks."
                 )
     return images.sort_values("image"), checks.sort_values("image")
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.handmade import read_rows, value_of
-from semsim.io.tables import KEYS, read_table
+from semsim.io.tables import KEYS
 from semsim.labelling.results import labels_of, read_answers
 from semsim.labels import human_study, recognition_rates, with_truth
 from semsim.labels.table import problem_in
@@ -161,8 +161,10 @@ def _measure_metrics(campaign, rates, resamples, seed):
     path = campaign.folder / "metrics.csv"
     if not path.exists():
         return {}
-    directions = read_table(campaign.folder / "scales.csv").set_index("metric")["higher_is_better"].to_dict()
-    crossings = cross_parts([read_table(path)], rates, directions)
+    scales = read_rows(campaign.folder / "scales.csv", ["metric", "higher_is_better"])
+    directions = dict(zip(scales["metric"], scales["higher_is_better"] == "True", strict=True))
+    metrics, _ = read_metrics(path, campaign.images, directions)
+    crossings = cross_parts([metrics], rates, directions)
     values, differences = measure_faithfulness(crossings, directions, resamples, seed_for(seed, "faithfulness"))
     contradictions = count_contradictions(crossings, directions, resamples, seed_for(seed, "contradictions"))
     return {"faithfulness": values, "faithfulness_differences": differences, "contradictions": contradictions}
