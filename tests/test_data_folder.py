@@ -54,6 +54,11 @@ def read(path, mirror=None, size=16, seed=1, **settings):
     return prepare_dataset("mine", {"kind": "folder", "path": str(path), **COUNTS, **settings}, size, seed, mirror)
 
 
+def test_folders_that_differ_in_how_accents_are_stored_are_one_class():
+    found = list_images(["Caf\u00e9/1.png", "Cafe\u0301/2.png", "tea/3.png"], "here").images
+    assert found == {"Caf\u00e9": ["Caf\u00e9/1.png", "Cafe\u0301/2.png"], "tea": ["tea/3.png"]}
+
+
 def sources(dataset):
     return {split: images.sources for split, images in dataset.splits.items()}
 

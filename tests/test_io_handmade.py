@@ -46,7 +46,7 @@ def test_the_same_table_from_every_editor(tmp_path, content):
         (TABLE.replace(",", ";"), "columns are separated by semicolons"),
         (TABLE.replace(",", "\t"), "columns are separated by tabs"),
         (b"image,annotator\na,b\0\n", "a text with a NUL byte, in line 2"),
-        ("image,annotator\na,b,c\nd\ne,f\n", r"other numbers of fields than the 2 columns. See line 2 \(3\), 3 \(1\)"),
+        ("image,annotator\na,b,c\nd\ne,f\n", r"rows that do not have 2 fields. See line 2 \(3\), 3 \(1\)"),
         ('image,annotator\na,b\n"c,d\ne,f\n', "line 3 cannot be divided into fields"),
         ('image,annotator\n"a"b,c\n', "line 2 cannot be divided into fields"),
         ("image,annotator\n" + "x" * 200_000 + ",b\n", "line 2 cannot be divided into fields"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.text import composed, first_few
+from semsim.text import composed, counted, first_few
 
 if TYPE_CHECKING:
     import os
@@ -139,7 +139,7 @@ def read_rows(path: str | os.PathLike, needed: Sequence[str]) -> pd.DataFrame:
     wrong = [f"{line} ({len(fields)})" for line, fields in rows if len(fields) != len(header)]
     if wrong:
         raise SemsimError(
-            f"{path}: rows with other numbers of fields than the {len(header)} columns. See line {first_few(wrong)}."
+            f"{path}: rows that do not have {counted(len(header), 'fields')}. See line {first_few(wrong)}."
             " A comma inside a field needs quotes around it."
         )
     lines = [line - FIRST_LINE for line, _ in rows]
