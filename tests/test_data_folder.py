@@ -198,7 +198,7 @@ def test_relative_path_is_looked_up_in_the_mirror_first(tmp_path, monkeypatch):
         (plain(prefix="test/") | plain(prefix="val/"), ["test, val", "with the splits 'train' and"]),
         (plain() | {"dog/notes.txt": b""}, ["class 'dog' has no image"]),
         (parts() | plain(("dog",), prefix="train/"), ["class 'dog' has no image in the held-out part"]),
-        (plain(("cat",)), ["1 classes", "between 2"]),
+        (plain(("cat",)), ["1 class,", "between 2"]),
         (plain(images=3), ["8 images requested for", "only 6 available", "3 per class in 2 classes"]),
         (plain(images=4) | {"cat/0.png": b"hello"}, ["cat/0.png: not an image"]),
         (plain(images=4) | {"cat/0.png": picture(1)[:200]}, ["cat/0.png: a damaged"]),

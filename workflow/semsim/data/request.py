@@ -96,7 +96,7 @@ class Request:
         wanted = len(names) if self.class_limit is None else self.class_limit
         if not 2 <= wanted <= len(names):
             raise SemsimError(
-                f"data set '{self.name}': has {counted(len(names), 'classes')}, but {wanted} were requested. "
+                f"data set '{self.name}': has {counted(len(names), 'classes')}, {wanted} requested. "
                 f"Set `classes` to a number between 2 and {len(names)}."
             )
         return tuple(names[:wanted])

@@ -31,7 +31,7 @@ from semsim.progress import progress_bar
 from semsim.text import composed, counted, first_few
 
 UNKNOWN = "unknown"
-MOST_CLASSES = 100_000
+MOST_CLASSES = 50_000
 """Classes that are called by their numbers; a larger label is a mistake."""
 
 
