@@ -212,6 +212,8 @@ def test_whoever_gives_a_name_again_goes_on(client, ann):
     client.post(f"{ann}answers", json=answer())
     assert client.post("/join", json={"name": "ann"}).json()["link"] == ann
     assert client.post("/join", json={"name": "<b>"}).status_code == 422
+    half = b'{"name": "\\ud83d"}'  # of a character
+    assert client.post("/join", content=half, headers={"content-type": "application/json"}).status_code in (400, 422)
     assert client.get(f"{ann}state").json()["position"] == 1
 
 

@@ -94,6 +94,7 @@ class CampaignSettings(Settings):
     patience_hours: float = Field(
         24,
         gt=0,
+        le=87_600,
         description="after this many inactive hours, others are asked about the images that an annotator has left open",
     )
     seed: int = Field(1, ge=0, description="whole number that determines every random choice")
@@ -185,8 +186,8 @@ class Campaign:
     def has_image(self, image: str) -> bool:
         """Return whether a name is that of a PNG file in ``images/``; a link that leads out of there is none."""
         path = self.path_of(image)
-        inside = path.resolve().is_relative_to(path.parent.resolve())
-        return bool(IMAGE_NAME.fullmatch(image)) and inside and path.is_file()
+        is_file = bool(IMAGE_NAME.fullmatch(image)) and path.is_file()
+        return is_file and (not path.is_symlink() or path.resolve().is_relative_to(path.parent.resolve()))
 
     def picture(self, image: str) -> bytes:
         """Return the content of an image.

@@ -345,7 +345,12 @@ def serve(
         raise SemsimError(f"{host}, port {port}: cannot be used ({error}). Try another --port, or --port 0.") from None
     shown = f"[{host}]" if ":" in host else host
     announce(f"http://{shown}:{listener.getsockname()[1]}")
-    config = uvicorn.Config(
+    uvicorn.Server(configured(app, proxies)).run(sockets=[listener])
+
+
+def configured(app: Starlette, proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """Return how an application is served: which limits hold, and whose headers are believed."""
+    return uvicorn.Config(
         app,
         http=guarded(proxies),
         log_level="error",  # warnings are about clients, who could fill a disk with them
@@ -359,4 +364,3 @@ def serve(
         ws="none",
         lifespan="off",
     )
-    uvicorn.Server(config).run(sockets=[listener])

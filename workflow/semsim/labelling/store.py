@@ -357,7 +357,7 @@ class Store:
         """Keep the number of participants without an answer within bounds, however many are made up."""
         query = (
             "SELECT id FROM annotators WHERE participant IS NOT NULL AND active_at IS NULL"
-            " ORDER BY consented_at DESC, id DESC LIMIT -1 OFFSET ?"
+            " ORDER BY id DESC LIMIT -1 OFFSET ?"
         )
         oldest = self._database.execute(query, (UNDECIDED,)).fetchall()
         self._database.executemany("DELETE FROM items WHERE annotator = ?", oldest)
@@ -365,24 +365,21 @@ class Store:
 
     def _expected_labels(self):
         """Return how many labels each image has, or will get from active annotators."""
+        return self._counts("label IS NOT NULL OR active_at BETWEEN ?1 AND ?2")
+
+    def _held(self):
+        """Return how many participants who may never answer have each image before them."""
+        return self._counts("active_at IS NULL AND consented_at BETWEEN ?1 AND ?2")
+
+    def _counts(self, condition):
+        """Count the showings of each image that meet a condition on times close to now, wherever the clock has been."""
         patience = timedelta(hours=self._campaign.settings.patience_hours)
         return dict(
             self._database.execute(
                 "SELECT image, count(*) FROM items JOIN annotators ON annotators.id = items.annotator"
                 " LEFT JOIN answers USING (annotator, position)"
-                " WHERE purpose = 'asked' AND (label IS NOT NULL OR active_at > ?) GROUP BY image",
-                (_now(-patience),),
-            )
-        )
-
-    def _held(self):
-        """Return how many participants who may never answer have each image before them."""
-        patience = timedelta(hours=self._campaign.settings.patience_hours)
-        return dict(
-            self._database.execute(
-                "SELECT image, count(*) FROM items JOIN annotators ON annotators.id = items.annotator"
-                " WHERE purpose = 'asked' AND active_at IS NULL AND consented_at > ? GROUP BY image",
-                (_now(-patience),),
+                f" WHERE purpose = 'asked' AND ({condition}) GROUP BY image",
+                (_now(-patience), _now(patience)),
             )
         )
 

@@ -115,6 +115,7 @@ function write(where, text) {
 function go(next, spoken = "") {
   state = next;
   if (!state.consented) {
+    element("agree").disabled = false; // those who agree and do not answer are forgotten at some time
     show("consent");
   } else if (state.done) {
     element("completion").hidden = !state.code;
