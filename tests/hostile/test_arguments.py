@@ -28,8 +28,7 @@ IMAGES = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
         *(({"weights": weights}, "weights must be a path") for weights in (None, 5, b"embedded", ["embedded"])),
         *(({"skip": flag}, "skip must be True or False") for flag in ("yes", None, 1)),
         *(({"device": device}, "is not known") for device in ("tpu", None, 5, torch.device("meta"), ["cpu"])),
-        ({"originals": IMAGES.to_sparse()}, "originals are sparse"),
-        ({"originals": torch.empty(3, 3, 16, 16, device="meta")}, "originals are .* on the device meta"),
+        ({"originals": torch.empty(3, 3, 16, 16, device="meta")}, "originals are on the device meta"),
         ({"originals": None}, "originals are a NoneType"),
     ],
 )
@@ -78,7 +77,7 @@ def test_unusable_files_are_told_without_options(tmp_path):
         ({"preset": "dlg\n"}, "is not known"),
         ({"labels": torch.tensor([3, 7, 1]).to_sparse()}, None),
         ({"labels": [3, 7, 2**63]}, "labels must be 3 whole numbers"),
-        ({"images": IMAGES.to_sparse()}, "images are sparse"),
+        ({"images": IMAGES.to_sparse()}, None),
         ({"defence": {"kind": "gaussian", "sigma": float("nan")}}, "sigma: nan is not a finite number"),
     ],
 )

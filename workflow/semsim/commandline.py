@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import warnings
 
 from semsim.errors import SemsimError
 from semsim.text import CONTROLS
@@ -104,11 +105,20 @@ def shown_output():
         yield
 
 
+_as_python_does = warnings.formatwarning
+
+
+def _in_one_line(message, category, *place):
+    """Write a warning for users without the line of code that gave it; others, such as deprecations, keep it."""
+    return f"warning: {message}\n" if category is UserWarning else _as_python_does(message, category, *place)
+
+
 def run(main):
     """Call `main()`; turn what users can put right into one message and exit status 1.
 
-    Any other exception is a defect of the program and keeps its traceback.
+    Any other exception is a defect of the program and keeps its traceback. What users are warned of is one line, too.
     """
+    warnings.formatwarning = _in_one_line
     with shown_output():
         _run(main)
 
