@@ -106,6 +106,16 @@ def draw_together(crossings: dict[str, Crossing], resamples: int, seed: int) -> 
     return drawn
 
 
+def without_targets(crossing: Crossing, targets: Iterable[str]) -> Crossing:
+    """Return a crossing without some target models, by name."""
+    left_out = set(targets)
+    kept = np.array([crossing.targets[model] not in left_out for model in crossing.models], dtype=bool)
+    names, models = np.unique(crossing.models[kept], return_inverse=True)
+    metrics = {name: values[kept] for name, values in crossing.metrics.items()}
+    targets = tuple(crossing.targets[name] for name in names)
+    return Crossing(metrics, crossing.rates[kept], models, crossing.attacks[kept], targets)
+
+
 def cross(table: pd.DataFrame, metrics: Iterable[str]) -> Crossing:
     """Arrange a table of reconstructions by target model and original.
 
