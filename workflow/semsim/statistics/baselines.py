@@ -22,6 +22,8 @@ import numpy as np
 from semsim.metrics.scales import Scale, Scales
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from semsim.statistics.crossing import Crossing
 
 BASELINES = Scales(
@@ -64,3 +66,30 @@ def with_baselines(crossing: Crossing) -> Crossing:
         for name, sums in zip(BASELINES, (other_originals, other_models), strict=True)
     }
     return crossing._replace(metrics=crossing.metrics | predictions)
+
+
+def add_baselines(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the predictions of both baselines to a table of reconstructions, as columns.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        dataset, target, attack, original, recognition_rate.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+
+    def sums(*keys):
+        groups = table.groupby(["dataset", *keys])["recognition_rate"]
+        return np.array([groups.transform("sum"), groups.transform("count")], dtype=float)
+
+    rate = table["recognition_rate"]
+    own = np.array([rate.fillna(0), rate.notna()], dtype=float)
+    left = sums("target", "attack") - own, sums("original") - sums("original", "target")
+    predictions = {
+        name: np.divide(*sides, out=np.full(len(table), np.nan), where=sides[1] > 0)
+        for name, sides in zip(BASELINES, left, strict=True)
+    }
+    return table.assign(**predictions)

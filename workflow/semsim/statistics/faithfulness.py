@@ -9,7 +9,7 @@ difference. Families of Holm's correction are all metrics (or pairs of them) and
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -81,21 +81,58 @@ def measure_faithfulness(
         crossing = with_baselines(measured)
         directions = higher_is_better | BASELINES.directions
         generator = np.random.default_rng(seed_for(seed, dataset, kind))
-        draws = draw(crossing, resamples, generator)
-        resampled = resample_metrics(crossing, draws)
+        sample = measure_sample(crossing, draw(crossing, resamples, generator), directions)
         null = describe_null(measured, permutations, generator)
-        values = describe_metrics(crossing, resampled).merge(null, how="left", on=KEYS)
+        values = sample.values.merge(null, how="left", on=KEYS)
         values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
-        values = with_faithfulness(values, directions).merge(_of_these_models(crossing, draws, directions), on=KEYS)
-        values.loc[values["value"].isna(), ["these_low", "these_high"]] = np.nan
         about = {"dataset": dataset, "kind": kind, "reference": reference}
         found.append(with_holm(values.assign(**about), ["statistic"]))
-        differences = compare_metrics([(values, resampled)], directions)
+        differences = compare_metrics([sample], directions)
         compared.append(with_holm(differences.assign(**about), ["statistic"]))
     return tuple(
         pd.concat(tables, ignore_index=True)[[*GROUP, *columns]]
         for tables, columns in ((found, VALUE_COLUMNS), (compared, [*DIFFERENCE_COLUMNS, *CORRECTED]))
     )
+
+
+class Sample(NamedTuple):
+    """The metrics of one data set, measured.
+
+    Attributes
+    ----------
+    values : pandas.DataFrame
+        One row per level, statistic and metric: `VALUE_COLUMNS`, without what tests chance.
+    resampled : dict
+        By metric, then by level and statistic, the values in each resample of target models and originals.
+    these : dict
+        The same, in resamples of originals only.
+    """
+
+    values: pd.DataFrame
+    resampled: dict[str, dict[tuple[str, str], np.ndarray]]
+    these: dict[str, dict[tuple[str, str], np.ndarray]]
+
+
+def measure_sample(crossing: Crossing, draws: Draws, higher_is_better: dict[str, bool]) -> Sample:
+    """Measure every metric of a data set: values, with intervals for models like these and for exactly these."""
+    resampled = resample_metrics(crossing, draws)
+    originals = draws.originals[:RESAMPLES_OF_THESE]
+    every = np.ones((len(originals), len(crossing.models)), dtype=originals.dtype)
+    these = resample_metrics(crossing, Draws(every, originals))
+    values = with_faithfulness(describe_metrics(crossing, resampled), higher_is_better)
+    return Sample(with_these_models(values, these, higher_is_better), resampled, these)
+
+
+def with_these_models(values: pd.DataFrame, these: dict, higher_is_better: dict[str, bool]) -> pd.DataFrame:
+    """Add these_low and these_high: intervals of faithfulness where only originals are drawn."""
+    limits = [
+        percentile_interval(turned(these[row.metric][row.level, row.statistic], row.statistic, higher_is_better[row.metric]))
+        if np.isfinite(row.value)
+        else (np.nan, np.nan)
+        for row in values.itertuples(index=False)
+    ]
+    low, high = zip(*limits, strict=True)
+    return values.assign(these_low=low, these_high=high)
 
 
 def with_holm(table: pd.DataFrame, family: list[str]) -> pd.DataFrame:
@@ -161,30 +198,18 @@ def is_primary(rows: pd.DataFrame) -> pd.Series:
 def describe_null(crossing: Crossing, permutations: int, generator: np.random.Generator) -> pd.DataFrame:
     """Return one row per level, statistic and metric: the interval of the statistic without association, and p."""
     rows = []
-    for metric, x in crossing.metrics.items():
-        observed, null = permutation_null(x, crossing, permutations, generator)
-        for (level, statistic), values in null.items():
+    observed, null = permutation_null(crossing.metrics, crossing, permutations, generator)
+    for (level, statistic), values in null.items():
+        for metric, value, permuted in zip(crossing.metrics, observed[level, statistic], values.T, strict=True):
             row = {"level": level, "statistic": statistic, "metric": metric}
-            low, high = percentile_interval(values)
+            low, high = percentile_interval(permuted)
             row["null_low"], row["null_high"] = (chance_level(statistic) + end for end in (low, high))
-            rows.append(row | {"p": p_of_no_association(observed[level, statistic], values)})
+            rows.append(row | {"p": p_of_no_association(value, permuted)})
     return pd.DataFrame(rows)
 
 
-def _of_these_models(crossing, draws, higher_is_better):
-    """Return the intervals of faithfulness where only originals are drawn, one row per level, statistic and metric."""
-    originals = draws.originals[:RESAMPLES_OF_THESE]
-    every = np.ones((len(originals), len(crossing.models)), dtype=originals.dtype)
-    rows = [
-        [level, statistic, metric, *percentile_interval(turned(values, statistic, higher_is_better[metric]))]
-        for metric, measured in resample_metrics(crossing, Draws(every, originals)).items()
-        for (level, statistic), values in measured.items()
-    ]
-    return pd.DataFrame(rows, columns=[*KEYS, "these_low", "these_high"])
-
-
 def compare_metrics(
-    measured: list[tuple[pd.DataFrame, dict]],
+    samples: list[Sample],
     higher_is_better: dict[str, bool],
     pairs: list[tuple[str, str]] | None = None,
 ) -> pd.DataFrame:
@@ -192,9 +217,9 @@ def compare_metrics(
 
     Parameters
     ----------
-    measured : list of (pandas.DataFrame, dict)
-        What `with_faithfulness` and `resample_metrics` return for one data set, or for several with the same metrics;
-        then differences are means over the data sets in which both metrics are defined.
+    samples : list of Sample
+        One data set, or several with the same metrics; then differences are means over the data sets in which both
+        metrics are defined.
     higher_is_better : dict of str to bool
     pairs : list of (str, str), optional
 
@@ -204,8 +229,8 @@ def compare_metrics(
         `DIFFERENCE_COLUMNS`; NaN where no data set has both. Whoever prints them corrects p over what is printed
         (`with_holm`).
     """
-    first, _ = measured[0]
-    faithfulness = [values.set_index(KEYS)["faithfulness"] for values, _ in measured]
+    first = samples[0].values
+    faithfulness = [sample.values.set_index(KEYS)["faithfulness"] for sample in samples]
     pairs = pairs or [*combinations(first["metric"].unique(), 2)]
     rows = []
     for level, statistic in first[KEYS[:2]].drop_duplicates().itertuples(index=False):
@@ -216,7 +241,10 @@ def compare_metrics(
             if defined.any():
                 row["difference"] = np.mean(gaps, where=defined)
                 one, two = (
-                    [turned(draws[name][level, statistic], statistic, higher_is_better[name]) for _, draws in measured]
+                    [
+                        turned(sample.resampled[name][level, statistic], statistic, higher_is_better[name])
+                        for sample in samples
+                    ]
                     for name in (metric, other)
                 )
                 resampled = np.mean(np.subtract(one, two)[defined], axis=0)

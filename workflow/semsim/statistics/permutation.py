@@ -8,23 +8,24 @@ import numpy as np
 from scipy.stats import rankdata
 
 from semsim.labels.recognition import MAJORITY
+from semsim.statistics.resampling import ratio
 
 if TYPE_CHECKING:
     from semsim.statistics.crossing import Crossing
 
 
 def permutation_null(
-    x: np.ndarray, crossing: Crossing, permutations: int, generator: np.random.Generator
-) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], np.ndarray]]:
-    """Shuffle a metric's target models, attacks and originals, each as a whole, and measure it again.
+    metrics: dict[str, np.ndarray], crossing: Crossing, permutations: int, generator: np.random.Generator
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[tuple[str, str], np.ndarray]]:
+    """Shuffle the metrics' target models, attacks and originals, each as a whole, and measure them again.
 
     This preserves the dependence among reconstructions of one target model, one attack or one original. Every statistic
     is a sum of products of ranks with a table that stays where it is, so a permutation costs one product.
 
     Parameters
     ----------
-    x : numpy.ndarray
-        A metric, [columns, originals]. A missing number (NaN) counts as the mean.
+    metrics : dict of str to numpy.ndarray
+        [columns, originals]. A missing number (NaN) counts as the mean.
     crossing : semsim.statistics.crossing.Crossing
         The recognition rates, and the target model and attack of each column.
     permutations : int
@@ -33,16 +34,21 @@ def permutation_null(
 
     Returns
     -------
-    observed : dict of (str, str) to float
-        By level and statistic (``spearman``; ``auc``, minus the 0.5 of chance), before shuffling; NaN where undefined.
+    observed : dict of (str, str) to numpy.ndarray
+        By level and statistic (``spearman``; ``auc``, minus the 0.5 of chance), before shuffling, [metrics]; NaN where
+        undefined.
     null : dict of (str, str) to numpy.ndarray
-        The same after shuffling, [permutations].
+        The same after shuffling, [permutations, metrics].
     """
-    known = np.isfinite(x) & np.isfinite(crossing.rates)
-    tables = _tables(*(np.where(known, values, np.nan) for values in (x, crossing.rates)))
-    columns, originals = map(np.arange, known.shape)
-    observed = {key: table.sum_of_products(columns, originals) for key, table in tables.items()}
-    null = {key: np.full(permutations, np.nan) for key in tables}
+    tables = {}
+    for x in metrics.values():
+        known = np.isfinite(x) & np.isfinite(crossing.rates)
+        for key, table in _tables(*(np.where(known, values, np.nan) for values in (x, crossing.rates))).items():
+            tables.setdefault(key, []).append(table)
+    tables = {key: _Table(*map(np.stack, zip(*each, strict=True))) for key, each in tables.items()}
+    columns, originals = map(np.arange, crossing.rates.shape)
+    observed = {key: table.sums_of_products(columns, originals) for key, table in tables.items()}
+    null = {key: np.full((permutations, len(metrics)), np.nan) for key in tables}
     blocks = _blocks(crossing)
     for shuffle in range(permutations):
         models = generator.permutation(crossing.model_count)
@@ -51,45 +57,50 @@ def permutation_null(
             columns[block] = generator.permutation(block[rows], axis=1)
         shuffled = generator.permutation(originals)
         for key, table in tables.items():
-            null[key][shuffle] = table.sum_of_products(columns, shuffled)
+            null[key][shuffle] = table.sums_of_products(columns, shuffled)
     return observed, null
 
 
 class _Table(NamedTuple):
-    """Tables [columns, originals] whose products are summed, and which groups, along an axis, are defined in each."""
+    """Tables [metrics, columns, originals] whose products are summed, and which groups of them are defined.
+
+    Groups are columns or originals, [metrics, columns, 1] or [metrics, 1, originals], or all together, [metrics, 1, 1].
+    """
 
     x: np.ndarray
     y: np.ndarray
     x_varies: np.ndarray
     y_varies: np.ndarray
-    axis: int | None
 
-    def sum_of_products(self, columns, originals):
+    def sums_of_products(self, columns, originals):
         """Return the mean over groups defined in both of the sum of y times x, whose rows and columns are permuted."""
-        order = {None: slice(None), 0: columns, 1: originals}[self.axis]
-        groups = (self.x_varies[order] & self.y_varies).sum()
-        places = columns[:, None] * len(originals) + originals
-        return np.vdot(self.x.take(places), self.y) / groups if groups else np.nan
+        places = (columns[:, None] * len(originals) + originals).ravel()
+        count = len(self.x)
+        sums = np.einsum("mk,mk->m", self.x.reshape(count, -1).take(places, axis=1), self.y.reshape(count, -1))
+        varies = self.x_varies
+        if varies.shape[1] > 1:
+            varies = varies[:, columns]
+        if varies.shape[2] > 1:
+            varies = varies[:, :, originals]
+        groups = (varies & self.y_varies).sum(axis=(1, 2)).astype(float)
+        return ratio(sums, groups)
 
 
 def _tables(x, y):
-    """Return the tables of each level and statistic."""
+    """Return the tables of one metric for each level and statistic."""
     means = [np.broadcast_to(_ranks(_means(values), None), values.shape) for values in (x, y)]
     tables = {("models", "spearman"): _table(*(_standardised(ranks, None) for ranks in means), None)}
-    for level, axis, within in (("originals", 1, 0), ("cells", 0, 1), ("reconstructions", None, None)):
+    for level, within in (("originals", 0), ("cells", 1), ("reconstructions", None)):
         x_ranks, y_ranks = (_ranks(values, within) for values in (x, y))
         standardised = (_standardised(ranks, within) for ranks in (x_ranks, y_ranks))
-        tables[level, "spearman"] = _table(*standardised, axis)
-        tables[level, "auc"] = _table(_centred(x_ranks, within), _contested(y, within), axis)
+        tables[level, "spearman"] = _table(*standardised, within)
+        tables[level, "auc"] = _table(_centred(x_ranks, within), _contested(y, within), within)
     return tables
 
 
-def _table(x, y, axis):
+def _table(x, y, within):
     """Return a table, whose groups are those with a number other than zero."""
-    across = {None: None, 0: 1, 1: 0}[axis]
-    varies = (np.atleast_1d(table.any(axis=across)) for table in (x, y))
-    # Contiguous, so that products of two tables are summed without a copy.
-    return _Table(np.ascontiguousarray(x), np.ascontiguousarray(y), *varies, axis)
+    return _Table(x, y, *(table.any(axis=within, keepdims=True) for table in (x, y)))
 
 
 def _blocks(crossing):
