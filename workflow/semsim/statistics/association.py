@@ -22,7 +22,6 @@ Daniels: "The relation between measures of correlation in the universe of sample
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 
 from semsim.labels.recognition import MAJORITY
 from semsim.statistics.resampling import blocks_of_resamples, ratio
@@ -134,9 +133,7 @@ class PooledReconstructions:
         self.first, self.last = np.searchsorted(x, x, "left"), np.searchsorted(x, x, "right")
         if (self.last - self.first == 1).all():
             self.first, self.last = slice(None, -1), slice(1, None)  # the same without ties, and faster
-        levels, groups = np.unique(y, return_inverse=True)
-        place = groups, np.arange(len(y))
-        self.groups = sparse.csr_array((np.ones(len(y), dtype=np.float32), place), shape=(len(levels), len(y)))
+        self.groups = (np.unique(y)[:, None] == y).astype(np.float32)  # a rate has few distinct values
         self.recognised, self.unrecognised = (np.flatnonzero(side) for side in (y > MAJORITY, y <= MAJORITY))
         rivals = x[self.unrecognised]
         self.beaten, self.not_lost_to = (np.searchsorted(rivals, x[self.recognised], side) for side in ("left", "right"))
@@ -179,8 +176,8 @@ MEASURES = {
 """What is measured at each level, by name. The first three vary one thing each; the last one mixes them."""
 
 
-CHUNK = 64
-"""Maximum number of resamples evaluated together, small enough for their data to fit in a processor's cache."""
+CHUNK = 2048
+"""Maximum number of resamples evaluated together; fewer of many reconstructions, whose data would not fit in a cache."""
 
 
 def evaluate_levels(
@@ -200,21 +197,33 @@ def evaluate_levels(
     dict of (str, str) to numpy.ndarray
         By level and statistic, [resamples]; NaN where the statistic is undefined in a resample.
     """
-    if not np.isfinite(x + y).any():
-        undefined = np.full(len(column_weights), np.nan)
-        return {(name, statistic): undefined for name, level in MEASURES.items() for statistic in level.statistics}
-    _keep_freed_memory()
-    levels = {name: level(x, y) for name, level in MEASURES.items()}
+    return Levels(x, y).evaluate(column_weights, original_weights)
 
-    parts = [
-        {name: level.evaluate(column_weights[chunk], original_weights[chunk]) for name, level in levels.items()}
-        for chunk in blocks_of_resamples(len(column_weights), x.size, CHUNK)
-    ]
-    return {
-        (name, statistic): np.concatenate([part[name][statistic] for part in parts])
-        for name, level in levels.items()
-        for statistic in level.statistics
-    }
+
+class Levels:
+    """A metric and the recognition rate, arranged for every level: `evaluate_levels` for several sets of resamples.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        As in `evaluate_levels`.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray):
+        known = np.isfinite(x + y).any()
+        self.size, self.measures = x.size, {name: level(x, y) for name, level in MEASURES.items() if known}
+
+    def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        """Return what `evaluate_levels` does, for these resamples."""
+        keys = [(name, statistic) for name, level in MEASURES.items() for statistic in level.statistics]
+        if not self.measures:
+            return dict.fromkeys(keys, np.full(len(column_weights), np.nan))
+        _keep_freed_memory()
+        parts = [
+            {name: level.evaluate(column_weights[chunk], original_weights[chunk]) for name, level in self.measures.items()}
+            for chunk in blocks_of_resamples(len(column_weights), self.size, CHUNK)
+        ]
+        return {(name, statistic): np.concatenate([part[name][statistic] for part in parts]) for name, statistic in keys}
 
 
 def _keep_freed_memory():

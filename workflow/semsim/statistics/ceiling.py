@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.seeds import seed_for
-from semsim.statistics.association import evaluate_levels
+from semsim.statistics.association import Levels
 from semsim.statistics.crossing import Crossing, draw, numbers_of
 from semsim.statistics.faithfulness import describe_metrics
 from semsim.statistics.resampling import percentile_interval
@@ -70,8 +70,11 @@ def human_ceiling(crossings: dict[tuple[str, str], list[Crossing]], resamples: i
         described, resampled = [], []
         for crossing in of_annotators:
             ((annotator, x),) = crossing.metrics.items()
-            resampled.append(evaluate_levels(x, crossing.rates, *draws))
-            described.append(describe_metrics(crossing, {annotator: resampled[-1]}))
+            levels, once = Levels(x, crossing.rates), (np.ones((1, size)) for size in x.shape)
+            resampled.append(levels.evaluate(*draws))
+            described.append(
+                describe_metrics(crossing, {annotator: levels.evaluate(*once)}, {annotator: resampled[-1]})
+            )
         table = pd.concat(described, ignore_index=True).rename(columns={"metric": "annotator"})
         table = table[["level", "statistic", "annotator", "value", "low", "high", "count", "undefined", "note"]]
         answered = np.any([np.isfinite(x + one.rates) for one in of_annotators for x in one.metrics.values()], axis=0)

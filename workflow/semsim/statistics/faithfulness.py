@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from semsim.seeds import seed_for
-from semsim.statistics.association import MAJORITY, PRIMARY, chance_level, evaluate_levels
-from semsim.statistics.baselines import BASELINES, CANNOT_TELL, with_baselines
+from semsim.statistics.association import MAJORITY, PRIMARY, chance_level
+from semsim.statistics.baselines import BASELINES, CANNOT_TELL, evaluate_metric, with_baselines
 from semsim.statistics.crossing import GROUP, Draws, draw
 from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import holm, p_of_no_difference, percentile_interval
@@ -115,11 +115,13 @@ class Sample(NamedTuple):
 
 def measure_sample(crossing: Crossing, draws: Draws, higher_is_better: dict[str, bool]) -> Sample:
     """Measure every metric of a data set: values, with intervals for models like these and for exactly these."""
-    resampled = resample_metrics(crossing, draws)
     originals = draws.originals[:RESAMPLES_OF_THESE]
     every = np.ones((len(originals), len(crossing.models)), dtype=originals.dtype)
-    these = resample_metrics(crossing, Draws(every, originals))
-    values = with_faithfulness(describe_metrics(crossing, resampled), higher_is_better)
+    once = Draws(*(np.ones((1, size), dtype=float) for size in crossing.rates.shape))
+    samples = once, draws, Draws(every, originals)
+    measured = {name: evaluate_metric(name, crossing, *samples) for name in crossing.metrics}
+    once, resampled, these = ({name: each[number] for name, each in measured.items()} for number in range(len(samples)))
+    values = with_faithfulness(describe_metrics(crossing, once, resampled), higher_is_better)
     return Sample(with_these_models(values, these, higher_is_better), resampled, these)
 
 
@@ -157,24 +159,19 @@ def with_faithfulness(values: pd.DataFrame, higher_is_better: dict[str, bool]) -
     return values.assign(faithfulness=value, **ends)
 
 
-def resample_metrics(crossing: Crossing, draws: Draws) -> dict[str, dict[tuple[str, str], np.ndarray]]:
-    """Evaluate every metric in the same resamples.
+def describe_metrics(crossing: Crossing, once: dict, resampled: dict) -> pd.DataFrame:
+    """Return one row per level, statistic and metric: value, interval, count, undefined resamples and note.
 
-    Returns
-    -------
-    dict
-        By metric, what `evaluate_levels` returns.
+    Parameters
+    ----------
+    crossing : semsim.statistics.crossing.Crossing
+    once, resampled : dict
+        By metric, then by level and statistic, the value of all that there is, [1], and those in resamples.
     """
-    return {name: evaluate_levels(x, crossing.rates, *draws) for name, x in crossing.metrics.items()}
-
-
-def describe_metrics(crossing: Crossing, resampled: dict) -> pd.DataFrame:
-    """Return one row per level, statistic and metric: value, interval, count, undefined resamples and note."""
     rows = []
     for metric, x in crossing.metrics.items():
         known = np.isfinite(x) & np.isfinite(crossing.rates)
-        once = (np.ones((1, size)) for size in x.shape)
-        for (level, statistic), (value,) in evaluate_levels(x, crossing.rates, *once).items():
+        for (level, statistic), (value,) in once[metric].items():
             row = {"level": level, "statistic": statistic, "metric": metric, "value": float(value)}
             reason = CANNOT_TELL.get((metric, level)) or _why_undefined(crossing, x, known, level, statistic)
             if not reason and np.isnan(value):
