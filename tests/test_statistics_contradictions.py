@@ -124,7 +124,7 @@ def test_a_curve_is_counted_by_hand():
 
 
 def counted_by_hand(answers, metric, truth, gap):
-    """Return how many pairs a metric, or each person, orders against the truth, how many it orders, and how many ties."""
+    """Return how many pairs a metric, or each person, orders against the truth, orders at all, and ties."""
     against = ordered = tied = 0
     for person, own in enumerate(answers):
         rates = np.delete(answers, person, axis=0).mean(axis=0) if truth == OTHERS else answers.mean(axis=0)

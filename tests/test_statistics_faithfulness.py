@@ -78,7 +78,9 @@ def repeated_by_scipy(x, y, columns, originals):
         expected["models", statistic] = by_scipy(*means, statistic)
     for statistic, measure in measures.items():
         expected["reconstructions", statistic] = measure(x[known], y[known])
-        expected["originals", statistic] = mean_of([measure(x[k, o], y[k, o]) for o, k in enumerate(known.T) if k.any()])
+        expected["originals", statistic] = mean_of(
+            [measure(x[k, o], y[k, o]) for o, k in enumerate(known.T) if k.any()]
+        )
         expected["cells", statistic] = mean_of([measure(x[c, k], y[c, k]) for c, k in enumerate(known) if k.any()])
     expected["reconstructions", "auc"] = roc_auc_score(y[known] > 0.5, x[known])
     return expected

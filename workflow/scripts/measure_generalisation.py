@@ -35,9 +35,7 @@ def main():
             of_kind = with_baselines(concatenated(paths).assign(folds=folds), described, scales, arguments)
             append(of_kind)
             measured.append(
-                measure_generalisation(
-                    table, of_kind, scales.directions, LEARNED.directions, arguments.resamples, seed
-                )
+                measure_generalisation(table, of_kind, scales.directions, LEARNED.directions, arguments.resamples, seed)
             )
     about = {"kind": kind, "reference": reference}
     values, differences = (

@@ -22,5 +22,5 @@ LEARNED = Scales(
     }
 )
 """The learned metrics: SemSim, the distance in a plain classifier's features, logistic regressions on the hand-crafted
-metrics, without and with those that ask the attacked model, and the one hand-crafted metric that is best on other folds.
-They have their own tables."""
+metrics, without and with those that ask the attacked model, and the one hand-crafted metric that is best on other
+folds. They have their own tables."""

@@ -136,7 +136,9 @@ class PooledReconstructions:
         self.groups = (np.unique(y)[:, None] == y).astype(np.float32)  # a rate has few distinct values
         self.recognised, self.unrecognised = (np.flatnonzero(side) for side in (y > MAJORITY, y <= MAJORITY))
         rivals = x[self.unrecognised]
-        self.beaten, self.not_lost_to = (np.searchsorted(rivals, x[self.recognised], side) for side in ("left", "right"))
+        self.beaten, self.not_lost_to = (
+            np.searchsorted(rivals, x[self.recognised], side) for side in ("left", "right")
+        )
 
     def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
@@ -177,7 +179,7 @@ MEASURES = {
 
 
 CHUNK = 2048
-"""Maximum number of resamples evaluated together; fewer of many reconstructions, whose data would not fit in a cache."""
+"""Maximum number of resamples evaluated together; fewer of many reconstructions, to fit in a processor's cache."""
 
 
 def evaluate_levels(
@@ -220,10 +222,15 @@ class Levels:
             return dict.fromkeys(keys, np.full(len(column_weights), np.nan))
         _keep_freed_memory()
         parts = [
-            {name: level.evaluate(column_weights[chunk], original_weights[chunk]) for name, level in self.measures.items()}
+            {
+                name: level.evaluate(column_weights[chunk], original_weights[chunk])
+                for name, level in self.measures.items()
+            }
             for chunk in blocks_of_resamples(len(column_weights), self.size, CHUNK)
         ]
-        return {(name, statistic): np.concatenate([part[name][statistic] for part in parts]) for name, statistic in keys}
+        return {
+            (name, statistic): np.concatenate([part[name][statistic] for part in parts]) for name, statistic in keys
+        }
 
 
 def _keep_freed_memory():

@@ -5,9 +5,9 @@ from held-out labels: those of the same cell for all other originals, or of the 
 models. A metric that does not beat them has not shown that it sees anything.
 
 Two reconstructions of one cell (or original) are left out together, so a baseline ties them. Predictions that leave out
-one at a time would reverse them, because what is left out lowers the prediction just where the rate is high; pooled, the
-area under the ROC curve is corrected for that, and the rank correlation is not. What remains makes a baseline look worse,
-never better: the prediction for an original comes from other models, which leak less if its own leaks more.
+one at a time would reverse them, because what is left out lowers the prediction just where the rate is high; pooled,
+the area under the ROC curve is corrected for that, and the rank correlation is not. What remains makes a baseline look
+worse, never better: the prediction for an original comes from other models, which leak less if its own leaks more.
 
 References
 ----------

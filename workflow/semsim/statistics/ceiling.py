@@ -59,9 +59,10 @@ def human_ceiling(crossings: dict[tuple[str, str], list[Crossing]], resamples: i
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, kind, level, statistic, annotator (a place in the lists of labels, not surely one person), value,
-        low, high, count (of reconstructions), undefined (resamples without a value) and note, as in the table of
-        faithfulness. Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the ceiling.
+        Columns dataset, kind, level, statistic, annotator (a place in the lists of labels, not surely one person),
+        value, low, high, count (of reconstructions), undefined (resamples without a value) and note, as in the table
+        of faithfulness. Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the
+        ceiling.
     """
     tables = []
     for (dataset, kind), of_annotators in crossings.items():

@@ -1,8 +1,8 @@
 """Contradictions: how often two metrics, or a metric and the annotators, order two reconstructions differently.
 
-Only reconstructions of the same original are compared: which of two target models leaks more about this image? How often
-a metric contradicts annotators depends on how far their rates are apart, so that is also counted for every gap, beside one
-more person.
+Only reconstructions of the same original are compared: which of two target models leaks more about this image? How
+often a metric contradicts annotators depends on how far their rates are apart, so that is also counted for every gap,
+beside one more person.
 """
 
 from __future__ import annotations
@@ -124,7 +124,10 @@ def contradiction_curve(
                 counts.append(_summed([(order, _order(table, gap)) for order, table in zip(each, gaps, strict=True)]))
         resampled = _resampled_shares([count[:2] for count in counts], draws, *pairs)
         about = {"dataset": dataset, "kind": kind, "reference": reference}
-        rows += [about | named | _described(*count, shares) for named, count, shares in zip(compared, counts, resampled)]
+        rows += [
+            about | named | _described(*count, shares)
+            for named, count, shares in zip(compared, counts, resampled, strict=True)
+        ]
     return pd.DataFrame(rows, columns=CURVE_COLUMNS)
 
 

@@ -1,9 +1,10 @@
 """Faithfulness: does a metric order reconstructions as annotators do?
 
-That is asked within one original, within one target model and attack, between target models, and pooled. The primary test
-is declared: the area under the ROC curve within one original. Whether a metric is above chance is decided by permutation
-(p_holm), not by its interval, which says how large an effect may be; whether two metrics differ, by their resampled
-difference. Families of Holm's correction are all metrics (or pairs of them) and levels of one statistic, as printed.
+That is asked within one original, within one target model and attack, between target models, and pooled. The primary
+test is declared: the area under the ROC curve within one original. Whether a metric is above chance is decided by
+permutation (p_holm), not by its interval, which says how large an effect may be; whether two metrics differ, by their
+resampled difference. Families of Holm's correction are all metrics (or pairs of them) and levels of one statistic, as
+printed.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ def measure_sample(crossing: Crossing, draws: Draws, higher_is_better: dict[str,
 def with_these_models(values: pd.DataFrame, these: dict, higher_is_better: dict[str, bool]) -> pd.DataFrame:
     """Add these_low and these_high: intervals of faithfulness where only originals are drawn."""
     limits = [
-        percentile_interval(turned(these[row.metric][row.level, row.statistic], row.statistic, higher_is_better[row.metric]))
+        percentile_interval(
+            turned(these[row.metric][row.level, row.statistic], row.statistic, higher_is_better[row.metric])
+        )
         if np.isfinite(row.value)
         else (np.nan, np.nan)
         for row in values.itertuples(index=False)

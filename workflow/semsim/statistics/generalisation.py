@@ -1,8 +1,8 @@
 """Generalisation: how faithful is a learned metric to recognition on held-out data, compared with other metrics?
 
 Every pair of an original and its reconstruction is measured by a metric that was trained without this original, and
-without its data set, architecture, defence or attack. The statistics are those of faithfulness; beside all that was left
-out together stand the mean over left-out values, and the worst of them.
+without its data set, architecture, defence or attack. The statistics are those of faithfulness; beside all that was
+left out together stand the mean over left-out values, and the worst of them.
 """
 
 from __future__ import annotations
@@ -192,6 +192,6 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["dataset"] == EVERYTHING] if EVERYTHING in set(table["dataset"]) else table
 
 
-def areas(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table with areas under the ROC curve over reconstructions."""
-    return table[(table["level"] == "reconstructions") & (table["statistic"] == "auc")]
+def areas(table: pd.DataFrame, level: str = "reconstructions") -> pd.DataFrame:
+    """Return the rows of a table with areas under the ROC curve at a level, by default pooled."""
+    return table[(table["level"] == level) & (table["statistic"] == "auc")]

@@ -31,7 +31,13 @@ LEVELS = ("originals", "cells", "reconstructions")
 BLOCK = 256
 """Maximum number of resamples that are evaluated at once."""
 ESTIMATES = ("person", "value", "difference")
-COLUMNS = [*GROUP, "without", "level", "metric", *(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high"))]
+COLUMNS = [
+    *GROUP,
+    "without",
+    "level",
+    "metric",
+    *(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high")),
+]
 COLUMNS += ["p", "p_holm", "tests", "yes", "count", "undefined", "note"]
 
 
@@ -149,7 +155,8 @@ def _compared(panel, draws, higher_is_better):
     for metric, x in panel.crossing.metrics.items():
         x = x if higher_is_better[metric] else -x
         # A person is judged by all answers, a metric by those to what has a value.
-        said = np.stack([as_often(x, np.where(np.isfinite(truth), own, np.nan)) for own, truth in zip(answers, truths)])
+        judged = np.where(np.isfinite(truths), answers, np.nan)
+        said = np.stack([as_often(x, own) for own in judged])
         areas = [_mean_areas(said, truths, *weights) for weights in (once, draws)]
         for level in LEVELS:
             values, resampled = ((one[level], other[level]) for one, other in zip(person, areas, strict=True))
@@ -194,8 +201,8 @@ def as_often(x: np.ndarray, answers: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        1 for the largest values, 0 for the smallest; a share of yes for those that are tied in between; NaN where one is
-        missing.
+        1 for the largest values, 0 for the smallest; a share of yes for those that are tied in between; NaN where one
+        is missing.
 
     Examples
     --------
@@ -224,9 +231,7 @@ def _mean_areas(answers, truths, columns, originals):
     return found
 
 
-def areas(
-    answers: np.ndarray, truth: np.ndarray, columns: np.ndarray, originals: np.ndarray
-) -> dict[str, np.ndarray]:
+def areas(answers: np.ndarray, truth: np.ndarray, columns: np.ndarray, originals: np.ndarray) -> dict[str, np.ndarray]:
     """Return the areas under the ROC curve of answers, yes or no, in resamples.
 
     Parameters

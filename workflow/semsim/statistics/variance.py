@@ -1,9 +1,9 @@
 """What recognition depends on: the variance of recognition rates, divided among originals, cells and labels.
 
-Rates vary because some originals are easier to recognise, because some cells (a target model under an attack) leak more,
-because a cell leaks more of one original than of another (the interaction), and because a rate is a mean of few labels.
-Components are differences of mean products of pairs of rates, which are unbiased however many reconstructions are
-missing; a component may come out below zero. If nothing is missing they are those of the analysis of variance.
+Rates vary because some originals are easier to recognise, because some cells (a target model under an attack) leak
+more, because a cell leaks more of one original than of another (the interaction), and because a rate is a mean of few
+labels. Components are differences of mean products of pairs of rates, which are unbiased however many reconstructions
+are missing; a component may come out below zero. If nothing is missing they are those of the analysis of variance.
 
 References
 ----------
@@ -20,7 +20,7 @@ from semsim.statistics.crossing import COLUMN, Crossing, draw, numbers_of
 from semsim.statistics.resampling import blocks_of_resamples, percentile_interval, ratio
 
 COMPONENTS = ("original", "cell", "interaction", "labels")
-"""In a table of variance: the original, the target model under an attack, both together, and which labels were given."""
+"""In a table: the original, the target model under an attack, both together, and which labels were given."""
 COLUMNS = ["dataset", "kind", "component", "variance", "share", "low", "high", "count", "undefined", "note"]
 BLOCK = 256
 """Maximum number of resamples that are evaluated at once."""
