@@ -113,7 +113,7 @@ def test_references_are_compared_where_there_are_two():
 def person_of(*rows):
     """Return a table of metrics beside a person of 0.8 from rows (metric, value, p_holm)."""
     table = pd.DataFrame(rows, columns=["metric", "value", "p_holm"])
-    table = table.assign(**GROUP, without=np.nan, level="originals", person=0.8, person_low=0.75, person_high=0.85)
+    table = table.assign(**GROUP, without="none", level="originals", person=0.8, person_low=0.75, person_high=0.85)
     table["difference"] = table["person"] - table["value"]
     return table.assign(difference_low=table["difference"] - 0.05, difference_high=table["difference"] + 0.05)
 
@@ -124,8 +124,8 @@ def test_metrics_are_told_beside_a_person_who_is_judged_alike():
     (sentence,) = plain(findings.person_findings(pd.concat([rows, left_out]), SCALES, "original"))
     assert sentence == (
         "On shapes, within one original, one more of the human annotators reaches 0.80 (95 % interval 0.75 to 0.85)."
-        " Judged alike, LPIPS comes closest with 0.70, 0.10 behind (difference 95 % interval 0.05 to 0.15); not distinguishably"
-        " behind: LPIPS."
+        " Judged alike, LPIPS comes closest with 0.70, 0.10 behind (difference 95 % interval 0.05 to 0.15); not"
+        " distinguishably behind: LPIPS."
     )
     (sentence,) = plain(findings.person_findings(person_of(("psnr", 0.6, 0.01)), SCALES, "original"))
     assert sentence.endswith("; every metric is distinguishably behind.")

@@ -84,7 +84,7 @@ def test_one_more_person_is_no_better_than_another():
     """A metric that is itself the answers of a person is as good as any, and the interval says so."""
     answers, _ = answers_of(6, 10, 200)
     table = compare(answers[:5], metric=answers[5])
-    row = table.loc[("", "reconstructions", "metric")]
+    row = table.loc[("none", "reconstructions", "metric")]
     assert row["person"] == pytest.approx(row["value"], abs=0.02)
     assert row["difference_low"] < 0 < row["difference_high"] and row["p_holm"] > 0.05
     assert row["yes"] == pytest.approx(answers[:5].mean()) and row["count"] == 2000
@@ -92,7 +92,7 @@ def test_one_more_person_is_no_better_than_another():
 
 def test_what_knows_how_easy_an_image_is_beats_a_person():
     answers, easy = answers_of(5, 10, 200)
-    row = compare(answers, metric=easy).loc[("", "originals", "metric")]
+    row = compare(answers, metric=easy).loc[("none", "originals", "metric")]
     assert row["difference"] < -0.03 and row["difference_high"] < 0
 
 
@@ -101,8 +101,8 @@ def test_models_can_be_left_out_by_name():
     table = compare(answers, without=["model 3", "model 0"], metric=easy)
     kept = compare(np.delete(answers, [0, 3], axis=1), metric=np.delete(easy, [0, 3], axis=0))
     left = table.loc["model 0, model 3"]
-    np.testing.assert_allclose(left[["person", "value"]], kept.loc[""][["person", "value"]])
-    assert (left["count"] == 200).all() and (table.loc[""]["count"] == 300).all()
+    np.testing.assert_allclose(left[["person", "value"]], kept.loc["none"][["person", "value"]])
+    assert (left["count"] == 200).all() and (table.loc["none"]["count"] == 300).all()
 
 
 def test_one_annotator_has_nobody_to_be_compared_with():
@@ -135,7 +135,7 @@ def test_the_published_ceiling(mirror):
     study = read_human_study(find_labels(mirror))
     panels = seat_panels([study.metrics], with_truth(study.labels, study.images), HIGHER_IS_BETTER)
     table = compare_with_person(panels, HIGHER_IS_BETTER | DIRECTIONS, 200, 1, OTHER_ORDER)
-    rows = table[(table["without"] == "") & (table["level"] == "reconstructions")].set_index("metric")
+    rows = table[(table["without"] == "none") & (table["level"] == "reconstructions")].set_index("metric")
     assert rows["person"].unique() == pytest.approx([0.734], abs=5e-4)
     values = rows.loc[["dreamsim", "lpips", "psnr"], "value"]
     assert values.tolist() == pytest.approx([0.635, 0.629, 0.562], abs=6e-4)

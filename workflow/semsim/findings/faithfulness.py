@@ -6,6 +6,7 @@ import pandas as pd
 from semsim.metrics.scales import Scales
 from semsim.statistics.association import chance_level
 from semsim.statistics.baselines import BASELINES
+from semsim.statistics.person import NOBODY
 from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
 
 SIGNIFICANT = 0.05
@@ -160,7 +161,7 @@ def person_findings(person: pd.DataFrame, scales: Scales, reference: str) -> lis
     list of str
         The person, the metric that comes closest, and the metrics that are not distinguishably behind.
     """
-    rows = person[(person["reference"] == reference) & (person["without"].isna() | (person["without"] == ""))]
+    rows = person[(person["reference"] == reference) & (person["without"] == NOBODY)]
     rows = rows[~rows["metric"].isin(BASELINES)]
     sentences = []
     for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):

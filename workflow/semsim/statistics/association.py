@@ -52,13 +52,12 @@ class ModelMeans:
         # Rounded, so that equal means stay tied in whatever order they were summed.
         x, y = (np.round(original_weights @ values.T / np.maximum(counts, 1), 12) for values in (self.x, self.y))
         first, second = self.pairs
-        both = weights[:, first] * weights[:, second]
-        kernels = {
-            "spearman": lambda values: _differences(_small_ranks(values, weights), self.pairs),
-            "kendall": lambda values: np.sign(_differences(values, self.pairs)),
-            "pearson": lambda values: _differences(values, self.pairs),
+        signs = (np.sign(_differences(values, self.pairs)) for values in (x, y))
+        return {
+            "spearman": _correlated(*(_small_ranks(values, weights) for values in (x, y)), weights),
+            "kendall": _daniels(*signs, weights[:, first] * weights[:, second]),
+            "pearson": _correlated(x, y, weights),
         }
-        return {name: _daniels(kernel(x), kernel(y), both) for name, kernel in kernels.items()}
 
 
 class WithinOriginals:
@@ -261,6 +260,13 @@ def _products(a, b):
 
 def _daniels(a, b, weights):
     """Return the coefficient from pairs along the last axis."""
+    return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
+
+
+def _correlated(a, b, weights):
+    """Return Pearson's coefficient of weighted values along the last axis."""
+    total = weights.sum(axis=-1, keepdims=True)
+    a, b = (values - ratio((weights * values).sum(axis=-1, keepdims=True), total) for values in (a, b))
     return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
 
 

@@ -29,6 +29,8 @@ from semsim.statistics.resampling import percentile_interval
 
 EVERYTHING = "all"
 """In the columns dataset and exclusion: the mean over data sets, and all exclusions together."""
+RESAMPLES_OF_EXCLUSIONS = 2000
+"""At most so many resamples for the intervals of single exclusions."""
 LEFT_OUT = ["left_out_mean", "left_out_worst", "worst_left_out"]
 VALUE_COLUMNS = [*ESTIMATED, "primary", *ESTIMATES, "these_low", "these_high", "count", "undefined", "note"]
 
@@ -83,7 +85,8 @@ def measure_generalisation(
             views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
         for exclusion, rows in views.items():
             seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
-            tables = measure_by_dataset(seen, direction, subject, resamples, seed)
+            fewer = resamples if exclusion == EVERYTHING else min(resamples, RESAMPLES_OF_EXCLUSIONS)
+            tables = measure_by_dataset(seen, direction, subject, fewer, seed)
             for each, gathered in zip(tables, (found, compared), strict=True):
                 gathered.append(each.assign(folds=folds, exclusion=exclusion))
     values, differences = (

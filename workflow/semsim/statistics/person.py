@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LEVELS = ("originals", "cells", "reconstructions")
 """The levels at which single answers can be judged."""
+NOBODY = "none"
+"""In the column without: every target model is there."""
 BLOCK = 256
 """Maximum number of resamples that are evaluated at once."""
 ESTIMATES = ("person", "value", "difference")
@@ -120,11 +122,11 @@ def compare_with_person(
     Returns
     -------
     pandas.DataFrame
-        dataset, kind, reference, without (target models that are left out; empty), level (`LEVELS`), metric; person and
-        value (of the metric): areas, means over annotators, with 95 % intervals (person_low, ..., low as value_low);
-        difference (person - metric, in the same resamples), with its interval, p and p_holm (corrected over metrics and
-        levels, `tests` of them); yes (how often the person, and so the metric, says yes), count (of reconstructions),
-        undefined (resamples without a difference) and note.
+        dataset, kind, reference, without (target models that are left out, or `NOBODY`), level (`LEVELS`), metric;
+        person and value (of the metric): areas, means over annotators, with 95 % intervals (person_low, ..., low as
+        value_low); difference (person - metric, in the same resamples), with its interval, p and p_holm (corrected
+        over metrics and levels, `tests` of them); yes (how often the person, and so the metric, says yes), count (of
+        reconstructions), undefined (resamples without a difference) and note.
     """
     without = sorted(without)
     tables = []
@@ -134,7 +136,7 @@ def compare_with_person(
             seat = seat._replace(crossing=with_baselines(seat.crossing))
             draws = draw(seat.crossing, resamples, np.random.default_rng(seed_for(seed, dataset, kind)))
             rows = with_holm(_compared(seat, draws, higher_is_better), ["family"])
-            about = {"dataset": dataset, "kind": kind, "reference": reference, "without": ", ".join(left_out)}
+            about = {"dataset": dataset, "kind": kind, "reference": reference, "without": ", ".join(left_out) or NOBODY}
             tables.append(rows.assign(**about))
     return pd.concat(tables, ignore_index=True)[COLUMNS]
 
