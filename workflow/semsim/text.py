@@ -11,8 +11,14 @@ ANNOTATORS = {
     "simulated": "simulated annotators",
 }
 """What annotators of each kind are called, always."""
-LEVELS = {"models": "target models", "reconstructions": "reconstructions", "originals": "within one original"}
-"""Levels at which faithfulness is measured: means per target model, all reconstructions, those of one original."""
+LEVELS = {
+    "originals": "within one original",
+    "cells": "within one target model and attack",
+    "models": "between target models",
+    "reconstructions": "pooled, which mixes these",
+}
+"""Levels at which faithfulness is measured, in order: the same content, the same attack on one model, means of target
+models under an attack, and all reconstructions."""
 STATISTICS = {
     "spearman": "Spearman's ρ",
     "kendall": "Kendall's τ",
@@ -202,10 +208,10 @@ def at_level(level):
 
     Examples
     --------
-    >>> at_level("models"), at_level("originals")
-    ('over target models', 'within one original')
+    >>> at_level("models"), at_level("reconstructions")
+    ('between target models', 'over all reconstructions pooled')
     """
-    return {"models": "over target models", "reconstructions": "over all reconstructions"}.get(level, LEVELS[level])
+    return "over all reconstructions pooled" if level == "reconstructions" else LEVELS[level]
 
 
 def sentence_case(text):
