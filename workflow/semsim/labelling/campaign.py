@@ -22,9 +22,6 @@ from semsim.labels.images import IMAGE_COLUMNS, read_images
 from semsim.settings import Settings, validated
 from semsim.text import composed, first_few
 
-if TYPE_CHECKING:
-    import os
-
 CHECK_COLUMNS = ["image", "dataset", "label"]
 SOURCE = "source"
 """The column of ``images.csv`` with what an image was called before the campaign numbered it, where it had a name."""
