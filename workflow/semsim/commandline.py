@@ -4,6 +4,7 @@ import argparse
 import codecs
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -58,8 +59,8 @@ def shown(text):
 
     Examples
     --------
-    >>> print(shown("a\x1b[2J\tb"))
-    a\x1b[2J	b
+    >>> print(shown("a\x1b[2J"))
+    a\x1b[2J
     """
     return text.translate({code: escape for code, escape in CONTROLS.items() if chr(code) not in "\n\t"})
 
@@ -98,8 +99,9 @@ class Shown:
 
 @contextlib.contextmanager
 def shown_output():
-    """Let standard output and standard error be `Shown` inside the block."""
-    with contextlib.redirect_stdout(Shown(sys.stdout)), contextlib.redirect_stderr(Shown(sys.stderr)):
+    """Let standard output and standard error be `Shown` inside the block; where one is closed, nothing is shown."""
+    output, errors = (Shown(stream or io.StringIO()) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         yield
 
 

@@ -11,8 +11,14 @@ ANNOTATORS = {
     "simulated": "simulated annotators",
 }
 """What annotators of each kind are called, always."""
-LEVELS = {"models": "target models", "reconstructions": "reconstructions", "originals": "within one original"}
-"""Levels at which faithfulness is measured: means per target model, all reconstructions, those of one original."""
+LEVELS = {
+    "originals": "within one original",
+    "cells": "within one target model and attack",
+    "models": "between target models",
+    "reconstructions": "pooled, which mixes these",
+}
+"""Levels at which faithfulness is measured, in order: the same content, the same attack on one model, means of target
+models under an attack, and all reconstructions."""
 STATISTICS = {
     "spearman": "Spearman's ρ",
     "kendall": "Kendall's τ",
@@ -110,6 +116,35 @@ def interval(low, high, write=decimal):
     return f"95{NO_BREAK}% interval {write(low)} to {write(high)}"
 
 
+def duration(seconds):
+    """Write a duration in seconds, minutes or hours, with two digits or all before the point.
+
+    Examples
+    --------
+    >>> duration(0.234), duration(95), duration(5400), duration(1e7)
+    ('0.23 s', '1.6 min', '1.5 h', '2,778 h')
+    """
+    return _in_units(seconds, {"h": 3600, "min": 60, "s": 1})
+
+
+def size_in_bytes(count):
+    """Write a number of bytes in units of 1024, with two digits or all before the point.
+
+    Examples
+    --------
+    >>> size_in_bytes(500), size_in_bytes(60e6), size_in_bytes(5e9)
+    ('0.49 KiB', '57 MiB', '4.7 GiB')
+    """
+    return _in_units(count, {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10})
+
+
+def _in_units(value, units):
+    """Write a value in the largest unit that is not larger, or the smallest one."""
+    unit = next((unit for unit, length in units.items() if value >= length), list(units)[-1])
+    number = value / units[unit]
+    return f"{f'{number:,.0f}' if number >= 10 else f'{number:.2g}'} {unit}"
+
+
 def p_value(p):
     """Write a p value with two digits.
 
@@ -173,10 +208,10 @@ def at_level(level):
 
     Examples
     --------
-    >>> at_level("models"), at_level("originals")
-    ('over target models', 'within one original')
+    >>> at_level("models"), at_level("reconstructions")
+    ('between target models', 'over all reconstructions pooled')
     """
-    return {"models": "over target models", "reconstructions": "over all reconstructions"}.get(level, LEVELS[level])
+    return "over all reconstructions pooled" if level == "reconstructions" else LEVELS[level]
 
 
 def sentence_case(text):
@@ -188,6 +223,21 @@ def kind_of(table):
     """Return what the annotators of a table are called; all of them are of one kind."""
     (kind,) = table["kind"].unique()
     return ANNOTATORS[kind]
+
+
+def quoted(value, most=80):
+    """Write a value as Python does, shortened if it is long.
+
+    Examples
+    --------
+    >>> quoted("a"), quoted([1, 2, 3], most=5), quoted(10**5000)
+    ("'a'", '[1, 2...', 'a huge number')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no more than some thousands of digits
+        return "a huge number"
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def suggestion(word, known):

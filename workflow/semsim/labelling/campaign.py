@@ -19,7 +19,7 @@ from semsim.errors import SemsimError
 from semsim.io.handmade import read_text
 from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
-from semsim.settings import Settings, check_plain, validated
+from semsim.settings import Settings, validated
 from semsim.text import composed, first_few
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
@@ -308,9 +308,7 @@ def read_settings(path: str | os.PathLike) -> CampaignSettings:
     SemsimError
         If it cannot be read, or is not what `CampaignSettings` say.
     """
-    settings, heading = read_yaml(path), f"{path} is not valid"
-    check_plain(settings, heading)
-    return validated(CampaignSettings, settings, heading)
+    return validated(CampaignSettings, read_yaml(path), f"{path} is not valid")
 
 
 def _read_images(path, columns):

@@ -354,6 +354,7 @@ def configured(app: Starlette, proxies: Sequence[str] = ()) -> uvicorn.Config:
         app,
         http=guarded(proxies),
         log_level="error",  # warnings are about clients, who could fill a disk with them
+        use_colors=False,  # control characters are not sent to terminals, see semsim.commandline
         access_log=False,  # links are secrets
         server_header=False,
         proxy_headers=bool(proxies),
