@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from semsim.errors import SemsimError
-from semsim.text import suggestion
+from semsim.text import quoted, suggestion
 
 
 class Settings(BaseModel):
@@ -143,9 +143,11 @@ def validated(model, settings, heading):
         With one line for each problem.
     """
     try:
-        return model.model_validate(settings)
+        checked = model.model_validate(settings)
     except ValidationError as error:
         refuse(sentences(error, model, settings), heading)
+    check_plain(settings, heading)
+    return checked
 
 
 def check_plain(settings, heading):
@@ -288,8 +290,6 @@ def resolved(rules, schema):
             return rules
 
 
-LONGEST = 80
-"""Characters of a value that a message quotes."""
 TYPES = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -348,8 +348,7 @@ def written(value):
     """Return a value roughly as written in a settings file, truncated if it is long."""
     if value is None:
         return "null"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return str(value).lower() if isinstance(value, bool) else quoted(value)
 
 
 def range_of(rules):

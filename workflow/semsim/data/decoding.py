@@ -17,10 +17,13 @@ from semsim.io.folders import read_file
 if TYPE_CHECKING:
     import os
 
-SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-"""Files with these suffixes, in lower or upper case, are treated as images; all others are ignored."""
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that Pillow may decode."""
+SUFFIXES = frozenset(
+    (".apng", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm")
+    + (".tif", ".tiff", ".webp")
+)
+"""Files with these suffixes, in lower or upper case, are treated as images; all others are ignored."""
 LARGEST_FILE = 256 * 2**20
 """Size limit of an image file in bytes, unpacked if it is in an archive; a larger one may be a decompression bomb."""
 
