@@ -14,6 +14,7 @@ import torch
 from semsim.attacks.engine import Outcome, Search
 from semsim.attacks.gradients import count_activations, plan_gradients
 from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.optimisers import OPTIMISERS
 from semsim.attacks.priors import PRIORS
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
@@ -180,7 +181,9 @@ class AttackRun:
         # Observed gradient, candidate's gradient, and their difference or product on the way back.
         gradients = 4 * parameters
         variables = 3 * spec["image_size"] ** 2 + spec["classes"]
-        searcher = variables * (2 * settings.history + 8 if settings.optimiser == "lbfgs" else 6)
+        searcher = 6 * variables
+        if settings.optimiser == "lbfgs":
+            searcher = (2 * settings.history + 12) * variables + 5 * settings.history**2
         bytes_per_original = 4 * settings.restarts * (gradients + searcher)
         # A pass keeps the activations for two backward passes. It is full, or has all originals of the share.
         image_bytes = 4 * 6 * count_activations(self.target)
@@ -213,7 +216,9 @@ class AttackRun:
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
         device = self.target.mean.device.type
-        digest.update(repr((names, self.settings.model_dump(), self.defence, plan, device, torch.__version__)).encode())
+        state = OPTIMISERS[self.settings.optimiser].STATE  # another version of this code may keep another
+        digest.update(repr((names, self.settings.model_dump(), state, self.defence, plan, device)).encode())
+        digest.update(torch.__version__.encode())
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
