@@ -23,6 +23,7 @@ from semsim.seeds import seed_for
 from semsim.targets.calls import batchnorm_layers_without_maps
 from semsim.targets.models import count_parameters
 from semsim.targets.traits import KNOWLEDGE
+from semsim.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class AttackRun:
                 if not _is_out_of_memory(error):
                     raise
                 raise SemsimError(
-                    f"attack {title}: no space for the batch of {len(shares[0])} originals on "
+                    f"attack {title}: no space for the batch of {counted(len(shares[0]), 'originals')} on "
                     f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g})."
                 ) from None
         state.remove()
