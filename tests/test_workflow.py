@@ -107,7 +107,8 @@ def test_a_campaign_takes_the_place_of_the_observers(house, tmp_path):
 def test_the_human_study_needs_no_other_stage(house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
     rules = "measure_agreement", "compare_with_person", "measure_faithfulness", "count_contradictions"
-    assert jobs == dict.fromkeys(rules, 1) | {
+    statistics = dict.fromkeys(rules, 1)
+    assert jobs == statistics | {
         "fetch_human_study": 1,
         "run_notebook": 3,
         "notebook_html": 3,
