@@ -1,6 +1,10 @@
 """Answers on disk: retries, conflicts, undo, several tabs and processes, and whose turn it is after silence."""
 
+import hashlib
+import hmac
+import json
 import sqlite3
+import unicodedata
 from contextlib import closing
 from datetime import timedelta
 
@@ -163,6 +167,30 @@ def test_a_name_comes_back_to_its_own_link(store, ann):
     assert do(store, "invite", None) != do(store, "invite", None)
 
 
+@pytest.mark.parametrize("name", ["प्रिया", "สมหญิง", "Zoe\u0308", "Łukasz Żak", "ශ්\u200dරී", "山田 太郎"])
+def test_names_of_any_script_are_names(store, name):
+    kept, link = do(store, "invite", name)
+    assert kept == unicodedata.normalize("NFC", name)
+    assert do(store, "invite", unicodedata.normalize("NFD", name)) == (kept, link)
+
+
+def test_nearly_the_same_name_is_one_person(store):
+    links = {do(store, "invite", name) for name in ("Ann Ä", "Ann Ä ", "ann Ä", "ANN  A\u0308")}
+    assert len(links) == 1
+    assert do(store, "invite", "Anna Ä") not in links
+
+
+def test_where_a_class_must_be_named_nobody_cannot_tell(tmp_path):
+    campaign = small_campaign(tmp_path, forced_choice=True)
+    with closing(Store(campaign)) as store:
+        _, token = do(store, "invite", "ann")
+        do(store, "consent", token)
+        with pytest.raises(Refused, match="Name one of the classes, even where you have to guess"):
+            do(store, "answer", token, 0, -1, 1.0, "first-key")
+        do(store, "answer", token, 0, 0, 1.0, "first-key")
+        assert do(store, "state", token).position == 1
+
+
 @pytest.mark.parametrize("name", ["", "a" * 41, "ann@example.org", "=1+1", "a\nb", "../x", "-x"])
 def test_names_that_could_be_addresses_formulas_or_paths_are_refused(store, name):
     with pytest.raises(Refused, match="A name has"):
@@ -171,7 +199,7 @@ def test_names_that_could_be_addresses_formulas_or_paths_are_refused(store, name
 
 @pytest.mark.parametrize("name", ["NA", "nan", "Null", " none "])
 def test_names_that_would_be_lost_in_tables_are_refused(store, name):
-    with pytest.raises(Refused, match="NA, NaN, null and None are not allowed"):
+    with pytest.raises(Refused, match="cannot be a name. Tables hold that for no value"):
         do(store, "invite", name)
     assert do(store, "invite", f"{name.strip()}-1")
 
@@ -179,6 +207,8 @@ def test_names_that_would_be_lost_in_tables_are_refused(store, name):
 def test_a_participants_id_is_not_stored(campaign, store):
     token = do(store, "admit", "5f3c9a7e-worker")
     assert do(store, "admit", "5f3c9a7e-worker") == token != do(store, "admit", "another")
+    assert store.name_of_participant("5f3c9a7e-worker") is None
+    do(store, "consent", token)
     assert store.name_of_participant("5f3c9a7e-worker") == do(store, "state", token).name
     assert store.name_of_participant("nobody") is None
     store._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -230,11 +260,134 @@ def test_a_full_disk_loses_what_was_not_acknowledged_and_nothing_else(campaign, 
 
 
 def test_classes_and_images_stay_as_they_were_when_the_first_was_invited(campaign, store, ann):
-    with closing(Store(change_settings(campaign, "question: What", "question: Tell, what"))):
-        pass
-    changed = change_settings(campaign, "[square, disc,", "[disc, square,")
+    with pytest.raises(SemsimError, match="pilot: classes have changed since the first annotator was invited"):
+        Store(change_settings(campaign, "[square, disc,", "[disc, square,"))
+
+
+FIRST_VERSION = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE annotators (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    token TEXT NOT NULL UNIQUE,
+    participant TEXT UNIQUE,
+    code TEXT NOT NULL,
+    consented_at TEXT,
+    active_at TEXT
+);
+CREATE TABLE items (
+    annotator INTEGER NOT NULL REFERENCES annotators,
+    position INTEGER NOT NULL,
+    image TEXT NOT NULL,
+    purpose TEXT NOT NULL CHECK (purpose IN ('asked', 'check', 'repeat')),
+    PRIMARY KEY (annotator, position),
+    UNIQUE (annotator, image, purpose)
+);
+CREATE TABLE answers (
+    annotator INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    label INTEGER NOT NULL CHECK (typeof(label) = 'integer' AND label >= -1),
+    seconds REAL,
+    given_at TEXT NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (annotator, position),
+    UNIQUE (annotator, key),
+    FOREIGN KEY (annotator, position) REFERENCES items (annotator, position)
+);
+CREATE TABLE withdrawn (
+    annotator INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    label INTEGER NOT NULL,
+    seconds REAL,
+    given_at TEXT NOT NULL,
+    key TEXT NOT NULL,
+    undo_key TEXT NOT NULL,
+    withdrawn_at TEXT NOT NULL,
+    UNIQUE (annotator, key),
+    UNIQUE (annotator, undo_key)
+);
+"""
+"""The tables as version 1 made them, where links were stored as they are."""
+TOKENS = {"ann": "A" * 22, "ben": "B" * 22, "cat": "C" * 22, "dan": "D" * 22}
+
+
+@pytest.fixture
+def earlier(campaign):
+    """A campaign with a database of version 1: ann was invited and has answered twice; the others came by a panel.
+
+    Ben has undone his only answer, cat has agreed and not answered, and dan has only looked.
+    """
+    parts = [campaign.classes, *(table.to_csv(index=False) for table in (campaign.images, campaign.checks))]
+    about = {
+        "version": "1",
+        "fingerprint": hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest(),
+        "panel_key": "the-key-of-the-panel",
+        "secret": "0123" * 16,
+    }
+    now, images = store_module._now(), campaign.images["image"].tolist()
+    with closing(sqlite3.connect(campaign.database)) as database, database:
+        database.executescript(f"PRAGMA journal_mode = WAL; {FIRST_VERSION}")
+        database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        for number, (name, token) in enumerate(TOKENS.items(), 1):
+            digest = hmac.new(about["secret"].encode(), f"id-{name}".encode(), "sha256").hexdigest()
+            row = (
+                number,
+                name,
+                token,
+                None if name == "ann" else digest,
+                "C0DE",
+                *[None if name == "dan" else now] * 2,
+            )
+            database.execute("INSERT INTO annotators VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            if name != "dan":
+                items = [(number, place, image, "asked") for place, image in enumerate(images[:12])]
+                database.executemany("INSERT INTO items VALUES (?, ?, ?, ?)", items)
+        for place in (0, 1):
+            database.execute("INSERT INTO answers VALUES (1, ?, 1, 2.5, ?, ?)", (place, now, f"key-{place}"))
+        database.execute("INSERT INTO withdrawn VALUES (2, 0, 1, 2.5, ?, 'key-0', 'undo-0', ?)", (now, now))
+    return campaign
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date(earlier):
+    for _ in range(2):  # once is enough
+        assert answers(earlier) == [1, 1]
+    with closing(Store(earlier)) as store:
+        assert [store.state(token).position for token in TOKENS.values()] == [2, 0, 0, 0]
+        assert [store.state(token).consented for token in TOKENS.values()] == [True, True, True, False]
+        assert store.annotators()["undone"].tolist() == [0, 1, 0, 0]
+        for name in ("ben", "cat", "dan"):  # who comes by the panel's link again is the same
+            assert store.state(store.admit(f"id-{name}")).name == name == store.name_of_participant(f"id-{name}")
+        assert store.links.panel_key == "the-key-of-the-panel"
+        _, other = do(store, "invite", "ann")
+        assert store.state(other) == store.state(TOKENS["ann"])._replace(assignment=store.state(other).assignment)
+        do(store, "answer", TOKENS["ann"], 2, 0, 1.0, "key-2")
+        assert set(expected(store).values()) == {2}  # ann and ben; cat holds nothing without an answer
+        with pytest.raises(sqlite3.IntegrityError):
+            store._database.execute("INSERT INTO links VALUES ('token', 77)")
+        store._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert not [token for token in TOKENS.values() if token.encode() in earlier.database.read_bytes()]
+        assert not store._database.execute("PRAGMA foreign_key_check").fetchall()
+    assert answers(earlier) == [1, 1, 0]
+
+
+def test_a_database_of_the_first_version_is_left_alone_where_it_does_not_fit(earlier):
+    content = earlier.database.read_bytes()
+    changed = change_settings(earlier, "[square, disc,", "[disc, square,")
     with pytest.raises(SemsimError, match="classes or images have changed"):
         Store(changed)
+    assert earlier.database.read_bytes() == content and not earlier.secret.exists()
+
+
+def test_an_update_that_is_interrupted_is_begun_again(earlier, monkeypatch):
+    def interrupted(token):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("semsim.labelling.migration.hashed", interrupted)
+        Store(earlier)
+    with closing(Store(earlier)) as store:
+        assert [store.state(token).position for token in TOKENS.values()] == [2, 0, 0, 0]
+        assert store.links.panel_key == "the-key-of-the-panel"
 
 
 def test_a_damaged_database_is_named(campaign):

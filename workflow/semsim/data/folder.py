@@ -16,7 +16,9 @@ from semsim.data.decoding import SUFFIXES, decode_square
 from semsim.data.sources import find_source, open_source
 from semsim.data.splits import Candidate, choose_splits
 from semsim.errors import SemsimError
+from semsim.io.folders import list_folder
 from semsim.progress import progress_bar
+from semsim.text import composed
 
 if TYPE_CHECKING:
     import os
@@ -90,6 +92,8 @@ def read_images(
 def find_images(folder: str | os.PathLike) -> list[Path]:
     """Return the image files in a folder and all folders below it, sorted; hidden ones are ignored.
 
+    Folders are walked as by `semsim.io.folders.list_folder`.
+
     Parameters
     ----------
     folder : path-like
@@ -106,8 +110,7 @@ def find_images(folder: str | os.PathLike) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise SemsimError(f"{folder}: no such folder of images.")
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    found = [folder / name for name in list_folder(folder).files if PurePosixPath(name).suffix.lower() in SUFFIXES]
     if not found:
         raise SemsimError(f"{folder}: no images (files that end in {', '.join(sorted(SUFFIXES))}).")
     return found
@@ -163,10 +166,10 @@ def list_images(names: Iterable[str], where: str | os.PathLike) -> Listing:
 
 def _by_class(images, folders, level, parts=None):
     """Return the names of images by class folder, the `level`-th in a path; if `parts` are given, only below these."""
-    names = {folder[level]: [] for folder in folders if len(folder) > level}
+    names = {composed(folder[level]): [] for folder in folders if len(folder) > level}
     for name, path in images.items():
         if parts is None or path[0].lower() in parts:
-            names[path[level]].append(name)
+            names[composed(path[level])].append(name)
     return names
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from semsim.data.dataset import SPLITS
 from semsim.data.kinds import KINDS
 from semsim.errors import SemsimError
-from semsim.settings import OneOf, Settings, validated
+from semsim.settings import OneOf, Place, Settings, validated
+from semsim.text import counted
 
 ImageSize = Annotated[int, Field(ge=16, le=512)]
 """Side of square images, in pixels. Smaller images cannot be recognised, and some metrics are undefined on them."""
@@ -23,9 +24,8 @@ class DatasetSettings(Settings):
         + ". ".join(f"`{name}`: {kind.about}" for name, kind in KINDS.items() if not kind.published)
         + ". The others are [published data sets](#published-data-sets)"
     )
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
-        min_length=1,
         description="for kind `folder`: a folder or .zip file with `<class>/<image>` or `<split>/<class>/<image>`"
         " inside. A relative path is looked up in the mirror first, then in the working directory",
     )
@@ -96,7 +96,7 @@ class Request:
         wanted = len(names) if self.class_limit is None else self.class_limit
         if not 2 <= wanted <= len(names):
             raise SemsimError(
-                f"data set '{self.name}': has {len(names)} classes, but {wanted} were requested. "
+                f"data set '{self.name}': has {counted(len(names), 'classes')}, {wanted} requested. "
                 f"Set `classes` to a number between 2 and {len(names)}."
             )
         return tuple(names[:wanted])
