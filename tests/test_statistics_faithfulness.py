@@ -157,7 +157,7 @@ def test_the_interval_covers_the_known_answer_as_often_as_it_says():
 
 @pytest.mark.parametrize(("level", "unit"), [(WithinOriginals, "models"), (WithinCells, "originals")])
 def test_intervals_within_originals_and_cells_cover_the_known_answer(level, unit):
-    """As above, where within an original only models and the rest vary, and within a cell only originals and the rest."""
+    """As above; within an original only models and the rest vary, and within a cell only originals and the rest."""
     r, columns, originals, studies = 0.6, 30, 40, 150
     truth = 0.5 + 2 * np.arcsin(r / np.sqrt(2)) / np.pi
     generator = np.random.default_rng(6)
