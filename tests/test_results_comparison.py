@@ -125,6 +125,14 @@ def test_a_missing_table_is_named(references, tmp_path):
         compare("demo", tmp_path, references / "demo")
 
 
+def test_a_table_of_another_version_is_refused(references, tmp_path):
+    shutil.copytree(references / "human-study" / "tables", tmp_path / "tables")
+    path = tmp_path / "tables" / "person.csv"
+    pd.read_csv(path).drop(columns="p_holm").to_csv(path, index=False)
+    with pytest.raises(SemsimError, match="person: the table of the run has no column 'p_holm'"):
+        compare("human-study", tmp_path, references / "human-study")
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_reference_says_what_made_it(references, study):
     about = json.loads((references / study / RUN).read_text())
