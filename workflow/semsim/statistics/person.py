@@ -152,12 +152,15 @@ def _compared(panel, draws, higher_is_better):
     others, answers = panel.others, panel.answers
     truths = np.where(np.isfinite(others), others > MAJORITY, np.nan)
     once = tuple(np.ones((1, size)) for size in panel.crossing.rates.shape)
-    rows = []
-    person = [_mean_areas(answers, truths, *weights) for weights in (once, draws)]
+    rows, people = [], {}
     for metric, x in panel.crossing.metrics.items():
         x = x if higher_is_better[metric] else -x
-        # A person is judged by all answers, a metric by those to what has a value.
-        judged = np.where(np.isfinite(truths), answers, np.nan)
+        # Both are judged by the same reconstructions, which are the same for most metrics.
+        judged = np.where(np.isfinite(x) & np.isfinite(truths), answers, np.nan)
+        known = np.isfinite(judged).tobytes()
+        if known not in people:
+            people[known] = [_mean_areas(judged, truths, *weights) for weights in (once, draws)]
+        person = people[known]
         said = np.stack([as_often(x, own) for own in judged])
         areas = [_mean_areas(said, truths, *weights) for weights in (once, draws)]
         for level in LEVELS:
