@@ -110,6 +110,6 @@ def test_the_card_says_who_labelled_and_what_was_measured(tables, kind, word):
     rates = tables["recognition"]
     pairs = read_pairs(sorted((tables.folder.parent / "reconstructions").rglob("*.safetensors")), rates)
     settings = {"backbone": "vgg3", "reference": "attacked"}
-    card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], tables.scales, "all alike.")
+    card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], "all alike.")
     assert word in card and f"{len(rates)} reconstructions" in card and "**It was not trained:** all alike." in card
     assert "| originals and attack |" in card and "{" not in card.replace("{'", "")

@@ -9,7 +9,14 @@ from sklearn.metrics import roc_auc_score
 from semsim.labels import recognition_rates
 from semsim.labels.human_study import HIGHER_IS_BETTER, find_labels, read_human_study
 from semsim.statistics import resampling
-from semsim.statistics.association import MEASURES, PRIMARY, PooledReconstructions, evaluate_levels
+from semsim.statistics.association import (
+    MEASURES,
+    PRIMARY,
+    PooledReconstructions,
+    WithinCells,
+    WithinOriginals,
+    evaluate_levels,
+)
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import EVERYONE, cross_annotators, human_ceiling
 from semsim.statistics.crossing import Crossing, cross_parts
@@ -146,6 +153,26 @@ def test_the_interval_covers_the_known_answer_as_often_as_it_says():
         low, high = percentile_interval(PooledReconstructions(x, (y > 0).astype(float)).evaluate(*weights)["auc"])
         covered += low <= truth <= high
     assert 0.93 <= covered / studies <= 0.97
+
+
+@pytest.mark.parametrize(("level", "unit"), [(WithinOriginals, "models"), (WithinCells, "originals")])
+def test_intervals_within_originals_and_cells_cover_the_known_answer(level, unit):
+    """As above; within an original only models and the rest vary, and within a cell only originals and the rest."""
+    r, columns, originals, studies = 0.6, 30, 40, 150
+    truth = 0.5 + 2 * np.arcsin(r / np.sqrt(2)) / np.pi
+    generator = np.random.default_rng(6)
+    root = np.linalg.cholesky([[1, r], [r, 1]])
+    varying = (columns, 1) if unit == "models" else (1, originals)
+    covered = 0
+    for _ in range(studies):
+        x, y = sum(
+            np.sqrt(0.5) * np.tensordot(root, generator.normal(size=(2, *size)), axes=1)
+            for size in (varying, (columns, originals))
+        )
+        weights = (draw_counts(size, 160, generator) for size in x.shape)
+        low, high = percentile_interval(level(x, (y > 0).astype(float)).evaluate(*weights)["auc"])
+        covered += low <= truth <= high
+    assert 0.9 <= covered / studies <= 0.99
 
 
 def test_models_are_drawn_with_all_their_attacks():

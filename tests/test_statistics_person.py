@@ -96,6 +96,16 @@ def test_what_knows_how_easy_an_image_is_beats_a_person():
     assert row["difference"] < -0.03 and row["difference_high"] < 0
 
 
+def test_a_person_is_judged_by_the_reconstructions_that_a_metric_has_values_for():
+    answers, easy = answers_of(4, 6, 50)
+    easy[:, ::2] = np.nan
+    table = compare(answers, metric=easy)
+    kept = compare(answers[:, :, 1::2], metric=easy[:, 1::2])
+    columns = ["person", "value", "count"]
+    found = table.loc[("none", "reconstructions", "metric"), columns].tolist()
+    assert found == pytest.approx(kept.loc[("none", "reconstructions", "metric"), columns].tolist())
+
+
 def test_models_can_be_left_out_by_name():
     answers, easy = answers_of(4, 6, 50)
     table = compare(answers, without=["model 3", "model 0"], metric=easy)

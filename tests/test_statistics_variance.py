@@ -111,6 +111,12 @@ def test_one_label_each_is_told():
     assert table["share"].sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("size", [(1, 20), (5, 1), (1, 1)])
+def test_one_model_or_one_original_has_no_components(size):
+    table = divide_variance(simulated((0.2, 0.1, 0.1), *size, 5, seed=1), 20, 1)
+    assert table[["share", "low", "high"]].isna().all(axis=None) and table["note"].str.contains("needs two").all()
+
+
 def test_the_published_variance(mirror):
     study = read_human_study(find_labels(mirror))
     table = divide_variance(with_truth(study.labels, study.images), 100, 1)

@@ -44,7 +44,7 @@ settings, but without what was held out.
 WARNING = ": classifiers that stand in for people, so it predicts them, not people"
 
 
-def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why_not="", caveat=""):
+def model_card(study, kind, pairs, settings, recipe, generalisation, why_not="", caveat=""):
     """Return the text of the card.
 
     Parameters
@@ -59,8 +59,6 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     recipe : semsim.targets.recipe.Recipe
     generalisation : pandas.DataFrame
         The table ``generalisation.csv`` of the study.
-    scales : semsim.metrics.scales.Scales
-        Of the hand-crafted metrics.
     why_not : str
         Why it was not trained; empty if it was.
     caveat : str

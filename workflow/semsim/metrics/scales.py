@@ -88,8 +88,15 @@ def scales_of(table: pd.DataFrame) -> Scales:
     Returns
     -------
     Scales
+
+    Raises
+    ------
+    SemsimError
+        If a column is missing.
     """
     columns = list(Scale.__dataclass_fields__)
+    if missing := [name for name in columns if name not in table]:
+        raise SemsimError(f"scales.csv has no column {missing[0]!r}. Collect the study's tables again.")
     texts = {name: table[name].fillna("").astype(str) for name in ("unit", "caveat")}
     rows = table.assign(**texts)[columns].itertuples(index=False)
     return Scales({row.metric: Scale(*row) for row in rows})

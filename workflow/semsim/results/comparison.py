@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from semsim.errors import SemsimError
 from semsim.results.study_tables import StudyTables
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.generalisation import EVERYTHING
@@ -135,14 +136,14 @@ def compare(study: str, results: str | os.PathLike, reference: str | os.PathLike
     Raises
     ------
     SemsimError
-        If a table is missing.
+        If a table is missing, or one of its columns.
     """
     ours, theirs = (StudyTables(Path(folder) / "tables") for folder in (results, reference))
     return [
         sentence
         for each in held_to(study)
         for sentence in (differences if isinstance(each, Tolerance) else other_conclusions)(
-            each, ours[each.table], theirs[each.table]
+            each, _checked(ours[each.table], each, "run"), _checked(theirs[each.table], each, "reference")
         )
     ]
 
@@ -215,6 +216,17 @@ def _chosen(table, where):
     """Return the rows that have these values."""
     for column, value in where.items():
         table = table[table[column] == value]
+    return table
+
+
+def _checked(table, each, whose):
+    """Return a table that has all columns that are compared, or say which is missing."""
+    needed = [*each.keys, each.column, *each.where, *(["p_holm"] if isinstance(each, Conclusion) else [])]
+    if missing := [name for name in needed if name not in table]:
+        raise SemsimError(
+            f"{each.table}: the table of the {whose} has no column {missing[0]!r}. It was made by another version: run"
+            " the study again."
+        )
     return table
 
 

@@ -87,11 +87,10 @@ def measure_faithfulness(
         values = sample.values.merge(null, how="left", on=KEYS)
         values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
         about = {"dataset": dataset, "kind": kind, "reference": reference}
-        found.append(with_holm(values.assign(**about), ["statistic"]))
-        differences = compare_metrics([sample], directions)
-        compared.append(with_holm(differences.assign(**about), ["statistic"]))
+        found.append(values.assign(**about))
+        compared.append(compare_metrics([sample], directions).assign(**about))
     return tuple(
-        pd.concat(tables, ignore_index=True)[[*GROUP, *columns]]
+        with_holm(pd.concat(tables, ignore_index=True), [*GROUP, "statistic"])[[*GROUP, *columns]]
         for tables, columns in ((found, VALUE_COLUMNS), (compared, [*DIFFERENCE_COLUMNS, *CORRECTED]))
     )
 

@@ -135,10 +135,10 @@ def compare_with_person(
             seat = without_models(panel, left_out)
             seat = seat._replace(crossing=with_baselines(seat.crossing))
             draws = draw(seat.crossing, resamples, np.random.default_rng(seed_for(seed, dataset, kind)))
-            rows = with_holm(_compared(seat, draws, higher_is_better), ["family"])
+            rows = _compared(seat, draws, higher_is_better)
             about = {"dataset": dataset, "kind": kind, "reference": reference, "without": ", ".join(left_out) or NOBODY}
             tables.append(rows.assign(**about))
-    return pd.concat(tables, ignore_index=True)[COLUMNS]
+    return with_holm(pd.concat(tables, ignore_index=True), [*GROUP, "without"])[COLUMNS]
 
 
 def without_models(panel: Panel, targets: Iterable[str]) -> Panel:
@@ -152,17 +152,20 @@ def _compared(panel, draws, higher_is_better):
     others, answers = panel.others, panel.answers
     truths = np.where(np.isfinite(others), others > MAJORITY, np.nan)
     once = tuple(np.ones((1, size)) for size in panel.crossing.rates.shape)
-    rows = []
-    person = [_mean_areas(answers, truths, *weights) for weights in (once, draws)]
+    rows, people = [], {}
     for metric, x in panel.crossing.metrics.items():
         x = x if higher_is_better[metric] else -x
-        # A person is judged by all answers, a metric by those to what has a value.
-        judged = np.where(np.isfinite(truths), answers, np.nan)
+        # Both are judged by the same reconstructions, which are the same for most metrics.
+        judged = np.where(np.isfinite(x) & np.isfinite(truths), answers, np.nan)
+        known = np.isfinite(judged).tobytes()
+        if known not in people:
+            people[known] = [_mean_areas(judged, truths, *weights) for weights in (once, draws)]
+        person = people[known]
         said = np.stack([as_often(x, own) for own in judged])
         areas = [_mean_areas(said, truths, *weights) for weights in (once, draws)]
         for level in LEVELS:
             values, resampled = ((one[level], other[level]) for one, other in zip(person, areas, strict=True))
-            row = {"level": level, "metric": metric, "family": "", "yes": np.nanmean(answers)}
+            row = {"level": level, "metric": metric, "yes": np.nanmean(answers)}
             reason = CANNOT_TELL.get((metric, level)) or _why_undefined(values)
             row |= {"count": int(np.isfinite(x + panel.crossing.rates).sum()), "note": reason}
             rows.append(row | _estimates(*values, *resampled, reason))

@@ -52,10 +52,17 @@ def divide_variance(answers: pd.DataFrame, resamples: int, seed: int) -> pd.Data
         (variances,), shares = components(crossing, *once), _shares(components(crossing, *draws))
         table = pd.DataFrame({"component": COMPONENTS, "variance": variances, "share": _shares(variances)})
         table["low"], table["high"] = np.transpose([percentile_interval(column) for column in shares.T])
-        alone = "" if np.isfinite(variances[-1]) else "one label for each reconstruction: part of the interaction"
         about = {"count": int(np.isfinite(crossing.rates).sum()), "undefined": np.isnan(shares).sum(axis=0)}
-        tables.append(table.assign(dataset=dataset, kind=kind, note=alone, **about))
+        tables.append(table.assign(dataset=dataset, kind=kind, note=_note(variances), **about))
     return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def _note(variances):
+    """Return why components are undefined, or an empty text."""
+    original, cell, _, labels = variances
+    if np.isnan(original + cell):
+        return "needs two originals that were reconstructed under the same two target models or attacks"
+    return "" if np.isfinite(labels) else "one label for each reconstruction: part of the interaction"
 
 
 def cross_answers(answers: pd.DataFrame) -> Crossing:
@@ -121,5 +128,6 @@ def _weighted_sum(values, columns, originals):
 
 
 def _shares(variances):
-    """Return the components as shares of their sum, along the last axis."""
-    return ratio(variances, np.nansum(variances, axis=-1, keepdims=True))
+    """Return the components as shares of their sum, along the last axis; that of labels may be unknown."""
+    *others, labels = np.moveaxis(variances, -1, 0)
+    return ratio(variances, (sum(others) + np.nan_to_num(labels))[..., None])
