@@ -112,7 +112,7 @@ def test_a_metric_of_known_noise_is_right_as_often_as_theory_says(monkeypatch):
     """Means of n differ by the gap and a normal error of variance 2 / n: the chance of the right order is known."""
     monkeypatch.setattr(ranking, "SIZES", (12,))
     values = []
-    for seed in range(12):
+    for seed in range(8):
         answers, metric, leaks = simulated(people=20, originals=150, seed=seed)
         row = measure(panel_of(answers, metric=metric), 1).loc[(RATES, "metric", 12, 0.1)]
         gaps = np.abs(np.subtract.outer(leaks, leaks))[np.triu_indices(len(leaks), 1)]
@@ -124,7 +124,7 @@ def test_a_metric_of_known_noise_is_right_as_often_as_theory_says(monkeypatch):
 def test_intervals_cover_the_truth_and_narrow_with_models(monkeypatch):
     """The truth of the design is the mean over many designs."""
     monkeypatch.setattr(ranking, "SIZES", (25,))
-    rows = [measure(panel_of(a, metric=m), 60).loc[(RATES, "metric", 25, 0)] for a, m, _ in map(_design, range(25))]
+    rows = [measure(panel_of(a, metric=m), 60).loc[(RATES, "metric", 25, 0)] for a, m, _ in map(_design, range(16))]
     rows = pd.DataFrame(rows)
     truth = rows["value"].mean()
     assert ((rows["low"] <= truth) & (truth <= rows["high"])).mean() >= 0.84
@@ -150,7 +150,7 @@ def test_extremes():
 
 def test_more_people_more_originals_and_larger_gaps_help():
     answers, metric, _ = simulated(people=5, originals=160, noise=0.3)
-    values = measure(panel_of(answers, metric=metric))["value"]
+    values = measure(panel_of(answers, metric=metric))["value"].sort_index()
     assert values[RATES, EVERYONE, 12, 0] > values[RATES, PERSON, 12, 0] + 0.05
     assert values[RATES, "metric", 50, 0] > values[RATES, "metric", 6, 0] + 0.02
     assert values[RATES, "metric", 12, 0.2] > values[RATES, "metric", 12, 0] + 0.02
