@@ -78,12 +78,16 @@ def test_faithfulness_is_that_of_given_metrics(files, tmp_path):
     files = files._replace(metrics=tmp_path / "metrics.csv", directions={"mine": False})
     campaign = import_campaign(tmp_path / "clip", files)
     tables = measure_campaign(campaign, 100, 1)
-    areas = tables["faithfulness"].query("statistic == 'auc'").set_index("metric")["faithfulness"]
+    areas = (
+        tables["faithfulness"]
+        .query("statistic == 'auc' and level == 'reconstructions'")
+        .set_index("metric")["faithfulness"]
+    )
     rates = tables["recognition"].merge(pd.read_csv(campaign.folder / "metrics.csv"))
     area = roc_auc_score(rates["recognition_rate"] > 0.5, rates["ssim"])
     assert areas["ssim"] == areas["mine"] == pytest.approx(area)  # one is the other, turned around
     text = measured_text(tables)
-    assert "vision-language models" in text and "ssim" in text and "nan" not in text
+    assert "vision-language models" in text and "ssim" in text and f"{area:.2f} (" in text and "nan" not in text
 
 
 def test_a_study_takes_the_labels_of_an_imported_campaign(files, tmp_path):

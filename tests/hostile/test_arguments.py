@@ -70,7 +70,6 @@ def test_unusable_files_are_told_without_options(tmp_path):
         ({"steps": 2.0}, "steps: 2.0 is not a whole number"),
         ({"learning_rate": float("inf")}, "learning_rate: inf is not a finite number"),
         ({"priors": {"total_variation": float("nan")}}, "nan is not a finite number"),
-        ({"priors": {"total_variation": 1e300}}, "this number is too large"),
         ({"priors": None}, "priors: null is not"),
         ({"restarts": 10**9}, "restarts: 1000000000 is out of range"),
         ({"step": 3}, "unknown setting 'step'"),

@@ -36,6 +36,8 @@ FOLDS = {
 }
 """What is held out when a learned metric is trained, by the kind of folds."""
 NO_BREAK = "\u00a0"
+LONGEST_NAME = 500
+"""Characters of a name in a table of people's; paths in folders are shorter."""
 JOINERS = "\u200c\u200d"
 """Invisible characters with which some scripts are spelled, such as the name Shri in Sinhala."""
 NO_VALUES = frozenset(
@@ -306,9 +308,23 @@ def why_no_name(name):
         return "tables hold that for no value"
     if not all(letter.isprintable() or letter in JOINERS for letter in name):
         return "it has invisible characters"
+    if len(name) > LONGEST_NAME:
+        return f"it has more than {LONGEST_NAME} characters"
     if name[0] in "=+-@":
         return "spreadsheets would take it for a formula"
     return ""
+
+
+def shortened(text, most=60):
+    """Cut the middle out of a text that is too long for a message.
+
+    Examples
+    --------
+    >>> shortened("a name"), shortened(100 * "ab", most=9)
+    ('a name', 'abab…abab')
+    """
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def short_name(name, most=80):

@@ -217,7 +217,7 @@ class AttackRun:
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
         device = self.target.mean.device.type
-        state = OPTIMISERS[self.settings.optimiser].STATE  # another version of this code may keep another
+        state = OPTIMISERS[self.settings.optimiser].function.STATE  # another version of this code may keep another
         digest.update(repr((names, self.settings.model_dump(), state, self.defence, plan, device)).encode())
         digest.update(torch.__version__.encode())
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):

@@ -11,7 +11,7 @@ from semsim.errors import SemsimError
 from semsim.io.handmade import read_rows, value_of
 from semsim.io.tables import KEYS
 from semsim.labelling.results import labels_of, read_answers
-from semsim.labels import human_study, recognition_rates, with_truth
+from semsim.labels import recognition_rates, with_truth
 from semsim.labels.table import problem_in
 from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS, describe_scales
@@ -105,8 +105,7 @@ def _is_text(column):
 
 def _scales(path, names, directions):
     """Return how to read metrics; those that nobody knows are as the user says."""
-    known = {row["metric"]: row for row in human_study.SCALES.to_dict("records")}
-    known |= {name: scale.__dict__ for name, scale in LEARNED.items()}
+    known = {name: scale.__dict__ for name, scale in LEARNED.items()}
     known |= {row["metric"]: row for row in describe_scales(pd.DataFrame(columns=list(METRICS))).to_dict("records")}
     known |= {name: Scale(name, name, "", -np.inf, np.inf, up, GIVEN).__dict__ for name, up in directions.items()}
     if unknown := [name for name in names if name not in known]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semsim.text import ANNOTATORS, counted, decimal, interval, percent, text_table
+from semsim.text import ANNOTATORS, LEVELS, NO_BREAK, counted, decimal, interval, percent, text_table
 
 if TYPE_CHECKING:
     from semsim.labelling.campaign import Campaign
 
 NONE = "-"
+AREA_LEVELS = ("originals", "reconstructions")
+"""Levels of the area under the ROC curve that are printed; the first is the primary one."""
 WHETHER = {"recognised": "on what is recognised", "named": "on the class that is named"}
 
 
@@ -105,15 +107,25 @@ def measured_text(tables: dict[str, pd.DataFrame]) -> str:
 
 
 def _faithfulness_text(table):
-    """Write the area under the ROC curve of each metric, the best first."""
-    areas = table[table["statistic"] == "auc"].sort_values("faithfulness", ascending=False, kind="stable")
-    ends = zip(areas["faithfulness_low"], areas["faithfulness_high"], strict=True)
-    columns = {
-        "metric": areas["metric"],
-        "area under the ROC curve": _written(areas["faithfulness"], decimal),
-        "95 % interval": [NONE if pd.isna(low) else f"{decimal(low)} to {decimal(high)}" for low, high in ends],
-    }
-    for name, shown in (("data set", "dataset"), ("annotators", "kind"), ("reference", "reference")):
-        if areas[shown].nunique() > 1:
-            columns[name] = areas[shown]
-    return text_table({name: [str(value) for value in values] for name, values in columns.items()})
+    """Write the area under the ROC curve of each metric, the best first, at the levels where it is defined."""
+    areas = table[table["statistic"] == "auc"]
+    keys = [key for key in ("dataset", "kind", "reference") if areas[key].nunique() > 1]
+    shown = areas.assign(
+        text=[
+            NONE if pd.isna(row.faithfulness) else f"{decimal(row.faithfulness)} ({_range(row)})"
+            for row in areas.itertuples()
+        ]
+    )
+    defined = [level for level in AREA_LEVELS if areas.loc[areas["level"] == level, "faithfulness"].notna().any()]
+    best = areas[areas["level"] == (*defined, *AREA_LEVELS)[0]]
+    best = best.sort_values("faithfulness", ascending=False, kind="stable")
+    by_level = shown.set_index(["metric", *keys, "level"])["text"].unstack("level")
+    rows = by_level.loc[pd.MultiIndex.from_frame(best[["metric", *keys]]) if keys else best["metric"]].reset_index()
+    levels = {LEVELS[level]: rows[level] for level in AREA_LEVELS if level in rows}
+    columns = {key: rows[key] for key in ("metric", *keys)} | levels
+    heading = f"Area under the ROC curve (95{NO_BREAK}% interval), what the majority recognises above what it does not:"
+    return f"{heading}\n{text_table({name: [str(value) for value in values] for name, values in columns.items()})}"
+
+
+def _range(row):
+    return f"{decimal(row.faithfulness_low)} to {decimal(row.faithfulness_high)}"

@@ -12,7 +12,7 @@ from semsim.errors import SemsimError
 from semsim.io.handmade import line_of, read_rows, values_of
 from semsim.io.tables import KEYS
 from semsim.settings import OneOf, Settings
-from semsim.text import ANNOTATORS, first_few, near_twins, why_no_name
+from semsim.text import ANNOTATORS, first_few, near_twins, shortened, why_no_name
 
 if TYPE_CHECKING:
     import os
@@ -234,4 +234,4 @@ def problem_in(table: pd.DataFrame, wrong: pd.Series | np.ndarray, column: str, 
 def _shown(value):
     """Write a value as in the file."""
     value = _plain(value)
-    return "empty" if value is None else repr(value)
+    return "empty" if value is None else shortened(repr(value))

@@ -170,12 +170,11 @@ class SemSim(nn.Module):
     def _on_device(self, images):
         """Return images as a tensor on the metric's device; raise if they are a tensor on another one."""
         device = self.backbone.mean.device
-        images = as_tensor(images, "images", device)
-        if images.device != device:
+        if isinstance(images, Tensor) and images.device != device:
             raise SemsimError(
                 f"images are on {images.device}, but the metric is on {device}. Move one of them with .to()."
             )
-        return images
+        return as_tensor(images, "images", device)
 
     def save_pretrained(self, folder: str | os.PathLike, card: str = "") -> None:
         """Write ``model.safetensors``, ``config.json`` and a model card, each whole or not at all.
