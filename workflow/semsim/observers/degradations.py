@@ -1,7 +1,7 @@
 """Degradations of images, from none to unrecognisable, on which observers are trained.
 
-They are generic and imitate no attack: colour shifts, blur, edge-preserving smoothing, and noise, fine or coarse, grey
-or coloured, into which the image fades. Each image of a batch has its own random degradations.
+They are generic and imitate no attack: colour shifts, blocks, blur, edge-preserving smoothing, specks, and noise, fine or
+coarse, grey or coloured, into which the image fades. Each image of a batch has its own random degradations.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ SMOOTHING_STEPS = 5
 NOISE = 0.45  # standard deviation of the noise that has taken the image's place
 FADING, BLURRING = 0.6, 0.25  # shares of images whose main degradation is noise, or blur; for the rest, smoothing
 COARSE_SIDES = (2, 4, 8)  # cells across the image, of coarse noise
+BLOCKS = 4  # blocks across the image
+SPECKS = 0.5  # share of pixels
 
 
 class Degradation:
@@ -67,9 +69,13 @@ def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Gen
     fading, blurring = worst < FADING, (worst >= FADING) & (worst < FADING + BLURRING)
     smoothing = worst >= FADING + BLURRING
     images = shift_colours(images, severities.sqrt() * draw.sometimes(0.7), draw)
+    images = blocks(images, severities * draw.sometimes(0.2))
     images = blur(images, severities * torch.where(blurring, 1, 0.3 * draw.sometimes(0.4)))
     images = smooth(images, severities * torch.where(smoothing, 1, draw.sometimes(0.4)))
-    return fade_into_noise(images, severities * torch.where(fading, 1, 0.5 * draw.sometimes(0.5)), draw)
+    # Smoothing alone leaves large shapes at any strength, so that what is smoothed fades in the end.
+    faded = torch.where(fading, 1, torch.where(smoothing, severities**2, 0.5 * draw.sometimes(0.5)))
+    images = fade_into_noise(images, severities * faded, draw)
+    return add_specks(images, severities * draw.sometimes(0.2), draw)
 
 
 def degrade_bytes(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -84,6 +90,18 @@ def shift_colours(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) ->
     mixed = mixed + 0.7 * strengths * (draw.normal(3, 3) @ mixed)
     contrast = 1 - 0.7 * strengths * draw.uniform(1, 1)
     return (contrast * (mixed + 0.3 * strengths * draw.normal(3, 1)) + 0.5).clamp(0, 1).view_as(images)
+
+
+def blocks(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
+    """Replace each image by its mean colours in blocks, which are the larger the stronger it is; at 0, not at all."""
+    side = images.shape[-1]
+    across = (side * (BLOCKS / side) ** strengths).round()
+    for cells in range(BLOCKS, side):
+        rows = (across == cells).nonzero().flatten()
+        if len(rows):
+            means = functional.interpolate(images[rows], (cells, cells), mode="area")
+            images = images.index_copy(0, rows, functional.interpolate(means, (side, side), mode="nearest"))
+    return images
 
 
 def blur(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
@@ -123,6 +141,15 @@ def fade_into_noise(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) 
     deviations = NOISE * draw.uniform(1, 1, 1).clamp_min(0.3)
     noise = strengths * deviations * _noise(images, draw)
     return (0.5 + (1 - strengths) * (images - 0.5) + noise).clamp(0, 1)
+
+
+def add_specks(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Replace some values of each image by 0 or 1, of a pixel or of single channels."""
+    channels, side, _ = images.shape[1:]
+    together = draw.uniform(1, 1, 1) < 0.5
+    chance = torch.where(together, draw.uniform(1, side, side), draw.uniform(channels, side, side))
+    specks = (draw.uniform(channels, side, side) < 0.5).to(images.dtype)
+    return torch.where(chance < SPECKS * strengths[:, None, None, None], specks, images)
 
 
 def _noise(images, draw):

@@ -1,0 +1,21 @@
+"""The simulated observers that come with the package: five for each kind of embedded images. CARD.md says how they read."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from semsim.observers.settings import ObserverSettings
+
+PANEL = {
+    "observer-1": ObserverSettings(architecture="vgg6", width=16, caution=0.35),
+    "observer-2": ObserverSettings(architecture="resnet6", width=20, caution=0.45),
+    "observer-3": ObserverSettings(architecture="squeezenet", width=20, caution=0.4),
+    "observer-4": ObserverSettings(architecture="densenet", width=14, caution=0.55),
+    "observer-5": ObserverSettings(architecture="inception", width=14, caution=0.6),
+}
+"""Five families of networks, none of which is attacked or learns a metric in the default study."""
+
+
+def shipped_observers(kind: str) -> dict[str, Path]:
+    """Return the files of the observers of a kind of embedded images, by name; empty for any other kind of data set."""
+    folder = Path(files(__name__)) / kind
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
