@@ -19,10 +19,8 @@ def main():
     torch.set_num_threads(arguments.threads)
     observers, losses = train_panel(arguments.kind, arguments.steps, choose_device(arguments.device))
     for name, observer in observers.items():
-        # Half precision: half the space, and the same answers.
-        save_target(
-            observer.half(), arguments.weights / f"{name}.safetensors", {"observer": name, "kind": arguments.kind}
-        )
+        about = {"observer": name, "kind": arguments.kind}
+        save_target(observer.half(), arguments.weights / f"{name}.safetensors", about)  # half precision suffices
     write_table(pd.DataFrame(losses), arguments.losses)
 
 

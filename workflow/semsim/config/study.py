@@ -16,10 +16,13 @@ import yaml
 from semsim.commandline import run
 from semsim.config.contradictions import complete_attack, contradictions, unmet_by, variant
 from semsim.config.settings import StudySettings
+from semsim.data.embedded import EMBEDDED
+from semsim.data.embedded import IMAGE_SIZE as EMBEDDED_SIZE
 from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
 from semsim.errors import SemsimError
 from semsim.learned.folds import exclusions
+from semsim.learned.starts import BACKBONE, WIDTH, start_name
 from semsim.settings import refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
@@ -175,6 +178,35 @@ class Study:
     def observer_settings(self, observer):
         """Return what an observer is: architecture, width and caution."""
         return _plain(self.settings.observers[observer])
+
+    def read_by_shipped(self, dataset):
+        """Tell whether the observers that come with semsim read a data set: all classes of an embedded kind."""
+        return self._is_embedded(dataset) and self.settings.datasets[dataset].classes is None
+
+    def _is_embedded(self, dataset):
+        """Tell whether a data set has images of a kind and size from which networks learnt that come with semsim."""
+        kind = self.settings.datasets[dataset].kind
+        return kind in EMBEDDED and self.image_size_of(dataset) == EMBEDDED_SIZE
+
+    def shipped_start(self, variant, datasets):
+        """Return the name of the classifier that comes with semsim from which a variant starts.
+
+        Parameters
+        ----------
+        variant : str
+            A key of `variants`.
+        datasets : iterable of str
+            Those that it may have seen.
+
+        Returns
+        -------
+        str or None
+            None if the study has to train one.
+        """
+        settings = self.variants[variant]
+        if (settings["backbone"], settings["width"]) != (BACKBONE, WIDTH) or not all(map(self._is_embedded, datasets)):
+            return None
+        return start_name(self.settings.datasets[dataset].kind for dataset in datasets)
 
     def network_of(self, variant):
         """Return the name of a variant's network: backbone and width, where that is set."""

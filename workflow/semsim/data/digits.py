@@ -60,7 +60,7 @@ def read_digits(request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
 
 
 def rows_of(learners: str | None) -> np.ndarray:
-    """Return the numbers of the rows [N] that are reserved for some learners of `RESERVED`, or left for studies (None)."""
+    """Return the numbers of the rows, int64 [N], that are reserved for some learners, or left for studies (None)."""
     endings = np.arange(ROWS) % 10
     if learners is None:
         return np.flatnonzero(np.isin(endings, sum(RESERVED.values(), ()), invert=True))

@@ -1,13 +1,18 @@
 """Degradations of images, from none to unrecognisable, on which observers are trained.
 
-They are generic and imitate no attack: colour shifts, blocks, blur, edge-preserving smoothing, specks, and noise, fine or
-coarse, grey or coloured, into which the image fades. Each image of a batch has its own random degradations.
+They are generic and imitate no attack: colour shifts, blocks, blur, edge-preserving smoothing, specks, and noise, fine
+or coarse, grey or coloured, into which the image fades. Each image of a batch has its own random degradations.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Strengths at severity 1, where nothing is left to recognise.
 BLUR = 0.35  # standard deviation, as a share of the image's side
@@ -47,7 +52,12 @@ class Degradation:
         return images.index_copy(0, chosen, degrade_bytes(images[chosen], severities, generator))
 
 
-def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def degrade(
+    images: torch.Tensor,
+    severities: torch.Tensor,
+    generator: torch.Generator,
+    change: Callable[[torch.Tensor, torch.Tensor, _Draw], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Degrade images to given severities, in random ways.
 
     Parameters
@@ -58,13 +68,19 @@ def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Gen
         [N] in [0, 1]: 0 leaves an image unchanged, 1 leaves nothing to recognise.
     generator : torch.Generator
         On the CPU, so that every device sees the same.
+    change : callable, optional
+        One of `DEGRADATIONS`; by default `mix`.
 
     Returns
     -------
     torch.Tensor
         float [N, 3, S, S] in [0, 1].
     """
-    draw = _Draw(generator, images)
+    return (change or mix)(images, severities, _Draw(generator, images))
+
+
+def mix(images: torch.Tensor, severities: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Degrade each image mainly in one way, and a little in others."""
     worst = draw.uniform()
     fading, blurring = worst < FADING, (worst >= FADING) & (worst < FADING + BLURRING)
     smoothing = worst >= FADING + BLURRING
@@ -78,9 +94,11 @@ def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Gen
     return add_specks(images, severities * draw.sometimes(0.2), draw)
 
 
-def degrade_bytes(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def degrade_bytes(
+    images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator, change: Callable | None = None
+) -> torch.Tensor:
     """Like `degrade`, but from and to uint8 [N, 3, S, S]."""
-    return (degrade(images / 255, severities, generator) * 255).round().to(torch.uint8)
+    return (degrade(images / 255, severities, generator, change) * 255).round().to(torch.uint8)
 
 
 def shift_colours(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
@@ -104,7 +122,7 @@ def blocks(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
     return images
 
 
-def blur(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
+def blur(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw | None = None) -> torch.Tensor:
     """Blur each image with a Gaussian, which is renormalised at the borders."""
     side = images.shape[-1]
     deviations = (BLUR * side * strengths**2).clamp_min(0.1)[:, None, None]  # 0.1 pixels blur nothing
@@ -165,6 +183,10 @@ def _noise(images, draw):
     grey = draw.uniform(1, 1, 1) < 0.3
     noise = torch.where(grey, noise[:, :1].expand_as(noise), noise)
     return noise / noise.std((1, 2, 3), keepdim=True)
+
+
+DEGRADATIONS = {"mixed": mix, "noise": fade_into_noise, "blur": blur, "colours": shift_colours}
+"""Ways in which images fade, each for itself."""
 
 
 class _Draw:

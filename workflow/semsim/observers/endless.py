@@ -1,7 +1,6 @@
 """Embedded images without end, from which the networks learn that come with the package.
 
-Glyphs and letters are drawn anew; of digits there are few, so that each is deformed. Where a study's seed stands in the
-seed of an image, there is a word here: seeds are numbers, so that no study draws any of these images.
+Glyphs and letters are drawn anew; of digits there are few, so that each is deformed.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from semsim.data.digits import digits_of
+from semsim.data.embedded import IMAGE_SIZE, UNDRAWN
 from semsim.data.rendering import GLYPHS, LETTERS, draw_in_turns
 from semsim.seeds import seed_for
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 ALPHABETS = {"glyphs": GLYPHS, "letters": LETTERS}
 CLASSES = {name: tuple(sorted(each.characters)) for name, each in ALPHABETS.items()} | {"mnist": tuple("0123456789")}
 """The classes of each kind of embedded images."""
-IMAGE_SIZE = 32
-UNDRAWN = "embedded"
-"""What stands in place of a study's seed."""
 
 # Of deformed digits, the largest changes either way.
 ANGLE, SHEAR, SCALE = math.radians(15), 0.25, 0.15
@@ -65,7 +62,7 @@ def embedded_batches(kind: str, learners: str, count: int) -> Iterator[tuple[tor
 
 
 def held_out_images(kind: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return clear images that no network that comes with the package has learnt from, as `embedded_batches` yields them.
+    """Return clear images from which no network learnt that comes with the package, as `embedded_batches` yields them.
 
     Parameters
     ----------

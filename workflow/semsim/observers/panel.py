@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from semsim.data.embedded import UNDRAWN
 from semsim.observers.answers import NOISE
 from semsim.observers.degradations import Degradation
-from semsim.observers.endless import CLASSES, UNDRAWN, embedded_batches
+from semsim.observers.endless import CLASSES, embedded_batches
 from semsim.observers.shipped import PANEL
 from semsim.observers.together import RECIPE, train_together
 from semsim.seeds import seed_for

@@ -9,9 +9,10 @@ from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
 
+from semsim.data.embedded import EMBEDDED
+
 BACKBONE, WIDTH = "mobilenet", 32
-KINDS = ("glyphs", "letters", "mnist")
-SEEN = tuple(chosen for count in range(1, len(KINDS) + 1) for chosen in combinations(KINDS, count))
+SEEN = tuple(chosen for count in range(1, len(EMBEDDED) + 1) for chosen in combinations(EMBEDDED, count))
 """The kinds that each start has seen."""
 
 

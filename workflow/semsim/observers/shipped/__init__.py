@@ -1,4 +1,4 @@
-"""The simulated observers that come with the package: five for each kind of embedded images. CARD.md says how they read."""
+"""The simulated observers that come with the package, five for each kind of embedded images; see CARD.md."""
 
 from importlib.resources import files
 from pathlib import Path
