@@ -16,8 +16,8 @@ reconstruction, or that they can't tell. Faithfulness of a metric to them says n
 `make observers-embedded` makes them again; the losses of the training are in `losses.csv` of each folder.
 
 - Training images: glyphs and letters are drawn anew for every step, so that none comes twice. For digits, a fixed fifth
-  of the 5,000, from which no study draws, are turned, sheared, scaled, shifted and bent at random. In their seeds, a word
-  stands where studies have a number, so that no study draws any of these images.
+  of the 5,000, from which no study draws, is turned, sheared, scaled, shifted and bent at random. In their seeds, a
+  word stands where studies have a number, so that no study draws any of these images.
 - Half of the images of a batch are degraded, from mildly to beyond recognition: colours, blocks, blur, edge-preserving
   smoothing, noise, specks. All have the noise of a look, of random strength. None is a reconstruction.
 - The five of a kind are trained side by side on the same batches of {batch} images: AdamW, one cycle up to a learning

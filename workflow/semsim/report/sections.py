@@ -414,7 +414,7 @@ def limits(results: Results) -> Iterator:
         sentences.insert(
             1,
             "The classifier from which SemSim may be initialised was trained on images of the same classes, degraded in"
-            " the same ways, as the simulated annotators. It may share their idea of a class rather than that of people.",
+            " the same ways, as the simulated annotators. It may share their idea of a class, not that of people.",
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append(
