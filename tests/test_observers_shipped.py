@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from semsim.config.code import Code
 from semsim.config.study import Study, read_config
 from semsim.data import prepare_dataset
 from semsim.data.digits import RESERVED, rows_of
@@ -185,9 +186,19 @@ def study(house):
     return changed
 
 
+def test_other_weights_ask_again(house):
+    code = Code(house / "workflow", house / "workflow" / "scripts")
+    used = {
+        script: code.files(house / "workflow" / "scripts" / f"{script}.py") for script in ("ask_observers", "attack")
+    }
+    weights = house / "workflow" / "semsim" / "observers" / "shipped" / "mnist" / "observer-1.safetensors"
+    assert weights in used["ask_observers"] and weights not in used["attack"]
+
+
 def test_which_data_sets_they_read(study):
     letters = {"kind": "letters", "train": 10, "originals": 4, "public": 5}
     default = study()
+    assert "observers of glyphs, letters and mnist come with semsim" in str(default)
     assert all(map(default.read_by_shipped, default.datasets))
     for other in ({"classes": 5}, {"image_size": 48}, {"kind": "folder", "path": "x.zip"}):
         assert not study(letters=letters | other).read_by_shipped("letters")

@@ -26,7 +26,7 @@ from semsim.learned.starts import BACKBONE, WIDTH, start_name
 from semsim.settings import refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import short_name
+from semsim.text import listed, short_name
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -241,6 +241,7 @@ class Study:
         unsuited = [name for name in self.settings.attacks if name not in self.attacks]
         if self.settings.builds_on:
             return f"Study {self.name}, on the results of {self.settings.builds_on}\n  results  {self.own_results}/"
+        read = [] if self.labels else [name for name in self.datasets if self.read_by_shipped(name)]
         counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
         return "\n".join(
             [
@@ -249,6 +250,7 @@ class Study:
                 f"  figures  {self.figures}/",
                 f"  tables   {self.results}/tables/",
                 *(f"  left out attack {name}: no target model has what it needs" for name in unsuited),
+                *([f"  observers of {listed(read)} come with semsim"] if read else []),
             ]
         )
 
