@@ -2,8 +2,8 @@
 # makes them; `make observers-embedded` does, and puts them into the library.
 
 EMBEDDED_RESULTS = "results/embedded"
-STEPS = {"glyphs": 3200, "letters": 3000, "mnist": 800}
-START_STEPS = 800
+STEPS = {"glyphs": 3200, "letters": 2200, "mnist": 500}
+START_STEPS = 500
 
 
 rule train_embedded_observers:
