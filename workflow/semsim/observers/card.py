@@ -20,6 +20,7 @@ reconstruction, or that they can't tell. Faithfulness of a metric to them says n
   word stands where studies have a number, so that no study draws any of these images.
 - Half of the images of a batch are degraded, from mildly to beyond recognition: colours, blocks, blur, edge-preserving
   smoothing, noise, specks. All have the noise of a look, of random strength. None is a reconstruction.
+- Observers of letters and digits start from those of glyphs, with new last layers.
 - The five of a kind are trained side by side on the same batches of {batch} images: AdamW, one cycle up to a learning
   rate of {learning_rate:g}, products in bfloat16. Weights are stored in half precision.
 - An answer is the mean over eight noisy looks. An observer names a class if its probability is at least its *caution*.

@@ -25,7 +25,9 @@ FIRST = 2000
 NOISIEST = 1.5 * NOISE
 
 
-def train_panel(kind: str, steps: int, device: torch.device | str = "cpu") -> tuple[dict[str, Target], list[dict]]:
+def train_panel(
+    kind: str, steps: int, start: dict[str, Target] | None = None, device: torch.device | str = "cpu"
+) -> tuple[dict[str, Target], list[dict]]:
     """Train the observers of a kind of embedded images.
 
     Parameters
@@ -33,6 +35,8 @@ def train_panel(kind: str, steps: int, device: torch.device | str = "cpu") -> tu
     kind : {"glyphs", "letters", "mnist"}
     steps : int
         Batches of 128 images.
+    start : dict of str to Target, optional
+        Observers of another kind, whose bodies they start from: who can read one kind learns the next one sooner.
     device : torch.device or str
 
     Returns
@@ -53,6 +57,8 @@ def train_panel(kind: str, steps: int, device: torch.device | str = "cpu") -> tu
         )
         for name, settings in PANEL.items()
     }
+    for name, other in (start or {}).items():
+        observers[name].network.body.load_state_dict(other.network.body.state_dict())
     generator = torch.Generator().manual_seed(seed_for(UNDRAWN, "looks", kind))
     looks = as_looked_at(embedded_batches(kind, "observers", RECIPE.batch_size), generator)
     batches = (dict.fromkeys(observers, look) for look in looks)
