@@ -91,7 +91,7 @@ def mix(images: torch.Tensor, severities: torch.Tensor, draw: _Draw) -> torch.Te
     # Smoothing alone leaves large shapes at any strength, so that what is smoothed fades in the end.
     faded = torch.where(fading, 1, torch.where(smoothing, severities**2, 0.5 * draw.sometimes(0.5)))
     images = fade_into_noise(images, severities * faded, draw)
-    return add_specks(images, severities * draw.sometimes(0.2), draw)
+    return add_specks(images, severities**2 * draw.sometimes(0.2), draw)
 
 
 def degrade_bytes(
