@@ -9,7 +9,7 @@ min_version("9.10")
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from semsim.errors import SemsimError
-from semsim.config.study import Study
+from semsim.config.study import Study, read_config
 
 if {"{", "}"} & set(workflow.basedir):
     raise WorkflowError(f"{workflow.basedir}: Snakemake takes braces in this path for wildcards. Rename the folder.")
@@ -23,6 +23,7 @@ report: "workflow/report/workflow.rst"
 
 
 try:
+    read_config(*workflow.configfiles)  # Snakemake takes the last of several equal keys
     STUDY = Study(config)
 except SemsimError as error:
     raise WorkflowError(str(error)) from None

@@ -5,7 +5,9 @@ again with the same key where there is no reply, as the page does. The server is
 answers and started again. In the end the database is compared with what was acknowledged.
 
     python benchmarks/label_server.py --annotators 50 --answers 10000 --kills 3
+    python benchmarks/label_server.py --annotators 50 --answers 10000 --kills 3 --nginx
 
+With `--nginx` they come through nginx with docs/label-server.nginx.conf: over TLS, each from an address of their own.
 `answer_ms` is from sending an answer to its acknowledgement, of answers that were acknowledged at the first try;
 `lost` are acknowledged answers that the database lacks or has otherwise, `doubled` are answers that it has twice.
 """
@@ -16,12 +18,13 @@ import json
 import random
 import secrets
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx2
@@ -33,6 +36,9 @@ from semsim.labelling.results import read_answers
 from semsim.labelling.store import Store
 from semsim.progress import progress_bar
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from label_proxy import proxied  # noqa: E402
+
 CLASSES = {"pictures": [f"class {number}" for number in range(100)]}
 THINKING = (0.1, 0.3)  # seconds: many times faster than people
 PATIENCE = 60  # seconds without an acknowledgement after which something is broken
@@ -43,9 +49,13 @@ def main():
     parser.add_argument("--annotators", type=int, default=50)
     parser.add_argument("--answers", type=int, default=10_000, help="of all annotators together")
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--nginx", action="store_true", help="come through nginx (Debian: nginx-light) and TLS")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         load = Load(Path(folder) / "load", arguments.annotators, arguments.answers, arguments.kills)
+        if arguments.nginx:
+            https, _ = stack.enter_context(proxied(Path(folder), load.port))
+            load.url = f"https://127.0.0.1:{https}"
         print(json.dumps(asyncio.run(load.run())))
 
 
@@ -65,6 +75,7 @@ class Load:
             self.tokens = [store.invite(None) for _ in range(annotators)]
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self.total = each * annotators
         self.kill_at = [self.total * (number + 1) // (kills + 1) for number in range(kills)]
         self.acknowledged, self.milliseconds, self.tries = {}, [], 0
@@ -77,7 +88,7 @@ class Load:
         try:
             with progress_bar(self.total, "label server", unit="answer") as self.bar:
                 killer = asyncio.create_task(self.kill())
-                await asyncio.gather(*(self.annotate(name, token) for name, token in self.tokens))
+                await asyncio.gather(*(self.annotate(*who, n) for n, who in enumerate(self.tokens)))
                 await killer
             seconds = time.perf_counter() - started
         finally:
@@ -88,7 +99,7 @@ class Load:
     def start(self):
         """Start the server; `python -m` takes the library that this script uses."""
         command = [sys.executable, "-m", "semsim.commands", "label", "serve", str(self.campaign.folder)]
-        options = ["--public", "--port", str(self.port)]
+        options = ["--public", "--port", str(self.port), "--proxy", "127.0.0.1"]
         self.server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
 
     async def kill(self):
@@ -100,10 +111,13 @@ class Load:
             self.server.wait()
             self.start()
 
-    async def annotate(self, name, token):
-        """Answer everything that one annotator is asked."""
-        base = f"http://127.0.0.1:{self.port}/a/{token}/"
-        async with httpx2.AsyncClient(timeout=10) as client:
+    async def annotate(self, name, token, number):
+        """Answer everything that one annotator is asked, from an address of their own."""
+        base, trusting = f"{self.url}/a/{token}/", ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        address = f"127.1.{number // 250}.{number % 250 + 1}"
+        transport = httpx2.AsyncHTTPTransport(verify=trusting, local_address=address)
+        async with httpx2.AsyncClient(timeout=10, transport=transport) as client:
             reply, _ = await self.insist(client, "POST", f"{base}consent", {})
             for position in range(reply["total"]):
                 await self.insist(client, "GET", f"{base}images/{position}")
@@ -127,7 +141,7 @@ class Load:
                 if reply.status_code == 200:
                     milliseconds = 1000 * (time.perf_counter() - sent)
                     return (reply.json() if body is not None else None), (milliseconds if first else None)
-                if reply.status_code not in (429, 503):
+                if reply.status_code not in (429, 502, 503, 504):
                     sys.exit(f"{method} {url}: {reply.status_code} {reply.text}")
             except httpx2.TransportError:
                 pass
@@ -143,6 +157,7 @@ class Load:
         labels = dict(zip(keys, stored["label"], strict=True))
         cuts = statistics.quantiles(self.milliseconds, n=100)
         return {
+            "through": self.url.partition(":")[0],
             "annotators": len(self.tokens),
             "acknowledged": len(self.acknowledged),
             "kills": len(self.kill_at),

@@ -1,10 +1,14 @@
 """A study's files in small, in the format that the stages agree on: what tests of later stages read."""
 
+import os
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 
 from semsim.defects.defences import compare_defences
 from semsim.defects.misalignment import measure_misalignment
@@ -40,9 +44,19 @@ SIZE, ORIGINALS = 32, 6
 def small_study(base):
     """Write the files of all stages up to the tables, as ``results/<study>`` has them, once in a run of the tests.
 
-    The target `cropped` was attacked on shifted images, and one reconstruction of it by `noisy` diverged.
+    Workers of pytest-xdist share it, so no test may write there. The target `cropped` was attacked on shifted images,
+    and one reconstruction of it by `noisy` diverged.
     """
-    folder = base / "small-study"
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "results"
+    with FileLock(shared.with_suffix(".lock")):
+        if not shared.exists():
+            part = Path(tempfile.mkdtemp(dir=shared.parent))
+            _write_study(part / "small-study")
+            part.rename(shared)
+    return shared / "small-study"
+
+
+def _write_study(folder):
     for dataset in DATASETS:
         _write_dataset(folder, dataset)
         for target, augmentation in TARGETS.items():
@@ -51,7 +65,6 @@ def small_study(base):
                 _write_reconstructions(folder, dataset, target, attack)
             _write_metrics(folder, dataset, target)
     _write_tables(folder)
-    return folder
 
 
 def smooth_images(count, seed):

@@ -158,7 +158,8 @@ def publish(monkeypatch, site, tmp_path):
         files = []
         for file in PUBLISHED[kind].files:
             checksum = "sha256:" + hashlib.sha256(contents[file.name]).hexdigest()
-            files.append(replace(file, checksum=checksum, url=file.url and site.url + file.name))
+            url, size = file.url and site.url + file.name, len(contents[file.name])
+            files.append(replace(file, checksum=checksum, url=url, size=size))
             if file.url:
                 site.files[file.name] = contents[file.name]
             else:
@@ -307,6 +308,7 @@ def test_every_kind_is_known_everywhere(house):
         for file in published.files:
             algorithm, digest = file.checksum.split(":")
             assert len(bytes.fromhex(digest)) == hashlib.new(algorithm).digest_size
+            assert file.url is None or (file.url.startswith("https://") and file.size > 10**8)
 
 
 @pytest.mark.parametrize("kind", PUBLISHED)

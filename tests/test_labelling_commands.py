@@ -53,7 +53,9 @@ def test_a_campaign_from_a_study_to_its_labels(semsim, study, tmp_path):
 def test_a_participant_is_found_again(semsim, tmp_path):
     campaign = change_settings(small_campaign(tmp_path), "panel: null", "panel: {parameter: workerId}")
     with closing(Store(campaign)) as store, store.transaction():
-        name = store.state(store.admit("A1B2C3")).name
+        token = store.admit("A1B2C3")
+        store.consent(token)
+        name = store.state(token).name
     folder = str(campaign.folder)
     assert semsim("label", "status", folder, "--participant", "A1B2C3")[1].strip() == name
     assert "no participant has this ID" in semsim("label", "status", folder, "--participant", "other")[2]
@@ -90,11 +92,11 @@ def test_commands_that_make_no_sense_are_explained(semsim, words):
 
 def test_a_database_of_another_campaign_is_refused(semsim, tmp_path):
     campaign = small_campaign(tmp_path)
-    with closing(Store(campaign)):
-        pass
+    with closing(Store(campaign)) as store, store.transaction():
+        store.invite("ann")
     change_settings(campaign, "[square, disc,", "[disc, square,")
     status, _, errors = semsim("label", "status", str(campaign.folder))
-    assert "classes or images have changed" in errors.strip().splitlines()[-1]
+    assert "classes have changed" in errors.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["new", "serve", "invite", "status", "export"])

@@ -7,11 +7,12 @@ import os
 import shutil
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from label_campaign import CLASSES, change_settings, served, small_campaign
+from PIL import Image
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
@@ -21,6 +22,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from semsim.labelling.results import export, read_answers
+from semsim.labelling.store import Store
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -301,6 +303,31 @@ def test_an_answer_that_was_on_its_way_outlives_a_reload(campaign, desktop):
         desktop.at(2)
         assert answers(campaign)["label"].tolist() == [1]
     desktop.console()
+
+
+def test_a_participant_who_was_forgotten_is_asked_again_and_sees_what_is_asked(campaign, desktop):
+    campaign = change_settings(campaign, "panel: null", "panel: {parameter: workerId}")
+    with served(campaign, "--public") as (_, address), closing(Store(campaign)) as store:
+        token = store.admit("A1B2C3")
+        desktop.driver.get(f"{address}/a/{token}/")
+        desktop.see("consent")
+        desktop["agree"].click()
+        desktop.at(1)
+        with store.transaction():  # the pictures are another's now, so that this one will get others
+            store._database.execute("UPDATE annotators SET name = 'ben', participant = NULL, active_at = consented_at")
+        desktop["cannot"].click()
+        desktop.see("consent")
+        desktop["agree"].click()
+        desktop.at(1)
+        earlier, first = store.items().query("position == 0")["image"]
+        assert first != earlier
+        shown = desktop.driver.execute_script(
+            "const canvas = document.createElement('canvas').getContext('2d');"
+            "canvas.drawImage(document.getElementById('image'), 0, 0); return [...canvas.getImageData(0, 0, 1, 1).data]"
+        )
+        with Image.open(campaign.path_of(first)) as image:
+            assert tuple(shown[:3]) == image.getpixel((0, 0))
+    desktop.console()  # it tells of the conflict, as it should
 
 
 def test_a_panels_participant_comes_by_one_link_and_leaves_with_a_code(campaign, desktop):

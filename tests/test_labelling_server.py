@@ -79,7 +79,7 @@ def test_a_session_from_joining_to_the_end(client, ann, campaign):
 
 def test_the_page_is_not_told_what_it_shows_or_why(client, ann):
     state = client.get(f"{ann}state").json()
-    assert set(state) == {"consented", "done", "position", "total", "dataset", "code", "completion_url"}
+    assert set(state) == {"consented", "done", "position", "total", "dataset", "assignment", "code", "completion_url"}
     image = client.get(f"{ann}images/0")
     assert not {"etag", "last-modified", "content-disposition"} & set(image.headers)
 
@@ -212,6 +212,8 @@ def test_whoever_gives_a_name_again_goes_on(client, ann):
     client.post(f"{ann}answers", json=answer())
     assert client.post("/join", json={"name": "ann"}).json()["link"] == ann
     assert client.post("/join", json={"name": "<b>"}).status_code == 422
+    half = b'{"name": "\\ud83d"}'  # of a character
+    assert client.post("/join", content=half, headers={"content-type": "application/json"}).status_code in (400, 422)
     assert client.get(f"{ann}state").json()["position"] == 1
 
 
@@ -242,7 +244,7 @@ def test_links_are_long_and_their_pictures_are_not_each_others(public):
 
 
 def test_a_panel_sends_participants_and_gets_them_back_with_a_code(public):
-    panel = f"/p/{public.store.panel_key}"
+    panel = f"/p/{public.store.links.panel_key}"
     link = public.get(panel, params={"PROLIFIC_PID": "5f3c9a7e", "STUDY_ID": "x"}).headers["location"]
     assert public.get(panel, params={"PROLIFIC_PID": "5f3c9a7e"}).headers["location"] == link
     state = public.post(f"{link}consent", json={}).json()
@@ -256,7 +258,7 @@ def test_a_panel_sends_participants_and_gets_them_back_with_a_code(public):
     "query", ["", "?PROLIFIC_PID=", "?PROLIFIC_PID=a%20b", "?PROLIFIC_PID=" + "a" * 101, "?other=5f3c9a7e"]
 )
 def test_a_panels_link_without_an_id_leads_nowhere(public, query):
-    reply = public.get(f"/p/{public.store.panel_key}{query}")
+    reply = public.get(f"/p/{public.store.links.panel_key}{query}")
     assert reply.status_code == 404 and "PROLIFIC_PID" in reply.text
     assert public.get("/p/guessed?PROLIFIC_PID=5f3c9a7e").status_code == 404
 

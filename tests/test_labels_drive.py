@@ -1,4 +1,4 @@
-"""Files on Google Drive: what gdown makes of the pages that a server in its place shows, and what is pinned."""
+"""Files on Google Drive: what is made of the pages that a server in its place shows, and what is pinned."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from semsim.data import download
 from semsim.errors import SemsimError
 from semsim.labels.drive import fetch_archive
 
@@ -106,12 +107,20 @@ def test_a_page_in_place_of_the_file_says_what_to_put_where(drive, tmp_path, pag
     assert ("Too many users" in message) == (page == QUOTA) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("action", ["https://google.com.example.org/x", "http://drive.google.com/x", "//[", ""])
+def test_a_form_that_leads_elsewhere_is_not_sent(drive, tmp_path, action):
+    drive.pages["/uc"] = CONSENT.replace("https://drive.usercontent.google.com/download", action)
+    with pytest.raises(SemsimError, match="ours.zip cannot be downloaded from Google Drive"):
+        fetch_archive("an-id", tmp_path / "ours.zip")
+    assert drive.asked == [("/uc", ["an-id"])]
+
+
 def test_without_a_network_the_same_is_said(monkeypatch, tmp_path):
     def fail(*_, **__):
         raise requests.exceptions.ConnectionError("no route")
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail)
-    monkeypatch.setattr("random.uniform", lambda *_: 0)  # how long gdown waits before it tries again
+    monkeypatch.setattr(download, "PAUSE", 0)
     with pytest.raises(SemsimError, match="no route.*save it as"):
         fetch_archive("an-id", tmp_path / "ours.zip")
 

@@ -83,6 +83,7 @@ def test_without_a_mirror_the_file_comes_into_the_cache(tmp_path, monkeypatch):
     content = b"the published labels"
     monkeypatch.setenv("SEMSIM_CACHE", str(tmp_path))
     monkeypatch.setattr(human_study, "CHECKSUM", "sha256:" + hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(human_study, "SIZE", len(content))
     with served() as site:
         site.files[human_study.FILE] = content
         monkeypatch.setattr(human_study, "URL", site.url + human_study.FILE)

@@ -69,14 +69,15 @@ def test_ssim_refuses_images_smaller_than_its_window():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ((images() * 255).to(torch.uint8), "reconstruction has dtype torch.uint8.*divide 8-bit images by 255"),
-        (images() * 2 - 1, r"reconstruction has values from -.* in \[0, 1\]"),
-        (images() * torch.nan, "reconstruction has values from nan"),
-        (images()[:, :1], r"reconstruction has shape \[3, 1, 32, 32\]"),
-        (images()[0], r"reconstruction has shape \[3, 32, 32\]"),
-        (images().numpy(), "reconstruction is a ndarray"),
-        (images(2), r"differ in shape, \[3, 3, 32, 32\] and \[2, 3, 32, 32\]"),
-        (images().double(), "differ in dtype"),
+        ((images() * 255).to(torch.uint8), "mse: reconstruction images are torch.uint8.*divide bytes by 255"),
+        (images() * 2 - 1, r"reconstruction images range from -.* in \[0, 1\]"),
+        (images() * torch.nan, "reconstruction images range from nan"),
+        (images()[:, :1], r"reconstruction images are \[3, 1, 32, 32\]"),
+        (images()[0], r"reconstruction images are \[3, 32, 32\]"),
+        (images().numpy() > 0.5, "reconstruction images are torch.bool"),
+        (images().to(torch.complex64), "reconstruction images are torch.complex64"),
+        (["no", "images"], "reconstruction images are a list that holds no array of numbers"),
+        (images(2), r"originals are \[3, 3, 32, 32\], but reconstructions \[2, 3, 32, 32\]"),
     ],
 )
 def test_metrics_refuse_what_would_give_wrong_numbers(bad, message):
@@ -104,6 +105,73 @@ def test_every_metric_is_best_without_noise_gets_worse_with_it_and_keeps_its_bou
         closest, closer, far = (value if chosen.higher_is_better else -value for value in values)
         assert (closest > closer).all() and (closer > far).all()
         np.testing.assert_allclose(values[0], high if chosen.higher_is_better else low, atol=1e-5)
+
+
+FLAT = torch.tensor([0, 1, 3, 128, 225, 228, 254, 255]) / 255
+
+
+@pytest.mark.parametrize("name", PAIR_METRICS)
+def test_every_metric_keeps_its_bounds_on_flat_and_extreme_images(name, resources):
+    chosen, (low, high) = METRICS[name], METRICS[name].bounds
+    flat = FLAT[:, None, None, None].expand(-1, 3, 32, 32)
+    checks = (torch.arange(32)[:, None] + torch.arange(32)).remainder(2).float().expand(1, 3, -1, -1)
+    extreme = torch.cat([flat, checks, 1 - checks, 0.9 + checks / 255])
+    first, second = (index.flatten() for index in torch.meshgrid(*[torch.arange(len(extreme))] * 2, indexing="ij"))
+    given = {"reference": extreme[first], "reconstruction": extreme[second], "label": torch.zeros_like(first)}
+    with torch.inference_mode():
+        values = chosen(resources | given)
+    assert values.isfinite().all() and (values >= low).all() and (values <= high).all()
+    if "reference" in chosen.needs:
+        assert (values[first == second] == (high if chosen.higher_is_better else low)).all()
+
+
+def test_ssim_of_flat_images_is_how_near_their_greys_are():
+    first, second = torch.cartesian_prod(FLAT, FLAT).T
+    pairs = [values[:, None, None, None].expand(-1, 3, 9, 9) for values in (first, second)]
+    first, second = first.double(), second.double()
+    expected = (2 * first * second + 1e-4) / (first.square() + second.square() + 1e-4)
+    torch.testing.assert_close(ssim(*pairs), expected.float(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("base", [0.02, 0.5, 0.95])
+def test_ssim_has_its_digits_where_contrast_is_low(base):
+    reference, reconstruction = base + 0.02 * images(), base + 0.02 * images(seed=1)
+    expected = [
+        skimage_metrics.structural_similarity(*(image.double().numpy() for image in pair), channel_axis=0, data_range=1)
+        for pair in zip(reference, reconstruction, strict=True)
+    ]
+    np.testing.assert_allclose(ssim(reference, reconstruction), expected, rtol=0, atol=1e-7)
+
+
+def test_psnr_of_black_and_white_is_zero_without_a_sign():
+    value = psnr(torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8))
+    assert value == 0 and not value.signbit()
+
+
+CASTS = {
+    "float64": torch.Tensor.double,
+    "numpy": torch.Tensor.numpy,
+    "numpy float64, read-only and reversed in memory": lambda batch: reversed_in_memory(batch.double().numpy()),
+    "big-endian": lambda batch: batch.numpy().astype(">f4"),
+    "a list": lambda batch: [image.numpy() for image in batch],
+}
+
+
+def reversed_in_memory(array):
+    """Return an equal read-only array with negative strides."""
+    array = array[::-1].copy()[::-1]
+    array.setflags(write=False)
+    return array
+
+
+@pytest.mark.parametrize("name", [name for name in PAIR_METRICS if "reference" in METRICS[name].needs])
+def test_every_metric_takes_any_floats(name, resources):
+    pair = {"reference": images(), "reconstruction": noisy(images(), 0.1)}
+    with torch.inference_mode():
+        expected = METRICS[name](resources | pair)
+        for cast in CASTS.values():
+            found = METRICS[name](resources | {each: cast(batch) for each, batch in pair.items()})
+            torch.testing.assert_close(found, expected)
 
 
 def test_feature_distance_and_top1_ask_the_target():

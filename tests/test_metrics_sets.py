@@ -77,6 +77,29 @@ def test_one_image_is_no_set(function):
         function(samples(5), samples(5) * torch.nan)
 
 
+@pytest.mark.parametrize("function", [fid, kid])
+def test_features_of_any_real_type_are_taken_and_others_refused(function):
+    pair = samples(12).round(), samples(9, shift=2.0, seed=1).round()
+    expected = function(*pair)
+    for cast in (torch.Tensor.float, torch.Tensor.numpy, torch.Tensor.long, torch.Tensor.tolist):
+        torch.testing.assert_close(function(*map(cast, pair)), expected, check_dtype=False)
+    for bad, message in {
+        "samples": "fid|kid: features are a str that holds no array of numbers. .* \\[N, D\\]",
+        samples(9)[:, :8]: "the two sets have 16 and 8 features",
+        samples(9).to(torch.complex64): "features are torch.complex64",
+        samples(9)[:, :0]: r"features are \[9, 0\]",
+    }.items():
+        with pytest.raises(SemsimError, match=message):
+            function(pair[0], bad)
+
+
+@pytest.mark.parametrize("function", [fid, kid])
+def test_sets_of_constant_features_are_as_far_apart_as_their_constants(function):
+    zeros, ones = torch.zeros(5, 16), torch.ones(7, 16)
+    assert function(zeros, zeros) == 0
+    assert function(zeros, ones).item() == pytest.approx({"fid": 16, "kid": 1 + 8 - 2}[function.__name__], rel=1e-9)
+
+
 @pytest.fixture(scope="module")
 def inception_folder(tmp_path_factory):
     """A folder with a weights file of a random Inception network, named and made like the real one."""

@@ -1,6 +1,7 @@
 """The report, the sentences in it, and the notebook beside it."""
 
 import json
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -26,7 +27,8 @@ from semsim.results.study_tables import StudyTables
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """The small study's results, with contact sheets among its figures."""
-    folder = small_study(tmp_path_factory.getbasetemp())
+    folder = tmp_path_factory.mktemp("results") / "small-study"
+    shutil.copytree(small_study(tmp_path_factory.getbasetemp()).parent, folder.parent, dirs_exist_ok=True)
     metrics, recognition, scales, trials = (
         read_table(folder / "tables" / f"{name}.csv") for name in ("metrics", "recognition", "scales", "semsim")
     )

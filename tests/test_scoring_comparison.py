@@ -52,6 +52,16 @@ def test_differences_are_paired(scales):
     assert best["difference_high"] - best["difference_low"] < 0.1 < best["mean_high"] - best["mean_low"]
 
 
+def test_p_of_few_originals_is_no_smaller_than_they_can_show(scales):
+    values = np.array([[0.1, 5.1], [0.2, 6.2], [0.3, 7.3]])
+    table = compare_sets({"semsim": values}, ["a", "b"], scales, 2000, 1)
+    assert table["p"][0] == table["p_holm"][0] == 0.25
+    text = comparison_text(table, scales)
+    assert "p = 0.25" in text and "Note: only 3 originals: the interval is rough." in text
+    many = comparison_text(compare_sets({"semsim": np.tile(values, (4, 1))}, ["a", "b"], scales, 200, 1), scales)
+    assert "Note" not in many
+
+
 def test_intervals_cover_the_truth(scales):
     generator, covered, trials = np.random.default_rng(0), np.zeros(2), 300
     for trial in range(trials):

@@ -110,7 +110,7 @@ def test_large_jpeg_files_are_read_in_full(tmp_path):
     image = smooth(np.random.default_rng(0), 300, 2400)
     for name in ("a.jpg", "b.jpg"):
         save(image, tmp_path / name)
-    images, unusable = read_group(Group("a", tmp_path / "a.jpg", (tmp_path / "b.jpg",)))
+    images, _, _, unusable = read_group(Group("a", tmp_path / "a.jpg", (tmp_path / "b.jpg",)))
     assert images.shape == (2, 3, 300, 2400) and images.dtype == np.uint8 and not unusable
 
 

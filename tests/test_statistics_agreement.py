@@ -131,7 +131,27 @@ def test_rates_and_biases_of_annotators():
     biases = [pick(table, statistic="bias", annotator=f"annotator {i}")["value"] for i in range(3)]
     assert biases == [0.75, -0.75, 0]
     pair = pick(table, statistic="pairwise_agreement", answer="named", annotator="annotator 0", other="annotator 2")
-    assert pair["value"] == 0.5 and (pair["low"], pair["high"]) == (0, 1) and pair["count"] == 2
+    assert pair["value"] == 0.5 and pair["count"] == 2
+    assert (pair["low"], pair["high"]) == pytest.approx((0.0945, 0.9055), abs=1e-4)  # Wilson's
+    assert pair["note"] == "only 2 originals: the interval is rough"
+
+
+def test_a_share_of_all_has_an_interval():
+    table = describe_agreement(answers_of([[1, 1], [2, 2], [3, 3], [4, 4]], truth=[1, 2, 3, 4]), 50, 1)
+    for statistic in ("recognition_rate", "pairwise_agreement"):
+        for row in table[table["statistic"] == statistic].itertuples():
+            assert (row.value, row.high) == (1, 1) and row.low == pytest.approx(0.5101, abs=1e-4)
+            assert row.note == "only 4 originals: the interval is rough"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 6, 12])
+def test_every_value_lies_in_its_interval(classes):
+    """Copies of an original agree with each other, so that alpha is lower in every resample."""
+    truth = [image % classes for image in range(12)]
+    named = [[-1 if (i + j) % 3 == 0 else truth[i] for j in range(3)] for i in range(12)]
+    table = describe_agreement(answers_of(named, truth), 300, 1).dropna(subset="value")
+    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+    assert (table["note"] == "").all()
 
 
 def test_images_of_one_original_are_drawn_together():

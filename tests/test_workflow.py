@@ -1,11 +1,14 @@
 """The workflow as people meet it: what a study would run, what a change runs again, what a mistake says."""
 
 import ast
+import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 
 import pytest
@@ -28,10 +31,34 @@ for path in map(Path, sys.argv[1:]):
 """
 
 
-def snakemake(snakefile, folder, *arguments):
-    """Run Snakemake in a folder of its own, and return the finished process with all output in `stdout`."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", folder, *arguments]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture(scope="module")
+def snakemake(house):
+    """Run Snakemake in a folder of its own, and return the finished process with all output in `stdout`.
+
+    Runs are forks of one process: to start Python and import Snakemake takes longer than most plans.
+    """
+    command = [sys.executable, house / "tests" / "snakemake_server.py"]
+    with (
+        tempfile.NamedTemporaryFile("r", errors="replace") as output,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+    ):
+
+        def run(snakefile, folder, *arguments):
+            words = ["--snakefile", snakefile, "--directory", folder, *arguments]
+            asked = {"arguments": [str(word) for word in words], "environment": dict(os.environ), "output": output.name}
+            print(json.dumps(asked), file=server.stdin, flush=True)
+            status = int(server.stdout.readline())
+            output.seek(0)
+            return subprocess.CompletedProcess(words, status, output.read())
+
+        yield run
+        server.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def plan_of_default_study(snakemake, house, tmp_path_factory):
+    """A dry run of the default study, which reads no mirror."""
+    return snakemake(house / "Snakefile", tmp_path_factory.mktemp("default"), "--dry-run")
 
 
 def planned_jobs(process):
@@ -41,11 +68,8 @@ def planned_jobs(process):
     return Counter({rule: int(count) for rule, count in (line.split() for line in table.group(1).splitlines())})
 
 
-@pytest.mark.parametrize("overlay", [None, "examples/cifar100.yaml"])
-def test_jobs_of_a_study(house, tmp_path, overlay):
-    files = [house / "config" / name for name in ("config.yaml", overlay) if name]
+def check_jobs_of_study(process, *files):
     study = Study(read_config(*files))
-    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", *(["--configfile", *files] if overlay else []))
     jobs = planned_jobs(process)
     assert jobs["prepare_data"] == jobs["draw_contact_sheet"] == jobs["ask_observers"] == len(study.datasets)
     trained = [name for name in study.datasets if not study.read_by_shipped(name)]
@@ -60,16 +84,25 @@ def test_jobs_of_a_study(house, tmp_path, overlay):
     assert "workflow specific profile" in process.stdout, "the default profile was not found"
 
 
-def test_all_that_people_read_is_asked_for_by_name(house, tmp_path):
+def test_jobs_of_the_default_study(house, plan_of_default_study):
+    check_jobs_of_study(plan_of_default_study, house / "config" / "config.yaml")
+
+
+def test_jobs_of_a_study_with_an_overlay(snakemake, house, tmp_path):
+    files = [house / "config" / name for name in ("config.yaml", "examples/cifar100.yaml")]
+    check_jobs_of_study(snakemake(house / "Snakefile", tmp_path, "--dry-run", "--configfile", *files), *files)
+
+
+def test_all_that_people_read_is_asked_for_by_name(plan_of_default_study):
     # What a failed job takes away would not come back else, once what made it fail has been put right.
-    process = snakemake(house / "Snakefile", tmp_path, "--dry-run")
-    asked = re.search(r"^(?:local)?rule all:\n +input: (.*)$", process.stdout, re.MULTILINE).group(1).split(", ")
+    output = plan_of_default_study.stdout
+    asked = re.search(r"^(?:local)?rule all:\n +input: (.*)$", output, re.MULTILINE).group(1).split(", ")
     read = ["report.html", "notebooks/06_generalisation.html", "tables/labels.csv", "tables/leakage.csv"]
     read += ["tables/ablations.csv", "tables/faithfulness_differences.csv", "semsim/weights/model.safetensors"]
     assert {f"results/demo/{name}" for name in read} | {"figures/demo/contact_sheet_mnist.png"} <= set(asked)
 
 
-def test_figures_are_all_that_show_images(house, tmp_path):
+def test_figures_are_all_that_show_images(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "figures"))
     datasets = len(Study(read_config(house / "config" / "config.yaml")).datasets)
     assert jobs["draw_contact_sheet"] == jobs["draw_contradictions"] == jobs["draw_semsim_examples"] == datasets
@@ -80,7 +113,7 @@ def test_figures_are_all_that_show_images(house, tmp_path):
 
 
 @pytest.mark.parametrize(("inherited", "gpu"), [(None, "gpu=1"), ("0", "gpu=0")])
-def test_on_a_cluster_jobs_ask_for_a_gpu_where_they_use_one(house, tmp_path, monkeypatch, inherited, gpu):
+def test_on_a_cluster_jobs_ask_for_a_gpu_where_they_use_one(snakemake, house, tmp_path, monkeypatch, inherited, gpu):
     if inherited:  # as on a node, whose own GPUs do not count
         monkeypatch.setenv("SEMSIM_GPUS", inherited)
     overlay = tmp_path / "overlay.yaml"
@@ -94,7 +127,7 @@ def test_on_a_cluster_jobs_ask_for_a_gpu_where_they_use_one(house, tmp_path, mon
         assert "mem_mb=" in job and "runtime=" in job and (asked in job if asked else "gpu=" not in job)
 
 
-def test_a_campaign_takes_the_place_of_the_observers(house, tmp_path):
+def test_a_campaign_takes_the_place_of_the_observers(snakemake, house, tmp_path):
     campaign = tmp_path / "annotations" / "people"
     campaign.mkdir(parents=True)
     for name in ("images.csv", "labels.csv"):
@@ -108,13 +141,13 @@ def test_a_campaign_takes_the_place_of_the_observers(house, tmp_path):
     assert jobs["collect_labels"] == 1 and not {"train_observer", "ask_observers"} & jobs.keys()
 
 
-def test_the_human_study_needs_no_other_stage(house, tmp_path):
+def test_the_human_study_needs_no_other_stage(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
     statistics = {"measure_agreement": 1, "measure_faithfulness": 1, "count_contradictions": 1}
     assert jobs == statistics | {"fetch_human_study": 1, "run_notebook": 3, "notebook_html": 3, "human_study": 1}
 
 
-def test_released_images_take_the_place_of_all_other_stages(house, tmp_path):
+def test_released_images_take_the_place_of_all_other_stages(snakemake, house, tmp_path):
     overlay = ["--configfile", house / "config" / "config.yaml", house / "config" / "human-semsim.yaml"]
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", *overlay))
     measured = {"measure_released": 1, "measure_generalisation": 1, "learn_semsim": 1, "measure_ablations": 1, "all": 1}
@@ -130,7 +163,7 @@ def test_released_images_take_the_place_of_all_other_stages(house, tmp_path):
     assert jobs == measured | {"try_semsim": 4}
 
 
-def test_mistakes_stop_the_study_with_one_message(house, tmp_path):
+def test_mistakes_stop_the_study_with_one_message(snakemake, house, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("attacks: {dlg: {step: 3}}\ntargets: {lenet: {architecture: lennet}}\n")
     process = snakemake(
@@ -171,7 +204,7 @@ def stub_house(house, tmp_path):
     return copy, config
 
 
-def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, tmp_path):
+def test_changed_setting_runs_again_what_depends_on_it_and_no_more(snakemake, stub_house, tmp_path):
     house, config = stub_house
 
     def run(*arguments):
@@ -190,7 +223,7 @@ def test_changed_setting_runs_again_what_depends_on_it_and_no_more(stub_house, t
     assert planned_jobs(run("--dry-run")) == changed
 
 
-def test_changed_code_runs_again_what_it_changes_and_no_more(stub_house, tmp_path):
+def test_changed_code_runs_again_what_it_changes_and_no_more(snakemake, stub_house, tmp_path):
     house, config = stub_house
     (house / "study.yaml").write_text(yaml.safe_dump(config | {"semsim": {"backbone": "vgg3"}}))
     library, scripts = house / "workflow" / "semsim", house / "workflow" / "scripts"
@@ -238,7 +271,7 @@ def test_no_rule_runs_a_script_without_the_digest_of_its_code(house):
         assert '"python {params.script:q} ' in rule and re.search(r"^ +script=.*\bscript\(", rule, re.MULTILINE), rule
 
 
-def test_an_ablation_runs_only_what_depends_on_it(stub_house, tmp_path):
+def test_an_ablation_runs_only_what_depends_on_it(snakemake, stub_house, tmp_path):
     house, config = stub_house
     config |= {"semsim": {"backbone": "vgg3"}}
     (house / "study.yaml").write_text(yaml.safe_dump(config))
@@ -268,7 +301,7 @@ DEFECT_JOBS = {
 
 
 @pytest.mark.parametrize("number", DEFECT_JOBS)
-def test_each_defect_is_a_study_that_runs_what_it_changes(house, tmp_path, number):
+def test_each_defect_is_a_study_that_runs_what_it_changes(snakemake, house, tmp_path, number):
     (overlay,) = (house / "config" / "ablations" / "defects").glob(f"{number}-*.yaml")
     names = [f"study=smoke-defect-{number}", *([] if number == 6 else ["builds_on=smoke"])]
     files = [house / "config" / "config.yaml", house / "config" / "smoke.yaml", overlay]
@@ -279,7 +312,7 @@ def test_each_defect_is_a_study_that_runs_what_it_changes(house, tmp_path, numbe
     assert "make_report" not in jobs and jobs["run_notebook"] == (number < 5)
 
 
-def test_the_notebook_on_defects_is_made_once_they_are_and_says_how(house, tmp_path):
+def test_the_notebook_on_defects_is_made_once_they_are_and_says_how(snakemake, house, tmp_path):
     files = ["--configfile", house / "config" / "config.yaml", house / "config" / "smoke.yaml"]
     asked = snakemake(house / "Snakefile", tmp_path, "--dry-run", "defects", *files)
     assert asked.returncode != 0 and "Traceback (most recent call last)" not in asked.stdout
@@ -301,25 +334,15 @@ def test_the_notebook_on_defects_is_made_once_they_are_and_says_how(house, tmp_p
     assert jobs["run_notebook"] == jobs["notebook_html"] == jobs["defects"] == 1 and "make_report" not in jobs
 
 
-def test_shards_of_an_attack_are_jobs_of_their_own(stub_house, tmp_path):
+def test_shards_of_an_attack_are_jobs_of_their_own(snakemake, stub_house, tmp_path):
     house, config = stub_house
     config["datasets"]["mnist"]["originals"] = 5
     (house / "study.yaml").write_text(yaml.safe_dump(config | {"shard": 2}))
-    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", "attacks", "--configfile", house / "study.yaml")
+    options = ["--dry-run", "--printshellcmds", "--configfile", house / "study.yaml"]
+    process = snakemake(house / "Snakefile", tmp_path, "attacks", *options)
     jobs = planned_jobs(process)
     assert jobs == {"prepare_data": 1, "train_target": 2, "attack_shard": 12, "join_shards": 4, "attacks": 1}
-    assert (
-        "--first 4 --count 2"
-        in snakemake(
-            house / "Snakefile",
-            tmp_path,
-            "--dry-run",
-            "--printshellcmds",
-            "attacks",
-            "--configfile",
-            house / "study.yaml",
-        ).stdout
-    )
+    assert "--first 4 --count 2" in process.stdout
 
 
 def test_a_full_disk_is_said_even_if_no_log_can_say_it(stub_house, tmp_path, monkeypatch):
@@ -329,7 +352,10 @@ def test_a_full_disk_is_said_even_if_no_log_can_say_it(stub_house, tmp_path, mon
     full = "import shutil\nshutil.disk_usage = lambda path: shutil._ntuple_diskusage(2**30, 2**30, 0)\n"
     (tmp_path / "sitecustomize.py").write_text(full)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    process = snakemake(house / "Snakefile", tmp_path, "data", "--cores", "1", "--configfile", house / "study.yaml")
+    # Started anew, from a folder of its own: the library that it imports is the one beside its Snakefile.
+    command = [sys.executable, "-m", "snakemake", "data", "--cores", "1", "--configfile", house / "study.yaml"]
+    command += ["--snakefile", house / "Snakefile", "--directory", tmp_path]
+    process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.returncode != 0
     assert (
         "The disk is full or nearly full: 0.0 MiB are left where results/stub/ is. Make room first." in process.stdout
@@ -337,7 +363,7 @@ def test_a_full_disk_is_said_even_if_no_log_can_say_it(stub_house, tmp_path, mon
     assert "killed" not in process.stdout
 
 
-def test_a_job_that_was_killed_is_said_to_be(stub_house, tmp_path):
+def test_a_job_that_was_killed_is_said_to_be(snakemake, stub_house, tmp_path):
     house, config = stub_house
     (house / "study.yaml").write_text(yaml.safe_dump(config))
     killed = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
@@ -349,7 +375,7 @@ def test_a_job_that_was_killed_is_said_to_be(stub_house, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["o'brien", "a'$(touch injected)'b", "a b;c"])
-def test_the_folder_of_the_repository_may_have_any_name(stub_house, tmp_path, name):
+def test_the_folder_of_the_repository_may_have_any_name(snakemake, stub_house, tmp_path, name):
     house, config = stub_house
     odd = house.rename(tmp_path / name)
     (odd / "study.yaml").write_text(yaml.safe_dump(config))
@@ -362,7 +388,7 @@ def test_the_folder_of_the_repository_may_have_any_name(stub_house, tmp_path, na
     assert not list(tmp_path.rglob("injected"))
 
 
-def test_braces_in_the_folder_of_the_repository_are_refused_in_words(stub_house, tmp_path):
+def test_braces_in_the_folder_of_the_repository_are_refused_in_words(snakemake, stub_house, tmp_path):
     house, _ = stub_house
     odd = house.rename(tmp_path / "a{b}")
     process = snakemake(odd / "Snakefile", tmp_path, "data", "--dry-run")
@@ -370,7 +396,7 @@ def test_braces_in_the_folder_of_the_repository_are_refused_in_words(stub_house,
     assert "a{b}: Snakemake takes braces in this path for wildcards. Rename the folder." in process.stdout
 
 
-def test_braces_and_quotes_in_settings_are_text(stub_house, tmp_path):
+def test_braces_and_quotes_in_settings_are_text(snakemake, stub_house, tmp_path):
     house, config = stub_house
     odd = "{dataset} {x}'$(touch injected)"
     campaign, mirror = tmp_path / odd / "labels", tmp_path / odd / "mirror"
@@ -396,7 +422,7 @@ def test_braces_and_quotes_in_settings_are_text(stub_house, tmp_path):
     assert jobs == {"collect_labels": 1}
 
 
-def test_the_picture_of_the_stages_is_up_to_date(house, tmp_path):
+def test_the_picture_of_the_stages_is_up_to_date(snakemake, house, tmp_path):
     # `make dag` draws it.
     config = ["--configfile", house / "config" / "config.yaml"]
     graph = snakemake(house / "Snakefile", tmp_path, "all", "human_study", "--rulegraph", *config)

@@ -14,10 +14,10 @@ class Site:
     url : str
         Ends with "/".
     files : dict of str to bytes
-    moods : list of str or int
+    moods : list of str, int or callable
         What the next requests meet, one after the other: a status to refuse them with; "cut", the connection ends half
         way; "wrong", other bytes; "whole", the range is ignored; "slow"; "stuck", nothing more comes after one half.
-        Later ones are served well.
+        A function is called with the request and answers it. Later ones are served well.
     asked : list of (str, str or None)
         The path and the range of each request so far.
     """
@@ -30,6 +30,9 @@ class Site:
         name, asked_range = request.path.lstrip("/"), request.headers["Range"]
         self.asked.append((name, asked_range))
         mood = self.moods.pop(0) if self.moods else "good"
+        if callable(mood):
+            mood(request)
+            return
         if isinstance(mood, int) or name not in self.files:
             request.send_error(mood if isinstance(mood, int) else 404)
             return

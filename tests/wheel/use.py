@@ -3,11 +3,13 @@
     python use.py core                  what `pip install semsim` brings, and what it says of the rest
     python use.py score attack label    what `semsim[score]`, `semsim[attack]` and `semsim[label]` bring
 
-It works in the current folder, which should be empty. The commands are run by ``python -m semsim.commands``, or by the
-program that ``--semsim`` names. It imports nothing of the tests.
+It works in the current folder, which should be empty. The commands are run by the program that ``--semsim`` names, or
+else within this process, which takes less time. It imports nothing of the tests.
 """
 
 import argparse
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -18,19 +20,45 @@ from pathlib import Path
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="+", choices=list(PARTS))
-    parser.add_argument("--semsim", nargs="+", default=[sys.executable, "-m", "semsim.commands"], metavar="COMMAND")
+    parser.add_argument("--semsim", metavar="PROGRAM")
     arguments = parser.parse_args()
+    semsim = Program([arguments.semsim]) if arguments.semsim else Module([sys.executable, "-m", "semsim.commands"])
     for part in arguments.parts:
-        PARTS[part](arguments.semsim)
+        PARTS[part](semsim)
         print(f"{part}: fine")
 
 
-def run(*words, status=0):
-    """Run a command and return what it printed, or its last line of errors where it has to fail."""
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    if done.returncode != status or "Traceback" in done.stderr:
-        sys.exit(f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done.stdout if status == 0 else done.stderr
+class Program:
+    """The program ``semsim``."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __call__(self, *words, status=0):
+        """Run it and return what it printed, or its last line of errors where it has to fail."""
+        done = self.run(words)
+        if done.returncode != status or "Traceback" in done.stderr:
+            sys.exit(f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done.stdout if status == 0 else done.stderr
+
+    def run(self, words):
+        return subprocess.run([*self.command, *words], capture_output=True, text=True, timeout=300)
+
+
+class Module(Program):
+    """What it runs, within this process."""
+
+    def run(self, words):
+        from semsim.commands import main
+
+        output, errors, status = io.StringIO(), io.StringIO(), 0
+        sys.argv = ["semsim", *words]
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            try:
+                main()
+            except SystemExit as stop:
+                status = stop.code or 0
+        return subprocess.CompletedProcess(words, status, output.getvalue(), errors.getvalue())
 
 
 def expect(text, *parts):
@@ -50,10 +78,10 @@ def use_core(semsim):
     metric = SemSim.from_pretrained("embedded")
     assert metric(images, images).tolist() == [0, 0] and metric(images, 1 - images).min() > 0
     SemSim()  # the backbone of the paper
-    expect(run(*semsim, "--help"), "score", "compare", "label")
+    expect(semsim("--help"), "score", "compare", "label")
     for command, words in {"score": ["a", "b"], "compare": ["a", "b", "c"], "label": ["status", "a"]}.items():
         extra = "label" if command == "label" else "score"
-        said = run(*semsim, command, *words, status=1)
+        said = semsim(command, *words, status=1)
         assert said == f"error: semsim {command} needs: pip install 'semsim[{extra}]'\n", said
 
 
@@ -75,10 +103,10 @@ def make_images():
 def use_score(semsim):
     """Score folders by SemSim and others, with a table and a page; compare sets; the same as a function."""
     make_images()
-    said = run(*semsim, "score", "originals", "noisy", "--out", "s.parquet", "--report", "s.html")
+    said = semsim("score", "originals", "noisy", "--out", "s.parquet", "--report", "s.html")
     expect(said, "8 pairs", "PSNR", "SemSim was trained by the study demo")
     expect(Path("s.html").read_text(encoding="utf-8"), "All pairs by SemSim")
-    said = run(*semsim, "compare", "originals", "noisy", "clear", "--resamples", "50")
+    said = semsim("compare", "originals", "noisy", "clear", "--resamples", "50")
     expect(said, "8 images from originals, each in 2 sets", "clear against noisy: ")
 
     import pandas
@@ -107,8 +135,10 @@ def use_attack(semsim):
 def use_label(semsim):
     """Make a campaign of a folder of images, answer a question on its page, and export the label."""
     make_images()
-    expect(run(*semsim, "label", "new", "pilot", "--images", "noisy", "--checks", "clear"), "pilot: 8 images")
-    with subprocess.Popen([*semsim, "label", "serve", "pilot", "--port", "0"], stdout=subprocess.PIPE) as server:
+    expect(semsim("label", "new", "pilot", "--images", "noisy", "--checks", "clear"), "pilot: 8 images")
+    with subprocess.Popen(
+        [*semsim.command, "label", "serve", "pilot", "--port", "0"], stdout=subprocess.PIPE
+    ) as server:
         try:
             address = server.stdout.readline().decode().partition(" at ")[2].split()[0]
             link = ask(address, "join", {"name": "ann"})["link"].strip("/")
@@ -122,8 +152,8 @@ def use_label(semsim):
             assert ask(address, f"{link}/answers", answer)["position"] == position + 1
         finally:
             server.terminate()
-    expect(run(*semsim, "label", "status", "pilot"), "ann")
-    expect(run(*semsim, "label", "export", "pilot"), "labels.csv: 1 label")
+    expect(semsim("label", "status", "pilot"), "ann")
+    expect(semsim("label", "export", "pilot"), "labels.csv: 1 label")
     rows = Path("annotations", "pilot", "labels.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 2 and ",ann," in rows[1], rows
 

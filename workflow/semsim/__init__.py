@@ -2,6 +2,7 @@
 
     from semsim import SemSim       the learned metric, a torch module: SemSim.from_pretrained("embedded")
     from semsim import score        all metrics of pairs of images, as a table
+    from semsim import match        which reconstruction belongs to which original, where their order was lost
     from semsim import reconstruct  what an attack makes of a network's gradients
     from semsim import MeanSemSim   SemSim as a torchmetrics metric, for training loops
 
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
     from semsim.attacks.reconstruct import reconstruct
     from semsim.learned.metric import SemSim
     from semsim.learned.torchmetric import MeanSemSim
+    from semsim.scoring.likeness import match
     from semsim.scoring.score import score
 
 __version__ = "0.1.0"
-__all__ = ["MeanSemSim", "SemSim", "reconstruct", "score"]
+__all__ = ["MeanSemSim", "SemSim", "match", "reconstruct", "score"]
 
 _HOMES = {
     "MeanSemSim": ("semsim.learned.torchmetric", "score"),
     "SemSim": ("semsim.learned.metric", ""),
+    "match": ("semsim.scoring.likeness", "score"),
     "reconstruct": ("semsim.attacks.reconstruct", "attack"),
     "score": ("semsim.scoring.score", "score"),
 }

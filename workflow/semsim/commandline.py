@@ -1,12 +1,18 @@
-"""What every script's `main` shares: settings given as JSON, and errors that people can read."""
+"""What every script's `main` shares: settings given as JSON, and output and errors that people can read anywhere."""
 
 import argparse
+import codecs
+import contextlib
 import errno
 import json
 import os
 import sys
 
 from semsim.errors import SemsimError
+from semsim.text import CONTROLS
+
+PLAIN = {"↑": "^", "↓": "v", "−": "-", "–": "-", "’": "'", "“": '"', "”": '"', "…": ".", "\u00a0": " "}
+"""What stands for a character where the output's encoding lacks it: one each, so that columns stay aligned."""
 
 
 def json_object(text):
@@ -36,11 +42,77 @@ def share_cores():
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def _plain(error):
+    """Replace what an encoding lacks (a handler of encoding errors)."""
+    lacking = error.object[error.start : error.end]
+    shown = (PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in lacking)
+    return "".join(shown), error.end
+
+
+codecs.register_error("semsim.plain", _plain)
+
+
+def shown(text):
+    r"""Return a text in which control characters are escapes, but for the ends of lines and tabs.
+
+    Examples
+    --------
+    >>> print(shown("a\x1b[2J\tb"))
+    a\x1b[2J	b
+    """
+    return text.translate({code: escape for code, escape in CONTROLS.items() if chr(code) not in "\n\t"})
+
+
+class Shown:
+    """A text stream that shows what is written to it: no character steers the terminal, and none is refused.
+
+    Names of files, sets and classes reach the output in many places, and may hold anything. Lines and tabs are kept,
+    and a carriage return that begins what is written, as progress bars need it.
+
+    Parameters
+    ----------
+    stream : io.TextIOBase
+        Everything but writing is left to it.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        """Write a text, and return its length."""
+        start = "\r" if text.startswith("\r") else ""
+        encoding = self._stream.encoding or "utf-8"
+        text_shown = start + shown(text.removeprefix(start))
+        self._stream.write(text_shown.encode(encoding, "semsim.plain").decode(encoding))
+        return len(text)
+
+    def writelines(self, texts):
+        """Write texts one after the other."""
+        for text in texts:
+            self.write(text)
+
+
+@contextlib.contextmanager
+def shown_output():
+    """Let standard output and standard error be `Shown` inside the block."""
+    with contextlib.redirect_stdout(Shown(sys.stdout)), contextlib.redirect_stderr(Shown(sys.stderr)):
+        yield
+
+
 def run(main):
     """Call `main()`; turn what users can put right into one message and exit status 1.
 
     Any other exception is a defect of the program and keeps its traceback.
     """
+    with shown_output():
+        _run(main)
+
+
+def _run(main):
+    """Do what `run` does, on whatever output there is."""
     try:
         main()
         sys.stdout.flush()
@@ -48,10 +120,10 @@ def run(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
         sys.exit(1)
     except SemsimError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(shown(f"error: {error}"))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG):
             raise
-        sys.exit(f"error: {error.filename or 'output'}: {error.strerror}. Make room or take another folder.")
+        sys.exit(shown(f"error: {error.filename or 'output'}: {error.strerror}. Make room or take another folder."))
     except KeyboardInterrupt:
         sys.exit("stopped")

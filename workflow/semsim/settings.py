@@ -4,6 +4,8 @@ A field of `Settings` defines a setting completely: its type, default, range and
 editors and the tables of the manual are derived from it.
 """
 
+import math
+import re
 from functools import cache
 from typing import Annotated, TypeVar
 
@@ -25,6 +27,25 @@ Several = Annotated[tuple[Item, ...], Field(strict=False)]
 """A tuple, for which a list of YAML or JSON is accepted."""
 ShareOfSteps = Annotated[float, Field(gt=0, lt=1)]
 """A point in training or in a search, as a fraction of its length."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _check_place(path):
+    if CONTROL.search(path):
+        raise ValueError(f"{path!r} has a line break or another control character. Write it without.")
+    return path
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_check_place)]
+"""The path of a file or folder."""
+DEEPEST = 20
+"""How many lists and sections may lie in each other; none needs as many."""
+MOST_VALUES = 100_000
+"""Values, those of an alias counted wherever it stands: nine aliases of nine aliases are soon a billion."""
+LARGEST = 2**32 - 1
+"""The largest number of any setting; only seeds come near it."""
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Half of a character in UTF-16, which YAML lets people write, and no file can hold."""
 
 
 class OneOf:
@@ -125,6 +146,53 @@ def validated(model, settings, heading):
         return model.model_validate(settings)
     except ValidationError as error:
         refuse(sentences(error, model, settings), heading)
+
+
+def check_plain(settings, heading):
+    """Refuse what no setting can be, whatever it is for.
+
+    Parameters
+    ----------
+    settings : object
+        As read from YAML or JSON.
+    heading : str
+        As for `validated`.
+
+    Raises
+    ------
+    SemsimError
+        If sections lie in each other too deeply, or there are too many values, as with aliases of aliases; if a number
+        is not finite or larger than any setting, or a text has half a character.
+    """
+    problems = []
+    for number, (place, value) in enumerate(_values(settings)):
+        where = ".".join(place) or "top level"
+        if number == MOST_VALUES:
+            refuse([f"there are more than {MOST_VALUES:,} values, aliases written out."], heading)
+        if len(place) > DEEPEST:
+            refuse([f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out."], heading)
+        if isinstance(value, dict) and any(_is_broken(name) for name in value):
+            refuse([f"{where}: a name here has half a character, or is a huge number."], heading)
+        if isinstance(value, str) and HALF.search(value):
+            problems.append(f"{where}: {written(value)} has half a character. Write another text.")
+        if isinstance(value, float) and not math.isfinite(value):
+            problems.append(f"{where}: {value} is not a finite number.")
+        elif isinstance(value, int | float) and abs(value) > LARGEST:
+            problems.append(f"{where}: this number is too large. No setting goes beyond {LARGEST:,}.")
+    refuse(problems, heading)
+
+
+def _values(value, place=()):
+    """Yield the place of each value and the value; what is inside follows it."""
+    yield place, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for name, item in items:
+        yield from _values(item, (*place, str(name)))
+
+
+def _is_broken(name):
+    """Tell whether a name cannot even be printed."""
+    return bool(HALF.search(name)) if isinstance(name, str) else isinstance(name, int) and abs(name) > LARGEST
 
 
 def refuse(problems, heading):

@@ -31,6 +31,33 @@ FOLDS = {
 NO_BREAK = "\u00a0"
 
 
+_TURNING = (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), *_TURNING)}
+"""Characters that a terminal obeys instead of showing them, and those that turn text around; and how they are shown."""
+
+
+def encodable(name):
+    r"""Return the name of a file as text that can be written everywhere: bytes that are not UTF-8 become escapes.
+
+    Examples
+    --------
+    >>> print(encodable(b"caf\xe9.png".decode(errors="surrogateescape")))
+    caf\xe9.png
+    """
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def printable(name):
+    r"""Return the name of a file, or what else people called something, as one line that a terminal only shows.
+
+    Examples
+    --------
+    >>> print(printable("red\x1b[31m.png"))
+    red\x1b[31m.png
+    """
+    return encodable(name).translate(CONTROLS)
+
+
 def arrow(higher_is_better):
     """Return the arrow that gives the direction of better reconstructions."""
     return "↑" if higher_is_better else "↓"

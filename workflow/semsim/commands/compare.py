@@ -2,15 +2,17 @@
 
 Each set is a folder of reconstructions of the same originals, by one model or defence each; its name is the folder's,
 or give NAME=FOLDER. Names pair reconstructions with originals as in `semsim score`. Only originals that every set has
-are compared; the others are listed.
+are compared; the others are listed. A warning says where most reconstructions of a set are nearer to another original
+than to their own; --match pairs them by likeness, each set by itself.
 
 For each metric the sets are ranked by their means, the one that leaks most first, with 95 % intervals: a bootstrap over
 originals, the same resamples for all sets. Below the ranks is how each set differs from the next one, with the p value
-of no difference, corrected for the metric's differences by Holm's method.
+of no difference, corrected for the metric's differences by Holm's method. It is the share of ways to flip the signs of
+the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
 """
 
 from semsim.commandline import positive, share_cores
-from semsim.commands.score import add_measuring, add_output, prepare, say, warn_of
+from semsim.commands.score import add_measuring, add_output, matching, prepare, say, warn_of
 
 EXAMPLES = """examples:
   semsim compare originals lenet resnet vit
@@ -36,30 +38,41 @@ def add_arguments(parser):
 def compare(arguments):
     """Compare sets, print their ranks, and write the table if it was asked for."""
     share_cores()
-    from semsim.errors import SemsimError
-    from semsim.io.tables import write_table
-    from semsim.io.whole import check_output
+    from semsim.io.tables import write_for_people
     from semsim.scoring.comparison import compare_sets, comparison_text
-    from semsim.scoring.folders import listing, match_folders, name_sets, printable
-    from semsim.scoring.scores import check_names, score_groups
+    from semsim.scoring.folders import listing, name_sets
+    from semsim.scoring.matching import about_matches
+    from semsim.scoring.scores import score_groups
     from semsim.scoring.summary import DIRECTIONS
-    from semsim.text import counted
+    from semsim.text import counted, printable
+
+    check_compare(arguments)
+    folders = name_sets(arguments.sets)
+    matches = matching(arguments)(arguments.originals, folders.values())
+    measures, about, device = prepare(arguments)
+    options = {"batch_size": arguments.batch_size, "resize": arguments.resize}
+    scores = score_groups(matches.groups, measures, matches.unusable, arguments.skip, device, **options)
+    if matches.incomplete:
+        say(f"{counted(len(matches.incomplete), 'originals')} not in all sets: {listing(matches.incomplete)}.")
+    warn_of(scores, measures, [f"reconstructions of {printable(name)}" for name in folders])
+    if arguments.match:
+        about.append(about_matches(scores.groups))
+    scales = {measure.name: measure.scale for measure in measures}
+    table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
+    if arguments.out:
+        write_for_people(table, arguments.out)
+    originals = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
+    print(f"{originals}, each in {len(folders)} sets\n")
+    print("\n".join([comparison_text(table, scales), "", DIRECTIONS, *about]))
+
+
+def check_compare(arguments):
+    """Refuse, before any work is done, what cannot be written or named."""
+    from semsim.errors import SemsimError
+    from semsim.io.whole import check_output
+    from semsim.scoring.scores import check_names
 
     check_output(arguments.out, (".csv", ".parquet"))
     check_names(arguments.metrics or [])
     if arguments.seed < 0:
         raise SemsimError("--seed: must not be negative.")
-    folders = name_sets(arguments.sets)
-    matches = match_folders(arguments.originals, folders.values())
-    measures, about, device = prepare(arguments)
-    scores = score_groups(matches.groups, measures, matches.unusable, arguments.skip, device, arguments.batch_size)
-    if matches.incomplete:
-        say(f"{counted(len(matches.incomplete), 'originals')} not in all sets: {listing(matches.incomplete)}.")
-    warn_of(scores, measures)
-    scales = {measure.name: measure.scale for measure in measures}
-    table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
-    if arguments.out:
-        write_table(table, arguments.out)
-    originals = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
-    print(f"{originals}, each in {len(folders)} sets\n")
-    print("\n".join([comparison_text(table, scales), "", DIRECTIONS, *about]))

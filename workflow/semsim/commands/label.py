@@ -30,7 +30,7 @@ Then read and edit campaign.yaml, consent.txt, instructions.txt and CARD.md in t
 """,
     "serve": """examples:
   semsim label serve pilot
-  semsim label serve pilot --public --port 8000 --url https://label.example.org
+  semsim label serve pilot --public --port 8000 --url https://label.example.org --proxy 127.0.0.1
 
 Stop it with Ctrl-C. Every answer that the page has accepted is on disk, however the server ends.
 """,
@@ -106,6 +106,15 @@ def _add_serve(command):
     )
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1); others need --public")
     command.add_argument("--port", type=_port, default=8765, help="port to listen on (8765); 0 takes a free one")
+    command.add_argument(
+        "--proxy",
+        action="append",
+        type=_network,
+        default=[],
+        metavar="ADDRESS",
+        help="with --public: believe this web server when it says for whom it asks, in a header X-Forwarded-For that it"
+        " overwrites (nobody is believed); may be given several times",
+    )
     _add_url(command)
 
 
@@ -117,6 +126,15 @@ def _port(text):
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)
+
+
+def _network(text):
+    from ipaddress import ip_network
+
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not an address such as 127.0.0.1 or 172.17.0.0/16: {error}") from None
 
 
 def make(arguments):
@@ -175,9 +193,12 @@ def serve(arguments):
         if arguments.public:
             print(f"Links of annotators: semsim label invite {campaign.folder} --count N --url {url}", flush=True)
             if panel := campaign.settings.panel:
-                print(f"Link for the panel: {url}/p/{store.panel_key}?{panel.parameter}=ID", flush=True)
+                signed = "&signature=SIGNATURE" if panel.signed else ""
+                print(f"Link for the panel: {url}/p/{store.links.panel_key}?{panel.parameter}=ID{signed}", flush=True)
+                if panel.signed:
+                    print(f"Key of the signatures, HMAC-SHA256 of the ID: {store.links.signing_key}", flush=True)
 
-    server.serve(campaign, store, arguments.host, arguments.port, arguments.public, announce)
+    server.serve(campaign, store, arguments.host, arguments.port, arguments.public, announce, arguments.proxy)
 
 
 def invite(arguments):

@@ -1,12 +1,15 @@
 """Score reconstructions with all metrics of image pairs, including SemSim.
 
 Originals and reconstructions are two folders, or two images. A reconstruction belongs to the original of the same name
-in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. The two
-images of a pair must have one size; pairs may differ in size.
+in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. If most
+reconstructions are nearer to another original than to their own, a warning says so. An attack on a batch returns its
+images in any order: --match pairs them by likeness, whatever their names, with an optimal assignment of thumbnails (up
+to 2,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
 
 The metrics are semsim and those of image pairs, such as psnr and ssim (--metrics list names all). Weights of networks
-are never downloaded: lpips needs those of its trunk in torch hub's folder; if they are missing, lpips_random_trunk
-takes its place, the same computation with random weights. The output says what the weights of SemSim were trained on.
+are never downloaded: lpips needs those of its trunk in torch hub's folder or in that of --pretrained; if they are
+missing, lpips_random_trunk takes its place, the same computation with random weights. The output says what the weights
+of SemSim were trained on, and how far apart different originals are by it.
 
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
@@ -21,9 +24,12 @@ EXAMPLES = """examples:
   semsim score originals reconstructions --metrics psnr,ssim --out scores.parquet
   semsim score cat.png reconstructed_cat.png
   semsim score originals reconstructions --weights results/mine/semsim --device cuda
+  semsim score originals batch --match --resize --pretrained ~/weights
 
-The table has one row per pair: name (the path without its suffix) and one column per metric. The page shows the nearest
-and the farthest pairs by SemSim, or by the metric of --sort. To compare several models: semsim compare
+The table has one row per pair: name (the path without its suffix) and one column per metric; with --match also the
+reconstruction's name. In CSV, a name that a spreadsheet would compute begins with an apostrophe; Parquet keeps names as
+they are. The page shows the nearest and the farthest pairs by SemSim, or by the metric of --sort. To compare several
+models: semsim compare
 """
 
 
@@ -52,6 +58,11 @@ def add_measuring(parser):
     parser.add_argument(
         "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"
     )
+    parser.add_argument(
+        "--pretrained", metavar="FOLDER", help="folder with the weights of LPIPS's trunk (torch hub's folder)"
+    )
+    parser.add_argument("--match", action="store_true", help="pair by likeness, not by name, and say so")
+    parser.add_argument("--resize", action="store_true", help="resize reconstructions to their originals' sizes")
     parser.add_argument("--skip", action="store_true", help="leave out files that cannot be scored, and list them")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="pairs at once (256 of 32x32, fewer larger)")
@@ -67,13 +78,43 @@ def _names(text):
 def score(arguments):
     """Score pairs, print the summary, and write the requested files."""
     share_cores()
-    from semsim.errors import SemsimError
-    from semsim.io.tables import write_table
-    from semsim.io.whole import check_output, written_whole
-    from semsim.scoring.folders import match_pair, printable
-    from semsim.scoring.scores import check_names, score_groups
+    from semsim.io.tables import write_for_people
+    from semsim.scoring.folders import match_pair
+    from semsim.scoring.matching import about_matches
+    from semsim.scoring.scores import score_groups
     from semsim.scoring.summary import summarise, summary_text
-    from semsim.text import counted
+    from semsim.scoring.yardstick import yardstick
+    from semsim.text import counted, printable
+
+    check_score(arguments)
+    matches = match_pair(arguments.originals, arguments.reconstructions, matching(arguments))
+    measures, about, device = prepare(arguments)
+    sort = sorting_metric(arguments.sort, [measure.name for measure in measures])
+    unusable = [*matches.incomplete, *matches.unusable]
+    options = {"batch_size": arguments.batch_size, "resize": arguments.resize}
+    scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, **options)
+    warn_of(scores, measures, ["reconstructions"])
+    about += yardstick(scores.groups, measures, device)
+    if arguments.match:
+        about.append(about_matches(scores.groups))
+    if arguments.report:
+        from semsim.scoring.page import render_page
+
+        html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, about)
+    if arguments.out:
+        write_for_people(scores.matched_table if arguments.match else scores.table, arguments.out)
+    if arguments.report:
+        write_text(html, arguments.report)
+    originals, reconstructions = printable(arguments.originals), printable(arguments.reconstructions)
+    print(f"{counted(len(scores.groups), 'pairs')}: {originals} and {reconstructions}\n")
+    print(summary_text(summarise(scores), measures, about))
+
+
+def check_score(arguments):
+    """Refuse, before any work is done, what cannot be written or named."""
+    from semsim.errors import SemsimError
+    from semsim.io.whole import check_output
+    from semsim.scoring.scores import check_names
 
     check_output(arguments.out, (".csv", ".parquet"))
     check_output(arguments.report, (".html",))
@@ -82,28 +123,31 @@ def score(arguments):
         if not arguments.report:
             raise SemsimError("--sort: can only be used with --report.")
         check_names([arguments.sort], "--sort")
-    matches = match_pair(arguments.originals, arguments.reconstructions)
-    measures, about, device = prepare(arguments)
-    names = [measure.name for measure in measures]
-    if arguments.sort and arguments.sort not in names:
-        raise SemsimError(f"--sort: {arguments.sort} is not computed. Choose one of {', '.join(names)}.")
-    unusable = [*matches.incomplete, *matches.unusable]
-    scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, arguments.batch_size)
-    warn_of(scores, measures)
-    html = None
-    if arguments.report:
-        from semsim.scoring.page import render_page
 
-        sort = arguments.sort or ("semsim" if "semsim" in names else names[0])
-        html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, about)
-    if arguments.out:
-        write_table(scores.table, arguments.out)
-    if arguments.report:
-        with written_whole(arguments.report) as part:
-            part.write_text(html, encoding="utf-8")
-    originals, reconstructions = printable(arguments.originals), printable(arguments.reconstructions)
-    print(f"{counted(len(scores.groups), 'pairs')}: {originals} and {reconstructions}\n")
-    print(summary_text(summarise(scores), measures, about))
+
+def matching(arguments):
+    """Return the function that matches folders, by name or by likeness."""
+    from semsim.scoring.folders import match_folders
+    from semsim.scoring.matching import match_by_likeness
+
+    return match_by_likeness if arguments.match else match_folders
+
+
+def sorting_metric(asked, names):
+    """Return the metric that sorts the page: the one that was asked for, or SemSim, or the first one."""
+    from semsim.errors import SemsimError
+
+    if asked and asked not in names:
+        raise SemsimError(f"--sort: {asked} is not computed. Choose one of {', '.join(names)}.")
+    return asked or ("semsim" if "semsim" in names else names[0])
+
+
+def write_text(text, path):
+    """Write a text file whole or not at all."""
+    from semsim.io.whole import written_whole
+
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def prepare(arguments):
@@ -124,15 +168,25 @@ def prepare(arguments):
     if arguments.weights and names and "semsim" not in names:
         raise SemsimError("--weights: only used by the metric semsim, which --metrics leaves out.")
     device = choose_device(arguments.device)
-    return *load_measures(names, arguments.weights, device), device
+    return *load_measures(names, arguments.weights, device, arguments.pretrained), device
 
 
-def warn_of(scores, measures):
-    """Print to standard error what was left out, and which metrics lack values."""
+def warn_of(scores, measures, sets):
+    """Print to standard error what was left out or resized, which metrics lack values, and which pairs look wrong.
+
+    `sets` are what reconstructions are called, set by set.
+    """
     from semsim.scoring.folders import listing
+    from semsim.scoring.likeness import doubt
     from semsim.scoring.summary import remarks
     from semsim.text import counted
 
+    originals = scores.thumbnails[:, 0]
+    for place, name in enumerate(sets, start=1):
+        if sentence := doubt(originals, scores.thumbnails[:, place], name, "--match pairs them by likeness"):
+            say(f"warning: {sentence}")
+    if scores.resized:
+        say(f"resized {counted(scores.resized, 'reconstructions')} to their originals' sizes.")
     if scores.left_out:
         say(f"left out {counted(len(scores.left_out), 'files')}: {listing(scores.left_out)}.")
     for remark in remarks(scores, measures):

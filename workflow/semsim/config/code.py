@@ -8,6 +8,7 @@ import ast
 import hashlib
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,11 +144,17 @@ def _read_data(path):
 def _read_code(path, package):
     try:
         text = path.read_text(encoding="utf-8")
-        tree = ast.parse(_code_of_notebook(text) if path.suffix == ".ipynb" else text)
+        return _parsed(_code_of_notebook(text) if path.suffix == ".ipynb" else text, package)
     except OSError as error:
         raise SemsimError(f"{path}: cannot read this code ({error.strerror}).") from None
     except (SyntaxError, ValueError) as error:
         raise SemsimError(f"{path}: not valid Python: {error}") from None
+
+
+@cache  # by the text, not the path: tests plan many copies of the workflow in one process
+def _parsed(text, package):
+    """Return a digest of code, and its imports."""
+    tree = ast.parse(text)
     imports = tuple(dict.fromkeys(_take_apart(tree, package)))
     return _sha256(ast.unparse(tree).encode()), imports
 

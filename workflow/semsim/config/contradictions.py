@@ -1,5 +1,7 @@
 """Contradictions between the settings of a study, which would otherwise make it fail hours later."""
 
+import os
+
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
 from semsim.learned.settings import Variant
@@ -7,6 +9,10 @@ from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import alike_in_small_letters, listed, suggestion
+
+MOST_IMAGES = 10_000_000
+MOST_SHARDS = 10_000
+MOST_RESAMPLES = 1_000_000
 
 
 def contradictions(settings):
@@ -19,9 +25,11 @@ def contradictions(settings):
     problems = list(_names(settings))
     yield from problems
     yield from _networks(settings)
+    yield from _networks_of_one_name(settings)
     if not problems:  # otherwise the attacks are not known
         yield from _attacks(settings)
     yield from _numbers_of_images(settings)
+    yield from _sizes(settings)
     yield from _defects(settings)
     yield from _released(settings)
     if settings.builds_on == settings.study:
@@ -95,6 +103,27 @@ def _networks(settings):
                 yield f"{place}: {error}"
 
 
+def _networks_of_one_name(settings):
+    """Yield which target models have different networks that tables and folds would take for one."""
+    targets = {}
+    for name, target in settings.targets.items():
+        targets.setdefault(target.label, {}).setdefault(_identity(target.network), []).append(name)
+    for label, networks in targets.items():
+        if len(networks) > 1:
+            different = listed([f"targets.{names[0]}" for names in networks.values()])
+            yield (
+                f"{different}: different networks, but tables would call both '{label}', after the file, the function"
+                " and its arguments. Rename a file or a function."
+            )
+
+
+def _identity(network):
+    """Return what makes an architecture another one: not how its file is written, nor which layer is its last."""
+    if isinstance(network, str):
+        return network
+    return os.path.realpath(network["file"]), network["name"], repr(network["arguments"])
+
+
 def variant(settings, changes):
     """Return SemSim with some of its settings changed, a `Variant`."""
     return Variant(**settings.semsim.model_dump() | changes.model_dump(exclude_unset=True))
@@ -159,6 +188,22 @@ def _numbers_of_images(settings):
                 f"datasets.{name}.originals: {dataset.originals} cannot be divided into {settings.folds} `folds` so"
                 " that two are left to learn from. Set more originals or other folds."
             )
+
+
+def _sizes(settings):
+    """Yield which numbers are beyond what any machine holds or Snakemake plans."""
+    for name, dataset in settings.datasets.items():
+        for split in ("train", "originals", "public"):
+            if (count := getattr(dataset, split)) > MOST_IMAGES:
+                yield f"datasets.{name}.{split}: {count:,} images are too many, {MOST_IMAGES:,} at most."
+        shards = -(-dataset.originals // (settings.shard or dataset.originals))
+        if shards > MOST_SHARDS:
+            yield (
+                f"shard: the {dataset.originals:,} originals of {name} would be {shards:,} jobs for each attack,"
+                f" {MOST_SHARDS:,} at most. Set a larger `shard`."
+            )
+    if settings.resamples > MOST_RESAMPLES:
+        yield f"resamples: {settings.resamples:,} are too many, {MOST_RESAMPLES:,} at most."
 
 
 def _defects(settings):

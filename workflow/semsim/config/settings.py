@@ -13,7 +13,7 @@ from semsim.data.request import DatasetSettings, ImageSize
 from semsim.defects import DEFECTS
 from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettings, VariantChanges
 from semsim.observers.settings import OBSERVERS, ObserverRecipe, ObserverSettings
-from semsim.settings import OneOf, Settings, changes_of, written
+from semsim.settings import OneOf, Place, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.text import alike_in_small_letters, listed
@@ -77,8 +77,6 @@ SomeEntries = Annotated[Entries[Entry], AfterValidator(_not_empty)]
 StudyName = Annotated[
     str, Field(pattern=STUDY_NAME, min_length=1, max_length=LONGEST_NAME), AfterValidator(_check_study_name)
 ]
-Place = Annotated[str, Field(min_length=1)]
-"""A file or folder."""
 RecipeChanges = changes_of(TargetRecipe)
 
 

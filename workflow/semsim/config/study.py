@@ -5,13 +5,9 @@ says what the study will make, and where.
 """
 
 import argparse
-import math
 import os
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
-
-import yaml
 
 from semsim.commandline import run
 from semsim.config.contradictions import complete_attack, contradictions, unmet_by, variant
@@ -21,9 +17,10 @@ from semsim.data.embedded import IMAGE_SIZE as EMBEDDED_SIZE
 from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
 from semsim.errors import SemsimError
+from semsim.io.yaml_files import read_yaml
 from semsim.learned.folds import exclusions
 from semsim.learned.starts import BACKBONE, WIDTH, start_name
-from semsim.settings import refuse, validated
+from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.text import listed, short_name
@@ -43,12 +40,9 @@ SAME = (
     "defects",
 )
 """Settings that `Study` has under the same names."""
-DEEPEST = 20
-"""How many sections may lie in each other; none needs as many."""
-HALF = re.compile(r"[\ud800-\udfff]")
-"""Half of a character in UTF-16, which YAML lets people write, and no file can hold."""
-LARGEST = 2**32 - 1
-"""The largest number of any setting; only seeds come near it."""
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", re.ASCII)
+LONGEST_NUMBER = 100
+"""Characters of a number."""
 HEADING = "The configuration is not valid"
 
 
@@ -265,29 +259,11 @@ def read_config(*paths):
     """
     config = {}
     for path in paths:
-        settings = _read_yaml(path)
+        settings = read_yaml(path)
         if not isinstance(settings, dict):
             raise SemsimError(f"{path}: expected settings such as 'study: demo' at the top level.")
         _merge(config, copied(settings, f"{path} is not valid"))
     return config
-
-
-def _read_yaml(path):
-    try:
-        return yaml.safe_load(Path(path).read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise SemsimError(f"{path}: cannot read this configuration ({error.strerror}).") from None
-    except UnicodeDecodeError as error:
-        encoding = "UTF-16" if error.object.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "perhaps Latin-1"
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise SemsimError(
-            f"{path}: not in UTF-8 ({encoding}) from line {line} on. Save it in the encoding UTF-8."
-        ) from None
-    except RecursionError:
-        raise SemsimError(f"{path}: nested too deeply.") from None
-    # What PyYAML lets through of tags that do not suit their value: `!!int x`, `!!bool x`, dates such as 2000-13-01.
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def read_settings(config):
@@ -338,47 +314,23 @@ def copied(config, heading):
     Raises
     ------
     SemsimError
-        If a number is not finite or too large for any setting, a text is none, or sections lie too deep in each other.
+        As `semsim.settings.check_plain` does.
     """
-    problems = []
-    try:
-        copy = _with_numbers(config, (), problems)
-    except RecursionError as error:
-        problems.append(str(error))
-    refuse(problems, heading)
+    check_plain(config, heading)
+    copy = _with_numbers(config)
+    check_plain(copy, heading)  # numbers that were text
     return copy
 
 
-def _with_numbers(value, place, problems):
-    """Copy plain data and add to the problems what no setting can be."""
-    if isinstance(value, dict | list) and len(place) > DEEPEST:
-        raise RecursionError(f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out.")
-    elif isinstance(value, dict):
-        broken = [name for name in value if _is_broken(name)]
-        if broken:
-            problems.append(f"{'.'.join(place) or 'top level'}: a name here has half a character, or is a huge number.")
-        return {
-            name: _with_numbers(item, (*place, str(name)), problems)
-            for name, item in value.items()
-            if name not in broken
-        }
-    elif isinstance(value, list):
-        return [_with_numbers(item, (*place, str(number)), problems) for number, item in enumerate(value)]
-    elif isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value, re.ASCII):
+def _with_numbers(value):
+    if isinstance(value, dict):
+        return {name: _with_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    if isinstance(value, str) and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value):
         number = float(value)
-        return _with_numbers(int(number) if number.is_integer() else number, place, problems)
-    elif isinstance(value, str) and HALF.search(value):
-        problems.append(f"{'.'.join(place)}: {value!r} has half a character. Write another text.")
-    elif isinstance(value, float) and not math.isfinite(value):
-        problems.append(f"{'.'.join(place)}: {value} is not a finite number.")
-    elif isinstance(value, int | float) and abs(value) > LARGEST:
-        problems.append(f"{'.'.join(place)}: this number is too large. No setting goes beyond {LARGEST:,}.")
+        return int(number) if number.is_integer() else number
     return value
-
-
-def _is_broken(name):
-    """Tell whether a name cannot even be printed."""
-    return bool(HALF.search(name)) if isinstance(name, str) else isinstance(name, int) and abs(name) > LARGEST
 
 
 def main():

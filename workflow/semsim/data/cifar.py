@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import tarfile
+from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from semsim.data.sources import TarArchive
+from semsim.errors import SemsimError
 from semsim.io.pickles import load_arrays
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ class CifarArchive:
     Raises
     ------
     SemsimError
-        If a table contains anything but arrays and builtin values.
+        If the archive is damaged, or a table contains anything but arrays and builtin values, or lacks what is needed.
 
     References
     ----------
@@ -39,21 +42,15 @@ class CifarArchive:
 
     def __init__(self, path: str | os.PathLike):
         self.path = path
-        tables = {}
-        with tarfile.open(path) as archive:
-            for member in archive:
-                part = member.name.removeprefix(f"{FOLDER}/")
-                if part in (*PARTS, "meta"):
-                    tables[part] = load_arrays(archive.extractfile(member), f"{path}: {member.name}")
-        classes = [name.decode() for name in tables["meta"][b"fine_label_names"]]
-        self._pixels = {part: tables[part][b"data"] for part in PARTS}
-        self._rows = {
-            f"{part}/{classes[label]}/{name.decode()}": (part, row)
-            for part in PARTS
-            for row, (label, name) in enumerate(
-                zip(tables[part][b"fine_labels"], tables[part][b"filenames"], strict=True)
-            )
-        }
+        archive = TarArchive(path, partial(open, path, "rb"))
+        members = archive.contents(f"{FOLDER}/{part}" for part in (*PARTS, "meta"))
+        tables = {PurePosixPath(name).name: load_arrays(content, archive.where(name)) for name, content in members}
+        try:
+            classes = [name.decode() for name in tables["meta"][b"fine_label_names"]]
+            self._pixels = {part: tables[part][b"data"].reshape(-1, 3, SIDE, SIDE).astype("u1") for part in PARTS}
+            self._rows = {name: place for part in PARTS for name, place in _named_rows(part, tables[part], classes)}
+        except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+            raise SemsimError(f"{path}: not the tables of CIFAR-100 ({error!r}). Download it again.") from None
 
     def names(self) -> list[str]:
         """Return the names of all images."""
@@ -63,9 +60,16 @@ class CifarArchive:
         """Yield each of `names` with its image as the bytes of a PPM file, the simplest format."""
         for name in names:
             part, row = self._rows[name]
-            pixels = self._pixels[part][row].reshape(3, SIDE, SIDE).transpose(1, 2, 0)
+            pixels = self._pixels[part][row].transpose(1, 2, 0)
             yield name, b"P6 %d %d 255\n" % (SIDE, SIDE) + pixels.tobytes()
 
     def where(self, name: str) -> str:
         """Return the name of an image for messages."""
         return f"{self.path}: {name}"
+
+
+def _named_rows(part, table, classes):
+    """Yield the name of each image of a part, and where it is: the part and the row of its table."""
+    labels, names = table[b"fine_labels"], table[b"filenames"]
+    for row, (_, label, name) in enumerate(zip(table[b"data"], labels, names, strict=True)):
+        yield f"{part}/{classes[label]}/{name.decode()}", (part, row)

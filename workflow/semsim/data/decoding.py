@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from semsim.data.depths import decode_8_bits
 from semsim.errors import SemsimError
+from semsim.io.folders import read_file
 
-SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-"""Files with these suffixes, in lower or upper case, are treated as images; all others are ignored."""
+if TYPE_CHECKING:
+    import os
+
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that Pillow may decode."""
+SUFFIXES = frozenset(
+    (".apng", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm")
+    + (".tif", ".tiff", ".webp")
+)
+"""Files with these suffixes, in lower or upper case, are treated as images; all others are ignored."""
+LARGEST_FILE = 256 * 2**20
+"""Size limit of an image file in bytes, unpacked if it is in an archive; a larger one may be a decompression bomb."""
 
 
 def decode_square(content: bytes, image_size: int, where: str) -> np.ndarray:
@@ -44,11 +56,32 @@ def decode_square(content: bytes, image_size: int, where: str) -> np.ndarray:
     return np.asarray(square).transpose(2, 0, 1).copy()
 
 
+def read_rgb(path: str | os.PathLike, side: int) -> Image.Image:
+    """Read and decode an image file with `decode_rgb`.
+
+    Parameters
+    ----------
+    path : path-like
+    side : int
+        As for `decode_rgb`.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    SemsimError
+        As for `semsim.io.folders.read_file` and `decode_rgb`.
+    """
+    return decode_rgb(read_file(path, LARGEST_FILE), side, path)
+
+
 def decode_rgb(content: bytes, side: int, where: str) -> Image.Image:
     """Decode an image file.
 
-    EXIF rotation is applied. Transparent pixels are composited on white. 16-bit grey keeps its range. CMYK is converted
-    without its colour profile. Only the first frame of an animation or document is used.
+    EXIF rotation is applied. Transparent pixels are composited on white. Values of more than 8 bits are rounded.
+    CMYK is converted without its colour profile. Only the first frame of an animation or document is used.
 
     Parameters
     ----------
@@ -69,13 +102,7 @@ def decode_rgb(content: bytes, side: int, where: str) -> Image.Image:
         If the file is damaged, not an image, too large to be decoded safely, or has pixels of unknown range.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        # A JPEG file can be decoded at 1/2, 1/4 or 1/8 of its size: much faster, and still twice the size needed.
-        image.draft(None, (2 * side, 2 * side))
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), where)
+        return _to_rgb(decode_8_bits(partial(_opened, content, side), where))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise SemsimError(
             f"{where}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, which may be a decompression bomb. "
@@ -94,21 +121,19 @@ def decode_rgb(content: bytes, side: int, where: str) -> Image.Image:
         ) from None
 
 
-def _to_rgb(image, where):
-    """Convert an image of any mode to RGB."""
-    if image.mode == "F":
-        raise SemsimError(f"{where}: floating-point pixels of unknown range. Save the image with 8 or 16 bits.")
-    if image.mode.startswith("I"):
-        image = _grey_16_bit_to_8(image, where)
+def _opened(content, side):
+    """Open an image with Pillow."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    # A JPEG file can be decoded at 1/2, 1/4 or 1/8 of its size: much faster, and still twice the size needed.
+    image.draft(None, (2 * side, 2 * side))
+    return image
+
+
+def _to_rgb(image):
+    """Convert an image of any mode with 8 bits per channel to RGB."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
-
-
-def _grey_16_bit_to_8(image, where):
-    """Convert integer grey from 0 ... 65535 to 0 ... 255 (Pillow's own conversion clips everything above 255)."""
-    pixels = np.asarray(image).astype(np.int64)
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise SemsimError(f"{where}: grey values outside 0 to 65535. Save the image with 8 or 16 bits.")
-    return Image.fromarray(((pixels + 128) // 257).astype(np.uint8))

@@ -1,19 +1,33 @@
-"""Files that are downloaded once into a cache shared by all studies, and verified before each use."""
+"""Files that are downloaded once into a cache shared by all studies, and verified before each use.
+
+A server is trusted with nothing: what it sends is limited in size, written as it comes, and verified before it has its
+name; redirections stay on https.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
+from functools import partial
+from http.client import responses as phrases
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 import pooch
 import requests
+import urllib3
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from semsim.errors import SemsimError
+from semsim.io.folders import require_file
 from semsim.progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ATTEMPTS = 6
 PAUSE = 1.0
@@ -22,6 +36,11 @@ TIMEOUTS = (15, 60)
 """Seconds to wait for a connection, and for the next bytes."""
 CHUNK = 2**16
 """Bytes written at once; an incomplete chunk is discarded when the connection is lost."""
+MOST_REDIRECTIONS = 10
+LARGEST_DOWNLOAD = 16 * 2**30
+"""Size limit in bytes of a file whose size is not known beforehand."""
+LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
+"""Hosts that may be asked without encryption, if a file is requested from there: this machine, in tests."""
 WORTH_WAITING = frozenset((408, 425, 429))
 """HTTP status codes, besides 500 and above, after which another attempt may succeed."""
 
@@ -31,7 +50,66 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SEMSIM_CACHE") or pooch.os_cache("semsim")).expanduser().absolute()
 
 
-def fetch(path: Path, checksum: str, url: str | None = None) -> Path:
+class DownloadFailed(Exception):
+    """A file was not downloaded; the message says why, in a few words."""
+
+
+class _TooLong(Exception):
+    """A server sends more than the file has."""
+
+
+class Client(requests.Session):
+    """A session that asks for files as they are, encrypted, and follows redirections itself.
+
+    Parameters
+    ----------
+    url : str
+        What is asked first. Only if it is on this machine, this machine may be asked without encryption.
+    """
+
+    def __init__(self, url: str):
+        super().__init__()
+        here = urlsplit(url)
+        self._plain = here.netloc if here.scheme == "http" and here.hostname in LOOPBACK else None
+
+    def get_redirect_target(self, response: requests.Response) -> None:
+        """Keep `requests` from following redirections, which would read their pages, however long."""
+
+    def ask(self, url: str, begun: int = 0) -> requests.Response:
+        """Return the answer to a request for a file, with its body unread.
+
+        Parameters
+        ----------
+        url : str
+        begun : int
+            The first byte to send.
+
+        Returns
+        -------
+        requests.Response
+
+        Raises
+        ------
+        DownloadFailed
+            If the file is, or has moved, where it would not be sent encrypted, or moves on and on.
+        requests.RequestException
+            If the server does not answer or refuses.
+        """
+        # With transfer compression, byte positions would not be those of the file.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+        for _ in range(MOST_REDIRECTIONS):
+            place = urlsplit(url)
+            if place.scheme != "https" and (place.scheme, place.netloc) != ("http", self._plain):
+                raise DownloadFailed(f"{url[:200]!r} is not an https address")
+            response = self.get(url, headers=headers, stream=True, timeout=TIMEOUTS)
+            if not response.is_redirect:
+                return response
+            response.close()
+            url = urljoin(url, response.headers["Location"])
+        raise DownloadFailed(f"more than {MOST_REDIRECTIONS} redirections")
+
+
+def fetch(path: Path, checksum: str, url: str | None = None, size: int | None = None) -> Path:
     """Download a file, unless it exists.
 
     Its checksum is verified every time. An unfinished download is kept under another name, and the next call resumes it
@@ -45,6 +123,8 @@ def fetch(path: Path, checksum: str, url: str | None = None) -> Path:
         Checksum of its content, "sha256:..." or "md5:...".
     url : str, optional
         None if only a person can download it, because the publisher asks for consent.
+    size : int, optional
+        Its size in bytes. Without it, up to `LARGEST_DOWNLOAD` bytes are accepted before they are verified.
 
     Returns
     -------
@@ -60,10 +140,11 @@ def fetch(path: Path, checksum: str, url: str | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path):
             if not path.exists():  # another process may have been first
-                _download(url, checksum, path)
+                _fetch_anew(url, checksum, path, size)
                 return path
     if not path.exists():
         raise SemsimError(f"{path}: no such file, and its publisher asks for consent before a download.")
+    require_file(path)
     if problem := _mismatch(path, checksum):
         raise SemsimError(f"{path}: not the published file, or damaged ({problem}). Delete it and download it again.")
     return path
@@ -86,41 +167,102 @@ def _mismatch(path, checksum):
     return None if found == expected else f"its {algorithm.upper()} is {found}, not {expected}"
 
 
-def _download(url, checksum, path):
-    """Download a file, in several attempts if necessary, and give it its final name once it is verified."""
-    part = path.with_name(f".{path.name}.part")
+def _fetch_anew(url, checksum, path, size):
+    """Download a file; if that fails, say how to go on."""
+
+    def problem_of(part):
+        problem = _mismatch(part, checksum)
+        return problem and f"the downloaded file is not the published one: {problem}"
+
+    try:
+        download(url, path, problem_of, size)
+    except DownloadFailed as error:
+        kept = "; the part downloaded so far is kept" if _part_of(path).exists() else ""
+        raise SemsimError(
+            f"{url}: cannot be downloaded ({error}). Run again later{kept}. "
+            f"Or get the file in another way and put it at {path}."
+        ) from None
+
+
+def download(
+    url: str,
+    path: Path,
+    problem_of: Callable[[Path], str | None],
+    size: int | None = None,
+    ask: Callable[[Client, str, int], requests.Response] = Client.ask,
+) -> None:
+    """Download a file, in several attempts if necessary, and give it its final name once it is verified.
+
+    Parameters
+    ----------
+    url : str
+    path : pathlib.Path
+        Where the file belongs; its folder exists. An unfinished download is kept beside it and resumed.
+    problem_of : callable
+        Returns why the downloaded file is not the right one, or None.
+    size : int, optional
+        Its size in bytes, if it is known.
+    ask : callable
+        How to ask for the file: takes a client, the address, and the first byte to send.
+
+    Raises
+    ------
+    DownloadFailed
+        If the file cannot be downloaded.
+    SemsimError
+        If something else than an unfinished download has its place.
+    """
+    part = _part_of(path)
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
-        begun = part.stat().st_size if part.exists() else 0
+        begun = _begun(part)
         try:
-            _transfer(url, part, begun)
-        except requests.RequestException as error:
-            trouble = _reason(error)
-            status = 0 if error.response is None else error.response.status_code
+            with Client(url) as client:
+                _transfer(partial(ask, client, url), part, begun, size)
+            trouble = problem_of(part)
+        except _TooLong as error:
+            trouble = str(error)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            trouble, status = _reason(error), getattr(getattr(error, "response", None), "status_code", 0)
             if 400 <= status < 500 and status not in WORTH_WAITING:
                 break
             tqdm.write(f"{path.name}: {trouble}", file=sys.stderr)
             continue
-        if not (problem := _mismatch(part, checksum)):
+        except ValueError as error:  # from the standard library, of numbers and addresses that are none
+            raise DownloadFailed(f"the server's answer makes no sense: {str(error)[:100]!r}") from None
+        if not trouble:
             os.replace(part, path)
             return
         part.unlink()
-        trouble = f"the downloaded file is not the published one: {problem}; it was deleted"
+        trouble += "; it was deleted"
         if not begun:  # starting again would end in the same way
             break
-    kept = "; the part downloaded so far is kept" if part.exists() else ""
-    raise SemsimError(
-        f"{url}: cannot be downloaded ({trouble}). Run again later{kept}. "
-        f"Or get the file in another way and put it at {path}."
-    )
+    raise DownloadFailed(trouble)
+
+
+def _part_of(path):
+    """Return the name of an unfinished download."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _begun(part):
+    """Return how many bytes of a file there are; nobody else may have put something in its place."""
+    try:
+        about = part.lstat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISREG(about.st_mode):
+        raise SemsimError(f"{part}: a link or another thing in the place of an unfinished download. Remove it.")
+    return about.st_size
 
 
 def _reason(error):
     """Describe a failed transfer in a few words."""
-    if error.response is not None:
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answers {response.status_code} {phrases.get(response.status_code, '')}".rstrip()
+    if isinstance(error, urllib3.exceptions.ProtocolError):
         return "the connection was lost"
     if isinstance(error, requests.Timeout):
         return "the server does not answer"
@@ -129,23 +271,43 @@ def _reason(error):
     return "no connection: " + (cause.partition("): ")[2] or cause)
 
 
-def _transfer(url, part, begun):
+def _transfer(ask, part, begun, size):
     """Append what is missing to `part`, which has `begun` bytes; start over if the server cannot resume."""
-    # With transfer compression, byte positions would not be those of the file.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS) as response:
+    with ask(begun) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # nothing is missing; the checksum decides whether it is right
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
             begun = 0
-        length = response.headers.get("Content-Length")
-        total = None if length is None else begun + int(length)
+        coming = response.raw.length_remaining  # None if the server does not say, or no number
+        total = None if coming is None else begun + coming
+        _check_offer(response, total, size)
         name = part.name.removeprefix(".").removesuffix(".part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if begun else os.O_TRUNC)
         with (
-            open(part, "ab" if begun else "wb") as file,
+            os.fdopen(os.open(part, flags, 0o666), "wb") as file,
             progress_bar(total, f"downloading {name}", unit="B", initial=begun) as bar,
         ):
-            for chunk in response.iter_content(CHUNK):
+            for chunk in response.raw.stream(CHUNK, decode_content=False):
                 file.write(chunk)
                 bar.update(len(chunk))
+                _check_size(bar.n, size)
+            if size is not None and bar.n < size:
+                raise urllib3.exceptions.ProtocolError("the end came early")
+
+
+def _check_offer(response, total, size):
+    """Refuse an answer that cannot be the file, before it is read."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise DownloadFailed("the server sends the file compressed, which it was not asked for")
+    if size is not None and total is not None and total != size:
+        raise DownloadFailed(f"the server offers {total:,} bytes; the published file has {size:,}")
+    if total is not None and total > LARGEST_DOWNLOAD:
+        raise DownloadFailed(f"the server offers {total:,} bytes, more than {LARGEST_DOWNLOAD:,}")
+
+
+def _check_size(number, size):
+    """Refuse more bytes than the file has."""
+    most = LARGEST_DOWNLOAD if size is None else size
+    if number > most:
+        raise _TooLong(f"the server sends more than {most:,} bytes")

@@ -16,6 +16,7 @@ from semsim.data.decoding import SUFFIXES, decode_square
 from semsim.data.sources import find_source, open_source
 from semsim.data.splits import Candidate, choose_splits
 from semsim.errors import SemsimError
+from semsim.io.folders import list_folder
 from semsim.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def read_images(
 def find_images(folder: str | os.PathLike) -> list[Path]:
     """Return the image files in a folder and all folders below it, sorted; hidden ones are ignored.
 
+    Folders are walked as by `semsim.io.folders.list_folder`.
+
     Parameters
     ----------
     folder : path-like
@@ -106,8 +109,7 @@ def find_images(folder: str | os.PathLike) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise SemsimError(f"{folder}: no such folder of images.")
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    found = [folder / name for name in list_folder(folder).files if PurePosixPath(name).suffix.lower() in SUFFIXES]
     if not found:
         raise SemsimError(f"{folder}: no images (files that end in {', '.join(sorted(SUFFIXES))}).")
     return found

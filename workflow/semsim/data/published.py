@@ -36,11 +36,14 @@ class RemoteFile:
         Checksum of its content, "sha256:..." or "md5:...".
     url : str or None
         None if only a person can download it, because the publisher asks for consent.
+    size : int or None
+        In bytes; None if it is not known.
     """
 
     name: str
     checksum: str
     url: str | None
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _fetch_files(kind, request):
 
     published, folder = PUBLISHED[kind], cache_folder() / kind
     try:
-        return [fetch(folder / file.name, file.checksum, file.url) for file in published.files]
+        return [fetch(folder / file.name, file.checksum, file.url, file.size) for file in published.files]
     except SemsimError as error:
         files = " and ".join(file.name for file in published.files)
         raise SemsimError(
@@ -144,6 +147,7 @@ PUBLISHED = {
                 "cifar-100-python.tar.gz",
                 "sha256:85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
                 "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+                169_001_437,
             ),
         ),
         lambda path: nullcontext(CifarArchive(path)),
@@ -155,6 +159,7 @@ PUBLISHED = {
                 "caltech-101.zip",
                 "md5:3138e1922a9193bfa496528edbbc45d0",
                 "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+                137_414_764,
             ),
         ),
         _open_caltech,
@@ -165,8 +170,9 @@ PUBLISHED = {
             # Shorter side 320: well above the 112 pixels of the paper, and a fifth of the download in full size.
             RemoteFile(
                 "imagenette2-320.tgz",
-                "sha256:5020a9130cea0348272823cb12d2db7e981c6f2afa3dce71ccd5b8013005c55e",
+                "sha256:569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c",
                 "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
+                341_663_724,
             ),
         ),
         _open_tar,
@@ -189,10 +195,14 @@ PUBLISHED = {
             RemoteFile(
                 "images.tar",
                 "sha256:a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",
-                "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
+                "https://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
+                793_579_520,
             ),
         ),
         _open_tar,
     ),
 }
-"""Published data sets by kind. Checksums are those of torchvision (MD5), TensorFlow Datasets and Keras (SHA-256)."""
+"""Published data sets by kind. Checksums are those of torchvision (MD5), TensorFlow Datasets and Keras (SHA-256).
+
+That of Imagenette is of the file which replaced the one in TensorFlow Datasets; torchvision has its MD5.
+"""

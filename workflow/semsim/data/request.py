@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from semsim.data.dataset import SPLITS
 from semsim.data.kinds import KINDS
 from semsim.errors import SemsimError
-from semsim.settings import OneOf, Settings, validated
+from semsim.settings import OneOf, Place, Settings, validated
 
 ImageSize = Annotated[int, Field(ge=16, le=512)]
 """Side of square images, in pixels. Smaller images cannot be recognised, and some metrics are undefined on them."""
@@ -23,9 +23,8 @@ class DatasetSettings(Settings):
         + ". ".join(f"`{name}`: {kind.about}" for name, kind in KINDS.items() if not kind.published)
         + ". The others are [published data sets](#published-data-sets)"
     )
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
-        min_length=1,
         description="for kind `folder`: a folder or .zip file with `<class>/<image>` or `<split>/<class>/<image>`"
         " inside. A relative path is looked up in the mirror first, then in the working directory",
     )

@@ -8,15 +8,18 @@ messages. A .zip or tar file is never unpacked to disk.
 from __future__ import annotations
 
 import lzma
-import os
+import struct
 import tarfile
 import zipfile
 import zlib
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semsim.data.decoding import LARGEST_FILE
 from semsim.errors import SemsimError
+from semsim.io.folders import list_folder, read_file, require_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +27,19 @@ if TYPE_CHECKING:
 
     from semsim.data.request import Request
 
-LARGEST_FILE = 256 * 2**20
-"""Unpacked size limit of one image file, in bytes; a larger file in a .zip is treated as a decompression bomb."""
 STUMBLES = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 """Errors raised for damaged compressed data, which zipfile and tarfile pass on."""
+
+
+def _inside(name, written, where):
+    """Return the name of an entry, with "/" as separator; one that points outside the archive is an error."""
+    first, *_ = parts = name.split("/")
+    if first == "" or first.endswith(":") or ".." in parts:
+        raise SemsimError(
+            f"{where}: entry '{written}' points outside the archive, which no image data set needs. "
+            "Do not trust this file; pack the images again."
+        )
+    return name
 
 
 class Folder:
@@ -38,19 +50,12 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return the paths of all files and folders below, with "/" as separator; folders end with "/"."""
-        found = []
-        for parent, folders, files in os.walk(self.path, followlinks=True):
-            inside = Path(parent).relative_to(self.path)
-            found += [(inside / folder).as_posix() + "/" for folder in folders]
-            found += [(inside / file).as_posix() for file in files]
-        return found
+        tree = list_folder(self.path)
+        return [f"{name}/" for name in tree.folders] + tree.files
 
     def read(self, name: str) -> bytes:
         """Return the content of a file as bytes."""
-        try:
-            return (self.path / name).read_bytes()
-        except OSError as error:
-            raise SemsimError(f"{self.where(name)}: cannot be read ({error.strerror}).") from None
+        return read_file(self.path / name, LARGEST_FILE)
 
     def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`."""
@@ -64,21 +69,15 @@ class Folder:
 class Archive:
     """The files in a .zip file."""
 
+    PIECE = 2**12
+    """Bytes that are unpacked at a time: from that many, a bomb makes 80 MB at most."""
+
     def __init__(self, path: Path, archive: zipfile.ZipFile):
         self.path = path
         self._archive = archive
-        self._entries = {self._checked_name(entry): entry for entry in archive.infolist()}
-
-    def _checked_name(self, entry):
-        """Return the name of an entry with "/" as separator; a name that points outside the archive is an error."""
-        name = entry.filename.replace("\\", "/")
-        first, *_ = parts = name.split("/")
-        if first == "" or first.endswith(":") or ".." in parts:
-            raise SemsimError(
-                f"{self.path}: entry '{entry.filename}' points outside the archive, which no image data set needs. "
-                "Do not trust this file; pack the images again."
-            )
-        return name
+        self._entries = {
+            _inside(entry.filename.replace("\\", "/"), entry.filename, path): entry for entry in archive.infolist()
+        }
 
     def names(self) -> list[str]:
         """Return the names of all entries; folders end with "/"."""
@@ -90,7 +89,8 @@ class Archive:
         if entry.file_size > LARGEST_FILE:
             raise SemsimError(f"{self.where(name)}: {entry.file_size:,} bytes unpacked, too large for an image file.")
         try:
-            return self._archive.read(entry)
+            with self._archive.open(entry) as file:  # which ends where the entry should, whatever comes out of it
+                return b"".join(iter(partial(file.read, self.PIECE), b""))
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, *STUMBLES) as error:
             # In turn: damaged, encrypted, unknown compression, and errors of the decompressors.
             raise SemsimError(f"{self.where(name)}: cannot be unpacked ({error}). Pack the images again.") from None
@@ -135,13 +135,18 @@ class TarArchive:
 
     def names(self) -> list[str]:
         """Return the names of all entries; folders end with "/"."""
-        return [member.name + ("/" if member.isdir() else "") for _, member in self._members()]
+        return [
+            _inside(member.name, member.name, self.path) + ("/" if member.isdir() else "")
+            for _, member in self._members()
+        ]
 
     def contents(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content, as bytes, of each of `names`, in the order of the archive."""
         wanted = set(names)
         for archive, member in self._members():
             if member.name in wanted:
+                if member.size > LARGEST_FILE:
+                    raise SemsimError(f"{self.where(member.name)}: {member.size:,} bytes, too large for an image file.")
                 yield member.name, archive.extractfile(member).read()
 
     def where(self, name: str) -> str:
@@ -189,9 +194,10 @@ def open_source(path: Path) -> Iterator[Folder | Archive]:
     if path.is_dir():
         yield Folder(path)
         return
+    require_file(path)
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, OSError, ValueError) as error:
         raise SemsimError(f"{path}: neither a folder nor a readable .zip file ({error}).") from None
     with archive:
         yield Archive(path, archive)

@@ -47,6 +47,7 @@ _STYLE = {
     "legend.frameon": False,
     "grid.color": "#e4e4e4",
     "text.color": INK,
+    "text.parse_math": False,  # a "$" in the name of a class is a dollar
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,

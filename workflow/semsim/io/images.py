@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu") -> "Tensor":
-    """Return images as a tensor: a tensor as it is, and any other array on a device.
+def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expected: str = "[N, 3, H, W]") -> "Tensor":
+    """Return images, or other numbers, as a tensor: a tensor as it is, and any other array on a device.
 
     Parameters
     ----------
@@ -20,6 +20,8 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu") -> "
         What they are, in the plural, for messages.
     device : torch.device or str
         Where arrays that are no tensors go.
+    expected : str
+        The shape to give, for messages.
 
     Returns
     -------
@@ -36,12 +38,47 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu") -> "
     if isinstance(images, torch.Tensor):
         return images
     try:
-        return torch.from_numpy(np.array(images)).to(device)  # a copy: PyTorch takes no reversed or read-only arrays
-    except (TypeError, ValueError):
+        array = np.array(images)  # a copy: PyTorch takes no reversed or read-only arrays
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False)).to(device)
+    except (TypeError, ValueError, RuntimeError):
         raise SemsimError(
             f"{what} are a {type(images).__name__} that holds no array of numbers. Give a tensor or a NumPy array,"
-            " [N, 3, H, W]."
+            f" {expected}."
         ) from None
+
+
+def float_images(images: "Tensor | ArrayLike", what: str, device: Any = "cpu") -> "Tensor":
+    """Return a batch of RGB images as a float32 tensor, whatever floats it was given as.
+
+    Parameters
+    ----------
+    images : torch.Tensor or array-like
+        Floats [N, 3, H, W] in [0, 1].
+    what : str
+        What they are, in the plural, for messages.
+    device : torch.device or str
+        Where arrays that are no tensors go.
+
+    Returns
+    -------
+    torch.Tensor
+
+    Raises
+    ------
+    SemsimError
+        If they are anything else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float_images(np.full((2, 3, 8, 8), 0.5), "images").dtype
+    torch.float32
+    """
+    images = as_tensor(images, what, device)
+    if images.is_floating_point():
+        images = images.float()
+    check_images(images, what)
+    return images
 
 
 def check_images(images: "Tensor", what: str) -> None:
@@ -67,7 +104,7 @@ def check_images(images: "Tensor", what: str) -> None:
 
 
 def check_pairs(originals: "Tensor", reconstructions: "Tensor") -> None:
-    """Refuse two batches that differ in shape.
+    """Refuse two batches that differ in shape or device.
 
     Raises
     ------
@@ -77,6 +114,11 @@ def check_pairs(originals: "Tensor", reconstructions: "Tensor") -> None:
         raise SemsimError(
             f"originals are {shape_of(originals)}, but reconstructions {shape_of(reconstructions)}."
             " Give pairs of the same number and size."
+        )
+    if originals.device != reconstructions.device:
+        raise SemsimError(
+            f"originals are on {originals.device}, but reconstructions on {reconstructions.device}. Move one of them"
+            " with .to()."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
+from semsim.text import CONTROLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +35,24 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike) -> None:
             table.to_parquet(part, index=False)
         else:
             table.to_csv(part, index=False, lineterminator="\n", chunksize=ROWS_AT_ONCE)
+
+
+def write_for_people(table: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Write a data frame like `write_table`, so that opening it as CSV runs nothing.
+
+    In CSV, text that a spreadsheet would compute gets an apostrophe in front, also behind a separator that some
+    spreadsheets take; and control characters, which a terminal would obey, are written as escapes. In Parquet, text
+    stays as it is.
+    """
+    if Path(path).suffix != ".parquet":
+        texts = {name: column.map(_inert, na_action="ignore") for name, column in table.select_dtypes("str").items()}
+        table = table.assign(**texts)
+    write_table(table, path)
+
+
+def _inert(text):
+    """Return a text that is not computed, whatever opens it."""
+    return re.sub(r"(^|[;,|]|\\[tnr])(\s*)(?=[=+\-@＝＋－＠])", r"\1\2'", text.translate(CONTROLS))
 
 
 @contextmanager

@@ -108,6 +108,9 @@ def read_metadata(path: str | os.PathLike) -> dict:
     if text is None:
         raise SemsimError(f"{path}: a safetensors file, but not one written by semsim (no 'semsim' in its header).")
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        raise SemsimError(f"{path}: its header is damaged. Delete it and run again.") from None
+        metadata = json.loads(text)
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise SemsimError(f"{path}: its header is damaged. Delete it and run again.")
+    return metadata

@@ -21,7 +21,12 @@ class Item(NamedTuple):
 
 
 def choose_images(
-    images: pd.DataFrame, labels: dict[str, int], labels_per_image: int, most: int, generator: np.random.Generator
+    images: pd.DataFrame,
+    labels: dict[str, int],
+    labels_per_image: int,
+    most: int,
+    generator: np.random.Generator,
+    held: dict[str, int] | None = None,
 ) -> pd.DataFrame:
     """Choose the images for one more annotator: those with the fewest labels so far.
 
@@ -39,6 +44,8 @@ def choose_images(
     most : int
         Number of images to choose.
     generator : numpy.random.Generator
+    held : dict of str to int, optional
+        How many more labels an image may get from people who may never answer. It counts for the order alone.
 
     Returns
     -------
@@ -47,7 +54,8 @@ def choose_images(
         images never differ by more than one.
     """
     given = images["image"].map(labels).fillna(0).astype(int)
-    waiting = images.assign(given=given)[given < labels_per_image].sample(frac=1, random_state=generator)
+    likely = given + images["image"].map(held or {}).fillna(0).astype(int)
+    waiting = images.assign(given=likely)[given < labels_per_image].sample(frac=1, random_state=generator)
     waiting["again"] = waiting.groupby(["given", "dataset", "original"]).cumcount()
     return waiting.sort_values(["given", "again"], kind="stable").head(most)[list(images)]
 

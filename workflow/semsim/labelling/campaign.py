@@ -7,17 +7,18 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
-import yaml
 from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
+from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS
-from semsim.settings import Settings, validated
+from semsim.settings import Settings, check_plain, validated
 from semsim.text import first_few
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ class Panel(Settings):
         None,
         pattern="^https://",
         description="the target of the link at the end, if there is one; an address that starts with https://",
+    )
+    participants: int | None = Field(
+        None,
+        ge=1,
+        description="at most so many participants may answer; null for twice as many as are needed",
+    )
+    signed: bool = Field(
+        False, description="whether the panel signs the IDs of its participants, so that nobody can make them up"
     )
 
 
@@ -81,6 +90,7 @@ class CampaignSettings(Settings):
     patience_hours: float = Field(
         24,
         gt=0,
+        le=87_600,
         description="after this many inactive hours, others are asked about the images that an annotator has left open",
     )
     seed: int = Field(1, ge=0, description="whole number that determines every random choice")
@@ -127,6 +137,11 @@ class Campaign:
         return self.folder / "answers.sqlite"
 
     @property
+    def secret(self) -> Path:
+        """The file with the secret from which links are made."""
+        return self.folder / "answers.secret"
+
+    @property
     def classes(self) -> dict[str, list[str]]:
         """The names of the classes by data set."""
         return self.settings.classes
@@ -142,19 +157,55 @@ class Campaign:
         """How many images an annotator is asked about, as long as enough need labels."""
         return min(self.settings.images_per_annotator or len(self.images), len(self.images))
 
+    @property
+    def most_participants(self) -> int:
+        """How many participants of a panel may answer."""
+        needed = ceil(len(self.images) * self.settings.labels_per_image / self.images_each)
+        return (self.settings.panel and self.settings.panel.participants) or 2 * needed
+
     def path_of(self, image: str) -> Path:
         """Return the file of an image."""
         return self.folder / "images" / image
 
     def has_image(self, image: str) -> bool:
-        """Return whether a name is that of a PNG file in ``images/``."""
-        return bool(IMAGE_NAME.fullmatch(image)) and self.path_of(image).is_file()
+        """Return whether a name is that of a PNG file in ``images/``; a link that leads out of there is none."""
+        path = self.path_of(image)
+        is_file = bool(IMAGE_NAME.fullmatch(image)) and path.is_file()
+        return is_file and (not path.is_symlink() or path.resolve().is_relative_to(path.parent.resolve()))
+
+    def picture(self, image: str) -> bytes:
+        """Return the content of an image.
+
+        Raises
+        ------
+        SemsimError
+            If it is not the one with which the campaign was opened.
+        """
+        content = self.path_of(image).read_bytes() if self.has_image(image) else b""
+        if _hash(content) != self._hashes[image]:
+            raise SemsimError(f"{self.path_of(image)}: no longer the picture it was. Restore it.")
+        return content
 
     @cached_property
-    def fingerprint(self) -> str:
-        """A hash of what must not change once there are answers: the images and the numbers of the classes."""
-        parts = [self.classes, self.images.to_csv(index=False), self.checks.to_csv(index=False)]
-        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+    def _hashes(self):
+        return {image: _hash(self.path_of(image).read_bytes()) for image in self.datasets}
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of what must not change once there are answers, by what it is."""
+        tables = [self.images[["image", "dataset", "target", "attack", "original", "label"]], self.checks]
+        parts = {
+            "words of the question": self.settings.question,
+            "instructions": self.instructions,
+            "classes": self.classes,
+            "tables of images": [table.to_csv(index=False) for table in tables],
+            "pictures": self._hashes,
+        }
+        return {name: _hash(json.dumps(part).encode()) for name, part in parts.items()}
+
+
+def _hash(content):
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def read_campaign_folder(folder: str | os.PathLike) -> Campaign:
@@ -199,11 +250,9 @@ def read_settings(path: str | os.PathLike) -> CampaignSettings:
     SemsimError
         If it cannot be read, or is not what `CampaignSettings` say.
     """
-    try:
-        settings = yaml.safe_load(_read_text(path))
-    except yaml.YAMLError as error:
-        raise SemsimError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return validated(CampaignSettings, settings, f"{path} is not valid")
+    settings, heading = read_yaml(path), f"{path} is not valid"
+    check_plain(settings, heading)
+    return validated(CampaignSettings, settings, heading)
 
 
 def _read_text(path):

@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from semsim.data.dataset import load_classes, load_split
-from semsim.data.decoding import decode_rgb
+from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table, write_table
@@ -242,7 +242,7 @@ def _labelled(folder, paths, names):
 
 
 def _decoded(path):
-    image = decode_rgb(path.read_bytes(), LONGEST_SIDE, path)
+    image = read_rgb(path, LONGEST_SIDE)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return image
 
@@ -319,7 +319,7 @@ def _write_images(folder, material, seed):
 def _commented(settings):
     """Return settings as YAML, each with its description as a comment."""
     rules = schema_of(CampaignSettings)["properties"]
-    parts = ["# What annotators are asked. Titles, texts and numbers may change until the first one joins.\n"]
+    parts = ["# What annotators are asked. Question and classes cannot change once the first one has been invited.\n"]
     for name, rule in rules.items():
         value = settings.get(name, rule.get("default"))
         flow = None if isinstance(value, dict) else False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import logging
 import re
 import secrets
 import socket
@@ -28,17 +29,20 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from semsim.errors import SemsimError
+from semsim.labelling.connections import CONNECTIONS, KEEP_ALIVE, client_of, guarded
 from semsim.labelling.guards import RateLimit, SecureHeaders, read_json
+from semsim.labelling.links import TOKEN
 from semsim.labelling.store import Conflict, Refused, UnknownLink
 from semsim.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from semsim.labelling.campaign import Campaign
     from semsim.labelling.store import Store
 
 PAGE = files("semsim.labelling") / "page"
+LOGGER = logging.getLogger("uvicorn.error")
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -46,11 +50,9 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 LOOPBACK = ("127.0.0.1", "localhost")
-TOKEN = re.compile(r"[\w-]{22}", re.ASCII)
 PARTICIPANT = re.compile(r"[\w.-]{1,100}", re.ASCII)
 ANNOTATOR_RATE = {"rate": 10, "burst": 40}  # requests by one annotator: an answer takes two
 STRANGER_RATE = {"rate": 2, "burst": 40}  # requests from one address without a valid link
-CONNECTIONS = 1000
 
 
 class Nothing(Settings):
@@ -129,6 +131,7 @@ class LabelServer:
 
     def __init__(self, campaign: Campaign, store: Store, public: bool):
         self._campaign, self._store, self._public = campaign, store, public
+        self._links = store.links
         self._desk = Desk(store)
         self._annotators, self._strangers = RateLimit(**ANNOTATOR_RATE), RateLimit(**STRANGER_RATE)
         self._files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in MEDIA_TYPES}
@@ -139,6 +142,7 @@ class LabelServer:
         routes = [
             Route("/", self._home),
             Route("/p/{key}", self._panel),
+            Route("/a/{token}", self._slash),
             Route("/a/{token}/", self._page),
             Route("/a/{token}/campaign", self._texts),
             Route("/a/{token}/state", self._where),
@@ -153,7 +157,9 @@ class LabelServer:
             # Against DNS rebinding: a page of another origin could resolve its name to this machine.
             guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
         failures = {HTTPException: _failed, Refused: _refused, sqlite3.Error: _not_stored}
-        return Starlette(routes=[*files, *routes], middleware=guards, exception_handlers=failures)
+        app = Starlette(routes=[*files, *routes], middleware=guards, exception_handlers=failures)
+        app.router.redirect_slashes = False  # such a redirect names the host and scheme that the client asked for
+        return app
 
     def _file(self, name, status=200):
         async def send(request):
@@ -173,22 +179,30 @@ class LabelServer:
         return await self._file("index.html")(request)
 
     async def _join(self, request):
-        self._strangers.spend(_address(request))
+        self._strangers.spend(_client(request))
         body = await read_json(request, Join)
         _, token = await self._desk.ask(partial(self._store.invite, body["name"] or None))
         return JSONResponse({"link": f"/a/{token}/"})
 
     async def _panel(self, request):
-        self._strangers.spend(_address(request))
+        self._strangers.spend(_client(request))
         panel = self._campaign.settings.panel
         key = request.path_params["key"].encode()
-        if panel is None or not secrets.compare_digest(key, self._store.panel_key.encode()):
+        if panel is None or not secrets.compare_digest(key, self._links.panel_key.encode()):
             return self._notice("Unknown link", "Open the link exactly as you were given it.")
         participant = request.query_params.get(panel.parameter, "")
         if not PARTICIPANT.fullmatch(participant):
             where = f"Open the study from your panel's page, which adds {panel.parameter} to the link."
             return self._notice("Your ID is missing", where)
-        token = await self._desk.ask(partial(self._store.admit, participant))
+        if panel.signed and not self._links.signed(participant, request.query_params.get("signature", "")):
+            return self._notice("Unknown link", "Open the study from your panel's page, which signs your ID.")
+        return RedirectResponse(f"/a/{self._store.admit(participant)}/", 303)
+
+    async def _slash(self, request):
+        """Lead a link whose last character was lost to the page."""
+        token = request.path_params["token"]
+        if not TOKEN.fullmatch(token):
+            return self._notice("Unknown link", "Open the link exactly as you were given it.")
         return RedirectResponse(f"/a/{token}/", 303)
 
     async def _page(self, request):
@@ -209,6 +223,7 @@ class LabelServer:
         return JSONResponse(self._described(await self._ask(request, self._store.state)))
 
     async def _consent(self, request):
+        self._strangers.spend(_client(request))  # a participant who agrees takes room, and may be made up
         return await self._change(request, Nothing, self._store.consent)
 
     async def _answer(self, request):
@@ -222,7 +237,11 @@ class LabelServer:
         if not re.fullmatch("[0-9]{1,7}", position):
             raise HTTPException(404, "There is no such image.")
         image = await self._ask(request, self._store.image, position=int(position))
-        content = self._campaign.path_of(image).read_bytes()  # small, so faster than a thread
+        try:
+            content = self._campaign.picture(image)  # small, so faster than a thread
+        except (OSError, SemsimError) as error:
+            LOGGER.error("%s", error)
+            raise HTTPException(503, "The picture cannot be shown just now.") from None
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
     async def _change(self, request, model, method):
@@ -248,7 +267,7 @@ class LabelServer:
             self._annotators.spend(token)
             return await self._desk.ask(partial(method, token, **arguments))
         except UnknownLink:
-            self._strangers.spend(_address(request))
+            self._strangers.spend(_client(request))
             raise
 
     def _described(self, state):
@@ -261,13 +280,14 @@ class LabelServer:
             "position": state.position,
             "total": state.total,
             "dataset": self._campaign.datasets[state.image] if state.image else None,
+            "assignment": state.assignment,
             "code": (panel.completion_code or state.code) if panel else None,
             "completion_url": panel.completion_url if panel else None,
         }
 
 
-def _address(request):
-    return request.client.host if request.client else "unknown"
+def _client(request):
+    return client_of(request.client.host) if request.client else "unknown"
 
 
 def _failed(request, failure):
@@ -283,7 +303,15 @@ def _not_stored(request, error):
     return JSONResponse({"error": "Nothing could be stored just now. Try again."}, 503, {"Retry-After": "2"})
 
 
-def serve(campaign: Campaign, store: Store, host: str, port: int, public: bool, announce: Callable) -> None:
+def serve(
+    campaign: Campaign,
+    store: Store,
+    host: str,
+    port: int,
+    public: bool,
+    announce: Callable,
+    proxies: Sequence[str] = (),
+) -> None:
     """Serve a campaign until the process is stopped.
 
     Parameters
@@ -297,14 +325,19 @@ def serve(campaign: Campaign, store: Store, host: str, port: int, public: bool, 
         As for `LabelServer`.
     announce : callable
         Called with the server's address, such as ``http://127.0.0.1:8765``, once connections are accepted.
+    proxies : sequence of str
+        Addresses or networks of web servers that are believed when they say for whom they ask (``X-Forwarded-For``).
 
     Raises
     ------
     SemsimError
-        If the address cannot be used.
+        If the address cannot be used, or links cannot be made.
     """
     if not public and host not in LOOPBACK:
         raise SemsimError(f"--host {host}: others could connect. Add --public, so that everyone needs a personal link.")
+    if proxies and not public:
+        raise SemsimError("--proxy: goes with --public only.")
+    app = LabelServer(campaign, store, public).app()
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS)
@@ -312,16 +345,22 @@ def serve(campaign: Campaign, store: Store, host: str, port: int, public: bool, 
         raise SemsimError(f"{host}, port {port}: cannot be used ({error}). Try another --port, or --port 0.") from None
     shown = f"[{host}]" if ":" in host else host
     announce(f"http://{shown}:{listener.getsockname()[1]}")
-    config = uvicorn.Config(
-        LabelServer(campaign, store, public).app(),
-        log_level="warning",
+    uvicorn.Server(configured(app, proxies)).run(sockets=[listener])
+
+
+def configured(app: Starlette, proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """Return how an application is served: which limits hold, and whose headers are believed."""
+    return uvicorn.Config(
+        app,
+        http=guarded(proxies),
+        log_level="error",  # warnings are about clients, who could fill a disk with them
         access_log=False,  # links are secrets
         server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=30,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=16384,
         ws="none",
         lifespan="off",
     )
-    uvicorn.Server(config).run(sockets=[listener])

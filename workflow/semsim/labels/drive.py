@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
+from semsim.data.download import DownloadFailed, download
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
-from semsim.progress import progress_bar
 
 if TYPE_CHECKING:
     import os
 
 PAGE = "https://drive.google.com/file/d/{}/view"
-PATIENCE = 60
-"""Seconds without data after which a download has failed."""
+ADDRESS = "https://drive.google.com/uc?export=download&id={}"
+LARGEST_PAGE = 2**20
+"""Bytes of a page that are read."""
 
 
 def fetch_archive(drive_id: str, path: str | os.PathLike) -> Path:
@@ -55,33 +58,56 @@ def fetch_archive(drive_id: str, path: str | os.PathLike) -> Path:
 
 
 def _download(drive_id, path):
-    """Download a file; gdown resumes an unfinished download and names the file only when it is complete."""
-    import gdown  # slow to import, and only needed on the first run
-
+    """Download a file; if that fails, say how to go on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with progress_bar(None, f"downloading {path.name}", unit="B") as bar:
-
-            def show(done, total):
-                bar.total = total
-                bar.update(done - bar.n)
-
-            gdown.download(
-                id=drive_id,
-                output=str(path),
-                quiet=True,
-                use_cookies=False,
-                resume=True,
-                timeout=PATIENCE,
-                retries=2,
-                progress=show,
-            )
-    except (gdown.DownloadError, OSError) as error:  # OSError is the base of what requests raises
+        download(ADDRESS.format(drive_id), path, _no_archive, ask=_ask)
+    except DownloadFailed as error:
         raise SemsimError(
             f"{path.name} cannot be downloaded from Google Drive ({' '.join(str(error).split())}). Check the network;"
             f" if its download quota is exceeded, try again tomorrow. Or download it in a browser from"
             f" {PAGE.format(drive_id)} and save it as {path}."
         ) from None
+
+
+def _no_archive(path):
+    """Return what is wrong with a file that is not a .zip file."""
+    return None if zipfile.is_zipfile(path) else "the downloaded file is not a .zip file"
+
+
+def _ask(client, address, begun):
+    """Ask for a file; if Google Drive shows a page first, as it does before large files, agree to its form."""
+    response = client.ask(address, begun)
+    if not response.headers.get("Content-Type", "").startswith("text/html"):
+        return response
+    with response:
+        page = _Page(response.raw.read(LARGEST_PAGE, decode_content=False).decode("utf-8", "replace"))
+    target = urlsplit(page.action)
+    if not (target.hostname or "").endswith(".google.com"):
+        raise DownloadFailed(page.told or "it shows a page instead")
+    return client.ask(target._replace(query=urlencode(page.fields)).geturl(), begun)
+
+
+class _Page(HTMLParser):
+    """A page of Google Drive: where its form leads, what is in the form, and what is told if there is none."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.action, self.fields, self.told = "", {}, ""
+        self._telling = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if tag == "form" and found.get("id") == "download-form":
+            self.action = found.get("action") or ""
+        elif tag == "input" and found.get("type") == "hidden":
+            self.fields[found.get("name")] = found.get("value")
+        self._telling = found.get("class") == "uc-error-subcaption"
+
+    def handle_data(self, data):
+        if self._telling:
+            self.told += data[:300]
 
 
 def _check_pin(path):

@@ -30,6 +30,9 @@ FILE = "label_dict_complete.pkl"
 URL = f"https://raw.githubusercontent.com/gparrella12/SemSim/c6e4e07f5d7e3af91e9e2ad90f233ba69cea1e72/{FILE}"
 CHECKSUM = "sha256:2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95820"
 
+SIZE = 3_015_680
+"""In bytes."""
+
 DATASET, ATTACK, CLASSES = "cifar100", "invertgrad", 100
 
 NOT_OURS = "published value, whose settings are not documented"
@@ -85,7 +88,7 @@ def find_labels(mirror: str | os.PathLike | None = None) -> Path:
         If the mirror lacks the file, the download fails, or the file is not the pinned one (SHA-256).
     """
     if mirror is None:
-        return fetch(cache_folder() / "human_study" / FILE, CHECKSUM, URL)
+        return fetch(cache_folder() / "human_study" / FILE, CHECKSUM, URL, SIZE)
     path = Path(mirror) / "annotations" / FILE
     if not path.is_file():
         raise SemsimError(f"{path}: no such file. Put it there (from {URL}), or unset the mirror to download it.")

@@ -1,8 +1,10 @@
 """SemSim: the distance between an original and its reconstruction in the features of a network trained on labels."""
 
 import json
+import math
 import os
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,12 +18,19 @@ from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
 from semsim.io.whole import written_whole
 from semsim.learned.shipped import shipped_weights, weights_folder
+from semsim.targets.architectures import ARCHITECTURES, WIDEST
 from semsim.targets.models import Target, build_target, read_state, state_on_cpu
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "CARD.md"
+LARGEST_CONFIG = 2**16
+"""Bytes of a configuration, which has a few lines."""
+LARGEST_SIZE = 1024
+"""Pixels that the backbone sees on each side; all images are brought to its size."""
+LONGEST_REASON = 300
+"""Characters of somebody else's error that a message quotes."""
 REDUCTIONS = {"none": lambda distances: distances, "mean": torch.mean, "sum": torch.sum}
 
 
@@ -77,6 +86,7 @@ class SemSim(nn.Module):
         super().__init__()
         if reduction not in REDUCTIONS:
             raise SemsimError(f"reduction '{reduction}' is not known. Choose one of {', '.join(REDUCTIONS)}.")
+        _check_settings(backbone, width, image_size, normalised, mean, std)
         self.backbone = build_target(backbone, 1, image_size, width, mean, std)
         self.backbone.network.head = nn.Identity()
         self.reduction = reduction
@@ -209,21 +219,72 @@ class SemSim(nn.Module):
         """
         folder = weights_folder(weights)
         try:
-            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            metric = cls(**config, reduction=reduction)
+            config = _read_config(folder / CONFIG)
+            with torch.device("meta"):  # whatever it says, no more memory than the weights need
+                metric = cls(**config, reduction=reduction)
         except OSError as error:
             raise SemsimError(
                 f"{folder / CONFIG}: cannot be read ({error.strerror}). Name a folder of weights, or weights that come"
                 f" with semsim: {', '.join(shipped_weights())}."
             ) from None
-        except (ValueError, TypeError) as error:
-            raise SemsimError(f"{folder / CONFIG}: not the configuration of a SemSim ({error}).") from None
+        except (ValueError, TypeError, RecursionError, SemsimError) as error:
+            reason = str(error)[:LONGEST_REASON]
+            raise SemsimError(f"{folder / CONFIG}: not the configuration of a SemSim ({reason}).") from None
         state = read_state(folder / WEIGHTS)
         try:
-            metric.load_state_dict(state)
+            metric.load_state_dict(state, assign=True)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split())[:LONGEST_REASON]
             raise SemsimError(
                 f"{folder / WEIGHTS}: not the weights of the metric that {CONFIG} describes ({reason})."
             ) from None
+        metric = metric.float()
+        if any(tensor.is_complex() or not tensor.isfinite().all() for tensor in metric.state_dict().values()):
+            raise SemsimError(f"{folder / WEIGHTS}: not all of it are finite real numbers, so distances mean nothing.")
         return metric.to(device).eval()
+
+
+def _read_config(path):
+    """Return the configuration in a file, which may come from anybody.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError, RecursionError
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_CONFIG + 1)
+    if len(content) > LARGEST_CONFIG:
+        raise ValueError(f"more than {LARGEST_CONFIG // 2**10} KiB")
+    config = json.loads(content)
+    if not isinstance(config, dict):
+        raise TypeError("no settings by name")
+    return config
+
+
+def _check_settings(backbone, width, image_size, normalised, mean, std):
+    """Refuse settings of another type or range: a backbone that is a file, above all, would be run."""
+    if not isinstance(backbone, str) or backbone not in ARCHITECTURES:
+        raise SemsimError(f"backbone must be one of {', '.join(ARCHITECTURES)}, but is {_quoted(backbone)}")
+    for name, value, most in (("image_size", image_size, LARGEST_SIZE), ("width", width or 1, WIDEST)):
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise SemsimError(f"{name} must be a whole number from 1 to {most:,}, but is {_quoted(value)}")
+    if not isinstance(normalised, bool):
+        raise SemsimError(f"normalised must be true or false, but is {_quoted(normalised)}")
+    for name, values in {"mean": mean, "std": std}.items():
+        if not _are_three_numbers(values) or (name == "std" and min(values) <= 0):
+            raise SemsimError(f"{name} must be three finite numbers, those of std above 0, but is {_quoted(values)}")
+
+
+def _quoted(value):
+    """Return a value as Python writes it, or whatever can be said of it: str() of a huge number raises an error."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return "a huge number"
+
+
+def _are_three_numbers(values):
+    try:
+        return len(values) == 3 and all(isinstance(value, Real) and math.isfinite(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        return False

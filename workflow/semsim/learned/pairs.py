@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from semsim.errors import SemsimError
+from semsim.io.folders import list_folder
 from semsim.io.stored_arrays import JoinedRows, open_arrays, rows_where, spooled
 from semsim.io.tables import KEYS
 from semsim.io.tensors import read_metadata
@@ -110,7 +111,10 @@ class _Resized:
 def _files(paths):
     """Yield paths of files: those given, and those in the folders given."""
     for path in map(Path, paths):
-        yield from sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+        if path.is_dir():
+            yield from (path / name for name in list_folder(path).files if name.endswith(".safetensors"))
+        else:
+            yield path
 
 
 def split_by_original(pairs, share, seed):

@@ -62,7 +62,7 @@ def psnr(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     >>> psnr(black, grey), psnr(black, black)
     (tensor([20.]), tensor([100.]))
     """
-    return -10 * mse(reference, reconstruction).clamp(min=1e-10).log10()
+    return 10 * mse(reference, reconstruction).clamp(1e-10, 1).reciprocal().log10()
 
 
 @metric(label="SSIM", bounds=(-1, 1), higher_is_better=True)
@@ -104,10 +104,13 @@ def ssim(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
 
     luminance_floor, contrast_floor = 0.01**2, 0.03**2
     sample = side**2 / (side**2 - 1)
-    x, y = reference, reconstruction
+    # In float32, variances of bright flat windows would be rounding errors of the size of the floors.
+    x, y = reference.double(), reconstruction.double()
     mean_x, mean_y = window_mean(x), window_mean(y)
-    variances = sample * (window_mean(x * x + y * y) - mean_x**2 - mean_y**2)
-    covariance = sample * (window_mean(x * y) - mean_x * mean_y)
-    luminance = (2 * mean_x * mean_y + luminance_floor) / (mean_x**2 + mean_y**2 + luminance_floor)
-    structure = (2 * covariance + contrast_floor) / (variances + contrast_floor)
-    return (luminance * structure).mean(dim=(1, 2, 3))
+    squared_means, squared_shift = mean_x.square() + mean_y.square(), (mean_x - mean_y).square()
+    variances = sample * (window_mean(x.square() + y.square()) - squared_means)
+    variance_apart = sample * (window_mean((x - y).square()) - squared_shift)
+    # Both factors are written as one minus what sets the images apart: exactly 1 where nothing does.
+    luminance = 1 - squared_shift / (squared_means + luminance_floor)
+    structure = 1 - variance_apart / (variances + contrast_floor)
+    return (luminance * structure).mean(dim=(1, 2, 3)).float()

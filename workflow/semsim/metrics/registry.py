@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semsim.errors import SemsimError
+from semsim.io.images import check_pairs, float_images
 from semsim.text import arrow, axis_label
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def metric(
     The function asks for what it needs by parameter name. A metric of a pair may ask for `reference` and
     `reconstruction` (images), `label` (class indices) and any resource, such as `target` or `lpips_network`; one of a
     set asks for `reference_features` and `reconstruction_features`. It is computed wherever everything that it asks for
-    is available. Images are always checked before the function sees them.
+    is available. Images are checked, and any floats made float32, before the function sees them.
 
     Examples
     --------
@@ -161,45 +161,17 @@ def describe_scales(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checking_images(function):
-    """Wrap a function so that its arguments `reference` and `reconstruction` are checked first."""
+    """Wrap a function so that its arguments `reference` and `reconstruction` are checked, and made float32, first."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
     def checked(*arguments, **named):
-        given = signature.bind(*arguments, **named).arguments
-        images = {name: given[name] for name in ("reference", "reconstruction") if name in given}
-        for name, batch in images.items():
-            _check_images(f"{function.__name__}: {name}", batch)
+        given = signature.bind(*arguments, **named)
+        images = [name for name in ("reference", "reconstruction") if name in given.arguments]
+        for name in images:
+            given.arguments[name] = float_images(given.arguments[name], f"{function.__name__}: {name} images")
         if len(images) == 2:
-            _check_alike(function.__name__, **images)
-        return function(*arguments, **named)
+            check_pairs(*(given.arguments[name] for name in images))
+        return function(*given.args, **given.kwargs)
 
     return checked
-
-
-def _check_images(what, images):
-    """Raise a `SemsimError` for anything but a float tensor [N, 3, H, W] in [0, 1]."""
-    import torch
-
-    if not isinstance(images, torch.Tensor):
-        raise SemsimError(
-            f"{what} is a {type(images).__name__}. Give a torch.Tensor, for instance torch.from_numpy(images)."
-        )
-    if not images.is_floating_point():
-        raise SemsimError(f"{what} has dtype {images.dtype}. Give floats in [0, 1]; divide 8-bit images by 255.")
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise SemsimError(f"{what} has shape {list(images.shape)}. Give a batch of RGB images, [N, 3, height, width].")
-    if not ((images >= 0) & (images <= 1)).all():
-        low, high = images.min().item(), images.max().item()
-        raise SemsimError(f"{what} has values from {low:g} to {high:g}. Give finite values in [0, 1].")
-
-
-def _check_alike(name, reference, reconstruction):
-    """Raise a `SemsimError` if two batches differ in shape, dtype or device."""
-    for attribute in ("shape", "dtype", "device"):
-        first, second = getattr(reference, attribute), getattr(reconstruction, attribute)
-        if first != second:
-            first, second = (list(first), list(second)) if attribute == "shape" else (first, second)
-            raise SemsimError(
-                f"{name}: reference and reconstruction differ in {attribute}, {first} and {second}. Make them equal."
-            )

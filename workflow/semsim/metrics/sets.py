@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
+from semsim.io.images import as_tensor, shape_of
 from semsim.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ def fid(reference_features: torch.Tensor, reconstruction_features: torch.Tensor)
     import torch
 
     def mean_and_root(features):
-        features = _checked("fid", features)
         mean = features.mean(dim=0)
         return mean, torch.linalg.qr((features - mean) / (len(features) - 1) ** 0.5, mode="r").R
 
-    (mean_a, root_a), (mean_b, root_b) = mean_and_root(reference_features), mean_and_root(reconstruction_features)
+    a, b = _checked("fid", reference_features, reconstruction_features)
+    (mean_a, root_a), (mean_b, root_b) = mean_and_root(a), mean_and_root(b)
     traces = root_a.square().sum() + root_b.square().sum()
     common = torch.linalg.svdvals(root_a @ root_b.T).sum()
     return ((mean_a - mean_b).square().sum() + traces - 2 * common).clamp(min=0)
@@ -86,14 +87,28 @@ def kid(reference_features: torch.Tensor, reconstruction_features: torch.Tensor)
         of_itself = ((a.square().sum(dim=1) / a.shape[1] + 1) ** 3).sum()
         return (summed(a, a) - of_itself) / (len(a) * (len(a) - 1))
 
-    a, b = _checked("kid", reference_features), _checked("kid", reconstruction_features)
+    a, b = _checked("kid", reference_features, reconstruction_features)
     return mean_off_diagonal(a) + mean_off_diagonal(b) - 2 * summed(a, b) / (len(a) * len(b))
 
 
-def _checked(name, features):
-    """Return finite features [N, D], N at least 2, in double precision."""
-    if features.ndim != 2 or len(features) < 2:
-        raise SemsimError(f"{name}: features have shape {list(features.shape)}. Give [N, D] of at least 2 images.")
-    if not features.isfinite().all():
-        raise SemsimError(f"{name}: features are not finite. Leave out diverged reconstructions.")
-    return features.double()
+def _checked(name, *sets):
+    """Return sets of finite features, [N, D] with at least two rows and one D, in double precision on one device."""
+    sets = [as_tensor(features, f"{name}: features", expected="[N, D]") for features in sets]
+    for features in sets:
+        if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
+            raise SemsimError(f"{name}: features are {shape_of(features)}. Give [N, D] of at least 2 images.")
+        if features.is_complex():
+            raise SemsimError(f"{name}: features are {features.dtype}. Give real numbers.")
+        if not features.isfinite().all():
+            raise SemsimError(f"{name}: features are not finite. Leave out diverged reconstructions.")
+    first, *others = sets
+    for other in others:
+        if other.shape[1] != first.shape[1]:
+            raise SemsimError(
+                f"{name}: the two sets have {first.shape[1]} and {other.shape[1]} features. Give those of one network."
+            )
+        if other.device != first.device:
+            raise SemsimError(
+                f"{name}: features are on {first.device} and {other.device}. Move one of them with .to()."
+            )
+    return [features.double() for features in sets]

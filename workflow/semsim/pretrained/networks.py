@@ -42,7 +42,7 @@ def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | N
 
     if folder is not None and not Path(folder).is_dir():
         raise SemsimError(
-            f"{folder}: no such folder of pretrained weights. Correct the setting `weights`, or leave it out."
+            f"{folder}: no such folder of pretrained weights. Correct its name where it is set, or leave it out."
         )
     path = Path(folder or Path(torch.hub.get_dir()) / "checkpoints") / name
     return path if path.is_file() else None

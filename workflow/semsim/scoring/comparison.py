@@ -1,12 +1,12 @@
-"""Which set of reconstructions leaks most, and how certain that is, by a bootstrap over originals."""
+"""Which set of reconstructions leaks most, and how certain that is, by resampling originals."""
 
 import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.scoring.summary import number
-from semsim.statistics.resampling import draw_counts, holm, p_of_no_difference, percentile_interval
-from semsim.text import counted, interval, p_value, text_table
+from semsim.statistics.resampling import draw_counts, few_units, holm, percentile_interval, sign_flip_p
+from semsim.text import counted, interval, p_value, printable, text_table
 
 DRAWS_AT_ONCE = 2**23
 """Maximum number of drawn originals, over all resamples, that are held at a time."""
@@ -17,6 +17,7 @@ def compare_sets(values, names, scales, resamples, seed):
 
     Every resample draws originals with replacement, the same ones for all sets and metrics, so that what an original
     has of its own cancels in differences. An original without a value, too small for the metric, is left out of it.
+    The p values of differences are those of `semsim.statistics.resampling.sign_flip_p`.
 
     Parameters
     ----------
@@ -66,11 +67,11 @@ def compare_sets(values, names, scales, resamples, seed):
     rows = []
     for name, columns in values.items():
         if defined[name].any():
-            rows += _ranked(name, columns[defined[name]], np.concatenate(means[name]), names, scales[name])
+            rows += _ranked(name, columns[defined[name]], np.concatenate(means[name]), names, scales[name], seed)
     return pd.DataFrame(rows)
 
 
-def _ranked(metric, values, resampled, names, scale):
+def _ranked(metric, values, resampled, names, scale, seed):
     """Return the rows of one metric from its values [originals, sets] and resampled means [resamples, sets]."""
     means = values.mean(axis=0)
     leaking = -means if scale.higher_is_better else means
@@ -84,7 +85,8 @@ def _ranked(metric, values, resampled, names, scale):
         differences = resampled[:, place] - resampled[:, after]
         low, high = percentile_interval(differences)
         row |= {"next": names[after], "difference": means[place] - means[after]}
-        row |= {"difference_low": low, "difference_high": high, "p": p_of_no_difference(differences)}
+        p = sign_flip_p(values[:, place] - values[:, after], len(resampled), np.random.default_rng(seed))
+        row |= {"difference_low": low, "difference_high": high, "p": p}
     rows[-1] |= {"next": "", "difference": np.nan, "difference_low": np.nan, "difference_high": np.nan, "p": np.nan}
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
@@ -108,16 +110,18 @@ def comparison_text(table, scales):
     parts = []
     for metric, rows in table.groupby("metric", sort=False):
         columns = {
-            "set": rows["set"],
+            "set": rows["set"].map(printable),
             "rank": rows["rank"].astype(str),
             "mean": rows["mean"].map(number),
             "95 % interval": [f"{number(row.mean_low)} to {number(row.mean_high)}" for row in rows.itertuples()],
         }
         lines = [
-            f"{row.set} against {row.next}: {number(row.difference)}"
+            f"{printable(row.set)} against {printable(row.next)}: {number(row.difference)}"
             f" ({interval(row.difference_low, row.difference_high, number)}), {p_value(row.p_holm)}"
             for row in rows.iloc[:-1].itertuples()
         ]
-        heading = f"{scales[metric].axis_label}, {counted(int(rows['originals'].iloc[0]), 'originals')}"
-        parts.append("\n".join([heading, text_table(columns), *lines]))
+        originals = int(rows["originals"].iloc[0])
+        heading = f"{scales[metric].axis_label}, {counted(originals, 'originals')}"
+        notes = [f"Note: {note}." for note in [few_units(originals)] if note]
+        parts.append("\n".join([heading, text_table(columns), *lines, *notes]))
     return "\n\n".join(parts)

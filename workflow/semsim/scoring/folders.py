@@ -1,19 +1,25 @@
-"""Match reconstructions with originals, and read their pixels."""
+"""Match reconstructions with originals by their names, and read their pixels."""
 
-from pathlib import Path
+import unicodedata
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from semsim.data.decoding import decode_rgb
+from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
-from semsim.text import first_few, listed
+from semsim.io.folders import walk
+from semsim.scoring.likeness import thumbnail
+from semsim.text import encodable, first_few, listed, printable
 
 FULL_SIZE = 2**15
 """Side in pixels requested from the decoder, so that it never scales down a JPEG file."""
 MOST_LISTED = 10
 """Files in one message."""
+OTHER_SIZE = "pixels, but its original"
+"""What the reason says of a reconstruction that differs from its original in size."""
 
 
 class Group(NamedTuple):
@@ -22,7 +28,8 @@ class Group(NamedTuple):
     Attributes
     ----------
     name : str
-        The original's path in its folder without its suffix, with "/" between folders.
+        The original's path in its folder without its suffix, with "/" between folders; unlike messages, it may hold
+        control characters.
     original : pathlib.Path
     reconstructions : tuple of pathlib.Path
     """
@@ -87,39 +94,78 @@ def match_folders(originals, sets):
     folders = [Path(originals), *map(Path, sets)]
     found = [_by_name(folder) for folder in folders]
     alike = {name for files in found for name, paths in files.items() if len(paths) > 1}
-    unusable = [
+    first, *others = [{name: paths[0] for name, paths in files.items() if name not in alike} for files in found]
+    complete = sorted(name for name in first if all(name in files for files in others))
+    if not complete and not alike:
+        raise _nothing_in_common(folders, found)
+    groups = [Group(name, first[name], tuple(files[name] for files in others)) for name in complete]
+    strays = [
+        Unusable(printable(path), f"not in {printable(originals)}")
+        for files in others
+        for name, path in files.items()
+        if name not in first
+    ]
+    return Matches(groups, _incomplete(first, others, folders[1:]), [*_sharing_names(found), *strays])
+
+
+def _by_name(folder):
+    """Return the image files of a folder by the name that pairs them."""
+    files = {}
+    for path in find_images(folder):
+        files.setdefault(name_of(path.relative_to(folder)), []).append(path)
+    return files
+
+
+def name_of(path):
+    """Return the name that pairs a file: its path without the suffix, however its accents are composed."""
+    return unicodedata.normalize("NFC", encodable(path.with_suffix("").as_posix()))
+
+
+def _sharing_names(found):
+    """Return the files that have the same name as another one in their folder."""
+    return [
         Unusable(printable(path), f"the same name as {printable(next(other for other in paths if other != path).name)}")
         for files in found
         for paths in files.values()
         for path in (paths if len(paths) > 1 else ())
     ]
-    first, *others = [{name: paths[0] for name, paths in files.items() if name not in alike} for files in found]
-    incomplete = []
-    for name, path in first.items():
-        lacking = [folder for folder, files in zip(folders[1:], others, strict=True) if name not in files]
-        if lacking:
-            incomplete.append(Unusable(printable(path), f"not in {listed(list(map(printable, lacking)))}"))
-    for files in others:
-        strays = [path for name, path in files.items() if name not in first]
-        unusable += [Unusable(printable(path), f"not in {printable(originals)}") for path in strays]
-    complete = [name for name in first if all(name in files for files in others)]
-    if not complete and not alike:
-        example, other = next(iter(found[0])), next(iter(found[1]))
-        raise SemsimError(
-            f"no image has the same name in {' and '.join(map(printable, folders))}: there are '{example}' in the first"
-            f" and '{other}' in the second. Give a reconstruction the name of its original; suffixes may differ."
-        )
-    groups = [Group(name, first[name], tuple(files[name] for files in others)) for name in sorted(complete)]
-    return Matches(groups, incomplete, unusable)
 
 
-def match_pair(originals, reconstructions):
+def _incomplete(originals, sets, folders):
+    """Return the originals that a set lacks, with the sets that do."""
+    incomplete = {}
+    for files, folder in zip(sets, folders, strict=True):
+        lacking = [name for name in originals if name not in files]
+        unread = {name_of(PurePosixPath(path)): path for path in walk(folder).files} if lacking else {}
+        for name in lacking:
+            other = f", where {printable(unread[name])} is no image that is read" if name in unread else ""
+            incomplete.setdefault(name, []).append(f"{printable(folder)}{other}")
+    return [
+        Unusable(printable(originals[name]), f"not in {listed(incomplete[name])}")
+        for name in originals
+        if name in incomplete
+    ]
+
+
+def _nothing_in_common(folders, found):
+    """Return the error for folders without a common name."""
+    example, other = (printable(next(iter(files))) for files in found[:2])
+    return SemsimError(
+        f"no image has the same name in {' and '.join(map(printable, folders))}: there are '{example}' in the first"
+        f" and '{other}' in the second. Give a reconstruction the name of its original (suffixes may differ), or pair"
+        " them by likeness with --match."
+    )
+
+
+def match_pair(originals, reconstructions, match=match_folders):
     """Match the images of two folders, or take two files as one pair.
 
     Parameters
     ----------
     originals, reconstructions : path-like
         Two folders of images, or two images.
+    match : callable
+        What matches folders: `match_folders`, or `semsim.scoring.matching.match_by_likeness`.
 
     Returns
     -------
@@ -128,7 +174,7 @@ def match_pair(originals, reconstructions):
     Raises
     ------
     SemsimError
-        As from `match_folders`, and if one is a file and the other is not.
+        As from `match`, and if one is a file and the other is not.
     """
     original, reconstruction = Path(originals), Path(reconstructions)
     if missing := [path for path in (original, reconstruction) if not path.exists()]:
@@ -136,8 +182,8 @@ def match_pair(originals, reconstructions):
     if original.is_dir() != reconstruction.is_dir():
         raise SemsimError(f"{original} and {reconstruction}: give two folders or two images, not one of each.")
     if original.is_dir():
-        return match_folders(original, [reconstruction])
-    return Matches([Group(printable(original.stem), original, (reconstruction,))], [], [])
+        return match(original, [reconstruction])
+    return Matches([Group(encodable(original.stem), original, (reconstruction,))], [], [])
 
 
 def name_sets(arguments):
@@ -165,7 +211,7 @@ def name_sets(arguments):
             name = Path(folder).resolve().name
         if not name or not folder:
             raise SemsimError(f"{argument}: not a set. Give a folder, or NAME=FOLDER.")
-        name = printable(name)
+        name = encodable(name)
         if name in folders:
             raise SemsimError(f"two sets are called '{name}'. Distinguish them with NAME=FOLDER.")
         folders[name] = Path(folder)
@@ -174,53 +220,82 @@ def name_sets(arguments):
     return folders
 
 
-def _by_name(folder):
-    """Return the image files of a folder by the name that pairs them."""
-    files = {}
-    for path in find_images(folder):
-        files.setdefault(printable(path.relative_to(folder).with_suffix("").as_posix()), []).append(path)
-    return files
+class Pixels(NamedTuple):
+    """An original and its reconstructions, as read.
+
+    Attributes
+    ----------
+    images : numpy.ndarray or None
+        uint8 [1 + K, 3, H, W], the original first; None if a file is unusable.
+    thumbnails : numpy.ndarray or None
+        [1 + K, D], made by `semsim.scoring.likeness.thumbnail`, likewise.
+    resized : int
+        How many reconstructions were resized to the original's size.
+    unusable : list of Unusable
+        Files that cannot be read, are not images, are too large, or do not have the original's size.
+    """
+
+    images: np.ndarray | None
+    thumbnails: np.ndarray | None
+    resized: int
+    unusable: list[Unusable]
 
 
-def printable(path):
-    """Return a path as a text that can be written everywhere, whatever the bytes of its name."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def read_group(group):
+def read_group(group, resize=False):
     """Read an original and its reconstructions.
 
     Parameters
     ----------
     group : Group
+    resize : bool
+        Whether to resize reconstructions of another size than the original's.
 
     Returns
     -------
-    images : numpy.ndarray or None
-        uint8 [1 + K, 3, H, W], the original first; None if a file is unusable.
-    unusable : list of Unusable
-        Files that cannot be read, are not images, are too large, or do not have the original's size.
+    Pixels
     """
-    images, unusable = {}, []
-    for path in (group.original, *group.reconstructions):
-        try:
-            images[path] = decode_rgb(path.read_bytes(), FULL_SIZE, path)
-        except OSError as error:
-            unusable.append(Unusable(printable(path), f"cannot be read: {error.strerror}"))
-        except MemoryError:
-            unusable.append(Unusable(printable(path), "needs more memory than is available"))
-        except SemsimError as error:
-            # Messages are the file, what is wrong with it and a sentence of advice.
-            reason = str(error).removeprefix(f"{path}: ").rpartition(". ")[0]
-            unusable.append(Unusable(printable(path), printable(reason)))
-    sizes = {path: f"{image.width}x{image.height}" for path, image in images.items()}
-    expected = sizes.get(group.original)
-    unusable += [
-        Unusable(printable(path), f"{size} pixels, but its original {expected}")
-        for path, size in sizes.items()
-        if expected is not None and size != expected
-    ]
+    images = [read_image(path) for path in (group.original, *group.reconstructions)]
+    unusable = [image for image in images if isinstance(image, Unusable)]
+    if isinstance(images[0], Unusable):
+        return Pixels(None, None, 0, unusable)
+    size, others = images[0].size, [image for image in images[1:] if not isinstance(image, Unusable)]
+    differing = sum(image.size != size for image in others)
+    if not resize:
+        unusable += [
+            Unusable(printable(path), f"{_size(image)} {OTHER_SIZE} {_size(images[0])}")
+            for path, image in zip(group.reconstructions, images[1:], strict=True)
+            if not isinstance(image, Unusable) and image.size != size
+        ]
     if unusable:
-        return None, unusable
-    arrays = [np.asarray(images[path]) for path in (group.original, *group.reconstructions)]
-    return np.stack(arrays).transpose(0, 3, 1, 2), []
+        return Pixels(None, None, 0, unusable)
+    thumbnails = np.stack([thumbnail(image) for image in images])
+    fitted = [image if image.size == size else image.resize(size, Image.Resampling.BICUBIC) for image in images]
+    pixels = np.stack([np.asarray(image) for image in fitted]).transpose(0, 3, 1, 2)
+    return Pixels(pixels, thumbnails, differing, [])
+
+
+def _size(image):
+    return f"{image.width}x{image.height}"
+
+
+def read_image(path, side=FULL_SIZE):
+    """Read an image file.
+
+    Parameters
+    ----------
+    path : path-like
+    side : int
+        Pixels needed on each side, as for `semsim.data.decoding.read_rgb`.
+
+    Returns
+    -------
+    PIL.Image.Image or Unusable
+    """
+    try:
+        return read_rgb(path, side)
+    except MemoryError:
+        return Unusable(printable(path), "needs more memory than is available")
+    except SemsimError as error:
+        # Messages are the file, what is wrong with it and a sentence of advice.
+        reason = str(error).removeprefix(f"{path}: ").rpartition(". ")[0]
+        return Unusable(printable(path), printable(reason))

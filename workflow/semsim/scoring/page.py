@@ -13,9 +13,9 @@ from semsim.figures.style import COLOURS, INK, panels, styled
 from semsim.html.blocks import Table
 from semsim.html.templates import page_templates
 from semsim.html.urls import data_url
-from semsim.scoring.folders import printable, read_group
+from semsim.scoring.folders import Unusable, read_image
 from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
-from semsim.text import counted
+from semsim.text import counted, printable
 
 MOST_SHOWN = 60
 """Number of pairs on a page, half of them from each end."""
@@ -140,21 +140,21 @@ def ends_of(scores, scale):
 
 def _shown(group, scale, value):
     """Return a pair in the form that the template expects."""
-    images, unusable = read_group(group)
-    if unusable:
-        raise SemsimError(f"{unusable[0]}: changed while it was being scored. Run again.")
+    images = [read_image(path) for path in (group.original, *group.reconstructions)]
+    for image in images:
+        if isinstance(image, Unusable):
+            raise SemsimError(f"{image}: changed while it was being scored. Run again.")
     original, reconstruction = (data_url("image/png", _thumbnail(image)) for image in images)
     return {
-        "name": group.name,
+        "name": printable(group.name),
         "value": f"{scale.label} {number(value)}",
         "original": original,
         "reconstruction": reconstruction,
     }
 
 
-def _thumbnail(array):
-    """Return an image [3, H, W] as the bytes of a PNG file, scaled down if it is large."""
-    image = Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
+def _thumbnail(image):
+    """Return an image as the bytes of a PNG file, scaled down if it is large."""
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)

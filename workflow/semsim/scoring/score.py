@@ -9,9 +9,10 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
-from semsim.io.images import as_tensor, check_images, check_pairs
+from semsim.io.images import check_pairs
 from semsim.metrics.measure import BATCH_PIXELS
 from semsim.scoring.folders import match_pair
+from semsim.scoring.likeness import checked_places, floats, thumbnails, warn_of_doubt
 from semsim.scoring.scores import check_names, compute, load_measures, score_groups
 from semsim.targets.device import choose_device
 
@@ -29,6 +30,8 @@ def score(
     device: torch.device | str = "auto",
     batch_size: int | None = None,
     skip: bool = False,
+    pretrained: str | os.PathLike | None = None,
+    resize: bool = False,
 ) -> pd.DataFrame:
     """Score reconstructions with all metrics of image pairs, including SemSim, like the command ``semsim score``.
 
@@ -47,12 +50,21 @@ def score(
         Pairs at once; by default as many as have the pixels of 256 images of 32x32.
     skip : bool
         Whether to leave out files that cannot be scored. Otherwise they are an error.
+    pretrained : str or path-like, optional
+        Folder with the weights of LPIPS's trunk; by default torch hub's.
+    resize : bool
+        Whether to resize files of reconstructions to their originals' sizes. Otherwise other sizes are an error.
 
     Returns
     -------
     pandas.DataFrame
         One row per pair, one column per metric, NaN where images are too small for it. Pairs of files have their name
         in a first column, ``name``.
+
+    Warns
+    -----
+    UserWarning
+        If most reconstructions are nearer to another original than to their own. `semsim.match` pairs arrays anew.
 
     Raises
     ------
@@ -70,18 +82,24 @@ def score(
     if metrics is not None:
         metrics = [metrics] if isinstance(metrics, str) else list(metrics)
         check_names(metrics, "metrics")
+    if batch_size is not None and batch_size < 1:
+        raise SemsimError(f"batch_size: {batch_size} is not a whole number above 0.")
     device = choose_device(device) if isinstance(device, str) else device
     files = [isinstance(images, str | os.PathLike) for images in (originals, reconstructions)]
     if all(files):
         matches = match_pair(originals, reconstructions)
-        measures, _ = load_measures(metrics, weights, device)
+        measures, _ = load_measures(metrics, weights, device, pretrained)
         unusable = [*matches.incomplete, *matches.unusable]
-        return score_groups(matches.groups, measures, unusable, skip, device, batch_size).table
+        scores = score_groups(matches.groups, measures, unusable, skip, device, batch_size, resize)
+        warn_of_doubt(*np.moveaxis(scores.thumbnails, 1, 0))
+        return scores.table
     if any(files):
         raise SemsimError("originals and reconstructions: give two folders, two files or two arrays, not one of each.")
-    originals, reconstructions = _floats(originals, "originals"), _floats(reconstructions, "reconstructions")
+    originals, reconstructions = floats(originals, "originals"), floats(reconstructions, "reconstructions")
     check_pairs(originals, reconstructions)
-    measures, _ = load_measures(metrics, weights, device)
+    measures, _ = load_measures(metrics, weights, device, pretrained)
+    places = checked_places(len(originals))
+    warn_of_doubt(thumbnails(originals[places]), thumbnails(reconstructions[places]))
     values = {measure.name: np.full(len(originals), np.nan) for measure in measures}
     step = batch_size or max(1, BATCH_PIXELS // (originals.shape[-2] * originals.shape[-1]))
     with torch.inference_mode():
@@ -91,14 +109,3 @@ def score(
             for name, computed in compute(*batch, measures).items():
                 values[name][part] = computed
     return pd.DataFrame(values)
-
-
-def _floats(images, what):
-    """Return images as a float32 tensor in [0, 1]; raise if they are none."""
-    images = as_tensor(images, what)
-    if images.dtype == torch.uint8:
-        images = images.float() / 255
-    elif images.is_floating_point():
-        images = images.float()
-    check_images(images, what)
-    return images

@@ -18,10 +18,10 @@ from semsim.metrics import METRICS, describe_scales, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
 from semsim.metrics.pixels import SSIM_WINDOW
 from semsim.metrics.scales import Scale, scales_of
-from semsim.pretrained.networks import ALEXNET, LPIPS_SMALLEST_IMAGE
+from semsim.pretrained.networks import ALEXNET, LPIPS_SMALLEST_IMAGE, find_weights
 from semsim.progress import progress_bar
-from semsim.scoring.folders import Group, Unusable, listing, read_group
-from semsim.text import counted, suggestion
+from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
+from semsim.text import counted, encodable, suggestion
 
 SEMSIM = "semsim"
 LPIPS_METRICS = ("lpips", "lpips_random_trunk")
@@ -69,17 +69,30 @@ class Scores:
         By metric: [groups, sets]; NaN where images are too small for it.
     left_out : list of Unusable
         Files that could not be scored.
+    thumbnails : numpy.ndarray
+        What `semsim.scoring.likeness` compares: [groups, 1 + sets, D], the original's first.
+    resized : int
+        How many reconstructions were resized to their original's size.
     """
 
     groups: list[Group]
     values: dict[str, np.ndarray]
     left_out: list[Unusable]
+    thumbnails: np.ndarray
+    resized: int
 
     @property
     def table(self):
         """Name and metrics, one row per pair, if there is one set: pandas.DataFrame."""
         names = [group.name for group in self.groups]
         return pd.DataFrame({"name": names, **{name: values[:, 0] for name, values in self.values.items()}})
+
+    @property
+    def matched_table(self):
+        """The same with the file names of reconstructions, which say something where they differ: pandas.DataFrame."""
+        table = self.table
+        table.insert(1, "reconstruction", [encodable(group.reconstructions[0].name) for group in self.groups])
+        return table
 
 
 def known_metrics():
@@ -109,7 +122,7 @@ def check_names(names, option="--metrics"):
             )
 
 
-def make_measures(names=None, semsim=None, device="cpu"):
+def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
     """Prepare metrics: load the networks that they need.
 
     Parameters
@@ -119,6 +132,8 @@ def make_measures(names=None, semsim=None, device="cpu"):
     semsim : semsim.SemSim, optional
         On the device; without it there is no metric ``semsim``.
     device : torch.device or str
+    pretrained : path-like, optional
+        Folder of public weights, which has to have those of the trunk of LPIPS; by default torch hub's.
 
     Returns
     -------
@@ -130,7 +145,9 @@ def make_measures(names=None, semsim=None, device="cpu"):
         If one of the names is not available.
     """
     wants_lpips = names is None or not set(LPIPS_METRICS).isdisjoint(names)
-    networks = gather_networks(LPIPS_SMALLEST_IMAGE, device=device) if wants_lpips else {}
+    if pretrained is not None:
+        _check_pretrained(pretrained, wants_lpips)
+    networks = gather_networks(LPIPS_SMALLEST_IMAGE, pretrained, device=device) if wants_lpips else {}
     scales = scales_of(describe_scales(pd.DataFrame(columns=list(METRICS)))) | LEARNED
     measures = {
         metric.name: Measure(scales[metric.name], _of_pairs(metric, networks))
@@ -144,7 +161,15 @@ def make_measures(names=None, semsim=None, device="cpu"):
     return [measures[name] for name in names]
 
 
-def load_measures(names=None, weights=None, device="cpu"):
+def _check_pretrained(folder, wanted):
+    """Refuse a folder of weights that was named for nothing."""
+    if not wanted:
+        raise SemsimError("--pretrained: only used by the metric lpips, which --metrics leaves out.")
+    if find_weights(ALEXNET, folder) is None:
+        raise SemsimError(f"{folder}: has no {ALEXNET}, the weights of the trunk of LPIPS. Put them there.")
+
+
+def load_measures(names=None, weights=None, device="cpu", pretrained=None):
     """Prepare metrics, including SemSim unless others are requested, and return remarks about their values.
 
     Parameters
@@ -154,6 +179,8 @@ def load_measures(names=None, weights=None, device="cpu"):
     weights : str or path-like, optional
         Of SemSim, as for `semsim.SemSim.from_pretrained`; by default those of the embedded study.
     device : torch.device or str
+    pretrained : path-like, optional
+        As for `make_measures`.
 
     Returns
     -------
@@ -171,7 +198,7 @@ def load_measures(names=None, weights=None, device="cpu"):
         weights = EMBEDDED if weights is None else weights
         semsim = SemSim.from_pretrained(weights, device)
         about.append(training_of(weights))
-    measures = make_measures(names, semsim, device)
+    measures = make_measures(names, semsim, device, pretrained)
     about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != SEMSIM]
     return measures, about
 
@@ -189,11 +216,14 @@ def _why_not(name):
         return "Give its weights: --weights FOLDER."
     if name == "lpips":
         folder = os.path.join(torch.hub.get_dir(), "checkpoints")
-        return f"Put the weights of its trunk, {ALEXNET}, into {folder}, or use lpips_random_trunk."
+        return (
+            f"Put the weights of its trunk, {ALEXNET}, into {folder}, name their folder with --pretrained, or use"
+            " lpips_random_trunk."
+        )
     return "It replaces lpips only if the weights of lpips are missing, and they are not: use lpips."
 
 
-def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None):
+def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None, resize=False):
     """Compute all metrics of all reconstructions.
 
     Threads read files ahead, and only images that wait for a batch of their size are held. If a file is unusable and
@@ -212,6 +242,8 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
         Where the networks of the measures are.
     batch_size : int, optional
         Pairs at once; by default as many as have the pixels of 256 images of 32x32.
+    resize : bool
+        Whether to resize reconstructions of another size than their original's.
 
     Returns
     -------
@@ -224,33 +256,79 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
     """
     sets = len(groups[0].reconstructions) if groups else 1
     values = {measure.name: np.full((len(groups), sets), np.nan) for measure in measures}
-    unusable, usable = list(unusable), np.zeros(len(groups), dtype=bool)
+    reading = _Reading(groups, list(unusable), skip, resize)
     waiting = _Waiting(sets, batch_size)
-
-    def measure(places, images):
-        for name, batch in _measure(images, measures, device).items():
-            values[name][places] = batch
-
     with torch.inference_mode(), progress_bar(len(groups) * sets, "scoring", unit="pair") as bar:
-        for place, (images, problems) in enumerate(_read_ahead(groups)):
-            unusable += problems
-            usable[place] = images is not None
-            if usable[place] and (skip or not unusable):
-                for batch in waiting.add(place, images):
-                    measure(*batch)
-            bar.update(sets)
-        if skip or not unusable:
-            for batch in waiting.rest():
-                measure(*batch)
-    if unusable and not skip:
-        raise SemsimError(
-            f"{counted(len(unusable), 'files')} cannot be scored: {listing(unusable)}."
-            " Correct them, or leave them out with --skip."
-        )
-    if not usable.any():
-        raise SemsimError(f"nothing is left to score: {listing(unusable)}. Give pairs of images that can be read.")
-    kept = [group for group, fine in zip(groups, usable, strict=True) if fine]
-    return Scores(kept, {name: array[usable] for name, array in values.items()}, unusable)
+        for places, images in _batches(reading, waiting, bar):
+            for name, batch in _measure(images, measures, device).items():
+                values[name][places] = batch
+    reading.check()
+    places = sorted(reading.thumbnails)
+    return Scores(
+        [groups[place] for place in places],
+        {name: array[places] for name, array in values.items()},
+        reading.unusable,
+        np.stack([reading.thumbnails[place] for place in places]),
+        reading.resized,
+    )
+
+
+class _Reading:
+    """What is known of files while they are read.
+
+    Attributes
+    ----------
+    unusable : list of Unusable
+    thumbnails : dict of int to numpy.ndarray
+        By the place of each group that can be scored, [1 + K, D].
+    resized : int
+        How many reconstructions were resized.
+    """
+
+    def __init__(self, groups, unusable, skip, resize):
+        self.groups, self.unusable, self.skip, self.resize = groups, unusable, skip, resize
+        self.thumbnails, self.resized = {}, 0
+
+    @property
+    def worth_measuring(self):
+        """Whether values will be asked for: not once a file has turned out to be unusable that must not be."""
+        return self.skip or not self.unusable
+
+    def take(self, place, pixels):
+        """Note what was read, `semsim.scoring.folders.Pixels`."""
+        self.unusable += pixels.unusable
+        self.resized += pixels.resized
+        if pixels.images is not None:
+            self.thumbnails[place] = pixels.thumbnails
+
+    def check(self):
+        """Raise a `SemsimError` if not all files, or none, can be scored."""
+        if self.unusable and not self.skip:
+            raise SemsimError(
+                f"{counted(len(self.unusable), 'files')} cannot be scored: {listing(self.unusable)}."
+                f"{self._advice()} Correct them, or leave them out with --skip."
+            )
+        if not self.thumbnails:
+            raise SemsimError(
+                f"nothing is left to score: {listing(self.unusable)}.{self._advice()} Give pairs of images that can be"
+                " read."
+            )
+
+    def _advice(self):
+        """Say what helps where sizes differ."""
+        differ = any(OTHER_SIZE in each.reason for each in self.unusable)
+        return " With --resize, reconstructions are resized to their originals' sizes." if differ else ""
+
+
+def _batches(reading, waiting, bar):
+    """Read groups, and yield batches as `_Waiting` does as long as they are worth measuring."""
+    for place, pixels in enumerate(_read_ahead(reading.groups, reading.resize)):
+        reading.take(place, pixels)
+        if pixels.images is not None and reading.worth_measuring:
+            yield from waiting.add(place, pixels.images)
+        bar.update(waiting.sets)
+    if reading.worth_measuring:
+        yield from waiting.rest()
 
 
 class _Waiting:
@@ -286,14 +364,14 @@ class _Waiting:
         return list(places), images
 
 
-def _read_ahead(groups):
+def _read_ahead(groups, resize):
     """Yield what `read_group` makes of each group, in order, while threads read the next ones."""
     threads = min(16, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         reading = deque()
         try:
             for group in groups:
-                reading.append(pool.submit(read_group, group))
+                reading.append(pool.submit(read_group, group, resize))
                 if len(reading) > 4 * threads:
                     yield reading.popleft().result()
             while reading:

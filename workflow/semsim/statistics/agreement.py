@@ -14,7 +14,14 @@ import pandas as pd
 
 from semsim.labels.table import CANNOT_TELL
 from semsim.seeds import seed_for
-from semsim.statistics.resampling import DrawnCounts, percentile_interval, ratio
+from semsim.statistics.resampling import (
+    DrawnCounts,
+    centred_interval,
+    few_units,
+    percentile_interval,
+    ratio,
+    share_interval,
+)
 
 ANSWERS = ("recognised", "named")
 COLUMNS = ["dataset", "kind", "statistic", "answer", "annotator", "other", "value", "low", "high", "count", "note"]
@@ -145,8 +152,9 @@ def describe_agreement(answers: pd.DataFrame, resamples: int, seed: int) -> pd.D
     -------
     pandas.DataFrame
         For each data set and kind of annotators: columns dataset, kind, statistic, answer, annotator, other, value,
-        low, high (95 % interval), count (of images, or of labels for one annotator) and note (why a value is
-        undefined). The statistics:
+        low, high (95 % interval: of shares, Wilson's; else from resamples of the originals), count (of images, or of
+        labels for one annotator) and note (why a value is undefined, or that its interval is rough because few
+        originals stand behind it). The statistics:
 
         - krippendorff_alpha and fleiss_kappa, of either answer;
         - pairwise_agreement, the share of images on which two annotators give the same answer, of either kind;
@@ -159,7 +167,7 @@ def describe_agreement(answers: pd.DataFrame, resamples: int, seed: int) -> pd.D
         group = group.assign(cluster=clusters)
         generator = np.random.default_rng(seed_for(seed, dataset, kind))
         weights = DrawnCounts(len(originals), resamples, generator)
-        described = (*_chance_corrected(group, weights), *_pairwise(group, weights), *_annotators(group, weights))
+        described = (*_chance_corrected(group, weights), *_pairwise(group), *_annotators(group, weights))
         rows += [{"dataset": dataset, "kind": kind} | row for row in described]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -173,24 +181,31 @@ def _chance_corrected(answers, weights):
         resampled = resampled_alpha(counts, clusters, weights)
         about = {"answer": column, "count": len(counts)}
         same = "all answers are equal, or no image has two labels"
-        yield about | _estimate("krippendorff_alpha", alpha, resampled, same)
+        originals = len(np.unique(clusters))
+        yield about | _estimate("krippendorff_alpha", alpha, _beyond_chance(alpha, resampled), originals, same)
         # With m labels an image, 1 - kappa is 1 - alpha times n m / (n m - 1).
         labels = counts.sum()
         unequal = "images have different numbers of labels" if np.ptp(counts.sum(axis=1)) else same
-        yield about | _estimate("fleiss_kappa", kappa, 1 - (1 - resampled) * labels / (labels - 1), unequal)
+        interval = _beyond_chance(kappa, 1 - (1 - resampled) * labels / (labels - 1))
+        yield about | _estimate("fleiss_kappa", kappa, interval, originals, unequal)
 
 
-def _pairwise(answers, weights):
+def _beyond_chance(value, resampled):
+    """Return the interval of a chance-corrected agreement, which is at most 1."""
+    low, high = centred_interval(value, resampled)
+    return low, min(high, 1.0)
+
+
+def _pairwise(answers):
     """Yield the rows of pairs of annotators."""
     clusters = answers.groupby("image")["cluster"].first()
     for column in ANSWERS:
         given = answers.pivot(index="image", columns="annotator", values=column).astype(float)
         for one, other in combinations(given.columns, 2):
             both = given[[one, other]].dropna()
-            equal = (both[one] == both[other]).to_numpy()
-            resampled = _resampled_mean(equal, clusters[both.index].to_numpy(), weights)
-            yield {"answer": column, "annotator": one, "other": other, "count": len(both)} | _estimate(
-                "pairwise_agreement", equal.mean() if len(equal) else np.nan, resampled, "no image labelled by both"
+            equal = (both[one] == both[other]).to_numpy(dtype=float)
+            yield {"answer": column, "annotator": one, "other": other, "count": len(both)} | _share(
+                "pairwise_agreement", equal, clusters[both.index].to_numpy(), "no image labelled by both"
             )
 
 
@@ -200,30 +215,33 @@ def _annotators(answers, weights):
     sums = of_image.loc[answers["image"]].reset_index(drop=True)
     own = answers["recognised"].reset_index(drop=True).astype(float)
     others = (sums["sum"] - own) / (sums["size"] - 1).where(sums["size"] > 1)
-    values = pd.DataFrame(
-        {
-            "recognition_rate": own,
-            "cannot_tell_rate": (answers["named"] == CANNOT_TELL).to_numpy(dtype=float),
-            "bias": own - others,
-        }
-    )
+    shares = {"recognition_rate": own, "cannot_tell_rate": (answers["named"] == CANNOT_TELL).to_numpy(dtype=float)}
+    values = pd.DataFrame(shares | {"bias": own - others})
     clusters = answers["cluster"].to_numpy()
     for annotator, places in sorted(values.groupby(answers["annotator"].to_numpy()).indices.items()):
-        for statistic in values:
-            each = values[statistic].iloc[places].dropna()
-            resampled = _resampled_mean(each, clusters[each.index], weights)
-            value = each.mean() if len(each) else np.nan
-            yield {"annotator": annotator, "count": len(each)} | _estimate(
-                statistic, value, resampled, "no other annotator labelled the same images"
-            )
+        about = {"annotator": annotator, "count": len(places)}
+        for statistic in shares:
+            yield about | _share(statistic, values[statistic].iloc[places].to_numpy(), clusters[places], "")
+        each = values["bias"].iloc[places].dropna()
+        mean = each.mean() if len(each) else np.nan
+        interval = percentile_interval(_resampled_mean(each, clusters[each.index], weights))
+        originals = len(np.unique(clusters[each.index]))
+        alone = "no other annotator labelled the same images"
+        yield about | {"count": len(each)} | _estimate("bias", mean, interval, originals, alone)
 
 
-def _estimate(statistic, value, resampled, why_undefined):
-    """Return the columns of a value, its interval and, where it is NaN, the reason."""
+def _share(statistic, values, clusters, why_undefined):
+    """Return the columns of the share of ones among values, each of an original."""
+    share, interval = (np.mean(values), share_interval(values, clusters)) if len(values) else (np.nan, None)
+    return _estimate(statistic, share, interval, len(np.unique(clusters)), why_undefined)
+
+
+def _estimate(statistic, value, interval, originals, why_undefined):
+    """Return the columns of a value, its interval and, where it is NaN or rough, why."""
     if not np.isfinite(value):
         return {"statistic": statistic, "value": np.nan, "low": np.nan, "high": np.nan, "note": why_undefined}
-    low, high = percentile_interval(resampled)
-    return {"statistic": statistic, "value": value, "low": low, "high": high, "note": ""}
+    low, high = interval
+    return {"statistic": statistic, "value": value, "low": low, "high": high, "note": few_units(originals)}
 
 
 def _resampled_mean(values, clusters, weights):

@@ -114,6 +114,10 @@ ARCHITECTURES = {
 }
 
 
+WIDEST = 10_000
+"""The largest width, far beyond any network that fits into memory."""
+
+
 def check_architecture(name, image_size=None, width=None):
     """Raise an error if a network cannot be built.
 
@@ -139,6 +143,8 @@ def check_architecture(name, image_size=None, width=None):
         raise SemsimError(f"{name} has no width to set (only {others} have). Remove 'width: {width}'.")
     if width is not None and width < 1:
         raise SemsimError(f"width of {name} is {width}. It must be a whole number of at least 1.")
+    if width is not None and width > WIDEST:
+        raise SemsimError(f"width of {name} is {width:,}. It can be {WIDEST:,} at most.")
     if image_size is not None and image_size < chosen.smallest_image:
         least = chosen.smallest_image
         raise SemsimError(f"{name} needs images of at least {least} pixels, but image_size is {image_size}.")

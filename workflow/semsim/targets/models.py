@@ -222,7 +222,7 @@ def load_target(path, device="cpu"):
         If the file is missing, damaged, or holds something other than a target model.
     """
     spec, digest = (read_metadata(path).get(key) for key in ("spec", "digest"))
-    if spec is None:
+    if not isinstance(spec, dict):
         raise SemsimError(
             f"{path}: not the weights of a target model (no 'spec' in its header). Train the target again."
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from semsim.errors import SemsimError
-from semsim.settings import OneOf, Settings, Several, checked_by, written
+from semsim.settings import OneOf, Place, Settings, Several, checked_by, written
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import AnyDefence, GradientDefence
@@ -20,8 +20,7 @@ Width = Annotated[int | None, Field(ge=1)]
 class OwnNetwork(Settings):
     """A network from a Python file."""
 
-    file: str = Field(
-        min_length=1,
+    file: Place = Field(
         description="path of the Python file, relative to the working directory. Its imports must be installed",
     )
     name: str = Field(
@@ -109,9 +108,8 @@ class TargetSettings(Settings):
     gradient_defence: AnyDefence | None = Field(
         None, description="how gradients are defended. One of [these](#gradient-defences); `null` is no defence"
     )
-    weights: str | None = Field(
+    weights: Place | None = Field(
         None,
-        min_length=1,
         description="a .safetensors file with the state dict that training starts from; `null` draws random weights."
         " With `training: {epochs: 0}`, the weights stay as they are",
     )

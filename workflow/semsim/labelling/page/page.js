@@ -115,6 +115,7 @@ function write(where, text) {
 function go(next, spoken = "") {
   state = next;
   if (!state.consented) {
+    element("agree").disabled = false; // those who agree and do not answer are forgotten at some time
     show("consent");
   } else if (state.done) {
     element("completion").hidden = !state.code;
@@ -131,6 +132,7 @@ function go(next, spoken = "") {
 
 async function showPicture(spoken) {
   const { position, total, dataset } = state;
+  const address = (place) => `${base}images/${place}?${state.assignment}`; // kept by the browser under that name
   pause(true);
   image.classList.add("waiting");
   element("progress").max = total;
@@ -140,7 +142,7 @@ async function showPicture(spoken) {
   if (dataset !== listed) listClasses(dataset);
   find("");
   for (let tries = 0; ; tries += 1) {
-    image.src = `${base}images/${position}`;
+    image.src = address(position);
     try {
       await image.decode();
       break;
@@ -158,7 +160,7 @@ async function showPicture(spoken) {
   pause(false);
   if (!touched.matches) search.focus({ preventScroll: true });
   requestAnimationFrame(() => { shownAt = performance.now(); });
-  if (position + 1 < total) new Image().src = `${base}images/${position + 1}`;
+  if (position + 1 < total) new Image().src = address(position + 1);
 }
 
 // Between an answer and the next picture, input is disabled.

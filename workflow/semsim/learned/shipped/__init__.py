@@ -8,6 +8,9 @@ from pathlib import Path
 EMBEDDED = "embedded"
 """The weights that the default study, of embedded images, learned."""
 
+CARD_BYTES = 2**16
+"""As much of a card as is read; what it is about stands at its beginning."""
+
 
 def shipped_weights() -> dict[str, Path]:
     """Return the folders of weights that come with the package, by name."""
@@ -44,12 +47,13 @@ def training_of(weights: str | os.PathLike) -> str:
         Which study and which annotators, and whatever their card warns of; or that there is no such card.
     """
     try:
-        text = (weights_folder(weights) / "CARD.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        with (weights_folder(weights) / "CARD.md").open("rb") as file:
+            text = file.read(CARD_BYTES).decode("utf-8", errors="ignore")
+    except OSError:
         text = ""
-    text = " ".join(text.split())
-    study = re.search(r"# SemSim, (trained by the study `[^`]+`)", text)
-    annotators = re.search(r"The annotators are \*\*(.+?)\*\*([^.]*)\.", text)
+    text = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    study = re.search(r"# SemSim, (trained by the study `[^`]{1,80}`)", text)
+    annotators = re.search(r"The annotators are \*\*([^*]{1,80})\*\*([^.]{0,300})\.", text)
     if not study or not annotators:
         return "Nothing says what SemSim was trained on: there is no card of it with its weights."
     return f"SemSim was {study[1].replace('`', '')} on labels of {annotators[1]}{annotators[2]}."

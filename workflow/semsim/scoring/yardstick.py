@@ -1,0 +1,56 @@
+"""What a value of SemSim means: its scale on the images at hand, since it differs from weights to weights."""
+
+import numpy as np
+import torch
+
+from semsim.scoring.folders import Unusable, read_image
+from semsim.scoring.scores import SEMSIM
+from semsim.scoring.summary import number
+from semsim.text import counted
+
+MOST_ORIGINALS = 64
+"""Originals that are compared; of more, this many are taken at even distances."""
+
+
+def yardstick(groups, measures, device):
+    """Say where SemSim's values lie: for identical images, and between different originals.
+
+    Parameters
+    ----------
+    groups : list of semsim.scoring.folders.Group
+        Whose originals are read again, at most `MOST_ORIGINALS`.
+    measures : list of semsim.scoring.scores.Measure
+    device : torch.device or str
+        Where SemSim is.
+
+    Returns
+    -------
+    list of str
+        One sentence; none if SemSim is not among the measures.
+    """
+    semsim = next((measure for measure in measures if measure.name == SEMSIM), None)
+    if semsim is None:
+        return []
+    places = np.linspace(0, len(groups) - 1, min(len(groups), MOST_ORIGINALS)).astype(int)
+    apart = _distances([groups[place].original for place in places], semsim, device)
+    if not apart:
+        return ["To read SemSim: it is 0 for identical images."]
+    return [
+        f"To read SemSim: it is 0 for identical images, and {number(np.median(apart))} between different originals here"
+        f" (median of {counted(len(apart), 'pairs')})."
+    ]
+
+
+def _distances(paths, semsim, device):
+    """Return SemSim's distances between images and the next ones of their size."""
+    last, apart = {}, []
+    with torch.inference_mode():
+        for path in paths:
+            image = read_image(path)
+            if isinstance(image, Unusable):
+                continue
+            tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
+            if image.size in last:
+                apart.append(semsim.compute(last[image.size], tensor).item())
+            last[image.size] = tensor
+    return apart
