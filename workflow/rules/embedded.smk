@@ -2,18 +2,16 @@
 # makes them; `make observers-embedded` does, and puts them into the library.
 
 EMBEDDED_RESULTS = "results/embedded"
-STEPS = {"glyphs": 3200, "letters": 1100, "mnist": 300}
+STEPS = {"glyphs": 3200, "letters": 1000, "mnist": 300}
 FIRST_READ = "glyphs"  # observers of the other kinds start from those of this one
-START_STEPS = 400
+START_STEPS = 350
 
 
 def first_observers(wildcards):
     """Return the observers from which those of a kind start, if any."""
-    return (
-        []
-        if wildcards.kind == FIRST_READ
-        else expand(f"{EMBEDDED_RESULTS}/observers/{FIRST_READ}/{{name}}.safetensors", name=PANEL)
-    )
+    if wildcards.kind == FIRST_READ:
+        return []
+    return expand(f"{EMBEDDED_RESULTS}/observers/{FIRST_READ}/{{name}}.safetensors", name=PANEL)
 
 
 rule train_embedded_observers:

@@ -20,6 +20,7 @@ from semsim.errors import SemsimError
 from semsim.io.yaml_files import read_yaml
 from semsim.learned.folds import exclusions
 from semsim.learned.starts import BACKBONE, WIDTH, start_name
+from semsim.observers.shipped import shipped_observers
 from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
@@ -175,7 +176,8 @@ class Study:
 
     def read_by_shipped(self, dataset):
         """Tell whether the observers that come with semsim read a data set: all classes of an embedded kind."""
-        return self._is_embedded(dataset) and self.settings.datasets[dataset].classes is None
+        settings = self.settings.datasets[dataset]
+        return self._is_embedded(dataset) and settings.classes is None and bool(shipped_observers(settings.kind))
 
     def _is_embedded(self, dataset):
         """Tell whether a data set has images of a kind and size from which networks learnt that come with semsim."""
