@@ -25,7 +25,7 @@ reconstruction, or that they can't tell. Faithfulness of a metric to them says n
   rate of {learning_rate:g}, products in bfloat16. Weights are stored in half precision.
 - An answer is the mean over eight noisy looks. An observer names a class if its probability is at least its *caution*.
 
-| kind | steps | images | CPU-minutes |
+| kind | steps | images | minutes, on a busy core |
 | --- | --- | --- | --- |
 {training}
 
