@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1)
 MAJORITY = "majority"
-CLEAR, FADING = 2000, 500
+CLEAR, FADING = 2000, 200
 """Held-out images that are read: clear ones, and at each severity of each degradation."""
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from semsim.observers.settings import ObserverSettings
 
 PANEL = {
-    "observer-1": ObserverSettings(architecture="vgg6", width=16, caution=0.35),
-    "observer-2": ObserverSettings(architecture="resnet6", width=20, caution=0.45),
-    "observer-3": ObserverSettings(architecture="squeezenet", width=20, caution=0.4),
+    "observer-1": ObserverSettings(architecture="vgg6", width=16, caution=0.25),
+    "observer-2": ObserverSettings(architecture="resnet6", width=20, caution=0.4),
+    "observer-3": ObserverSettings(architecture="squeezenet", width=20, caution=0.35),
     "observer-4": ObserverSettings(architecture="densenet", width=14, caution=0.55),
     "observer-5": ObserverSettings(architecture="inception", width=14, caution=0.6),
 }
