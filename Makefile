@@ -40,7 +40,7 @@ smoke: study
 # The published labels of people: their tables, and the notebooks on them.
 human-study: setup
 	@$(call workflow,human_study)
-	@echo "Notebooks are in results/human-study/notebooks/, tables in results/human-study/tables/."
+	@echo "Notebooks and tables are in results/human-study/; those of human_study_labels in results/human-study-others/."
 
 # Each defect of the paper's released code on the results of the study CONFIG, under a name of its own; then the notebook.
 defects: CONFIG = config/config.yaml config/real-small.yaml

@@ -100,6 +100,7 @@ rule labels:
 rule faithfulness:
     input:
         every(rules.measure_agreement.output),
+        every(rules.compare_with_person.output),
         every(rules.measure_faithfulness.output),
         every(rules.count_contradictions.output),
 

@@ -25,12 +25,12 @@ def small_material():
         for original in range(ORIGINALS)
     ]
     checks = [{"dataset": dataset, "label": number % 3} for dataset in CLASSES for number in range(4)]
-    return Material(_pictured(rows), _pictured(checks), CLASSES, "a test")
+    return Material(_pictured(rows, 90), _pictured(checks, 91), CLASSES, "a test")
 
 
-def _pictured(rows):
+def _pictured(rows, green):
     """Add pictures of different colours."""
-    pictures = [lambda number=number: Image.new("RGB", (8, 8), (5 * number, 90, 200)) for number in range(len(rows))]
+    pictures = [lambda number=number: Image.new("RGB", (8, 8), (5 * number, green, 200)) for number in range(len(rows))]
     return pd.DataFrame(rows).assign(picture=pictures)
 
 

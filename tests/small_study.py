@@ -22,14 +22,18 @@ from semsim.learned.scales import LEARNED
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
+from semsim.metrics.scales import scales_of
 from semsim.metrics.summaries import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
 from semsim.statistics.agreement import describe_agreement
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import cross_annotators, human_ceiling
-from semsim.statistics.contradictions import count_contradictions
+from semsim.statistics.contradictions import contradiction_curve, count_contradictions
 from semsim.statistics.crossing import cross_parts
 from semsim.statistics.dawid_skene import estimate_reliability
-from semsim.statistics.faithfulness import measure_faithfulness
-from semsim.statistics.generalisation import measure_by_dataset, measure_generalisation
+from semsim.statistics.faithfulness import measure_faithfulness, with_holm
+from semsim.statistics.generalisation import correct_generalisation, measure_by_dataset, measure_generalisation
+from semsim.statistics.person import compare_with_person, seat_panels
+from semsim.statistics.variance import divide_variance
 from semsim.targets.models import build_target, load_target, save_target
 
 DATASETS = ("shapes", "textures")
@@ -91,6 +95,9 @@ def label_tables(metrics, attacks):
     directions = scales.set_index("metric")["higher_is_better"].to_dict()
     crossings = cross_parts([metrics], rates, directions)
     values, differences = measure_faithfulness(crossings, directions, 50, 1, permutations=50)
+    access = scales_of(scales).access | BASELINES.access
+    values.insert(6, "access", values["metric"].map(access))
+    panels = seat_panels([metrics], answers, directions)
     agreement = [describe_agreement(answers, 50, 1), estimate_reliability(answers)]
     observers = pd.concat(
         pd.DataFrame({"severity": [0, 0.5, 1], "right": [0.9, 0.4, 0.1], "wrong": [0.1, 0.3, 0.2]}).assign(
@@ -110,6 +117,9 @@ def label_tables(metrics, attacks):
         "faithfulness": values,
         "faithfulness_differences": differences,
         "contradictions": count_contradictions(crossings, directions, 50, 1),
+        "variance": divide_variance(answers, 50, 1),
+        "person": compare_with_person(panels, directions | BASELINES.directions, 50, 1),
+        "contradiction_curve": contradiction_curve(panels, directions, 50, 1),
     }
 
 
@@ -126,6 +136,8 @@ def semsim_tables(metrics, recognition):
             semsim=table["attack"].map(ATTACKS) + draws.normal(0, 0.05, len(table)),
             classifier_features=draws.random(len(table)),
             combination=-table["attack"].map(ATTACKS) + draws.normal(0, 0.3, len(table)),
+            combination_with_target=-table["attack"].map(ATTACKS) + draws.normal(0, 0.2, len(table)),
+            best_metric=draws.random(len(table)),
         )
         for folds in ("within", "dataset", "attack")
     ).assign(kind="simulated", reference="attacked", note=None)
@@ -138,6 +150,7 @@ def semsim_tables(metrics, recognition):
         semsim=trials["semsim"][: len(table)].to_numpy(), **{"margin-1.0": draws.random(len(table))}
     )
     lines, changes = measure_by_dataset(variants, {"semsim": False, "margin-1.0": False}, "semsim", 50, 3)
+    changes = with_holm(changes, ["dataset", "level", "statistic"])
     changes = changes.assign(change=-changes["difference"], change_low=-changes["high"], change_high=-changes["low"])
     keys = ["dataset", "level", "statistic", "variant"]
     changes = changes.rename(columns={"other": "variant"})[[*keys, "change", "change_low", "change_high", "p_holm"]]
@@ -145,7 +158,7 @@ def semsim_tables(metrics, recognition):
     return {
         "semsim": trials,
         "generalisation": values.assign(**about),
-        "generalisation_differences": differences.assign(**about),
+        "generalisation_differences": correct_generalisation(differences).assign(**about),
         "semsim_curves": pd.DataFrame(curves),
         "semsim_triplets": pd.DataFrame(counts),
         "ablations": lines.rename(columns={"metric": "variant"}).merge(changes, on=keys, how="left"),

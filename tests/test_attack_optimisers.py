@@ -3,8 +3,13 @@
 import pytest
 import torch
 
+from semsim.attacks.engine import Search
+from semsim.attacks.gradients import plan_gradients
+from semsim.attacks.observation import shared_gradients
 from semsim.attacks.optimisers import LBFGS, Adam, Status
 from semsim.attacks.settings import attack_settings
+from semsim.targets.defences import GradientDefence
+from semsim.targets.models import build_target
 
 UNBOUNDED = torch.tensor([-torch.inf]), torch.tensor([torch.inf])
 
@@ -25,18 +30,21 @@ def rosenbrock(points):
     return (1 - x) ** 2 + 100 * (y - x**2) ** 2
 
 
-def test_lbfgs_follows_torch_where_full_steps_are_accepted():
+@pytest.mark.parametrize("history", [3, 100])
+def test_lbfgs_follows_torch_where_full_steps_are_accepted(history):
     curvature = torch.linspace(0.5, 2, 6, dtype=torch.float64)
     start = torch.randn(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     def quadratic(points):
         return (curvature * points.square()).sum(-1) / 2
 
-    optimiser = LBFGS(start, attack_settings("dlg", tolerance=0.0))
+    optimiser = LBFGS(start, attack_settings("dlg", tolerance=0.0, history=history))
     minimise(optimiser, quadratic, 8)
     for row, point in enumerate(start):
         parameter = point.clone().requires_grad_()
-        theirs = torch.optim.LBFGS([parameter], lr=1, max_iter=7, tolerance_grad=0, tolerance_change=0)
+        theirs = torch.optim.LBFGS(
+            [parameter], lr=1, max_iter=7, tolerance_grad=0, tolerance_change=0, history_size=history
+        )
 
         def closure(parameter=parameter, theirs=theirs):
             theirs.zero_grad()
@@ -73,10 +81,22 @@ def test_rows_do_not_touch_each_other(kind):
         assert alone.status[0] == together.status[row]
 
 
+def test_a_row_of_lbfgs_is_the_same_to_the_bit_whatever_the_others_do():
+    start = torch.randn(3, 200, generator=torch.Generator().manual_seed(3))
+    weights, ends = torch.linspace(1, 50, 200), []
+    for factor in (1.0, 1e6, torch.nan):
+        factors = torch.tensor([factor, 1.0, factor])
+        optimiser = LBFGS(start, attack_settings("dlg", tolerance=0.0, history=7))
+        minimise(optimiser, lambda points, factors=factors: factors * (weights * points.cosh()).sum(1), 30)
+        ends.append(optimiser.points[1])
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[0], ends[2])
+
+
 @pytest.mark.parametrize("kind", [LBFGS, Adam])
 def test_a_search_goes_on_exactly_from_its_state(kind):
     start = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    settings = attack_settings("dlg" if kind is LBFGS else "invertgrad", steps=30)
+    settings = attack_settings("dlg" if kind is LBFGS else "invertgrad", steps=30, history=5)
     undisturbed, stopped, resumed = (kind(start, settings, *UNBOUNDED) for _ in range(3))
     minimise(undisturbed, rosenbrock, 30)
     minimise(stopped, rosenbrock, 13)
@@ -136,3 +156,69 @@ def test_lbfgs_marks_a_start_without_a_cost():
     assert optimiser.status[0] == Status.DIVERGED
     assert optimiser.points[0, 0] == 1
     assert 1.5 <= optimiser.points[1, 0] < 2
+
+
+def test_lbfgs_takes_back_steps_after_which_the_cost_blows_up():
+    def cliff(points):
+        return (points.exp() - points).sum(1)  # nearly straight below 0, so that the first long step ends at e^140
+
+    optimiser = LBFGS(torch.full((1, 3), -5.0, dtype=torch.float64), attack_settings("dlg", tolerance=0.0))
+    costs = minimise(optimiser, cliff, 40)
+    assert costs.max() > 1e6
+    torch.testing.assert_close(optimiser.points, torch.zeros(1, 3, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_lbfgs_climbs_over_jumps_and_keeps_the_best_point():
+    weights = torch.linspace(1, 50, 20, dtype=torch.float64)
+
+    def stairs(points):
+        """Jump where no derivative shows it, as the distance between gradients does where a ReLU switches."""
+        jumps = 0.5 * (8 * points.detach()).floor().remainder(2)
+        return (weights * points.square() * (1 + jumps)).mean(1)
+
+    start = torch.randn(4, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    optimiser = LBFGS(start, attack_settings("dlg", tolerance=0.0))
+    costs = minimise(optimiser, stairs, 60)
+    assert (costs.diff(dim=0) > 0).any(0).all()
+    assert (costs[-1] > optimiser.costs).any()
+    assert torch.equal(optimiser.costs, costs.min(0).values)
+    assert torch.equal(stairs(optimiser.points), optimiser.costs)
+
+
+def best_cost_of_torch(search, evaluations, line_search):
+    """The least cost of a search for one image by torch.optim.LBFGS; every evaluation of a line search counts."""
+    point, costs = search.optimiser.points[0].clone().requires_grad_(), []
+
+    def closure():
+        if len(costs) < evaluations:
+            cost, gradient = search.evaluate(point.detach()[None])
+            costs.append(cost[0])
+            point.grad = gradient[0]
+        return costs[-1]
+
+    optimiser = torch.optim.LBFGS([point], max_iter=evaluations, max_eval=evaluations, line_search_fn=line_search)
+    while len(costs) < evaluations:
+        optimiser.step(closure)
+    return torch.stack(costs).min()
+
+
+@pytest.mark.parametrize("attack", ["idlg", "dlg"])
+def test_lbfgs_is_as_good_as_torch_on_a_network_with_relus(attack):
+    """Searches that ask for descent end at twice the cost; benchmarks/lbfgs.py compares on larger networks."""
+    torch.manual_seed(0)
+    target = build_target("convnet3", 5, 16, width=4).eval()
+    images = torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4), 16, mode="bicubic").clamp(0, 1)
+    labels, plan, evaluations = torch.arange(4), plan_gradients(target, "cpu"), 60
+    observed = shared_gradients(target, plan, images, labels, GradientDefence(), [0] * 4)
+
+    def search(rows):
+        settings = attack_settings(attack, steps=evaluations, tolerance=0.0)
+        return Search(target, [each[rows] for each in observed], labels[rows], rows, settings, plan)
+
+    ours = search([0, 1, 2, 3])
+    for _ in range(evaluations):
+        ours.advance()
+    for line_search in (None, "strong_wolfe"):
+        theirs = [best_cost_of_torch(search([row]), evaluations, line_search) for row in range(4)]
+        ratio = (ours.optimiser.costs / torch.stack(theirs)).log().mean().exp()
+        assert ratio < 1.25, f"{line_search}: {ratio:.2f}"

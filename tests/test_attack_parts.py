@@ -193,7 +193,7 @@ DEFAULTS = {
     "boxed": True,  # the code that Geiping et al. released
     "milestones": (),
     "decay": 0.1,  # the code that Geiping et al. released
-    "history": 20,  # this project's; Zhu et al. 2019 take 100
+    "history": 100,  # Zhu et al. 2019, section 4
     "priors": {},
     "restarts": 1,
     "initialisation": "normal",  # Zhu et al. 2019, algorithm 1

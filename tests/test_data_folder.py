@@ -54,6 +54,11 @@ def read(path, mirror=None, size=16, seed=1, **settings):
     return prepare_dataset("mine", {"kind": "folder", "path": str(path), **COUNTS, **settings}, size, seed, mirror)
 
 
+def test_folders_that_differ_in_how_accents_are_stored_are_one_class():
+    found = list_images(["Caf\u00e9/1.png", "Cafe\u0301/2.png", "tea/3.png"], "here").images
+    assert found == {"Caf\u00e9": ["Caf\u00e9/1.png", "Cafe\u0301/2.png"], "tea": ["tea/3.png"]}
+
+
 def sources(dataset):
     return {split: images.sources for split, images in dataset.splits.items()}
 
@@ -193,7 +198,7 @@ def test_relative_path_is_looked_up_in_the_mirror_first(tmp_path, monkeypatch):
         (plain(prefix="test/") | plain(prefix="val/"), ["test, val", "with the splits 'train' and"]),
         (plain() | {"dog/notes.txt": b""}, ["class 'dog' has no image"]),
         (parts() | plain(("dog",), prefix="train/"), ["class 'dog' has no image in the held-out part"]),
-        (plain(("cat",)), ["1 classes", "between 2"]),
+        (plain(("cat",)), ["1 class,", "between 2"]),
         (plain(images=3), ["8 images requested for", "only 6 available", "3 per class in 2 classes"]),
         (plain(images=4) | {"cat/0.png": b"hello"}, ["cat/0.png: not an image"]),
         (plain(images=4) | {"cat/0.png": picture(1)[:200]}, ["cat/0.png: a damaged"]),

@@ -12,8 +12,8 @@ from semsim.text import NO_BREAK
 
 SCALES = scales_of(
     pd.DataFrame(
-        [("psnr", "PSNR", "dB", 0, np.inf, True, ""), ("lpips", "LPIPS", None, 0, 1, False, None)],
-        columns=["metric", "label", "unit", "low", "high", "higher_is_better", "caveat"],
+        [("psnr", "PSNR", "dB", 0, np.inf, True, "", "images"), ("lpips", "LPIPS", None, 0, 1, False, None, "images")],
+        columns=["metric", "label", "unit", "low", "high", "higher_is_better", "caveat", "access"],
     )
 )
 GROUP = {"dataset": "shapes", "kind": "human", "reference": "original"}
@@ -25,8 +25,8 @@ def plain(sentences):
 
 
 def faithfulness_of(*rows, statistic="spearman", level="models"):
-    """Return a table of faithfulness of rows (metric, value, low, high)."""
-    table = pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+    """Return a table of faithfulness of rows (metric, value, low, high, p_holm)."""
+    table = pd.DataFrame(rows, columns=["metric", "value", "low", "high", "p_holm"])
     table = table.assign(**GROUP, level=level, statistic=statistic, null_low=-0.3, null_high=0.3, note="")
     down = table["metric"] == "lpips"
     top = 1 if statistic == "auc" else 0
@@ -46,43 +46,40 @@ def ceiling_of(value, statistic="spearman", level="models"):
 
 
 @pytest.mark.parametrize(
-    ("rows", "p_holm", "limit", "sentence"),
+    ("rows", "p_holm", "sentence"),
     [
         (
-            [("psnr", 0.5, -0.1, 0.8), ("lpips", -0.7, -0.9, -0.2)],
+            [("psnr", 0.5, -0.1, 0.8, 0.2), ("lpips", -0.7, -0.9, -0.2, 0.01)],
             0.2,
-            0.95,
-            "On shapes, over target models, LPIPS is most faithful to human annotators (Spearman's ρ 0.70, 95 %"
-            " interval 0.20 to 0.90). That is not distinguishable from the runner-up, PSNR (Holm-corrected p = 0.2). It"
-            " is below what one annotator achieves (0.95). Not distinguishable from chance: PSNR.",
+            "On shapes, between target models, LPIPS is most faithful to human annotators (Spearman's ρ 0.70, 95 %"
+            " interval 0.20 to 0.90). That is not distinguishable from the runner-up, PSNR (Holm-corrected p = 0.2)."
+            " Not distinguishable from chance: PSNR.",
         ),
         (
-            [("psnr", 0.9, 0.8, 0.95), ("lpips", 0.4, 0.2, 0.6)],
+            [("psnr", 0.9, 0.8, 0.95, 0.01), ("lpips", 0.4, 0.2, 0.6, 0.01), ("knows_cell", 0.6, 0.5, 0.7, np.nan)],
             0.001,
-            0.7,
-            "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 % interval"
-            " 0.80 to 0.95). That is distinguishably better than the runner-up, LPIPS (Holm-corrected p = 0.001). It is"
-            " above what one annotator achieves (0.70). Worse than chance: LPIPS.",
+            "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 %"
+            " interval 0.80 to 0.95). That is distinguishably better than the runner-up, LPIPS (Holm-corrected p ="
+            " 0.001). What knows only the cell reaches 0.60. Worse than chance: LPIPS.",
         ),
         (
-            [("psnr", 0.1, -0.3, 0.4)],
+            [("psnr", 0.1, 0.05, 0.4, 0.3), ("knows_cell", 0.6, 0.5, 0.7, np.nan)],
             1,
-            0.2,
-            "On shapes, over target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 % interval"
-            " −0.30 to 0.40), which is not distinguishable from chance. It is not distinguishable from what one"
-            " annotator achieves (0.20).",
+            "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 %"
+            " interval 0.05 to 0.40), which is not distinguishable from chance. What knows only the cell reaches 0.60.",
         ),
     ],
 )
-def test_the_best_metric_is_named_with_all_that_can_be_told(rows, p_holm, limit, sentence):
-    tables = faithfulness_of(*rows), differences_of(p_holm), ceiling_of(limit)
+def test_the_best_metric_is_named_with_all_that_can_be_told(rows, p_holm, sentence):
+    """The test against chance is the declared one: an interval off zero does not count (third case)."""
+    tables = faithfulness_of(*rows), differences_of(p_holm)
     assert plain(findings.faithfulness_findings(*tables, SCALES, "spearman", "original")) == [sentence]
 
 
 def test_metrics_that_follow_from_each_other_share_the_first_place():
-    rows = faithfulness_of(("psnr", 0.7, 0.5, 0.8), ("lpips", -0.7, -0.8, -0.5))
+    rows = faithfulness_of(("psnr", 0.7, 0.5, 0.8, 0.01), ("lpips", -0.7, -0.8, -0.5, 0.01))
     alike = differences_of(1).assign(difference=0.0, low=0.0, high=0.0)
-    (sentence,) = plain(findings.faithfulness_findings(rows, alike, ceiling_of(0.7), SCALES, "spearman", "original"))
+    (sentence,) = plain(findings.faithfulness_findings(rows, alike, SCALES, "spearman", "original"))
     assert "PSNR and LPIPS are equally and most faithful" in sentence and "runner-up" not in sentence
     assert findings.contradiction_findings(contradictions_of(("psnr", "lpips", 0, 0, 0, 9)), SCALES, "original") == [
         "On shapes, PSNR and LPIPS order all pairs identically."
@@ -90,28 +87,58 @@ def test_metrics_that_follow_from_each_other_share_the_first_place():
 
 
 def test_the_area_under_the_curve_is_turned_about_one_half():
-    rows = faithfulness_of(("lpips", 0.3, 0.2, 0.55), statistic="auc", level="reconstructions")
-    tables = rows, differences_of(1, "auc", "reconstructions"), ceiling_of(np.nan, "auc", "reconstructions")
+    rows = faithfulness_of(("lpips", 0.3, 0.2, 0.55, 0.1), statistic="auc", level="reconstructions")
+    tables = rows, differences_of(1, "auc", "reconstructions")
     (sentence,) = plain(findings.faithfulness_findings(*tables, SCALES, "auc", "original"))
     assert "curve 0.70, 95 % interval 0.45 to 0.80), which is not distinguishable from chance." in sentence
     assert "one annotator" not in sentence
 
 
 def test_undefined_faithfulness_is_told_with_its_reason():
-    rows = faithfulness_of(("psnr", np.nan, np.nan, np.nan)).assign(note="fewer than 3 target models")
-    tables = rows, differences_of(np.nan), ceiling_of(np.nan)
-    assert findings.faithfulness_findings(*tables, SCALES, "spearman", "original") == [
-        "On shapes, over target models, faithfulness is undefined (fewer than 3 target models)."
+    rows = faithfulness_of(("psnr", np.nan, np.nan, np.nan, np.nan)).assign(note="fewer than 3 target models")
+    assert findings.faithfulness_findings(rows, differences_of(np.nan), SCALES, "spearman", "original") == [
+        "On shapes, between target models, faithfulness is undefined (fewer than 3 target models)."
     ]
     assert faithfulness_charts.faithfulness_chart(rows, ceiling_of(np.nan), SCALES, "shapes", "spearman").axes
 
 
 def test_references_are_compared_where_there_are_two():
-    one = faithfulness_of(("psnr", 0.5, 0.1, 0.8), ("lpips", -0.7, -0.9, -0.2))
+    one = faithfulness_of(("psnr", 0.5, 0.1, 0.8, 0.1), ("lpips", -0.7, -0.9, -0.2, 0.1))
     assert findings.reference_change_findings(one, SCALES) == []
-    other = faithfulness_of(("psnr", 0.9, 0.1, 1), ("lpips", -0.4, -0.9, -0.2)).assign(reference="attacked")
+    other = faithfulness_of(("psnr", 0.9, 0.1, 1, 0.1), ("lpips", -0.4, -0.9, -0.2, 0.1)).assign(reference="attacked")
     (sentence,) = findings.reference_change_findings(pd.concat([one, other]), SCALES)
     assert sentence.endswith(": PSNR +0.40, LPIPS −0.30.")
+
+
+def person_of(*rows):
+    """Return a table of metrics beside a person of 0.8 from rows (metric, value, p_holm)."""
+    table = pd.DataFrame(rows, columns=["metric", "value", "p_holm"])
+    table = table.assign(**GROUP, without="none", level="originals", person=0.8, person_low=0.75, person_high=0.85)
+    table["difference"] = table["person"] - table["value"]
+    return table.assign(difference_low=table["difference"] - 0.05, difference_high=table["difference"] + 0.05)
+
+
+def test_metrics_are_told_beside_a_person_who_is_judged_alike():
+    rows = person_of(("psnr", 0.6, 0.01), ("lpips", 0.7, 0.2), ("knows_cell", 0.79, 1))
+    left_out = rows.assign(without="a model", value=0.8, difference=0.0)
+    (sentence,) = plain(findings.person_findings(pd.concat([rows, left_out]), SCALES, "original"))
+    assert sentence == (
+        "On shapes, within one original, one more of the human annotators reaches 0.80 (95 % interval 0.75 to 0.85)."
+        " Judged alike, LPIPS comes closest with 0.70, 0.10 behind (difference 95 % interval 0.05 to 0.15); not"
+        " distinguishably behind: LPIPS."
+    )
+    (sentence,) = plain(findings.person_findings(person_of(("psnr", 0.6, 0.01)), SCALES, "original"))
+    assert sentence.endswith("; every metric is distinguishably behind.")
+    assert findings.person_findings(person_of(("psnr", np.nan, np.nan)), SCALES, "original") == []
+
+
+def test_what_recognition_depends_on_is_told_in_shares():
+    shares = {"original": 0.28, "cell": 0.14, "interaction": 0.58, "labels": np.nan}
+    table = pd.DataFrame({"component": shares.keys(), "share": shares.values()}).assign(dataset="shapes", kind="human")
+    assert plain(findings.variance_findings(table)) == [
+        "On shapes, of the variance of recognition rates, 28.0 % is due to the original, 14.0 % to the target model and"
+        " attack and 58.0 % to both together."
+    ]
 
 
 def contradictions_of(*rows):

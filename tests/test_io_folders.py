@@ -121,6 +121,13 @@ def test_names_of_any_bytes_and_of_any_depth(make):
     assert list(tree.skipped.values()) == ["cannot be read: File name too long"]
 
 
+def test_names_do_not_reach_the_terminal_as_they_are(make, capsys):
+    folder = make("d/a/1.png")
+    (folder / "a" / "\x1b[2J\nx.png").symlink_to("nowhere")
+    list_folder(folder)
+    assert capsys.readouterr().err == f"{folder}: skipped a/\\x1b[2J\\nx.png (a link that leads nowhere)\n"
+
+
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_no_folder_to_walk(tmp_path, name):
     (tmp_path / "file").touch()

@@ -1,5 +1,6 @@
 """Pickles that are taken apart without Python's unpickler: what may be in them, and what is refused."""
 
+import io
 import pickle
 import struct
 
@@ -35,12 +36,17 @@ def test_bytes_and_sets_of_later_protocols(tmp_path):
     assert load_builtins(tmp_path / "x.pkl") == value
 
 
+def arrays(value, protocol=4):
+    return load_arrays(io.BytesIO(pickle.dumps(value, protocol)), "x")
+
+
 @pytest.mark.parametrize("protocol", [3, 4])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("kind", ["?", "u1", "i1", "<u2", ">u2", "<i4", ">i8", "<f2", ">f4", "f8"])
 def test_arrays_of_numbers(protocol, order, kind):
     values = np.asarray(np.arange(24).reshape(2, 3, 4) - 12, order=order).astype(kind, order="K")
-    found = load_arrays(pickle.dumps({"a": values, "n": [1]}, protocol), "x")
+    found = arrays({"a": values, "n": [1], "again": values}, protocol)
+    assert found["again"] is found["a"]
     assert type(found["a"]) is np.ndarray and found["a"].dtype == values.dtype
     assert np.array_equal(found["a"], values) and found["n"] == [1]
 
@@ -63,7 +69,12 @@ def test_arrays_of_numbers(protocol, order, kind):
 )
 def test_other_things_are_refused(values, words):
     with pytest.raises(SemsimError, match=f"x: (has an array of )?{words}.* Only numbers, strings"):
-        load_arrays(pickle.dumps({"a": values}, 4), "x")
+        arrays({"a": values})
+
+
+def test_an_array_alone_and_in_lists():
+    assert np.array_equal(arrays(np.arange(3)), [0, 1, 2])
+    assert np.array_equal(arrays([np.arange(3), (np.arange(2),)])[1][0], [0, 1])
 
 
 def test_arrays_are_refused_where_only_builtin_values_are_expected(tmp_path):
@@ -83,7 +94,7 @@ def array(shape=b"K\x08\x85", numbers=BYTES, content=b"C\x08abcdefgh", order=b"\
 
 
 def test_an_array_in_parts():
-    assert load_arrays(array(), "x")["a"].tobytes() == b"abcdefgh"
+    assert load_arrays(io.BytesIO(array()), "x")["a"].tobytes() == b"abcdefgh"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +126,7 @@ def test_an_array_in_parts():
 )
 def test_arrays_that_are_not_what_numpy_writes_are_refused(content):
     with pytest.raises(SemsimError, match="^x: "):
-        load_arrays(content, "x")
+        load_arrays(io.BytesIO(content), "x")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +183,7 @@ def test_names_are_quoted_harmlessly(tmp_path):
         load_builtins(tmp_path / "x.pkl")
 
 
-def test_a_table_is_expected():
-    with pytest.raises(SemsimError, match="x: not a table of arrays"):
-        load_arrays(pickle.dumps([1], 4), "x")
+def test_more_than_any_file_has_is_not_read(monkeypatch):
+    monkeypatch.setattr("semsim.io.pickles.LARGEST_PICKLE", 1000)
+    with open("/dev/zero", "rb") as file, pytest.raises(SemsimError, match="x: more than 1,000 bytes"):
+        load_arrays(file, "x")

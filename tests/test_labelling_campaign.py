@@ -176,6 +176,49 @@ def test_any_folder_of_images_makes_a_campaign(pictures, tmp_path):
     assert describe_datasets(items, campaign)["recognised"].tolist() == [0.5]
 
 
+def test_images_keep_the_names_that_their_files_had(pictures, tmp_path):
+    campaign = make_campaign(tmp_path / "campaign", from_folder(pictures, seed=1))
+    for row in campaign.images.itertuples():
+        assert row.original == ["alone.png", "cats/a.png", "cats/b.jpg", "dogs/a.png", "dogs/c.PNG"].index(row.source)
+
+
+def test_class_folders_that_differ_in_how_accents_are_stored_are_one_class(pictures, tmp_path):
+    for folder, name in {"cats": "Caf\u00e9", "dogs": "Cafe\u0301"}.items():
+        (pictures / folder).rename(pictures / name)
+    (tmp_path / "classes.txt").write_text("Cafe\u0301\ntea", encoding="utf-8-sig")
+    material = from_folder(pictures, seed=1, classes=tmp_path / "classes.txt")
+    assert material.classes == {"pets": ["Caf\u00e9", "tea"]} and material.images["label"].count() == 4
+
+
+def test_classes_that_people_would_confuse_are_pointed_out(pictures):
+    (pictures / "dogs").rename(pictures / "Cats ")
+    with pytest.warns(UserWarning, match="classes 'Cats ' and 'cats' are hard to tell apart"):
+        from_folder(pictures, seed=1)
+
+
+@pytest.mark.parametrize("name", ["None", "nan", "<NA>", "=1+1", "a\nb", "\udcff"])
+def test_a_folder_whose_name_tables_cannot_hold_is_refused(pictures, name):
+    with pytest.raises(SemsimError, match="would be that of the data set, and .* Rename it"):
+        from_folder(pictures.rename(pictures.with_name(name)), seed=1)
+
+
+def test_a_folder_has_one_name_from_wherever_it_is_called(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(pictures)
+    clear = tmp_path / "clear" / "cats" / "x.png"
+    clear.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(clear)
+    campaign = make_campaign(tmp_path / "campaign", from_folder(".", seed=1, checks="../clear"))
+    assert set(campaign.images["dataset"]) == set(campaign.checks["dataset"]) == {"pets"}
+
+
+def test_texts_speak_of_checks_only_where_there_are_some(pictures, campaign, tmp_path):
+    without = make_campaign(tmp_path / "campaign", from_folder(pictures, seed=1))
+    for name, words in {"CARD.md": "ttention checks", "instructions.txt": "Some pictures are clear"}.items():
+        assert words in (campaign.folder / name).read_text()
+        assert words not in (without.folder / name).read_text()
+    assert without.settings.checks == 0 and "twice" in without.instructions
+
+
 def test_a_flat_folder_needs_classes(pictures, tmp_path):
     flat = tmp_path / "flat"
     flat.mkdir()
@@ -190,8 +233,21 @@ def test_a_flat_folder_needs_classes(pictures, tmp_path):
 def test_clear_images_of_a_folder_become_checks(pictures, tmp_path):
     with pytest.raises(SemsimError, match="pets: images outside class folders"):
         from_folder(pictures, seed=1, checks=pictures)
-    (pictures / "alone.png").unlink()
-    assert len(from_folder(pictures, seed=1, checks=pictures).checks) == 4
+    clear = tmp_path / "clear"
+    for name in ("cats/x.png", "dogs/y.png"):
+        (clear / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8), (len(name), 200, 30)).save(clear / name)
+    campaign = make_campaign(tmp_path / "campaign", from_folder(pictures, seed=1, checks=clear))
+    assert len(campaign.checks) == 2 and set(campaign.checks["dataset"]) == {"pets"}
+
+
+def test_checks_that_are_asked_about_are_refused_whatever_their_file(pictures, tmp_path):
+    again = tmp_path / "again" / "cats" / "other.bmp"
+    again.parent.mkdir(parents=True)
+    Image.open(pictures / "cats" / "a.png").save(again)
+    with pytest.raises(SemsimError, match="cats/other.bmp: shows the same pixels as an image that is asked about"):
+        make_campaign(tmp_path / "campaign", from_folder(pictures, seed=1, checks=tmp_path / "again"))
+    assert not (tmp_path / "campaign").exists()
 
 
 @pytest.mark.parametrize(
@@ -282,3 +338,4 @@ def test_a_bare_name_is_a_campaign_among_the_annotations(tmp_path):
     assert str(campaign_folder("pilot")) == "annotations/pilot"
     assert campaign_folder(tmp_path / "pilot") == tmp_path / "pilot"
     assert str(campaign_folder("./here/pilot")) == "here/pilot"
+    assert str(campaign_folder("./pilot")) == str(campaign_folder("pilot/")) == "pilot"

@@ -50,6 +50,33 @@ def test_a_campaign_from_a_study_to_its_labels(semsim, study, tmp_path):
     assert set(read_table(tmp_path / "annotations" / "pilot" / "labels.csv")["kind"]) == {"human"}
 
 
+def test_a_new_campaign_has_a_status_of_zeros(semsim, tmp_path):
+    campaign = small_campaign(tmp_path, labels_per_image=1)
+    status, said, _ = semsim("label", "status", str(campaign.folder))
+    assert status == 0 and "0 labels of 48" in said and "0 of 24" in said and "Nobody has been invited yet" in said
+    assert not campaign.database.exists()
+
+
+def test_one_bad_name_is_named_and_nobody_is_invited(semsim, tmp_path):
+    campaign = small_campaign(tmp_path)
+    status, _, errors = semsim("label", "invite", str(campaign.folder), "ann", "b@c.org", "carl")
+    assert status == 1 and "error: 'b@c.org' cannot be a name. A name has 1 to 40 letters" in errors
+    assert "Nobody has been invited yet" in semsim("label", "status", str(campaign.folder))[1]
+
+
+def test_labels_from_elsewhere_are_imported_and_measured(semsim, tmp_path):
+    images, labels = tmp_path / "i.csv", tmp_path / "l.csv"
+    images.write_text("image,label\n" + "".join(f"{n},{n % 2}\n" for n in range(8)))
+    labels.write_text(
+        "image,annotator,label\n" + "".join(f"{n},{a},{(n + n // 3 * a) % 2}\n" for n in range(8) for a in (0, 1))
+    )
+    status, said, _ = semsim("label", "import", str(images), str(labels), "--name", "panel", "--kind", "human")
+    assert status == 0 and "annotations/panel: 16 labels of 8 images by 2 annotators." in said
+    status, said, _ = semsim("label", "measure", "panel", "--resamples", "100")
+    assert status == 0 and "panel, human annotators: 81.2\u00a0% of 16 labels of 8 images are recognised." in said
+    assert len(read_table(tmp_path / "annotations" / "panel" / "tables" / "recognition.csv")) == 8
+
+
 def test_a_participant_is_found_again(semsim, tmp_path):
     campaign = change_settings(small_campaign(tmp_path), "panel: null", "panel: {parameter: workerId}")
     with closing(Store(campaign)) as store, store.transaction():
@@ -99,7 +126,7 @@ def test_a_database_of_another_campaign_is_refused(semsim, tmp_path):
     assert "classes have changed" in errors.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", ["new", "serve", "invite", "status", "export"])
+@pytest.mark.parametrize("name", ["new", "serve", "invite", "status", "export", "measure"])
 def test_every_command_has_examples(semsim, name):
     status, said, _ = semsim("label", name, "--help")
     assert status == 0 and f"semsim label {name} pilot" in said

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
+import unicodedata
 from contextlib import closing
 from datetime import timedelta
 
@@ -166,6 +167,30 @@ def test_a_name_comes_back_to_its_own_link(store, ann):
     assert do(store, "invite", None) != do(store, "invite", None)
 
 
+@pytest.mark.parametrize("name", ["प्रिया", "สมหญิง", "Zoe\u0308", "Łukasz Żak", "ශ්\u200dරී", "山田 太郎"])
+def test_names_of_any_script_are_names(store, name):
+    kept, link = do(store, "invite", name)
+    assert kept == unicodedata.normalize("NFC", name)
+    assert do(store, "invite", unicodedata.normalize("NFD", name)) == (kept, link)
+
+
+def test_nearly_the_same_name_is_one_person(store):
+    links = {do(store, "invite", name) for name in ("Ann Ä", "Ann Ä ", "ann Ä", "ANN  A\u0308")}
+    assert len(links) == 1
+    assert do(store, "invite", "Anna Ä") not in links
+
+
+def test_where_a_class_must_be_named_nobody_cannot_tell(tmp_path):
+    campaign = small_campaign(tmp_path, forced_choice=True)
+    with closing(Store(campaign)) as store:
+        _, token = do(store, "invite", "ann")
+        do(store, "consent", token)
+        with pytest.raises(Refused, match="Name one of the classes, even where you have to guess"):
+            do(store, "answer", token, 0, -1, 1.0, "first-key")
+        do(store, "answer", token, 0, 0, 1.0, "first-key")
+        assert do(store, "state", token).position == 1
+
+
 @pytest.mark.parametrize("name", ["", "a" * 41, "ann@example.org", "=1+1", "a\nb", "../x", "-x"])
 def test_names_that_could_be_addresses_formulas_or_paths_are_refused(store, name):
     with pytest.raises(Refused, match="A name has"):
@@ -174,7 +199,7 @@ def test_names_that_could_be_addresses_formulas_or_paths_are_refused(store, name
 
 @pytest.mark.parametrize("name", ["NA", "nan", "Null", " none "])
 def test_names_that_would_be_lost_in_tables_are_refused(store, name):
-    with pytest.raises(Refused, match="NA, NaN, null and None are not allowed"):
+    with pytest.raises(Refused, match="cannot be a name. Tables hold that for no value"):
         do(store, "invite", name)
     assert do(store, "invite", f"{name.strip()}-1")
 

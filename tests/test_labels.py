@@ -2,10 +2,13 @@
 
 import pandas as pd
 import pytest
+from pandas._libs.parsers import STR_NA_VALUES
 
 from semsim.errors import SemsimError
 from semsim.io.tables import write_table
 from semsim.labels import check_labels, name_images, read_labels, recognition_rates, with_truth
+from semsim.labels.images import read_images
+from semsim.text import why_no_name
 
 
 @pytest.fixture
@@ -96,6 +99,38 @@ def test_an_annotator_with_one_label_is_pointed_out(labels, images):
     labels.loc[7, "annotator"] = "once"
     with pytest.warns(UserWarning, match="only one label by once"):
         check_labels(labels, images, classes={"shapes": 3})
+
+
+def test_people_who_may_be_one_are_pointed_out(labels, images):
+    labels.loc[labels["annotator"] == "bob", "annotator"] = "Ann "
+    with pytest.warns(UserWarning, match="annotators 'Ann ' and 'ann'. If they are one person"):
+        check_labels(labels, images, classes={"shapes": 3})
+
+
+def test_names_are_compared_however_their_accents_are_stored(tmp_path, labels, images):
+    images = images.assign(image=images["image"].str.replace("lenet", "Zu\u0308rich"))
+    labels = labels.assign(image=labels["image"].str.replace("lenet", "Z\u00fcrich"))
+    write_table(labels, tmp_path / "labels.csv")
+    write_table(images, tmp_path / "images.csv")
+    read = read_labels(tmp_path / "labels.csv", read_images(tmp_path / "images.csv"), classes={"shapes": 3})
+    assert len(read) == len(labels)
+
+
+def test_rows_without_an_answer_are_checked_and_left_out(tmp_path, labels, images):
+    labels = labels.astype({"label": object})
+    labels.loc[2, "label"] = "na"
+    write_table(labels, tmp_path / "labels.csv")
+    read = read_labels(tmp_path / "labels.csv", images, classes={"shapes": 3})
+    assert len(read) == 7 and read["label"].tolist().count(-1) == 4
+    labels.loc[2, "image"] = "elsewhere"
+    write_table(labels, tmp_path / "labels.csv")
+    with pytest.raises(SemsimError, match=r"image: not in images.csv. See line 4 \('elsewhere'\)"):
+        read_labels(tmp_path / "labels.csv", images, classes={"shapes": 3})
+
+
+@pytest.mark.parametrize("name", sorted(STR_NA_VALUES))
+def test_no_name_is_what_pandas_reads_as_no_value(name):
+    assert why_no_name(name)
 
 
 def test_recognition_rates_count_the_right_class_only(labels, images):

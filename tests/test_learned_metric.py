@@ -31,6 +31,17 @@ def test_distances_are_those_of_embeddings(metric):
     torch.testing.assert_close(embedded[0].norm(dim=1), torch.ones(5))
 
 
+def test_distances_keep_their_bounds_on_flat_and_extreme_images():
+    metric = SemSim.from_pretrained("embedded")
+    greys = torch.tensor([0, 1, 128, 225, 228, 255]) / 255
+    checks = (torch.arange(32)[:, None] + torch.arange(32)).remainder(2).float().expand(1, 3, -1, -1)
+    extreme = torch.cat([greys[:, None, None, None].expand(-1, 3, 32, 32), checks, 1 - checks])
+    first, second = torch.cartesian_prod(*[torch.arange(len(extreme))] * 2).T
+    with torch.no_grad():
+        distances = metric(extreme[first], extreme[second])
+    assert (distances[first == second] == 0).all() and distances.max() <= 2 and distances.isfinite().all()
+
+
 def test_embeddings_of_one_metric_may_be_left_as_they_are():
     torch.manual_seed(0)
     raw = SemSim("vgg3", width=4, image_size=16, normalised=False).eval()

@@ -1,12 +1,15 @@
 """Trials of SemSim on folds, and the logistic combination that it is held against."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from small_study import smooth_images
 
-from semsim.learned.combination import combine_metrics
+from semsim.io.tables import KEYS
+from semsim.learned.combination import choose_metric, combine_metrics
 from semsim.learned.folds import exclusions, make_folds
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import LabelledPairs
@@ -172,3 +175,41 @@ def test_metrics_with_gaps_are_left_out_of_the_combination():
 def test_exclusions_need_something_that_is_left():
     names = exclusions({"dataset": ["a"], "architecture": ["x", "y"], "defence": ["none"], "attack": ["d"]})
     assert names == ["within", "architecture-x", "architecture-y"]
+
+
+def test_the_best_metric_is_chosen_on_other_folds():
+    table = table_of_metrics()
+    found = choose_metric(table.assign(up=-table["bad"]), {"good": True, "bad": False, "up": True}, "within", 2, seed=1)
+    both = table.merge(found, on=["attack", "original"])
+    assert (found["chosen"] == "good").all() and found["best_metric"].between(0, 1).all()
+    assert both[["good", "best_metric"]].corr("spearman").iloc[0, 1] > 0.9
+    fold = make_folds(table, "within", 2, seed=1)[0]
+    changed = table.copy()
+    changed.loc[fold.test, "recognition_rate"] = 1 - changed.loc[fold.test, "recognition_rate"]
+    again = choose_metric(changed, {"good": True, "bad": False}, "within", 2, seed=1)
+    first = len(table[fold.test])
+    np.testing.assert_allclose(found["best_metric"][:first], again["best_metric"][:first])
+
+
+def test_the_best_of_many_metrics_that_know_nothing_is_at_chance():
+    """Chosen on the data on which it is measured, the best of twenty would reach 0.6."""
+    generator = np.random.default_rng(1)
+    areas = []
+    for seed in range(30):
+        pairs = pd.DataFrame(product("d", "a", ["x", "y"], range(30)), columns=KEYS)
+        rates = generator.integers(0, 2, len(pairs))
+        names = {f"metric {number}": True for number in range(20)}
+        table = pairs.assign(recognition_rate=rates, **{name: generator.normal(size=len(pairs)) for name in names})
+        found = table.merge(choose_metric(table, names, "within", 3, seed), on=KEYS)
+        areas.append(area_under_curve(-found["best_metric"].to_numpy(), found["recognition_rate"].to_numpy() > 0.5))
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_metric_without_values_is_never_chosen_and_nothing_to_choose_by_is_told():
+    table = table_of_metrics()
+    assert (
+        choose_metric(table.assign(gone=np.nan), {"gone": True, "bad": True}, "within", 2, 1)["chosen"] == "bad"
+    ).all()
+    alike = table.assign(recognition_rate=0.0)
+    found = choose_metric(alike, {"good": True}, "within", 2, seed=1)
+    assert found["best_metric"].isna().all() and found["chosen"].isna().all()

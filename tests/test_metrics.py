@@ -152,6 +152,7 @@ CASTS = {
     "float64": torch.Tensor.double,
     "numpy": torch.Tensor.numpy,
     "numpy float64, read-only and reversed in memory": lambda batch: reversed_in_memory(batch.double().numpy()),
+    "sparse": lambda batch: batch.to_sparse(),
     "big-endian": lambda batch: batch.numpy().astype(">f4"),
     "a list": lambda batch: [image.numpy() for image in batch],
 }

@@ -7,8 +7,10 @@ from small_study import DATASETS, ORIGINALS, attack_table, small_study, smooth_i
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table, write_table
+from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
+from semsim.metrics.scales import scales_of
 from semsim.metrics.summaries import rank_leakage, summarise_attacks, summarise_metrics
 from semsim.targets.models import build_target
 
@@ -223,3 +225,10 @@ def test_a_metric_that_takes_no_images_so_small_is_missing_for_their_data_set_al
     assert values.loc[small, "value"].isna().all()
     (other,) = set(DATASETS) - {small}
     assert values.loc[other].query("level == 'reconstructions'")["value"].notna().all()
+
+
+def test_scales_say_what_a_metric_looks_at_and_refuse_older_tables():
+    table = describe_scales(pd.DataFrame(columns=["psnr", "top1", "feature_distance"]))
+    assert scales_of(table).access == {"psnr": "images", "feature_distance": "target", "top1": "target"}
+    with pytest.raises(SemsimError, match="scales.csv has no column 'access'"):
+        scales_of(table.drop(columns="access"))

@@ -10,13 +10,25 @@ import pytest
 
 from semsim.errors import SemsimError
 from semsim.learned.scales import LEARNED
-from semsim.results.comparison import COMPUTED, COUNTED, Tolerance, compare, differences, tolerances_of
+from semsim.results.comparison import (
+    COMPUTED,
+    COUNTED,
+    SIGNIFICANT,
+    Conclusion,
+    Tolerance,
+    compare,
+    differences,
+    held_to,
+    other_conclusions,
+)
 from semsim.results.keeping import RUN
 from semsim.results.reference import estimate, main_table
 from semsim.results.study_tables import StudyTables
 
 STUDIES = ("demo", "human-study", "real-small")
-COMPARED = [(study, tolerance) for study in ("demo", "human-study") for tolerance in tolerances_of(study)]
+HELD_TO = [(study, each) for study in ("demo", "human-study") for each in held_to(study)]
+COMPARED = [(study, each) for study, each in HELD_TO if isinstance(each, Tolerance)]
+CONCLUDED = [(study, each) for study, each in HELD_TO if isinstance(each, Conclusion)]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +51,48 @@ def test_every_tolerance_finds_what_is_farther_away_and_nothing_else(references,
         assert found and all(one.startswith(f"{tolerance.table}: {tolerance.column} of ") for one in found)
 
 
+@pytest.mark.parametrize(("study", "conclusion"), CONCLUDED)
+def test_every_decision_that_turns_is_found(references, study, conclusion):
+    table = StudyTables(references / study / "tables")[conclusion.table]
+    assert other_conclusions(conclusion, table, table) == []
+    decided = table["p_holm"] < SIGNIFICANT
+    for column, value in conclusion.where.items():
+        decided &= table[column] == value
+    assert decided.any()
+    turned = table.assign(**{conclusion.column: 2 * conclusion.nothing - table[conclusion.column]})
+    lost = table.assign(p_holm=table["p_holm"].where(table["p_holm"].isna(), 1.0))
+    for other in (turned, lost):
+        assert len(other_conclusions(conclusion, other, table)) == decided.sum()
+
+
+def test_decisions_are_told_in_words():
+    conclusion = Conclusion("differences", ("metric", "other"), "difference", 0, {"level": "models"})
+    columns = ["metric", "other", "difference", "p_holm"]
+    theirs = pd.DataFrame(
+        [("a", "b", 0.1, 0.01), ("a", "c", -0.1, 0.2), ("b", "c", 0.2, 0.01), ("c", "d", 0.1, np.nan)], columns=columns
+    ).assign(level="models")
+    ours = theirs.assign(difference=[-0.1, 0.1, 0.05, 0.1], p_holm=[0.04, 0.9, 0.06, np.nan])
+    elsewhere = ours.assign(level="originals", difference=7)
+    assert other_conclusions(conclusion, pd.concat([ours, elsewhere]), theirs) == [
+        "differences: difference of a b is distinguishably below 0, in the reference distinguishably above 0.",
+        "differences: difference of b c is not distinguishable from 0, in the reference distinguishably above 0.",
+    ]
+    assert other_conclusions(conclusion, theirs[1:], theirs) == [
+        "differences: difference of a b is missing, in the reference distinguishably above 0."
+    ]
+
+
+@pytest.mark.parametrize("study", ["demo", "real-small"])
+def test_tolerances_are_below_the_leads_that_are_claimed(references, study):
+    """A value within its tolerance must not hide that a distinguishable lead is gone."""
+    leads = StudyTables(references / study / "tables")["generalisation_differences"]
+    leads = leads[(leads["exclusion"] == "all") & (leads["dataset"] == "all") & (leads["statistic"] == "auc")]
+    smallest = leads.loc[(leads["p_holm"] < SIGNIFICANT) & (leads["folds"] == "within"), "difference"].abs().min()
+    for each in held_to(study):
+        if isinstance(each, Tolerance) and each.table == "generalisation":
+            assert each.within < smallest
+
+
 def test_a_group_that_only_one_of_them_has_is_named():
     tolerance = Tolerance("accuracy", ("dataset", "target"), "value", 0.1)
     table = pd.DataFrame({"dataset": "d", "target": ["a", "b", "c"], "value": [1.0, 2.0, np.nan]})
@@ -57,7 +111,7 @@ def test_a_run_like_the_reference_agrees_with_it(references, study):
 
 
 def test_a_study_is_held_to_its_own_tolerances(references, tmp_path):
-    assert tolerances_of("human-study") is COUNTED and tolerances_of("demo") is COMPUTED
+    assert held_to("human-study") is COUNTED and held_to("demo") is COMPUTED
     shutil.copytree(references / "human-study" / "tables", tmp_path / "tables")
     path = tmp_path / "tables" / "agreement.csv"
     table = pd.read_csv(path)
@@ -69,6 +123,14 @@ def test_a_study_is_held_to_its_own_tolerances(references, tmp_path):
 def test_a_missing_table_is_named(references, tmp_path):
     with pytest.raises(SemsimError, match=r"datasets.csv: no such table"):
         compare("demo", tmp_path, references / "demo")
+
+
+def test_a_table_of_another_version_is_refused(references, tmp_path):
+    shutil.copytree(references / "human-study" / "tables", tmp_path / "tables")
+    path = tmp_path / "tables" / "person.csv"
+    pd.read_csv(path).drop(columns="p_holm").to_csv(path, index=False)
+    with pytest.raises(SemsimError, match="person: the table of the run has no column 'p_holm'"):
+        compare("human-study", tmp_path, references / "human-study")
 
 
 @pytest.mark.parametrize("study", STUDIES)

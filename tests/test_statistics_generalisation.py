@@ -8,7 +8,15 @@ import pytest
 
 from semsim.learned.scales import LEARNED
 from semsim.learned.training import area_under_curve
-from semsim.statistics.generalisation import areas, measure_by_dataset, measure_generalisation, overall
+from semsim.statistics.baselines import BASELINES
+from semsim.statistics.generalisation import (
+    areas,
+    correct_generalisation,
+    measure_by_dataset,
+    measure_generalisation,
+    overall,
+)
+from semsim.statistics.resampling import holm
 
 KEYS = ["dataset", "target", "attack", "original"]
 
@@ -79,7 +87,7 @@ def test_differences_are_semsims_lead_with_intervals(measured):
     row = lead.loc[("within", "all", "weak")]
     at = areas(overall(values)).set_index(["folds", "exclusion", "metric"])["faithfulness"]
     assert row["difference"] == pytest.approx(at["within", "all", "semsim"] - at["within", "all", "weak"])
-    assert 0 < row["low"] < row["difference"] < row["high"] and row["p_holm"] < 0.05
+    assert 0 < row["low"] < row["difference"] < row["high"] and row["p"] < 0.05
 
 
 def test_the_interval_of_the_mean_is_narrower_than_that_of_a_data_set():
@@ -114,3 +122,50 @@ def test_one_data_set_has_no_mean():
     table, _ = study(datasets=("a",))
     values, _ = measure_by_dataset(table, {"weak": True}, "weak", 50, 0)
     assert set(values["dataset"]) == {"a"} and len(overall(values)) == len(values)
+
+
+def test_mean_and_worst_are_of_the_values_that_were_left_out(measured):
+    rows = areas(overall(measured[0]))
+    rows = rows[rows["metric"] == "semsim"].set_index(["folds", "exclusion"])
+    single = [rows.loc[("attack", f"attack-{name}"), "faithfulness"] for name in "xy"]
+    together = rows.loc[("attack", "all")]
+    assert together["left_out_mean"] == pytest.approx(np.mean(single))
+    assert together["left_out_worst"] == min(single) and together["worst_left_out"] == "xy"[np.argmin(single)]
+    by_dataset = areas(measured[0]).query("folds == 'dataset' and metric == 'semsim'").set_index("dataset")
+    each = by_dataset.loc[["a", "b"], "faithfulness"]
+    assert by_dataset.loc["all", "left_out_worst"] == each.min()
+    assert by_dataset.loc["all", "worst_left_out"] == each.idxmin()
+    assert rows.loc[[("within", "all"), ("attack", "attack-x")], "left_out_worst"].isna().all()
+
+
+def test_a_family_is_every_column_of_the_printed_table(measured):
+    corrected = correct_generalisation(measured[1])
+    printed = areas(overall(corrected))
+    printed = printed[printed["exclusion"] == "all"]
+    assert set(printed["folds"]) == {"within", "dataset", "attack"}
+    assert (printed["tests"] == printed["p"].notna().sum()).all() and len(printed) > 10
+    np.testing.assert_allclose(printed["p_holm"], holm(printed["p"]))
+
+
+def test_target_models_are_drawn_once_for_all_data_sets():
+    """What varies is which target model it is, the same on every data set: a mean over data sets is no more certain."""
+    generator = np.random.default_rng(2)
+    models = [f"model {number}" for number in range(6)]
+    table = pd.DataFrame(product("abcdef", models, "x", range(40)), columns=KEYS)
+    good = dict(zip(models, generator.permutation([1, 1, 1, 0, 0, 0]), strict=True))
+    rates = generator.integers(0, 6, len(table)) / 5
+    noise = generator.normal(size=len(table))
+    table = table.assign(recognition_rate=rates, metric=np.where(table["target"].map(good), rates, noise))
+    values, _ = measure_by_dataset(table, {"metric": True}, "metric", 300, 0)
+    rows = areas(values).set_index("dataset")
+    width = rows["high"] - rows["low"]
+    assert width["all"] > 0.85 * width.drop("all").mean()
+    these = rows["these_high"] - rows["these_low"]
+    assert these["all"] < 0.6 * these.drop("all").mean()  # originals differ between data sets
+
+
+def test_trivial_baselines_stand_beside_the_metrics(measured):
+    values, differences = measured
+    assert set(BASELINES) < set(values["metric"]) and set(BASELINES) < set(differences["other"])
+    within = values[(values["level"] == "cells") & (values["metric"] == "knows_cell")]
+    assert within["value"].isna().all() and (within["note"] != "").all()

@@ -22,7 +22,8 @@ CODE = Code(HOUSE / "workflow", HOUSE / "workflow" / "scripts")
 RESULTS, FIGURES = STUDY.results, STUDY.figures
 OWN_RESULTS = STUDY.own_results
 BASE = Path(RESULTS).name
-HUMAN_STUDY = "human-study"  # the published labels: another source of the same tables
+# The published labels, or others of the same images: another source of the same tables.
+HUMAN_STUDY = "human-study-others" if STUDY.human_study_labels else "human-study"
 RELEASED = "released"  # the released images: another source for SemSim
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)

@@ -1,5 +1,11 @@
+# Labels of the same images by others, if the study names a campaign.
+OTHERS = [f"{STUDY.human_study_labels}/{name}.csv" for name in ("images", "labels")] if STUDY.human_study_labels else []
+
+
 rule fetch_human_study:
     """Fetch the published human labels of CIFAR-100 reconstructions, and convert them to the project's tables."""
+    input:
+        watched(*OTHERS),
     output:
         labels=f"results/{HUMAN_STUDY}/tables/labels.csv",
         images=f"results/{HUMAN_STUDY}/tables/images.csv",
@@ -18,6 +24,8 @@ rule fetch_human_study:
     params:
         script=script("fetch_human_study.py"),
         mirror=lambda wildcards: ["--mirror", STUDY.mirror] if STUDY.mirror else [],
+        campaign=["--campaign", STUDY.human_study_labels] if STUDY.human_study_labels else [],
+        stamps=stamped(*OTHERS),
         tables=subpath(output.labels, parent=True),
     shell:
-        "python {params.script:q} {params.mirror:q} --out {params.tables:q} &> {log:q}"
+        "python {params.script:q} {params.mirror:q} {params.campaign:q} --out {params.tables:q} &> {log:q}"

@@ -126,7 +126,6 @@ rule learn_semsim:
         recognition=RECOGNITION,
         classifier=classifier_of,
         generalisation=rules.measure_generalisation.output.values,
-        scales=SCALES,
     output:
         weights=f"{RESULTS}/semsim/weights/model.safetensors",
         config=f"{RESULTS}/semsim/weights/config.json",
@@ -159,7 +158,7 @@ rule learn_semsim:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
         " {params.start:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
-        " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q} --scales {input.scales:q}"
+        " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q}"
         " --weights {params.folder:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
 
 

@@ -1,8 +1,10 @@
 # Agreement of annotators and metrics, from the tables of the study or of the published human study.
 
+from semsim.labels.human_study import OTHER_ORDER
+
 
 rule measure_agreement:
-    """Measure how well annotators agree, and how well one of them predicts the others: the ceiling."""
+    """Measure how well annotators agree, how well one predicts the others (the ceiling), and what recognition depends on."""
     input:
         labels="results/{study}/tables/labels.csv",
         images="results/{study}/tables/images.csv",
@@ -18,6 +20,12 @@ rule measure_agreement:
             caption="../report/ceiling.rst",
             category="Tables",
             labels={"table": "Ceiling"},
+        ),
+        variance=report(
+            "results/{study}/tables/variance.csv",
+            caption="../report/variance.rst",
+            category="Tables",
+            labels={"table": "Variance of recognition"},
         ),
     log:
         "results/{study}/logs/agreement.log",
@@ -36,7 +44,48 @@ rule measure_agreement:
     shell:
         "python {params.script:q} --labels {input.labels:q} --images {input.images:q}"
         " --resamples {params.resamples} --seed {params.seed}"
-        " --out {output.agreement:q} --out-ceiling {output.ceiling:q} &> {log:q}"
+        " --out {output.agreement:q} --out-ceiling {output.ceiling:q} --out-variance {output.variance:q} &> {log:q}"
+
+
+rule compare_with_person:
+    """Judge each metric and one more person alike: how often they are right, and how often they contradict the others."""
+    input:
+        labels="results/{study}/tables/labels.csv",
+        images="results/{study}/tables/images.csv",
+        metrics="results/{study}/tables/metrics.csv",
+        scales="results/{study}/tables/scales.csv",
+    output:
+        person=report(
+            "results/{study}/tables/person.csv",
+            caption="../report/person.rst",
+            category="Tables",
+            labels={"table": "Metrics and one more person"},
+        ),
+        curve=report(
+            "results/{study}/tables/contradiction_curve.csv",
+            caption="../report/contradiction_curve.rst",
+            category="Tables",
+            labels={"table": "Contradictions by gap"},
+        ),
+    log:
+        "results/{study}/logs/person.log",
+    benchmark:
+        "results/{study}/benchmarks/person.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        script=script("compare_with_person.py"),
+        without=lambda wildcards: ["--without", *OTHER_ORDER] if wildcards.study == HUMAN_STUDY else [],
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {params.script:q} --labels {input.labels:q} --images {input.images:q} --metrics {input.metrics:q}"
+        " --scales {input.scales:q} {params.without:q} --resamples {params.resamples} --seed {params.seed}"
+        " --out {output.person:q} --out-curve {output.curve:q} &> {log:q}"
 
 
 rule measure_faithfulness:
@@ -112,6 +161,7 @@ rule count_contradictions:
 
 STATISTICS = [
     *rules.measure_agreement.output,
+    *rules.compare_with_person.output,
     *rules.measure_faithfulness.output,
     *rules.count_contradictions.output,
 ]

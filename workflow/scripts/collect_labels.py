@@ -6,7 +6,7 @@ import pandas as pd
 
 from semsim.commandline import run
 from semsim.io.tables import appending, read_parts, read_table, write_table
-from semsim.labels import read_campaign, read_labels, recognition_rates, shown_images
+from semsim.labels import check_labels, read_campaign, recognition_rates, shown_images
 from semsim.metrics.summaries import concatenated
 
 
@@ -17,7 +17,7 @@ def main():
     if arguments.campaign:
         tables = [read_campaign(arguments.campaign, images, classes)]
     else:
-        tables = (read_labels(path, images, classes) for path in arguments.labels)
+        tables = labels_of_observers(arguments.labels, images, classes)
     with appending(arguments.out_labels) as append_labels, appending(arguments.out_recognition) as append_rates:
         for labels in tables:
             append_labels(labels)
@@ -25,6 +25,14 @@ def main():
     write_table(images, arguments.out_images)
     if arguments.reading:
         write_table(concatenated(arguments.reading), arguments.out_observers)
+
+
+def labels_of_observers(paths, images, classes):
+    """Yield the table of labels of each data set."""
+    for path in paths:
+        labels = read_table(path)
+        check_labels(labels, images, classes, where=path)
+        yield labels
 
 
 def parse_arguments():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from semsim.commandline import run
 from semsim.io.tables import write_table
-from semsim.labels import check_labels, recognition_rates
+from semsim.labels import check_labels, read_campaign, recognition_rates
 from semsim.labels.human_study import CLASSES, DATASET, SCALES, find_labels, read_human_study
 
 
@@ -13,6 +13,8 @@ def main():
     arguments = parse_arguments()
     study = read_human_study(find_labels(arguments.mirror))
     check_labels(study.labels, study.images, {DATASET: CLASSES}, where="the published labels")
+    if arguments.campaign:
+        study = study._replace(labels=read_campaign(arguments.campaign, study.images, {DATASET: CLASSES}))
     rates = recognition_rates(study.labels, study.images)
     tables = {**study._asdict(), "recognition": rates, "scales": SCALES}
     for name, table in tables.items():
@@ -28,6 +30,7 @@ def parse_arguments():
         metavar="DIR",
         help="folder with the file in annotations/, instead of a download into the cache",
     )
+    parser.add_argument("--campaign", metavar="FOLDER", help="take this campaign's labels of the images instead")
     parser.add_argument(
         "--out",
         required=True,

@@ -7,7 +7,6 @@ from learning_arguments import add_learning_arguments, read_labelled_pairs, read
 from semsim.commandline import run
 from semsim.io.tables import read_table, write_table
 from semsim.learned.card import model_card
-from semsim.metrics.scales import scales_of
 
 
 def main():
@@ -21,7 +20,6 @@ def main():
         learner.settings,
         learner.recipe,
         read_table(arguments.generalisation),
-        scales_of(read_table(arguments.scales)),
         why_not,
         arguments.caveat,
     )
@@ -36,7 +34,6 @@ def parse_arguments():
     add_learning_arguments(parser)
     parser.add_argument("--study", required=True, metavar="NAME", help="its name, for the card")
     parser.add_argument("--generalisation", required=True, metavar="generalisation.csv", help="for the card")
-    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
     parser.add_argument("--caveat", default="", metavar="TEXT", help="what else to keep in mind, for the card")
     parser.add_argument("--weights", required=True, metavar="DIR", help="folder of weights to write")
     parser.add_argument("--curves", required=True, metavar="X.csv", help="losses and validation to write")

@@ -5,6 +5,7 @@ import argparse
 from semsim.commandline import run
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.seeds import seed_for
+from semsim.statistics.faithfulness import with_holm
 from semsim.statistics.generalisation import measure_by_dataset
 
 
@@ -17,13 +18,14 @@ def main():
     seed = seed_for(arguments.seed, "ablations")
     directions = dict.fromkeys(arguments.variants, False)
     values, differences = measure_by_dataset(table, directions, arguments.variants[0], arguments.resamples, seed)
+    differences = with_holm(differences, ["dataset", "level", "statistic"])
     # Differences are the study's own settings minus each variant; a change has the opposite sign.
     changes = differences.rename(columns={"other": "variant", "low": "change_high", "high": "change_low"})
     changes = changes.assign(change=-changes["difference"])
     changes[["change_low", "change_high"]] *= -1
     keys = ["dataset", "level", "statistic", "variant"]
     values = values.rename(columns={"metric": "variant"}).drop(columns=["value", "low", "high"])
-    changes = changes[[*keys, "change", "change_low", "change_high", "p_holm"]]
+    changes = changes[[*keys, "change", "change_low", "change_high", "p_holm", "tests"]]
     write_table(values.merge(changes, on=keys, how="left"), arguments.out)
 
 

@@ -1,4 +1,4 @@
-"""Measure how well annotators agree, and how well one of them predicts the others."""
+"""Measure how well annotators agree, how well one of them predicts the others, and what recognition depends on."""
 
 import argparse
 
@@ -11,6 +11,7 @@ from semsim.seeds import seed_for
 from semsim.statistics.agreement import describe_agreement
 from semsim.statistics.ceiling import cross_annotators, human_ceiling
 from semsim.statistics.dawid_skene import estimate_reliability
+from semsim.statistics.variance import divide_variance
 
 
 def main():
@@ -19,6 +20,7 @@ def main():
     seed = seed_for(arguments.seed, "agreement")
     agreement = [describe_agreement(answers, arguments.resamples, seed), estimate_reliability(answers)]
     write_table(pd.concat(agreement, ignore_index=True), arguments.out)
+    write_table(divide_variance(answers, arguments.resamples, seed), arguments.out_variance)
     crossings = cross_annotators(answers)
     del answers  # which take many times as much memory
     ceiling = human_ceiling(crossings, arguments.resamples, seed)
@@ -34,6 +36,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=1, help="the study's seed")
     parser.add_argument("--out", required=True, metavar="agreement.csv", help="table of agreement to write")
     parser.add_argument("--out-ceiling", required=True, metavar="ceiling.csv", help="table of the ceiling to write")
+    parser.add_argument("--out-variance", required=True, metavar="variance.csv", help="table of the variance to write")
     return parser.parse_args()
 
 

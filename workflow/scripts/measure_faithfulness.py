@@ -4,14 +4,17 @@ import argparse
 
 from semsim.commandline import run
 from semsim.io.tables import read_parts, read_table, write_table
+from semsim.metrics.scales import scales_of
 from semsim.seeds import seed_for
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.crossing import cross_parts
 from semsim.statistics.faithfulness import measure_faithfulness
 
 
 def main():
     arguments = parse_arguments()
-    directions = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
+    scales = scales_of(read_table(arguments.scales))
+    directions = scales.directions
     crossings = cross_parts(read_parts(arguments.metrics), read_table(arguments.recognition), directions)
     values, differences = measure_faithfulness(
         crossings,
@@ -19,6 +22,7 @@ def main():
         arguments.resamples,
         seed_for(arguments.seed, "faithfulness"),
     )
+    values.insert(values.columns.get_loc("metric") + 1, "access", values["metric"].map((scales | BASELINES).access))
     write_table(values, arguments.out)
     write_table(differences, arguments.out_differences)
 

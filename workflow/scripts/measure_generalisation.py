@@ -6,13 +6,15 @@ import pandas as pd
 
 from semsim.commandline import json_object, run
 from semsim.io.tables import KEYS, appending, read_parts, read_table, write_table
-from semsim.learned.combination import combine_metrics
+from semsim.learned.combination import choose_metric, combine_metrics
 from semsim.learned.folds import kind_of_folds, with_traits
 from semsim.learned.scales import LEARNED
+from semsim.metrics.scales import scales_of
 from semsim.metrics.summaries import concatenated
 from semsim.seeds import seed_for
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.crossing import RATE, join_parts
-from semsim.statistics.generalisation import measure_generalisation
+from semsim.statistics.generalisation import correct_generalisation, measure_generalisation
 
 
 def main():
@@ -20,37 +22,45 @@ def main():
     trials = pd.concat([next(read_parts(path))[:1].assign(path=path) for path in arguments.trials])
     trials["folds"] = trials["exclusion"].map(kind_of_folds)
     ((kind, reference),) = trials[["kind", "reference"]].drop_duplicates().to_numpy()
-    metrics = read_table(arguments.scales).set_index("metric")["higher_is_better"].to_dict()
+    scales = scales_of(read_table(arguments.scales))
     rates = read_table(arguments.recognition)
     table = join_parts(
-        (part.loc[part["reference"] == reference, [*KEYS, *metrics]] for part in read_parts(arguments.metrics)),
+        (part.loc[part["reference"] == reference, [*KEYS, *scales]] for part in read_parts(arguments.metrics)),
         rates.loc[rates["kind"] == kind, [*KEYS, RATE]],
     )
     described, seed = with_traits(table, arguments.traits), seed_for(arguments.seed, "generalisation")
     measured = []
     with appending(arguments.out_trials) as append:
         for folds, paths in trials.groupby("folds", sort=False)["path"]:
-            of_kind = concatenated(paths).assign(folds=folds)
-            of_kind = with_combination(of_kind, described, [*metrics], arguments)
+            of_kind = with_baselines(concatenated(paths).assign(folds=folds), described, scales, arguments)
             append(of_kind)
             measured.append(
-                measure_generalisation(table, of_kind, metrics, LEARNED.directions, arguments.resamples, seed)
+                measure_generalisation(table, of_kind, scales.directions, LEARNED.directions, arguments.resamples, seed)
             )
     about = {"kind": kind, "reference": reference}
     values, differences = (
         pd.concat(tables, ignore_index=True).assign(**about) for tables in zip(*measured, strict=True)
     )
+    access = (scales | LEARNED | BASELINES).access
+    values.insert(values.columns.get_loc("metric") + 1, "access", values["metric"].map(access))
     write_table(values, arguments.out)
-    write_table(differences, arguments.out_differences)
+    write_table(correct_generalisation(differences), arguments.out_differences)
 
 
-def with_combination(trials, table, metrics, arguments):
-    """Add what the logistic combination of metrics says to the trials of one kind of folds."""
-    combinations = [
-        combine_metrics(table, metrics, exclusion, arguments.folds, arguments.seed).assign(exclusion=exclusion)
-        for exclusion in trials["exclusion"].unique()
-    ]
-    return trials.merge(pd.concat(combinations), on=[*KEYS, "exclusion"], how="left")
+def with_baselines(trials, table, scales, arguments):
+    """Add what the combinations of metrics, and the best single one, say to the trials of one kind of folds."""
+    alone = {name: scale.higher_is_better for name, scale in scales.items() if scale.access == "images"}
+    found = []
+    for exclusion in trials["exclusion"].unique():
+        folds = exclusion, arguments.folds, arguments.seed
+        combined = combine_metrics(table, [*alone], *folds)
+        for other in (
+            combine_metrics(table, [*scales], *folds).rename(columns={"combination": "combination_with_target"}),
+            choose_metric(table, alone, *folds),
+        ):
+            combined = combined.merge(other, on=KEYS)
+        found.append(combined.assign(exclusion=exclusion))
+    return trials.merge(pd.concat(found), on=[*KEYS, "exclusion"], how="left")
 
 
 def parse_arguments():

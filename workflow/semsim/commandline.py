@@ -4,9 +4,11 @@ import argparse
 import codecs
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
+import warnings
 
 from semsim.errors import SemsimError
 from semsim.text import CONTROLS
@@ -57,8 +59,8 @@ def shown(text):
 
     Examples
     --------
-    >>> print(shown("a\x1b[2J\tb"))
-    a\x1b[2J	b
+    >>> print(shown("a\x1b[2J"))
+    a\x1b[2J
     """
     return text.translate({code: escape for code, escape in CONTROLS.items() if chr(code) not in "\n\t"})
 
@@ -97,16 +99,26 @@ class Shown:
 
 @contextlib.contextmanager
 def shown_output():
-    """Let standard output and standard error be `Shown` inside the block."""
-    with contextlib.redirect_stdout(Shown(sys.stdout)), contextlib.redirect_stderr(Shown(sys.stderr)):
+    """Let standard output and standard error be `Shown` inside the block; where one is closed, nothing is shown."""
+    output, errors = (Shown(stream or io.StringIO()) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         yield
+
+
+_as_python_does = warnings.formatwarning
+
+
+def _in_one_line(message, category, *place):
+    """Write a warning for users without the line of code that gave it; others, such as deprecations, keep it."""
+    return f"warning: {message}\n" if category is UserWarning else _as_python_does(message, category, *place)
 
 
 def run(main):
     """Call `main()`; turn what users can put right into one message and exit status 1.
 
-    Any other exception is a defect of the program and keeps its traceback.
+    Any other exception is a defect of the program and keeps its traceback. What users are warned of is one line, too.
     """
+    warnings.formatwarning = _in_one_line
     with shown_output():
         _run(main)
 

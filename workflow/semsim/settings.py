@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from semsim.errors import SemsimError
-from semsim.text import suggestion
+from semsim.text import quoted, suggestion
 
 
 class Settings(BaseModel):
@@ -43,7 +43,7 @@ DEEPEST = 20
 MOST_VALUES = 100_000
 """Values, those of an alias counted wherever it stands: nine aliases of nine aliases are soon a billion."""
 LARGEST = 2**32 - 1
-"""The largest number of any setting; only seeds come near it."""
+"""The largest whole number of any setting; only seeds come near it."""
 HALF = re.compile(r"[\ud800-\udfff]")
 """Half of a character in UTF-16, which YAML lets people write, and no file can hold."""
 
@@ -143,9 +143,11 @@ def validated(model, settings, heading):
         With one line for each problem.
     """
     try:
-        return model.model_validate(settings)
+        checked = model.model_validate(settings)
     except ValidationError as error:
         refuse(sentences(error, model, settings), heading)
+    check_plain(settings, heading)
+    return checked
 
 
 def check_plain(settings, heading):
@@ -162,7 +164,7 @@ def check_plain(settings, heading):
     ------
     SemsimError
         If sections lie in each other too deeply, or there are too many values, as with aliases of aliases; if a number
-        is not finite or larger than any setting, or a text has half a character.
+        is not finite, a whole one is larger than any setting, or a text has half a character.
     """
     problems = []
     for number, (place, value) in enumerate(_values(settings)):
@@ -177,7 +179,7 @@ def check_plain(settings, heading):
             problems.append(f"{where}: {written(value)} has half a character. Write another text.")
         if isinstance(value, float) and not math.isfinite(value):
             problems.append(f"{where}: {value} is not a finite number.")
-        elif isinstance(value, int | float) and abs(value) > LARGEST:
+        elif isinstance(value, int) and abs(value) > LARGEST:
             problems.append(f"{where}: this number is too large. No setting goes beyond {LARGEST:,}.")
     refuse(problems, heading)
 
@@ -288,8 +290,6 @@ def resolved(rules, schema):
             return rules
 
 
-LONGEST = 80
-"""Characters of a value that a message quotes."""
 TYPES = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -348,8 +348,7 @@ def written(value):
     """Return a value roughly as written in a settings file, truncated if it is long."""
     if value is None:
         return "null"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return str(value).lower() if isinstance(value, bool) else quoted(value)
 
 
 def range_of(rules):

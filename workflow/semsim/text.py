@@ -1,8 +1,9 @@
-"""The wording of what tables abbreviate, and how numbers are written in sentences and figures."""
+"""The wording of what tables abbreviate, how numbers are written in sentences and figures, and how names compare."""
 
 import difflib
 import hashlib
 import re
+import unicodedata
 
 ANNOTATORS = {
     "human": "human annotators",
@@ -10,8 +11,14 @@ ANNOTATORS = {
     "simulated": "simulated annotators",
 }
 """What annotators of each kind are called, always."""
-LEVELS = {"models": "target models", "reconstructions": "reconstructions", "originals": "within one original"}
-"""Levels at which faithfulness is measured: means per target model, all reconstructions, those of one original."""
+LEVELS = {
+    "originals": "within one original",
+    "cells": "within one target model and attack",
+    "models": "between target models",
+    "reconstructions": "pooled, which mixes these",
+}
+"""Levels at which faithfulness is measured, in order: the same content, the same attack on one model, means of target
+models under an attack, and all reconstructions."""
 STATISTICS = {
     "spearman": "Spearman's ρ",
     "kendall": "Kendall's τ",
@@ -29,6 +36,15 @@ FOLDS = {
 }
 """What is held out when a learned metric is trained, by the kind of folds."""
 NO_BREAK = "\u00a0"
+LONGEST_NAME = 500
+"""Characters of a name in a table of people's; paths in folders are shorter."""
+JOINERS = "\u200c\u200d"
+"""Invisible characters with which some scripts are spelled, such as the name Shri in Sinhala."""
+NO_VALUES = frozenset(
+    ("", "na", "n/a", "<na>", "#na", "#n/a", "#n/a n/a", "nan", "-nan", "null", "none")
+    + ("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan")
+)
+"""What tables hold where there is no value, in small letters: as a name it would be lost when it is read again."""
 
 
 _TURNING = (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -102,6 +118,35 @@ def interval(low, high, write=decimal):
     return f"95{NO_BREAK}% interval {write(low)} to {write(high)}"
 
 
+def duration(seconds):
+    """Write a duration in seconds, minutes or hours, with two digits or all before the point.
+
+    Examples
+    --------
+    >>> duration(0.234), duration(95), duration(5400), duration(1e7)
+    ('0.23 s', '1.6 min', '1.5 h', '2,778 h')
+    """
+    return _in_units(seconds, {"h": 3600, "min": 60, "s": 1})
+
+
+def size_in_bytes(count):
+    """Write a number of bytes in units of 1024, with two digits or all before the point.
+
+    Examples
+    --------
+    >>> size_in_bytes(500), size_in_bytes(60e6), size_in_bytes(5e9)
+    ('0.49 KiB', '57 MiB', '4.7 GiB')
+    """
+    return _in_units(count, {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10})
+
+
+def _in_units(value, units):
+    """Write a value in the largest unit that is not larger, or the smallest one."""
+    unit = next((unit for unit, length in units.items() if value >= length), list(units)[-1])
+    number = value / units[unit]
+    return f"{f'{number:,.0f}' if number >= 10 else f'{number:.2g}'} {unit}"
+
+
 def p_value(p):
     """Write a p value with two digits.
 
@@ -138,14 +183,15 @@ def first_few(names, most=5):
 
 
 def counted(count, plural):
-    """Write a count and the noun that it counts, whose plural ends in s.
+    """Write a count and the noun that it counts, whose plural ends in s, or in sses.
 
     Examples
     --------
-    >>> counted(1, "data sets"), counted(8400, "pairs")
-    ('1 data set', '8,400 pairs')
+    >>> counted(1, "data sets"), counted(1, "classes"), counted(8400, "pairs")
+    ('1 data set', '1 class', '8,400 pairs')
     """
-    return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
+    singular = plural.removesuffix("es" if plural.endswith("sses") else "s")
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def variant_label(name):
@@ -164,10 +210,10 @@ def at_level(level):
 
     Examples
     --------
-    >>> at_level("models"), at_level("originals")
-    ('over target models', 'within one original')
+    >>> at_level("models"), at_level("reconstructions")
+    ('between target models', 'over all reconstructions pooled')
     """
-    return {"models": "over target models", "reconstructions": "over all reconstructions"}.get(level, LEVELS[level])
+    return "over all reconstructions pooled" if level == "reconstructions" else LEVELS[level]
 
 
 def sentence_case(text):
@@ -179,6 +225,21 @@ def kind_of(table):
     """Return what the annotators of a table are called; all of them are of one kind."""
     (kind,) = table["kind"].unique()
     return ANNOTATORS[kind]
+
+
+def quoted(value, most=80):
+    """Write a value as Python does, shortened if it is long.
+
+    Examples
+    --------
+    >>> quoted("a"), quoted([1, 2, 3], most=5), quoted(10**5000)
+    ("'a'", '[1, 2...', 'a huge number')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no more than some thousands of digits
+        return "a huge number"
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def suggestion(word, known):
@@ -193,18 +254,77 @@ def suggestion(word, known):
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def alike_in_small_letters(names):
-    """Return the first names that differ only in capitals, none if there are none.
+def composed(name):
+    """Write a name so that it equals itself: Unicode spells accented letters in two ways, and systems prefer either.
 
     Examples
     --------
-    >>> alike_in_small_letters(["a", "b", "A"]), alike_in_small_letters(["a", "b", "a"])
-    (['a', 'A'], [])
+    >>> composed("Zu\\u0308rich") == "Z\\u00fcrich"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def near_twins(names):
+    """Return the first names that people would take for one: they differ only in capitals, spaces or invisibly.
+
+    Returns
+    -------
+    list of str
+        Empty if there are none.
+
+    Examples
+    --------
+    >>> near_twins(["a", "b", "A"]), near_twins(["Ann", "ann ", "b"]), near_twins(["a", "b", "a"])
+    (['a', 'A'], ['Ann', 'ann '], [])
     """
     groups = {}
     for name in dict.fromkeys(names):
-        groups.setdefault(name.casefold(), []).append(name)
+        groups.setdefault(likeness(name), []).append(name)
     return next((group for group in groups.values() if len(group) > 1), [])
+
+
+def likeness(name):
+    """Return what a name has in common with its near twins.
+
+    Examples
+    --------
+    >>> likeness(" ann  A\\u0308 ") == likeness("Ann \\u00c4")
+    True
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join("".join(letter for letter in folded if unicodedata.category(letter) != "Cf").split())
+
+
+def why_no_name(name):
+    """Return why a text cannot be a name in tables, or an empty text if it can.
+
+    Examples
+    --------
+    >>> why_no_name("Ann"), why_no_name("none")
+    ('', 'tables hold that for no value')
+    """
+    if name.strip().lower() in NO_VALUES:
+        return "tables hold that for no value"
+    if not all(letter.isprintable() or letter in JOINERS for letter in name):
+        return "it has invisible characters"
+    if len(name) > LONGEST_NAME:
+        return f"it has more than {LONGEST_NAME} characters"
+    if name[0] in "=+-@":
+        return "spreadsheets would take it for a formula"
+    return ""
+
+
+def shortened(text, most=60):
+    """Cut the middle out of a text that is too long for a message.
+
+    Examples
+    --------
+    >>> shortened("a name"), shortened(100 * "ab", most=9)
+    ('a name', 'abab…abab')
+    """
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def short_name(name, most=80):
@@ -219,6 +339,27 @@ def short_name(name, most=80):
         return name
     digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
     return f"{name.encode()[: most - len(digest) - 1].decode(errors='ignore')}-{digest}"
+
+
+def why_no_pseudonym(name):
+    """Return why a text cannot be the name under which an annotator takes part, or an empty text if it can.
+
+    E-mail addresses and formulas of spreadsheets cannot. In many scripts, vowels or accents are marks, not letters.
+
+    Examples
+    --------
+    >>> why_no_pseudonym("Ann B."), why_no_pseudonym("\\u0e2a\\u0e21\\u0e2b\\u0e0d\\u0e34\\u0e07")
+    ('', '')
+    >>> why_no_pseudonym("ann@b.org")
+    'A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores; the first is a letter or digit'
+    """
+    kinds = [unicodedata.category(letter)[0] for letter in name]
+    fine = all(kind in "LMN" or letter in " .-_" + JOINERS for kind, letter in zip(kinds, name, strict=True))
+    if not fine or not 1 <= len(name) <= 40 or not (kinds[0] in "LN" or name[0] == "_"):
+        return (
+            "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores; the first is a letter or digit"
+        )
+    return why_no_name(name)
 
 
 def text_table(columns):

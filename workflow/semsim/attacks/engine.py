@@ -120,7 +120,7 @@ class Search:
         """Return the cost [R] of each row of `points` [R, D] and its gradient [R, D]."""
         if not points.is_cuda:
             return self.compute(points)
-        # Rounding changes the signs of tiny gradients only, but would mislead a line search.
+        # Rounding changes the signs of tiny gradients only, but would mislead L-BFGS.
         with products_as_convolutions() if self.settings.signed else nullcontext():
             return self.recording(self.compute, points)
 

@@ -19,7 +19,7 @@ from semsim.io.images import as_tensor
 from semsim.settings import Settings, validated
 from semsim.targets.calls import eval_mode
 from semsim.targets.defences import DEFENCES, AnyDefence, GradientDefence
-from semsim.targets.device import choose_device
+from semsim.targets.device import checked_device
 from semsim.targets.models import Target
 from semsim.targets.own_networks import network_label
 from semsim.targets.wrapping import wrap_network
@@ -139,7 +139,7 @@ def reconstruct(
     seed = _checked_seed(seed)
     memory_gib = _checked_memory(memory_gib)
     defence = _checked_defence(defence)
-    device = _checked_device(device)
+    device = checked_device(device)
     images = _checked_images(images)
     target = _as_target(_checked_module(module), images.shape[-1], mean, std, last).to(device).eval()
     labels = _checked_labels(labels, len(images), target.spec["classes"])
@@ -199,16 +199,6 @@ def _checked_memory(memory_gib):
     if not isinstance(memory_gib, numbers.Real) or isinstance(memory_gib, bool) or not 0 < memory_gib < math.inf:
         raise SemsimError(f"memory_gib must be a finite number of GiB above 0, but is {memory_gib!r}.")
     return float(memory_gib)
-
-
-def _checked_device(device):
-    """Return a device that PyTorch has and attacks run on."""
-    if not isinstance(device, torch.device):
-        return choose_device(device)
-    choose_device(device.type)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SemsimError(f"device '{device}' is not there: PyTorch finds {torch.cuda.device_count()} CUDA GPU(s).")
-    return device
 
 
 def _checked_module(module):
@@ -304,7 +294,7 @@ def _checked_labels(labels, images, classes):
         labels = [each.tolist() for each in labels]
     wanted = f"labels must be {images} whole numbers, one per image"
     try:
-        labels = torch.as_tensor(labels).detach().cpu()
+        labels = torch.as_tensor(labels).detach().cpu().to_dense()
     except (TypeError, ValueError, RuntimeError):  # whatever holds no numbers
         raise SemsimError(f"{wanted}, but are {labels!r:.80}.") from None
     whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)

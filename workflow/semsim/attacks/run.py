@@ -14,6 +14,7 @@ import torch
 from semsim.attacks.engine import Outcome, Search
 from semsim.attacks.gradients import count_activations, plan_gradients
 from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.optimisers import OPTIMISERS
 from semsim.attacks.priors import PRIORS
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
@@ -22,6 +23,7 @@ from semsim.seeds import seed_for
 from semsim.targets.calls import batchnorm_layers_without_maps
 from semsim.targets.models import count_parameters
 from semsim.targets.traits import KNOWLEDGE
+from semsim.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +124,7 @@ class AttackRun:
                 if not _is_out_of_memory(error):
                     raise
                 raise SemsimError(
-                    f"attack {title}: no space for the batch of {len(shares[0])} originals on "
+                    f"attack {title}: no space for the batch of {counted(len(shares[0]), 'originals')} on "
                     f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g})."
                 ) from None
         state.remove()
@@ -180,7 +182,9 @@ class AttackRun:
         # Observed gradient, candidate's gradient, and their difference or product on the way back.
         gradients = 4 * parameters
         variables = 3 * spec["image_size"] ** 2 + spec["classes"]
-        searcher = variables * (2 * settings.history + 8 if settings.optimiser == "lbfgs" else 6)
+        searcher = 6 * variables
+        if settings.optimiser == "lbfgs":
+            searcher = (2 * settings.history + 12) * variables + 5 * settings.history**2
         bytes_per_original = 4 * settings.restarts * (gradients + searcher)
         # A pass keeps the activations for two backward passes. It is full, or has all originals of the share.
         image_bytes = 4 * 6 * count_activations(self.target)
@@ -213,7 +217,9 @@ class AttackRun:
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
         device = self.target.mean.device.type
-        digest.update(repr((names, self.settings.model_dump(), self.defence, plan, device, torch.__version__)).encode())
+        state = OPTIMISERS[self.settings.optimiser].function.STATE  # another version of this code may keep another
+        digest.update(repr((names, self.settings.model_dump(), state, self.defence, plan, device)).encode())
+        digest.update(torch.__version__.encode())
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

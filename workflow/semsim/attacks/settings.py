@@ -44,7 +44,7 @@ class AttackSettings(Settings):
         (), description="fractions of the steps after which the learning rate is multiplied by `decay`"
     )
     decay: float = Field(0.1, gt=0, le=1, description="factor by which the learning rate is multiplied")
-    history: int = Field(20, ge=1, description="number of past steps that L-BFGS uses")
+    history: int = Field(100, ge=1, description="number of past steps that L-BFGS uses")
     priors: dict[Annotated[str, OneOf(PRIORS)], Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
         description="weight of each prior, by name. Each overrides that of the preset; 0 removes the prior",

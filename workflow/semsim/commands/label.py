@@ -12,13 +12,18 @@ Then `labels: annotations/pilot` in a study's settings uses these labels. With r
   semsim label invite pilot --count 20 --url https://label.example.org
   semsim label serve pilot --public                        behind a web server with TLS
 
+With labels that were given elsewhere, by a panel, with another tool or by models:
+
+  semsim label import images.csv labels.csv --name clip    make annotations/clip, with or without the pictures
+  semsim label measure clip                                agreement, recognition, faithfulness of given metrics
+
 annotations/README.md has more: texts, panels such as Prolific, and what is stored.
 """
 
 import argparse
 
 from semsim.commandline import positive
-from semsim.text import counted
+from semsim.text import ANNOTATORS, counted
 
 EXAMPLES = {
     "new": """examples:
@@ -39,6 +44,22 @@ Stop it with Ctrl-C. Every answer that the page has accepted is on disk, however
   semsim label invite pilot --count 20 --url https://label.example.org > links.tsv
 
 A known name keeps its link. Anyone with a link can answer under that name: send each to one person only.
+""",
+    "import": """examples:
+  semsim label import images.csv labels.csv --name panel --kind human
+  semsim label import images.csv labels.csv --name clip --kind vision-language-model --forced-choice
+  semsim label import images.csv labels.csv --name panel --kind human --metrics metrics.csv --lower-is-better vif_loss
+
+images.csv: image, label (the number of the true class, or nothing) and, where they apply, dataset, target, attack and
+original. labels.csv: image, annotator, label (a number, -1 for "can't tell", or na for no answer) and, where they are
+known, kind, seconds and given_at. metrics.csv: image, or dataset, target, attack and original, and a column per metric.
+The campaign has a copy of all that it needs: the files may go.
+""",
+    "measure": """example:
+  semsim label measure pilot
+
+Writes into tables/ of the campaign, in the format of a study: recognition.csv, agreement.csv, ceiling.csv and, if
+metrics were imported, faithfulness.csv, faithfulness_differences.csv and contradictions.csv.
 """,
     "status": """examples:
   semsim label status pilot
@@ -65,7 +86,8 @@ def add_arguments(parser):
             epilog=EXAMPLES[name],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("campaign", metavar="CAMPAIGN", help="a folder, or the name of one in annotations/")
+        if name != "import":
+            command.add_argument("campaign", metavar="CAMPAIGN", help="a folder, or the name of one in annotations/")
         command.set_defaults(carry_out=carry_out)
         return command
 
@@ -78,6 +100,31 @@ def add_arguments(parser):
     command = add("status", show_status, "show progress, and how carefully annotators work")
     command.add_argument("--participant", metavar="ID", help="only show which annotator a panel's participant is")
     add("export", export, "write labels.csv and controls.csv")
+    _add_import(add("import", import_labels, "make a campaign of labels that were given elsewhere"))
+    command = add("measure", measure, "measure agreement, recognition and, of given metrics, faithfulness")
+    command.add_argument("--resamples", type=positive, default=10_000, metavar="N", help="for the intervals (10,000)")
+    command.add_argument("--seed", type=int, default=1, help="seed of the resamples (1)")
+
+
+def _add_import(command):
+    command.add_argument("images", metavar="IMAGES.csv", help="what was shown: image, label and more")
+    command.add_argument("labels", metavar="LABELS.csv", help="what was answered: image, annotator, label and more")
+    command.add_argument("--name", required=True, metavar="CAMPAIGN", help="the campaign's folder, or its name there")
+    command.add_argument("--kind", choices=ANNOTATORS, help="what the annotators are, if no column kind says so")
+    command.add_argument("--classes", metavar="FILE", help="class names, one per line (their numbers)")
+    command.add_argument("--forced-choice", action="store_true", help="annotators had to name a class: -1 is a mistake")
+    command.add_argument(
+        "--images", dest="pictures", metavar="FOLDER", help="the images, under the names in IMAGES.csv"
+    )
+    command.add_argument("--metrics", metavar="METRICS.csv", help="metrics of the images, computed elsewhere")
+    for way in ("higher", "lower"):
+        command.add_argument(
+            f"--{way}-is-better",
+            nargs="+",
+            default=[],
+            metavar="METRIC",
+            help=f"metrics that semsim does not know, whose {way} values mean a better reconstruction",
+        )
 
 
 def _add_new(command):
@@ -97,6 +144,7 @@ def _add_new(command):
     command.add_argument("--checks", metavar="FOLDER", help="with --images: clear images for checks, <class>/<image>")
     command.add_argument("--labels-per-image", type=positive, default=5, metavar="K", help="annotators per image (5)")
     command.add_argument("--per-annotator", type=positive, metavar="N", help="images per annotator (all)")
+    command.add_argument("--forced-choice", action="store_true", help="annotators must name a class")
     command.add_argument("--seed", type=int, default=1, help="seed of every random choice (1)")
 
 
@@ -167,12 +215,14 @@ def make(arguments):
         material,
         labels_per_image=arguments.labels_per_image,
         images_per_annotator=arguments.per_annotator,
+        forced_choice=arguments.forced_choice,
         seed=arguments.seed,
     )
     needed = -(-len(campaign.images) * arguments.labels_per_image // campaign.images_each)
-    images, checks = counted(len(campaign.images), "images"), len(campaign.checks)
-    print(f"{folder}: {images}, {checks} clear ones for attention checks.")
-    print(f"{needed:,} annotators with {campaign.images_each:,} images each give every image its labels.")
+    images, checks = counted(len(campaign.images), "images"), counted(len(campaign.checks), "clear ones")
+    print(f"{folder}: {images}, {checks} for attention checks.")
+    people, each = counted(needed, "annotators"), counted(campaign.images_each, "images")
+    print(f"{people} with {each} {'gives' if needed == 1 else 'each give'} every image its labels.")
     if campaign.checks.empty:
         print("There are no clear images, so there will be no attention checks.")
     print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: semsim label serve {folder}")
@@ -181,10 +231,9 @@ def make(arguments):
 def serve(arguments):
     """Serve a campaign until it is stopped."""
     from semsim.labelling import server
-    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
     from semsim.labelling.store import Store
 
-    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    campaign = _campaign_to_serve(arguments.campaign)
     store = Store(campaign)
 
     def announce(address):
@@ -201,18 +250,31 @@ def serve(arguments):
     server.serve(campaign, store, arguments.host, arguments.port, arguments.public, announce, arguments.proxy)
 
 
+def _campaign_to_serve(name):
+    """Read a campaign that asks for labels, and refuse one that was made of labels."""
+    from semsim.errors import SemsimError
+    from semsim.labelling.campaign import campaign_folder, has_labels_from_elsewhere, read_campaign_folder
+
+    folder = campaign_folder(name)
+    if has_labels_from_elsewhere(folder):
+        raise SemsimError(
+            f"{folder}: has labels from elsewhere, which answers given here would replace. Make a new campaign with:"
+            " semsim label new"
+        )
+    return read_campaign_folder(folder)
+
+
 def invite(arguments):
     """Print the names and links of annotators, tab-separated."""
     from contextlib import closing
 
     from semsim.errors import SemsimError
-    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
     from semsim.labelling.store import Refused, Store
 
     if not arguments.names and not arguments.count:
         raise SemsimError("Give the names of annotators, or --count N for random ones.")
     url = (arguments.url or "http://127.0.0.1:8765").rstrip("/")
-    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    campaign = _campaign_to_serve(arguments.campaign)
     with closing(Store(campaign)) as store:
         try:
             with store.transaction():
@@ -225,34 +287,83 @@ def invite(arguments):
 
 def show_status(arguments):
     """Print who has done how much."""
-    from contextlib import closing
-
-    from semsim.errors import SemsimError
-    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
+    from semsim.labelling.campaign import campaign_folder, read_results_folder
     from semsim.labelling.results import describe_annotators, describe_datasets, read_answers
     from semsim.labelling.status import status_text
-    from semsim.labelling.store import Store
 
-    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
-    items, annotators = read_answers(campaign)
+    campaign = read_results_folder(campaign_folder(arguments.campaign))
     if arguments.participant:
-        with closing(Store(campaign)) as store:
-            name = store.name_of_participant(arguments.participant)
-        if name is None:
-            raise SemsimError(f"--participant {arguments.participant}: no participant has this ID.")
-        print(name)
+        print(_name_of_participant(campaign, arguments.participant))
         return
+    items, annotators = read_answers(campaign)
     about = describe_annotators(items, annotators, campaign.checks)
     print(status_text(campaign, describe_datasets(items, campaign), about))
 
 
+def _name_of_participant(campaign, participant):
+    from contextlib import closing
+
+    from semsim.errors import SemsimError
+    from semsim.labelling.store import Store
+
+    name = None
+    if campaign.database.is_file():
+        with closing(Store(campaign)) as store:
+            name = store.name_of_participant(participant)
+    if name is None:
+        raise SemsimError(f"--participant {participant}: no participant has this ID.")
+    return name
+
+
+def import_labels(arguments):
+    """Make a campaign of labels from elsewhere."""
+    from semsim.labelling.campaign import campaign_folder
+    from semsim.labelling.importing import Elsewhere, import_campaign
+    from semsim.labelling.results import read_answers
+
+    ups, downs = arguments.higher_is_better, arguments.lower_is_better
+    campaign = import_campaign(
+        campaign_folder(arguments.name),
+        Elsewhere(
+            arguments.images,
+            arguments.labels,
+            pictures=arguments.pictures,
+            metrics=arguments.metrics,
+            directions=dict.fromkeys(ups, True) | dict.fromkeys(downs, False),
+            classes=arguments.classes,
+            kind=arguments.kind,
+            forced=arguments.forced_choice,
+        ),
+    )
+    items, annotators = read_answers(campaign)
+    labels, people = counted(int(items["label"].notna().sum()), "labels"), counted(len(annotators), "annotators")
+    print(f"{campaign.folder}: {labels} of {counted(len(campaign.images), 'images')} by {people}.")
+    if missing := int(items["label"].isna().sum()):
+        print(f"{counted(missing, 'times')} no answer was given.")
+    print(f"Fill in CARD.md there, then: semsim label measure {campaign.folder}")
+
+
+def measure(arguments):
+    """Write the tables that a study has of its labels."""
+    from semsim.io.tables import write_table
+    from semsim.labelling.campaign import campaign_folder, read_results_folder
+    from semsim.labelling.measuring import measure_campaign
+    from semsim.labelling.status import measured_text
+
+    campaign = read_results_folder(campaign_folder(arguments.campaign))
+    tables = measure_campaign(campaign, arguments.resamples, arguments.seed)
+    for name, table in tables.items():
+        write_table(table, campaign.folder / "tables" / f"{name}.csv")
+    print(measured_text(tables))
+    print(f"\n{campaign.folder / 'tables'}: {', '.join(f'{name}.csv' for name in tables)}")
+
+
 def export(arguments):
     """Write the campaign's tables."""
-    from semsim.labelling.campaign import campaign_folder, read_campaign_folder
     from semsim.labelling.results import export as write
 
-    campaign = read_campaign_folder(campaign_folder(arguments.campaign))
+    campaign = _campaign_to_serve(arguments.campaign)
     labels, controls = write(campaign)
     people = labels["annotator"].nunique()
     print(f"{campaign.folder / 'labels.csv'}: {counted(len(labels), 'labels')} by {counted(people, 'annotators')}.")
-    print(f"{campaign.folder / 'controls.csv'}: {len(controls):,} answers to checks and repeats.")
+    print(f"{campaign.folder / 'controls.csv'}: {counted(len(controls), 'answers')} to checks and repeats.")

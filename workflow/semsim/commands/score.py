@@ -95,7 +95,7 @@ def score(arguments):
     scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, **options)
     warn_of(scores, measures, ["reconstructions"])
     about += yardstick(scores.groups, measures, device)
-    if arguments.match:
+    if arguments.match and len(scores.groups) > 1:
         about.append(about_matches(scores.groups))
     if arguments.report:
         from semsim.scoring.page import render_page

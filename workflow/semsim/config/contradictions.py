@@ -8,7 +8,7 @@ from semsim.learned.settings import Variant
 from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 from semsim.targets.traits import KNOWLEDGE
-from semsim.text import alike_in_small_letters, listed, suggestion
+from semsim.text import listed, near_twins, suggestion
 
 MOST_IMAGES = 10_000_000
 MOST_SHARDS = 10_000
@@ -76,7 +76,7 @@ def _names(settings):
         if attack.preset is None and name not in PRESETS:
             yield f"attacks.{name}: 'preset' is missing: one of {', '.join(PRESETS)}.{suggestion(name, PRESETS)}"
     for trait in ("label", "defences"):
-        if alike := alike_in_small_letters(getattr(target, trait) for target in settings.targets.values()):
+        if alike := near_twins(getattr(target, trait) for target in settings.targets.values()):
             what = {"label": "architectures", "defences": "defences"}[trait]
             yield f"targets: the {what} {listed(alike)} differ only in capitals; file systems may take them for one."
     for name, dataset in settings.datasets.items():

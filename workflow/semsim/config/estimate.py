@@ -15,7 +15,7 @@ from semsim.commandline import run
 from semsim.config.study import Study, read_config
 from semsim.errors import SemsimError
 from semsim.targets.architectures import ARCHITECTURES
-from semsim.text import listed
+from semsim.text import duration, listed, size_in_bytes
 
 RATES = files("semsim.attacks") / "rates.jsonl"
 IMAGES = 3
@@ -145,12 +145,12 @@ def main():
     costs = estimate(study, rates)
     print(f"Study {study.name} on {rates[0].source}, attacks only:")
     for name, cost in costs.items():
-        hours = cost.image_steps * cost.milliseconds / 3.6e6
+        time = duration(cost.image_steps * cost.milliseconds / 1000)
         each = f"{cost.milliseconds:.3g} ms ({cost.basis})"
-        print(f"  {name:34} {cost.image_steps:>15,} image-steps x {each}: {hours:,.1f} hours")
-    total = sum(cost.image_steps * cost.milliseconds for cost in costs.values()) / 3.6e6
-    print(f"  {'together':34} {sum(cost.image_steps for cost in costs.values()):>15,} image-steps: {total:,.1f} hours")
-    print(f"  images on disk: {disk_bytes(study) / 2**30:,.1f} GiB")
+        print(f"  {name:34} {cost.image_steps:>15,} image-steps x {each}: {time}")
+    total = sum(cost.image_steps * cost.milliseconds for cost in costs.values()) / 1000
+    print(f"  {'together':34} {sum(cost.image_steps for cost in costs.values()):>15,} image-steps: {duration(total)}")
+    print(f"  images on disk: {size_in_bytes(disk_bytes(study))}")
     print("Rates come from benchmarks/attack_engine.py and are stored in semsim/attacks/rates.jsonl. L-BFGS with many")
     print("restarts and small batches take longer. Training, metrics and labels are not included.")
 

@@ -16,10 +16,10 @@ from semsim.observers.settings import OBSERVERS, ObserverRecipe, ObserverSetting
 from semsim.settings import OneOf, Place, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import alike_in_small_letters, listed
+from semsim.text import listed, near_twins
 
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
-TAKEN = ("reference", "human-study", "released", "embedded")
+TAKEN = ("reference", "human-study", "human-study-others", "released", "embedded")
 """Folders of results that do not belong to a study."""
 LONGEST_NAME = 64
 ENTRY_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
@@ -51,7 +51,7 @@ def _given(entries):
 
 def _apart(entries):
     """Refuse names that would be one and the same folder on some systems."""
-    if alike := alike_in_small_letters(entries):
+    if alike := near_twins(entries):
         raise ValueError(f"{listed(alike)} differ only in capitals, and file systems may take them for one. Rename.")
     return entries
 
@@ -182,6 +182,11 @@ class StudySettings(Settings):
         None,
         description="folder of a campaign whose annotators labelled this study's reconstructions; `null` uses"
         " simulated observers. See [`annotations/`](../annotations/README.md)",
+    )
+    human_study_labels: Place | None = Field(
+        None,
+        description="folder of a campaign whose annotators, such as models, labelled the images of the published human"
+        " study. With it, `make human-study` measures these labels instead and writes to `results/human-study-others/`",
     )
     folds: int = Field(
         4, ge=2, description="number of cross-validation folds over the originals of each data set, for SemSim"

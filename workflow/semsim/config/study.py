@@ -24,7 +24,7 @@ from semsim.observers.shipped import shipped_observers
 from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import listed, short_name
+from semsim.text import counted, listed, short_name
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -36,6 +36,7 @@ SAME = (
     "weights",
     "resamples",
     "labels",
+    "human_study_labels",
     "released",
     "folds",
     "defects",
@@ -59,7 +60,8 @@ class Study:
     ----------
     settings : semsim.config.settings.StudySettings
         All of them, checked.
-    name, seed, device, memory_gib, shard, weights, resamples, labels, released, folds, defects
+    name, seed, device, memory_gib, shard, weights, resamples, labels, human_study_labels, released, folds,
+    defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
@@ -238,7 +240,8 @@ class Study:
         if self.settings.builds_on:
             return f"Study {self.name}, on the results of {self.settings.builds_on}\n  results  {self.own_results}/"
         read = [] if self.labels else [name for name in self.datasets if self.read_by_shipped(name)]
-        counts = f"{len(self.datasets)} data sets x {len(self.targets)} targets x {len(self.attacks)} attacks"
+        parts = {"data sets": self.datasets, "targets": self.targets, "attacks": self.attacks}
+        counts = " x ".join(counted(len(names), part) for part, names in parts.items())
         return "\n".join(
             [
                 f"Study {self.name}: {counts}",

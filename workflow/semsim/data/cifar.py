@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,9 @@ class CifarArchive:
         self.path = path
         archive = TarArchive(path, partial(open, path, "rb"))
         members = archive.contents(f"{FOLDER}/{part}" for part in (*PARTS, "meta"))
-        tables = {PurePosixPath(name).name: load_arrays(content, archive.where(name)) for name, content in members}
+        tables = {
+            PurePosixPath(name).name: load_arrays(BytesIO(content), archive.where(name)) for name, content in members
+        }
         try:
             classes = [name.decode() for name in tables["meta"][b"fine_label_names"]]
             self._pixels = {part: tables[part][b"data"].reshape(-1, 3, SIDE, SIDE).astype("u1") for part in PARTS}

@@ -109,6 +109,8 @@ def decode_rgb(content: bytes, side: int, where: str) -> Image.Image:
             "Make the image smaller or remove it."
         ) from None
     except UnidentifiedImageError:
+        if content.startswith((b"II*\0", b"MM\0*")):
+            raise SemsimError(f"{where}: a damaged TIFF file or an unknown kind of pixels. Save it as PNG.") from None
         raise SemsimError(
             f"{where}: not an image, despite its suffix. Replace it, remove it, or change its suffix."
         ) from None

@@ -18,6 +18,7 @@ from semsim.data.splits import Candidate, choose_splits
 from semsim.errors import SemsimError
 from semsim.io.folders import list_folder
 from semsim.progress import progress_bar
+from semsim.text import composed
 
 if TYPE_CHECKING:
     import os
@@ -165,10 +166,10 @@ def list_images(names: Iterable[str], where: str | os.PathLike) -> Listing:
 
 def _by_class(images, folders, level, parts=None):
     """Return the names of images by class folder, the `level`-th in a path; if `parts` are given, only below these."""
-    names = {folder[level]: [] for folder in folders if len(folder) > level}
+    names = {composed(folder[level]): [] for folder in folders if len(folder) > level}
     for name, path in images.items():
         if parts is None or path[0].lower() in parts:
-            names[path[level]].append(name)
+            names[composed(path[level])].append(name)
     return names
 
 

@@ -10,6 +10,7 @@ from semsim.data.dataset import SPLITS
 from semsim.data.kinds import KINDS
 from semsim.errors import SemsimError
 from semsim.settings import OneOf, Place, Settings, validated
+from semsim.text import counted
 
 ImageSize = Annotated[int, Field(ge=16, le=512)]
 """Side of square images, in pixels. Smaller images cannot be recognised, and some metrics are undefined on them."""
@@ -95,7 +96,7 @@ class Request:
         wanted = len(names) if self.class_limit is None else self.class_limit
         if not 2 <= wanted <= len(names):
             raise SemsimError(
-                f"data set '{self.name}': has {len(names)} classes, but {wanted} were requested. "
+                f"data set '{self.name}': has {counted(len(names), 'classes')}, {wanted} requested. "
                 f"Set `classes` to a number between 2 and {len(names)}."
             )
         return tuple(names[:wanted])

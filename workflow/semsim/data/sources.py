@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
     from semsim.data.request import Request
 
+PIECES = {zipfile.ZIP_BZIP2: 32, zipfile.ZIP_LZMA: 32}
+"""Packed bytes that are unpacked at a time, 4,096 by default: zipfile has no other limit for what comes out of them.
+
+Of 32 bytes, bzip2 makes 46 MB at most.
+"""
 STUMBLES = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 """Errors raised for damaged compressed data, which zipfile and tarfile pass on."""
 
@@ -69,9 +74,6 @@ class Folder:
 class Archive:
     """The files in a .zip file."""
 
-    PIECE = 2**12
-    """Bytes that are unpacked at a time: from that many, a bomb makes 80 MB at most."""
-
     def __init__(self, path: Path, archive: zipfile.ZipFile):
         self.path = path
         self._archive = archive
@@ -90,7 +92,8 @@ class Archive:
             raise SemsimError(f"{self.where(name)}: {entry.file_size:,} bytes unpacked, too large for an image file.")
         try:
             with self._archive.open(entry) as file:  # which ends where the entry should, whatever comes out of it
-                return b"".join(iter(partial(file.read, self.PIECE), b""))
+                file.MIN_READ_SIZE = PIECES.get(entry.compress_type, file.MIN_READ_SIZE)
+                return b"".join(iter(partial(file.read, file.MIN_READ_SIZE), b""))
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, *STUMBLES) as error:
             # In turn: damaged, encrypted, unknown compression, and errors of the decompressors.
             raise SemsimError(f"{self.where(name)}: cannot be unpacked ({error}). Pack the images again.") from None

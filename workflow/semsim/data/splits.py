@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from semsim.data.dataset import SPLITS
 from semsim.errors import SemsimError
 from semsim.seeds import seed_for
+from semsim.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,5 +115,6 @@ def _require(asked, candidates, what, name):
     available = f"only {len(candidates)} available"
     if sizes:
         spread = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{min(sizes)}"
-        available += f" ({spread} per class in {len(sizes)} classes)"
-    raise SemsimError(f"data set '{name}': {asked} images requested for {what}, but {available}. Request fewer.")
+        available += f" ({spread} per class in {counted(len(sizes), 'classes')})"
+    wanted = counted(asked, "images")
+    raise SemsimError(f"data set '{name}': {wanted} requested for {what}, but {available}. Request fewer.")

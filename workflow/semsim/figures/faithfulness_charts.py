@@ -54,7 +54,7 @@ def faithfulness_chart(
         name_lines(panel, [scales[metric].label for metric in metrics])
         panel.set_title(LEVELS[level].capitalize())
         at_level = rows[rows["level"] == level]
-        _draw_null(panel, at_level, metrics)
+        _draw_null(panel, at_level, metrics, chance_level(statistic))
         _draw_ceiling(panel, limits.loc[level])
         for number, (reference, shift) in enumerate(zip(references, offsets(len(references), 0.4), strict=True)):
             chosen = at_level[at_level["reference"] == reference]
@@ -70,14 +70,15 @@ def faithfulness_chart(
     return figure
 
 
-def _draw_null(panel, rows, metrics):
+def _draw_null(panel, rows, metrics, chance):
     """Draw the central 95 % of the permutation null as a grey bar behind each metric."""
     half = 0.36
     nulls = rows.groupby("metric")[["null_low", "null_high"]].agg({"null_low": "min", "null_high": "max"})
     label = "no association (95 % of permutations)"
     for metric, (low, high) in nulls.dropna().iterrows():
-        width = max(-low, high)  # the same whether the sign was adjusted or not
-        panel.barh(metrics.index(metric), 2 * width, 2 * half, left=-width, color=NULL_COLOUR, zorder=0, label=label)
+        width = max(chance - low, high - chance)  # the same whether the sign was adjusted or not
+        left = chance - width
+        panel.barh(metrics.index(metric), 2 * width, 2 * half, left=left, color=NULL_COLOUR, zorder=0, label=label)
         label = None
 
 

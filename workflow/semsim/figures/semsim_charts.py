@@ -13,6 +13,7 @@ from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
 from semsim.learned.scales import LEARNED
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
 
@@ -168,7 +169,7 @@ def exclusions_chart(generalisation: pd.DataFrame, scales: Scales) -> Figure:
     names = list(dict.fromkeys(rows["view"]))
     figure, (panel,) = panels(1, height=1 + row_height(len(names)) * len(names))
     name_lines(panel, names)
-    hand_crafted = rows[~rows["metric"].isin(LEARNED)].dropna(subset="faithfulness")
+    hand_crafted = rows[~rows["metric"].isin([*LEARNED, *BASELINES])].dropna(subset="faithfulness")
     best = hand_crafted.loc[hand_crafted.groupby("view")["faithfulness"].idxmax()]
     for number, (chosen, label) in enumerate(
         ((rows[rows["metric"] == "semsim"], "SemSim"), (best, "best hand-crafted metric there"))

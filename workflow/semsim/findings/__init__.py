@@ -6,6 +6,7 @@ from semsim.findings.agreement import (
     ceiling_findings,
     label_findings,
     observer_findings,
+    variance_findings,
 )
 from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
 from semsim.findings.defects import (
@@ -15,7 +16,7 @@ from semsim.findings.defects import (
     set_size_findings,
     unscaled_findings,
 )
-from semsim.findings.faithfulness import faithfulness_findings, reference_change_findings
+from semsim.findings.faithfulness import faithfulness_findings, person_findings, reference_change_findings
 from semsim.findings.reconstructions import (
     accuracy_findings,
     attack_findings,
@@ -48,10 +49,12 @@ __all__ = [
     "learning_findings",
     "misalignment_findings",
     "observer_findings",
+    "person_findings",
     "reference_change_findings",
     "reference_faithfulness_findings",
     "reference_findings",
     "set_size_findings",
     "spread_findings",
     "unscaled_findings",
+    "variance_findings",
 ]

@@ -4,7 +4,15 @@ import pandas as pd
 
 from semsim.labels.recognition import pooled_rates
 from semsim.statistics.ceiling import EVERYONE
-from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, percent
+from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, percent
+
+WHAT_VARIES = {
+    "original": "is due to the original",
+    "cell": "to the target model and attack",
+    "interaction": "to both together",
+    "labels": "to which labels were given",
+}
+"""What the components of variance are called."""
 
 
 def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]:
@@ -151,6 +159,28 @@ def ceiling_findings(ceiling: pd.DataFrame) -> list[str]:
             for row in rows.itertuples(index=False)
         ]
         sentences.append(f"On {dataset}, this is how well one annotator predicts the others: {'; '.join(parts)}.")
+    return sentences
+
+
+def variance_findings(variance: pd.DataFrame) -> list[str]:
+    """Say what the recognition rate of a reconstruction depends on.
+
+    Parameters
+    ----------
+    variance : pandas.DataFrame
+        The table ``variance.csv``, for annotators of one kind.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in variance.groupby("dataset", sort=False):
+        shares = rows.dropna(subset="share").set_index("component")["share"]
+        if shares.empty:
+            continue
+        parts = [f"{percent(share)} {WHAT_VARIES[component]}" for component, share in shares.items()]
+        sentences.append(f"On {dataset}, of the variance of recognition rates, {listed(parts)}.")
     return sentences
 
 

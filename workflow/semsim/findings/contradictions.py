@@ -3,6 +3,7 @@
 import pandas as pd
 
 from semsim.metrics.scales import Scales
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import ANNOTATORS
 from semsim.text import counted, interval, kind_of, percent
 
@@ -23,6 +24,7 @@ def contradiction_findings(contradictions: pd.DataFrame, scales: Scales, referen
     list of str
     """
     rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] != ANNOTATORS)]
+    rows = rows[~rows["other"].isin(BASELINES)]
     sentences = []
     for dataset, group in rows.dropna(subset="value").groupby("dataset", sort=False):
         alike, differing = (group[same] for same in (group["high"] == 0, group["high"] > 0))
@@ -57,7 +59,7 @@ def against_annotators_findings(contradictions: pd.DataFrame, scales: Scales, re
     rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] == ANNOTATORS)]
     sentences = []
     for dataset, group in rows.groupby("dataset", sort=False):
-        known = group.dropna(subset="value")
+        known = group[~group["metric"].isin(BASELINES)].dropna(subset="value")
         if known.empty:
             sentences.append(f"On {dataset}, {kind_of(group)} do not clearly separate any pair of reconstructions.")
             continue

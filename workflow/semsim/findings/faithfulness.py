@@ -5,14 +5,17 @@ import pandas as pd
 
 from semsim.metrics.scales import Scales
 from semsim.statistics.association import chance_level
-from semsim.statistics.ceiling import EVERYONE
+from semsim.statistics.baselines import BASELINES
+from semsim.statistics.person import NOBODY
 from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
+
+SIGNIFICANT = 0.05
+"""Threshold of Holm-corrected p values."""
 
 
 def faithfulness_findings(
     faithfulness: pd.DataFrame,
     differences: pd.DataFrame,
-    ceiling: pd.DataFrame,
     scales: Scales,
     statistic: str,
     reference: str,
@@ -21,7 +24,7 @@ def faithfulness_findings(
 
     Parameters
     ----------
-    faithfulness, differences, ceiling : pandas.DataFrame
+    faithfulness, differences : pandas.DataFrame
         The tables of these names, for annotators of one kind.
     scales : semsim.metrics.scales.Scales
     statistic : str
@@ -31,20 +34,20 @@ def faithfulness_findings(
     Returns
     -------
     list of str
-        Whether the best metric's interval excludes chance, whether it differs from the second best after Holm's
-        correction, whether the ceiling lies within its interval, and which metrics are not distinguishable from chance.
+        Which metric is best, whether it differs from the second best, what the trivial baselines reach, and which
+        metrics are not distinguishable from chance by permutation; p values are Holm-corrected over all metrics (pairs
+        of metrics) and levels of the statistic.
     """
     keys = {"statistic": statistic, "reference": reference}
     rows, compared = (
         table[np.logical_and.reduce([table[name] == value for name, value in keys.items()])]
         for table in (faithfulness, differences)
     )
-    limits = ceiling[(ceiling["annotator"] == EVERYONE) & (ceiling["statistic"] == statistic)]
-    limits = limits.set_index(["dataset", "level"])["value"]
     sentences = []
     for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):
         place = f"On {dataset}, {at_level(level)},"
-        known = group.dropna(subset="value").sort_values("faithfulness", ascending=False)
+        trivial = group["metric"].isin(BASELINES)
+        known = group[~trivial].dropna(subset="value").sort_values("faithfulness", ascending=False)
         if known.empty:
             sentences.append(f"{place} faithfulness is undefined ({group['note'].iloc[0]}).")
             continue
@@ -54,7 +57,7 @@ def faithfulness_findings(
         sentences.append(
             f"{place} {_best(known.iloc[0], alike, scales, statistic, rows)}"
             + _second(best, known[~known["metric"].isin(alike)], pairs, scales)
-            + _ceiling(known.iloc[0], limits.get((dataset, level), np.nan))
+            + _baselines(group[trivial].dropna(subset="value"))
             + _chance(known[~known["metric"].isin(alike)], scales, statistic)
         )
     return sentences
@@ -101,9 +104,9 @@ def _alike(best, pairs):
 
 
 def _best(row, alike, scales, statistic, rows):
-    """Say which metric is best, and whether its interval excludes chance."""
+    """Say which metric is best, and whether that is distinguishable from chance."""
     low, high = row["faithfulness_low"], row["faithfulness_high"]
-    told = "" if low > chance_level(statistic) else ", which is not distinguishable from chance"
+    told = ", which is not distinguishable from chance" if row["p_holm"] >= SIGNIFICANT else ""
     names = [scales[name].label for name in scales.among(alike)]
     are = "is" if len(names) == 1 else "are equally and"
     return (
@@ -119,29 +122,67 @@ def _second(best, others, pairs, scales):
     second = others["metric"].iloc[0]
     either = pairs[["metric", "other"]].isin([best, second]).all(axis=1)
     p = pairs.loc[either, "p_holm"].iloc[0]
-    told = "distinguishably better than" if p < 0.05 else "not distinguishable from"
+    told = "distinguishably better than" if p < SIGNIFICANT else "not distinguishable from"
     return f" That is {told} the runner-up, {scales[second].label} (Holm-corrected {p_value(p)})."
 
 
-def _ceiling(row, limit):
-    """Say how the best metric compares with one annotator."""
-    if np.isnan(limit):
-        return ""
-    where = "not distinguishable from"
-    if row["faithfulness_high"] < limit:
-        where = "below"
-    elif row["faithfulness_low"] > limit:
-        where = "above"
-    return f" It is {where} what one annotator achieves ({decimal(limit)})."
+def _baselines(rows):
+    """Say what a predictor reaches that never looks at the image."""
+    told = [
+        f"{BASELINES[row['metric']].label.lower()} reaches {decimal(row['faithfulness'])}" for _, row in rows.iterrows()
+    ]
+    return f" What {' and what '.join(told)}." if told else ""
 
 
 def _chance(others, scales, statistic):
-    """Name the other metrics whose interval includes chance, or lies below it."""
-    chance = chance_level(statistic)
-    below = others["faithfulness_high"] < chance
-    unclear = (others["faithfulness_low"] <= chance) & ~below
+    """Name the other metrics that the test does not tell from chance, or finds to be worse."""
+    unclear = others["p_holm"] >= SIGNIFICANT
+    below = (others["faithfulness"] < chance_level(statistic)) & (others["p_holm"] < SIGNIFICANT)
     text = ""
     for rows, what in ((unclear, "Not distinguishable from chance"), (below, "Worse than chance")):
         if rows.any():
             text += f" {what}: {listed([scales[name].label for name in others.loc[rows, 'metric']])}."
     return text
+
+
+def person_findings(person: pd.DataFrame, scales: Scales, reference: str) -> list[str]:
+    """Say, for each data set and level, how far metrics are behind one more person who is judged alike.
+
+    Parameters
+    ----------
+    person : pandas.DataFrame
+        The table ``person.csv``, for annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+    reference : str
+        What reconstructions were compared with.
+
+    Returns
+    -------
+    list of str
+        The person, the metric that comes closest, and the metrics that are not distinguishably behind.
+    """
+    rows = person[(person["reference"] == reference) & (person["without"] == NOBODY)]
+    rows = rows[~rows["metric"].isin(BASELINES)]
+    sentences = []
+    for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):
+        known = group.dropna(subset="difference")
+        if len(known):
+            place = f"On {dataset}, {at_level(level)}, one more of the {kind_of(rows)}"
+            sentences.append(f"{place} {_beside_a_person(known, scales)}")
+    return sentences
+
+
+def _beside_a_person(rows, scales):
+    """Say what a person reaches, which metric comes closest, and which are not distinguishably behind."""
+    best = rows.loc[rows["difference"].idxmin()]
+    behind = "behind" if best["difference"] > 0 else "ahead"
+    level_with = rows.loc[(rows["p_holm"] >= SIGNIFICANT) | (rows["difference"] <= 0), "metric"]
+    text = (
+        f"reaches {decimal(best['person'])} ({interval(best['person_low'], best['person_high'])}). Judged alike,"
+        f" {scales[best['metric']].label} comes closest with {decimal(best['value'])},"
+        f" {decimal(abs(best['difference']))} {behind} (difference"
+        f" {interval(best['difference_low'], best['difference_high'])}); "
+    )
+    if level_with.empty:
+        return f"{text}every metric is distinguishably behind."
+    return f"{text}not distinguishably behind: {listed([scales[name].label for name in level_with])}."

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pandas as pd
 
 from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import Scales
+from semsim.statistics.association import PRIMARY
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.text import FOLDS, counted, decimal, first_few, interval, listed, p_value, variant_label
+from semsim.text import FOLDS, at_level, counted, decimal, first_few, interval, listed, p_value, variant_label
 
 SIGNIFICANT = 0.05
 """Threshold of Holm-corrected p values."""
+BEST = "best_metric"
+"""The hand-crafted metric that is best on other folds than those on which it is measured."""
+COMPARED = (BEST, "classifier_features", "combination", "combination_with_target", *BASELINES)
+"""What SemSim is compared with in sentences; the table has all other metrics."""
 
 
 def learning_findings(counts: pd.DataFrame, curves: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
@@ -60,27 +68,29 @@ def generalisation_findings(generalisation: pd.DataFrame, differences: pd.DataFr
     Returns
     -------
     list of str
+        Within one original, the level of the primary test, then pooled; p values are corrected over all metrics and
+        kinds of held-out data at that level.
     """
-    rows, compared = (areas(table[table["exclusion"] == EVERYTHING]) for table in (generalisation, differences))
-    labels = (scales | LEARNED).labels
+    labels = (scales | LEARNED | BASELINES).labels
     sentences = []
-    for folds in FOLDS:
-        group = overall(rows[rows["folds"] == folds]).set_index("metric")
+    for folds, level in product(FOLDS, (PRIMARY[0], "reconstructions")):
+        rows, compared = (
+            overall(areas(table[(table["exclusion"] == EVERYTHING) & (table["folds"] == folds)], level))
+            for table in (generalisation, differences)
+        )
+        group = rows.set_index("metric")
         if group.empty:
             continue
-        place = f"With {FOLDS[folds]} held out,"
-        if group.loc["semsim"].isna()["faithfulness"]:
-            sentences.append(f"{place} SemSim's faithfulness is undefined ({group.loc['semsim', 'note']}).")
+        place = f"With {FOLDS[folds]} held out, {at_level(level)},"
+        ours, pairs = group.loc["semsim"], compared.dropna(subset="difference").set_index("other")
+        if pd.isna(ours["faithfulness"]):
+            sentences.append(f"{place} SemSim's faithfulness is undefined ({ours['note']}).")
             continue
-        ours = group.loc["semsim"]
-        pairs = overall(compared[compared["folds"] == folds]).set_index("other")
-        hand_crafted = group.drop(index=list(LEARNED), errors="ignore").dropna(subset="faithfulness")
-        best = hand_crafted["faithfulness"].idxmax()
-        others = [best, *(name for name in LEARNED if name != "semsim" and name in pairs.index)]
+        others = [name for name in COMPARED if name in pairs.index]
         sentences.append(
             f"{place} SemSim reaches {decimal(ours['faithfulness'])}"
-            f" ({interval(ours['faithfulness_low'], ours['faithfulness_high'])}). "
-            + " ".join(_compared(pairs.loc[name], labels[name], name == best) for name in others)
+            f" ({interval(ours['faithfulness_low'], ours['faithfulness_high'])}){_worst(ours)}. "
+            + " ".join(_compared(pairs.loc[name], labels[name]) for name in others)
         )
     return sentences
 
@@ -88,27 +98,21 @@ def generalisation_findings(generalisation: pd.DataFrame, differences: pd.DataFr
 def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, scales: Scales) -> list[str]:
     """Say, for each kind of held-out data, on how many data sets SemSim is ahead of the best hand-crafted metric.
 
-    Parameters and result are those of `generalisation_findings`.
+    Which metric that is was chosen on other folds. Parameters and result are those of `generalisation_findings`.
     """
     sentences = []
-    rows, compared = areas(generalisation), areas(differences)
-    hand_crafted = rows[~rows["metric"].isin(LEARNED)].dropna(subset="faithfulness")
-    views = ["folds", "exclusion", "dataset"]
-    best = hand_crafted.loc[hand_crafted.groupby(views)["faithfulness"].idxmax()]
-    pairs = best[[*views, "metric"]].merge(
-        compared.drop(columns="metric"), left_on=[*views, "metric"], right_on=[*views, "other"]
-    )
+    pairs = areas(differences, PRIMARY[0])
+    pairs = pairs[(pairs["other"] == BEST) & (pairs["exclusion"] == EVERYTHING) & (pairs["dataset"] != EVERYTHING)]
     for folds in FOLDS:
-        group = pairs[(pairs["folds"] == folds) & (pairs["dataset"] != EVERYTHING)]
-        group = group[group["exclusion"] == EVERYTHING].dropna(subset="difference")
+        group = pairs[pairs["folds"] == folds].dropna(subset="difference")
         if group.empty:
             continue
         behind, clear = group["difference"] <= 0, (group["difference"] > 0) & (group["p_holm"] < SIGNIFICANT)
-        where = [f"{row.dataset} ({scales[row.other].label})" for row in group[behind].itertuples()]
+        where = list(group.loc[behind, "dataset"])
         sentences.append(
-            f"With {FOLDS[folds]} held out, SemSim is ahead of the best hand-crafted metric on"
-            f" {int((~behind).sum())} of {counted(len(group), 'data sets')}, distinguishably on {int(clear.sum())}"
-            + (f"; behind on {listed(where)}." if where else ".")
+            f"With {FOLDS[folds]} held out, {at_level(PRIMARY[0])}, SemSim is ahead of the hand-crafted metric that is"
+            f" best on other folds on {int((~behind).sum())} of {counted(len(group), 'data sets')}, distinguishably on"
+            f" {int(clear.sum())}" + (f"; behind on {listed(where)}." if where else ".")
         )
     return sentences
 
@@ -154,11 +158,18 @@ def told(p: float) -> str:
     return "distinguishable" if p < SIGNIFICANT else "not distinguishable"
 
 
-def _compared(pair, label, is_best):
+def _worst(row):
+    """Say what is reached in the mean and in the worst of the left-out values, where there are some."""
+    if pd.isna(row.get("left_out_worst")):
+        return ""
+    mean, worst = decimal(row["left_out_mean"]), decimal(row["left_out_worst"])
+    return f"; {mean} in the mean over left-out values, {worst} in the worst ({row['worst_left_out']})"
+
+
+def _compared(pair, label):
     """Say how SemSim compares with one metric."""
-    name = f"{label}, the best hand-crafted metric," if is_best else label
     where = "ahead of" if pair["difference"] > 0 else "behind" if pair["difference"] < 0 else "level with"
     return (
-        f"It is {where} {name} by {decimal(abs(pair['difference']))}"
+        f"It is {where} {label} by {decimal(abs(pair['difference']))}"
         f" ({interval(pair['low'], pair['high'])}, Holm-corrected {p_value(pair['p_holm'])}): {told(pair['p_holm'])}."
     )

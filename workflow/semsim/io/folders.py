@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semsim.errors import SemsimError
-from semsim.text import first_few
+from semsim.text import first_few, printable
 
 
 class Tree(NamedTuple):
@@ -112,10 +112,9 @@ def _kind(entry):
 def list_folder(folder: str | os.PathLike) -> Tree:
     """List what lies below a folder like `walk`, and say on standard error what is skipped, if anything is."""
     tree = walk(folder)
-    if tree.skipped:
-        print(
-            f"{folder}: skipped {first_few([f'{name} ({why})' for name, why in tree.skipped.items()])}", file=sys.stderr
-        )
+    skipped = [f"{name} ({why})" for name, why in tree.skipped.items()]
+    if skipped:
+        print(printable(f"{folder}: skipped {first_few(skipped)}"), file=sys.stderr)
     return tree
 
 

@@ -36,7 +36,9 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expe
     import torch
 
     if isinstance(images, torch.Tensor):
-        return images
+        if images.is_meta:
+            raise SemsimError(f"{what} are on the device meta, which has no values. Give a tensor on another device.")
+        return images if images.layout is torch.strided else images.to_dense()
     try:
         array = np.array(images)  # a copy: PyTorch takes no reversed or read-only arrays
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False)).to(device)

@@ -17,6 +17,7 @@ from semsim.io.folders import read_file
 
 if TYPE_CHECKING:
     import os
+    from typing import BinaryIO
 
 LARGEST_PICKLE = 256 * 2**20
 """Size limit in bytes; the largest file that is read, a part of CIFAR-100, has 155 MB."""
@@ -87,7 +88,7 @@ class _Reader:
         self.stack, self.outer, self.memo = [], [], {}
 
     def read(self, content):
-        """Return what a pickle, in bytes, holds."""
+        """Return what a pickle, bytes or a bytearray, holds."""
         for instruction, argument, _ in pickletools.genops(content):
             if instruction.name == "STOP":
                 return self.stack.pop()
@@ -106,7 +107,8 @@ class _Reader:
         elif name in PUTS:
             self.memo[argument] = self.stack[-1]
         elif name in GETS:
-            self.stack.append(self.memo[argument])
+            found = self.memo[argument]
+            self.stack.append(found.values if isinstance(found, _Array) else found)
         elif act := getattr(self, f"do_{name.lower()}", None):
             act(argument)
         elif name not in IGNORED:
@@ -194,8 +196,8 @@ class _Reader:
         self.taken(1)
         if isinstance(made, _Array):
             _, shape, numbers, by_columns, content = state
-            values = np.frombuffer(content, numbers.dtype)
-            made.values = values.reshape(shape, order="F" if by_columns else "C")
+            made.values = np.frombuffer(content, numbers.dtype).reshape(shape, order="F" if by_columns else "C")
+            self.stack[-1] = made.values
         elif isinstance(made, _Numbers) and state[2:] == (None, None, None, -1, -1, 0):
             made.dtype = made.dtype.newbyteorder(_text(state[1]))
         else:
@@ -251,30 +253,33 @@ def load_builtins(path: str | os.PathLike) -> object:
     return _load(read_file(path, LARGEST_PICKLE), {}, path)
 
 
-def load_arrays(content: bytes, where: str) -> dict:
-    """Read a pickled table of builtin values and numpy arrays.
+def load_arrays(file: BinaryIO, where: str) -> object:
+    """Read a pickle of builtin values and numpy arrays.
 
     Parameters
     ----------
-    content : bytes
-        The whole file.
+    file : binary file
+        Open for reading.
     where : str
         The file's name in messages.
 
     Returns
     -------
-    dict
-        Python 2 strings become bytes. Arrays can only be read; they share the memory of their pickled bytes.
+    object
+        Whatever the file holds; Python 2 strings become bytes. Arrays can only be read: they share the memory of their
+        pickled bytes.
 
     Raises
     ------
     SemsimError
-        As for `load_builtins`, and if the file is not a table, or an array has other items than plain numbers.
+        As for `load_builtins`, and if an array has other items than plain numbers.
     """
-    table = _load(content, NUMPY, where)
-    if not isinstance(table, dict):
-        raise SemsimError(f"{where}: not a table of arrays. Get it again.")
-    return {name: value.values if isinstance(value, _Array) else value for name, value in table.items()}
+    content = bytearray()
+    while piece := file.read(2**20):
+        content += piece
+        if len(content) > LARGEST_PICKLE:
+            raise SemsimError(f"{where}: more than {LARGEST_PICKLE:,} bytes. Do not trust this file; get it again.")
+    return _load(content, NUMPY, where)
 
 
 def _load(content, names, where):

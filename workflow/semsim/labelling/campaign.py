@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import pandas as pd
 from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
-from semsim.io.tables import read_table
+from semsim.io.handmade import read_text
 from semsim.io.yaml_files import read_yaml
-from semsim.labels.images import IMAGE_COLUMNS
-from semsim.settings import Settings, check_plain, validated
-from semsim.text import first_few
-
-if TYPE_CHECKING:
-    import os
+from semsim.labels.images import IMAGE_COLUMNS, read_images
+from semsim.settings import Settings, validated
+from semsim.text import composed, first_few
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
+SOURCE = "source"
+"""The column of ``images.csv`` with what an image was called before the campaign numbered it, where it had a name."""
 IMAGE_NAME = re.compile(r"\w[\w.-]*\.png")
 """A file in ``images/``, and never a path."""
 
@@ -62,8 +62,9 @@ def _different(names):
     return names
 
 
+Composed = Annotated[str, AfterValidator(composed)]
 ClassName = Annotated[
-    str, Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number")
+    Composed, Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number")
 ]
 ClassNames = Annotated[
     list[ClassName], Field(min_length=2, description="at least two different names"), AfterValidator(_different)
@@ -87,6 +88,9 @@ class CampaignSettings(Settings):
     repeats: float = Field(
         0.05, ge=0, le=0.25, description="images shown a second time, as a share of an annotator's images"
     )
+    forced_choice: bool = Field(
+        False, description="whether annotators must name a class, so that nobody can say that they can't tell"
+    )
     patience_hours: float = Field(
         24,
         gt=0,
@@ -94,7 +98,7 @@ class CampaignSettings(Settings):
         description="after this many inactive hours, others are asked about the images that an annotator has left open",
     )
     seed: int = Field(1, ge=0, description="whole number that determines every random choice")
-    classes: dict[str, ClassNames] = Field(
+    classes: dict[Composed, ClassNames] = Field(
         min_length=1, description="the names of the classes by data set, in the order of their numbers"
     )
     panel: Panel | None = Field(
@@ -103,9 +107,10 @@ class CampaignSettings(Settings):
     )
 
 
-def campaign_folder(name: str) -> Path:
-    """Return the folder of a campaign given on the command line: a bare name is a folder in ``annotations/``."""
-    return Path(name) if len(Path(name).parts) > 1 or Path(name).is_absolute() else Path("annotations") / name
+def campaign_folder(name: str | os.PathLike) -> Path:
+    """Return the folder of a campaign given on the command line: a name without a slash is one in ``annotations/``."""
+    is_path = "/" in os.fspath(name) or os.fspath(name) in (".", "..")
+    return Path(name) if is_path else Path("annotations") / name
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ class Campaign:
     folder : pathlib.Path
     settings : CampaignSettings
     images : pandas.DataFrame
-        The images asked about: image, dataset, target, attack, original, label (the true class).
+        The images asked about: image, dataset, target, attack, original, label (the true class); source, where the
+        campaign has numbered files that had names.
     checks : pandas.DataFrame
         Clear images of the same classes: image, dataset, label.
     consent, instructions : str
@@ -135,6 +141,16 @@ class Campaign:
     def database(self) -> Path:
         """The database of answers."""
         return self.folder / "answers.sqlite"
+
+    @property
+    def labels(self) -> Path:
+        """The table of labels, once they are exported; if they were given elsewhere, there is no database."""
+        return self.folder / "labels.csv"
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """The number of classes by data set."""
+        return {dataset: len(names) for dataset, names in self.classes.items()}
 
     @property
     def secret(self) -> Path:
@@ -195,7 +211,7 @@ class Campaign:
         """Hashes of what must not change once there are answers, by what it is."""
         tables = [self.images[["image", "dataset", "target", "attack", "original", "label"]], self.checks]
         parts = {
-            "words of the question": self.settings.question,
+            "words of the question": [self.settings.question, self.settings.forced_choice],
             "instructions": self.instructions,
             "classes": self.classes,
             "tables of images": [table.to_csv(index=False) for table in tables],
@@ -225,20 +241,62 @@ def read_campaign_folder(folder: str | os.PathLike) -> Campaign:
     SemsimError
         If a file is missing or invalid; the message names it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise SemsimError(f"{folder}: no such campaign. Make it with: semsim label new {folder.name} --study STUDY")
+    folder = _existing(folder)
     campaign = Campaign(
         folder=folder,
         settings=read_settings(folder / "campaign.yaml"),
-        images=_read_images(folder / "images.csv", IMAGE_COLUMNS),
+        images=_read_images(folder / "images.csv", [*IMAGE_COLUMNS, SOURCE]),
         checks=_read_images(folder / "checks.csv", CHECK_COLUMNS),
-        consent=_read_text(folder / "consent.txt"),
-        instructions=_read_text(folder / "instructions.txt"),
+        consent=read_text(folder / "consent.txt"),
+        instructions=read_text(folder / "instructions.txt"),
     )
-    problems = list(_problems(campaign))
-    if problems:
-        raise SemsimError("\n  ".join([f"{folder}: not a valid campaign:", *problems]))
+    _refuse(folder, [*_problems(campaign), *_problems_of_pictures(campaign)])
+    return campaign
+
+
+def _existing(folder):
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SemsimError(f"{folder}: no such campaign. Make it with: semsim label new {folder.name} --study STUDY")
+    return folder
+
+
+def has_labels_from_elsewhere(folder: str | os.PathLike) -> bool:
+    """Return whether a campaign has labels, but no database of answers from which they were exported."""
+    folder = Path(folder)
+    return (folder / "labels.csv").exists() and not (folder / "answers.sqlite").exists()
+
+
+def read_results_folder(folder: str | os.PathLike) -> Campaign:
+    """Read what the results of a campaign need: not its texts and, if its labels were given elsewhere, no checks.
+
+    Parameters
+    ----------
+    folder : path-like
+        As for `read_campaign_folder`, or as written by `semsim.labelling.importing`.
+
+    Returns
+    -------
+    Campaign
+        One with labels from elsewhere has no checks, empty texts, and pictures only if there are any.
+
+    Raises
+    ------
+    SemsimError
+        If a file is missing or invalid; the message names it.
+    """
+    folder = _existing(folder)
+    if not has_labels_from_elsewhere(folder):
+        return read_campaign_folder(folder)
+    campaign = Campaign(
+        folder=folder,
+        settings=read_settings(folder / "campaign.yaml"),
+        images=_read_images(folder / "images.csv", [*IMAGE_COLUMNS, SOURCE]),
+        checks=pd.DataFrame(columns=CHECK_COLUMNS),
+        consent="",
+        instructions="",
+    )
+    _refuse(folder, [*_problems(campaign)])
     return campaign
 
 
@@ -250,41 +308,36 @@ def read_settings(path: str | os.PathLike) -> CampaignSettings:
     SemsimError
         If it cannot be read, or is not what `CampaignSettings` say.
     """
-    settings, heading = read_yaml(path), f"{path} is not valid"
-    check_plain(settings, heading)
-    return validated(CampaignSettings, settings, heading)
-
-
-def _read_text(path):
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SemsimError(f"{path}: cannot be read ({error.strerror}). Every campaign has this file.") from None
-    except UnicodeDecodeError:
-        raise SemsimError(f"{path}: not UTF-8 text. Save it in that encoding.") from None
+    return validated(CampaignSettings, read_yaml(path), f"{path} is not valid")
 
 
 def _read_images(path, columns):
-    table = read_table(path)
-    if list(table) != columns:
-        raise SemsimError(f"{path}: its columns are {', '.join(table)}. Needed are {', '.join(columns)}.")
-    names = [name for name in columns if name not in ("original", "label")]
-    return table.astype(dict.fromkeys(names, str))
+    needed = [name for name in columns if name != SOURCE]
+    table = read_images(path, needed).reset_index(drop=True)
+    return table[[name for name in columns if name in table]]
+
+
+def _refuse(folder, problems):
+    if problems:
+        raise SemsimError("\n  ".join([f"{folder}: not a valid campaign:", *problems]))
 
 
 def _problems(campaign):
-    """Yield everything that is inconsistent."""
+    """Yield what is inconsistent in the tables."""
     if campaign.images.empty:
         yield "images.csv: no images, so there is nothing to ask."
     for name, table in (("images.csv", campaign.images), ("checks.csv", campaign.checks)):
-        numbers = {dataset: len(names) for dataset, names in campaign.classes.items()}
-        counts = table["dataset"].map(numbers).astype(float)
-        files = table["image"].map(campaign.has_image).astype(bool)
-        yield from _listed(f"{name}: no such PNG file in images/", table["image"][~files])
-        yield from _listed(f"{name}: listed twice", table["image"][table["image"].duplicated()])
+        counts = table["dataset"].map(campaign.class_counts).astype(float)
         yield from _listed(f"{name}: data sets without classes in campaign.yaml", table["dataset"][counts.isna()])
         wrong = counts.notna() & ~(table["label"].isna() | table["label"].between(0, counts - 1))
         yield from _listed(f"{name}: not of a class that campaign.yaml has", table["image"][wrong])
+
+
+def _problems_of_pictures(campaign):
+    """Yield what is wrong with the pictures that annotators are to see."""
+    for name, table in (("images.csv", campaign.images), ("checks.csv", campaign.checks)):
+        files = table["image"].map(campaign.has_image).astype(bool)
+        yield from _listed(f"{name}: no such PNG file in images/", table["image"][~files])
     shared = campaign.checks["image"][campaign.checks["image"].isin(campaign.images["image"])]
     yield from _listed("checks.csv: also in images.csv, so checks and questions could not be told apart", shared)
 

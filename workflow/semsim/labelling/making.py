@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import warnings
 from collections import Counter
+from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
+from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from semsim.data.dataset import load_classes, load_split
 from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
+from semsim.io.handmade import read_text
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.io.tensors import read_arrays
-from semsim.labelling.campaign import CHECK_COLUMNS, CampaignSettings, read_campaign_folder
+from semsim.labelling.campaign import CHECK_COLUMNS, SOURCE, CampaignSettings, read_campaign_folder, read_settings
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
 from semsim.settings import schema_of
+from semsim.text import composed, counted, near_twins, why_no_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from semsim.labelling.campaign import Campaign
 
 TEXTS = files("semsim.labelling") / "texts"
@@ -45,7 +52,7 @@ class Material(NamedTuple):
     ----------
     images, checks : pandas.DataFrame
         The columns of ``images.csv`` and ``checks.csv`` without the name, and `picture`: a function that returns the
-        image (`PIL.Image.Image`).
+        image (`PIL.Image.Image`). Images from files also have `source`, their paths.
     classes : dict of str to list of str
         Class names by data set.
     source : str
@@ -193,22 +200,33 @@ def from_folder(
         If there are no images or no classes, an image is elsewhere, or a class is unknown.
     """
     folder, generator = Path(folder), np.random.default_rng(seed)
-    found = _find_images(folder)
-    names = _read_classes(classes) if classes else sorted({path.parent.name for path in found if path.parent != folder})
+    dataset, found = _name_of(folder), _find_images(folder)
+    names = read_classes(classes) if classes else sorted({_class_of(path, folder) for path in found} - {None})
     if not names:
         raise SemsimError(f"{folder}: no class folders. Sort images into <class>/<image>, or give --classes FILE.")
+    if twins := near_twins(names):
+        warnings.warn(f"{folder}: classes {' and '.join(map(repr, twins))} are hard to tell apart.", stacklevel=2)
     images = _labelled(folder, found, names).assign(target="unknown", attack="unknown", original=range(len(found)))
-    clear = _labelled(folder, [], names)
-    if checks:
-        clear = _labelled(Path(checks), _find_images(Path(checks)), names).assign(dataset=folder.name)
-        if clear["label"].isna().any():
-            raise SemsimError(f"{checks}: images outside class folders; a check needs a class: <class>/<image>.")
+    clear = _labelled(Path(checks), _find_images(Path(checks)), names) if checks else _labelled(folder, [], names)
+    if clear["label"].isna().any():
+        raise SemsimError(f"{checks}: images outside class folders; a check needs a class: <class>/<image>.")
     return Material(
-        images=choose_reconstructions(images, most, generator),
-        checks=_of_many_classes(clear, generator),
-        classes={folder.resolve().name: names},
+        images=choose_reconstructions(images.assign(dataset=dataset), most, generator),
+        checks=_of_many_classes(clear.assign(dataset=dataset), generator),
+        classes={dataset: names},
         source="a folder of images",
     )
+
+
+def _name_of(folder):
+    """Return the name of the data set that a folder is: its own name, wherever it was called from."""
+    name = composed(Path(os.path.abspath(folder)).name)
+    if reason := why_no_name(name):
+        raise SemsimError(
+            f"{folder}: its name, {name!r}, would be that of the data set, and {reason}. Rename it, or give a link to"
+            " it that has another name."
+        )
+    return name
 
 
 def _find_images(folder):
@@ -219,24 +237,33 @@ def _find_images(folder):
     return found
 
 
-def _read_classes(path):
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SemsimError(f"{path}: cannot be read as a list of classes ({error}). Write one name per line.") from None
+def read_classes(path: str | os.PathLike) -> list[str]:
+    """Read the names of classes, one per line; empty lines are left out.
+
+    Raises
+    ------
+    SemsimError
+        As for `semsim.io.handmade.read_text`.
+    """
+    lines = read_text(path, "list of classes").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
+def _class_of(path, folder):
+    """Return the name of the class folder that an image is in, or None."""
+    return composed(path.parent.name) if path.parent != folder else None
+
+
 def _labelled(folder, paths, names):
-    """Return dataset, label and picture of images; the labels follow from the names of their folders."""
-    folders = [path.parent.name if path.parent != folder else None for path in paths]
+    """Return label, picture and source of images; the labels follow from the names of their folders."""
+    folders = [_class_of(path, folder) for path in paths]
     if unknown := sorted({name for name in folders if name is not None} - set(names)):
         raise SemsimError(f"{folder}: folder '{unknown[0]}' is not one of the classes: {', '.join(names)}.")
     return pd.DataFrame(
         {
-            "dataset": folder.resolve().name,
             "label": pd.array([None if name is None else names.index(name) for name in folders], dtype="Int64"),
             "picture": [partial(_decoded, path) for path in paths],
+            SOURCE: [composed(path.relative_to(folder).as_posix()) for path in paths],
         }
     )
 
@@ -265,7 +292,22 @@ def make_campaign(folder: str | os.PathLike, material: Material, **settings) -> 
     Raises
     ------
     SemsimError
-        If the folder exists, an image cannot be read, or a setting is invalid.
+        If the folder exists, an image cannot be read, a check shows what is also asked about, or a setting is invalid.
+    """
+    with written_campaign(folder) as part:
+        _write(part, Path(folder).name, material, settings)
+        read_campaign_folder(part)
+    return read_campaign_folder(folder)
+
+
+@contextmanager
+def written_campaign(folder: str | os.PathLike) -> Iterator[Path]:
+    """Give a new folder to write a campaign to, which gets its name only if the block ends without an error.
+
+    Raises
+    ------
+    SemsimError
+        If there is a campaign of this name, or the block raised it: about the folder of this name.
     """
     folder = Path(folder)
     if folder.exists():
@@ -273,29 +315,42 @@ def make_campaign(folder: str | os.PathLike, material: Material, **settings) -> 
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        _write(part, folder.name, material, settings)
-        read_campaign_folder(part)
+        part.mkdir(parents=True)
+        yield part
         os.replace(part, folder)
     except SemsimError as error:
         raise SemsimError(str(error).replace(str(part), str(folder))) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return read_campaign_folder(folder)
 
 
 def _write(folder, name, material, settings):
-    (folder / "images").mkdir(parents=True)
-    settings = {"title": TITLE, "question": QUESTION} | settings | {"classes": material.classes}
-    (folder / "campaign.yaml").write_text(_commented(settings), encoding="utf-8")
-    images, checks = _write_images(folder / "images", material, settings.get("seed", 1))
-    write_table(images[IMAGE_COLUMNS], folder / "images.csv")
+    (folder / "images").mkdir()
+    without_checks = {} if len(material.checks) else {"checks": 0}
+    given = {"title": TITLE, "question": QUESTION, **without_checks, **settings, "classes": material.classes}
+    write_settings(given, folder)
+    images, checks = _write_images(folder / "images", material, given.get("seed", 1))
+    write_table(images[[*IMAGE_COLUMNS, *([SOURCE] if SOURCE in images else [])]], folder / "images.csv")
     write_table(checks[CHECK_COLUMNS], folder / "checks.csv")
-    facts = {"name": name, "question": settings["question"], "source": material.source}
-    facts |= {"images": f"{len(images):,}", "checks": len(checks)}
-    for text in TEXTS.iterdir():
-        content = text.read_text(encoding="utf-8")
-        content = Template(content).substitute(facts) if text.suffix == ".md" else content
-        (folder / text.name).write_text(content, encoding="utf-8")
+    settings = read_settings(folder / "campaign.yaml")
+    facts = {"name": name, "question": settings.question, "source": material.source}
+    facts |= {"images": counted(len(images), "images"), "checks": counted(len(checks), "clear images")}
+    facts |= {"has_checks": settings.checks > 0 and len(checks) > 0, "has_repeats": settings.repeats > 0}
+    for text in ("CARD.md", "consent.txt", "instructions.txt"):
+        (folder / text).write_text(fill_in(text, forced=settings.forced_choice, **facts), encoding="utf-8")
+
+
+def fill_in(text: str, /, **facts: str | bool) -> str:
+    """Return a text of `TEXTS` with facts filled in, and without the sentences that do not hold."""
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False
+    )
+    return environment.from_string((TEXTS / text).read_text(encoding="utf-8")).render(facts)
+
+
+def write_settings(settings: dict, folder: Path) -> None:
+    """Write ``campaign.yaml``: these settings, and the defaults of the others, each with its description."""
+    (folder / "campaign.yaml").write_text(_commented(settings), encoding="utf-8")
 
 
 def _write_images(folder, material, seed):
@@ -304,16 +359,25 @@ def _write_images(folder, material, seed):
     digits = max(4, len(str(count)))
     numbers = np.random.default_rng(seed).permutation(count) + 1
     names = [f"{number:0{digits}}.png" for number in numbers]
-    tables = [
-        material.images.assign(image=names[: len(material.images)]),
-        material.checks.assign(image=names[len(material.images) :]),
-    ]
+    images = material.images.assign(image=names[: len(material.images)])
+    checks = material.checks.assign(image=names[len(material.images) :])
     with progress_bar(count, "writing images", unit="image") as bar:
-        for table in tables:
-            for name, picture in zip(table["image"], table["picture"], strict=True):
-                picture().save(folder / name)
-                bar.update()
-    return [table.sort_values("image") for table in tables]
+        asked = {_write_image(folder, row, bar) for row in images.itertuples()}
+        for row in checks.itertuples():
+            if _write_image(folder, row, bar) in asked:
+                raise SemsimError(
+                    f"attention check {getattr(row, SOURCE, row.image)}: shows the same pixels as an image that is"
+                    " asked about. Take other images for checks."
+                )
+    return images.sort_values("image"), checks.sort_values("image")
+
+
+def _write_image(folder, row, bar):
+    """Write an image, and return a digest of its pixels."""
+    picture = row.picture()
+    picture.save(folder / row.image)
+    bar.update()
+    return hashlib.blake2b(f"{picture.size}".encode() + picture.tobytes()).digest()
 
 
 def _commented(settings):

@@ -214,7 +214,7 @@ class LabelServer:
 
     async def _texts(self, request):
         state = await self._ask(request, self._store.state)
-        names = {"title", "question", "classes"}
+        names = {"title", "question", "classes", "forced_choice"}
         texts = self._campaign.settings.model_dump(mode="json", include=names)
         texts |= {"consent": self._campaign.consent, "instructions": self._campaign.instructions}
         return JSONResponse(texts | {"name": state.name, "images_each": self._campaign.images_each})
@@ -354,6 +354,7 @@ def configured(app: Starlette, proxies: Sequence[str] = ()) -> uvicorn.Config:
         app,
         http=guarded(proxies),
         log_level="error",  # warnings are about clients, who could fill a disk with them
+        use_colors=False,  # control characters are not sent to terminals, see semsim.commandline
         access_log=False,  # links are secrets
         server_header=False,
         proxy_headers=bool(proxies),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from semsim.text import counted, decimal, percent, text_table
+from semsim.text import ANNOTATORS, LEVELS, NO_BREAK, counted, decimal, interval, percent, text_table
 
 if TYPE_CHECKING:
     from semsim.labelling.campaign import Campaign
 
 NONE = "-"
+AREA_LEVELS = ("originals", "reconstructions")
+"""Levels of the area under the ROC curve that are printed; the first is the primary one."""
+WHETHER = {"recognised": "on what is recognised", "named": "on the class that is named"}
 
 
 def status_text(campaign: Campaign, datasets: pd.DataFrame, annotators: pd.DataFrame) -> str:
@@ -34,6 +38,7 @@ def status_text(campaign: Campaign, datasets: pd.DataFrame, annotators: pd.DataF
         text_table(
             {
                 "data set": datasets["dataset"],
+                **({"annotators": datasets["kind"].map(ANNOTATORS)} if datasets["kind"].nunique() > 1 else {}),
                 "complete": _of(datasets["complete"], datasets["images"]),
                 "labels": datasets["labels"].map("{:,}".format),
                 "recognised": _written(datasets["recognised"], percent),
@@ -52,7 +57,9 @@ def status_text(campaign: Campaign, datasets: pd.DataFrame, annotators: pd.DataF
                     "can't tell": _written(annotators["cannot_tell"], percent),
                     "seconds": _written(annotators["seconds"], lambda seconds: f"{seconds:.1f}"),
                     "undone": annotators["undone"].astype(str),
-                    "last answer": annotators["last"].replace("", NONE).str[:16],
+                    "last answer": annotators["last"].map(
+                        lambda last: NONE if pd.isna(last) or not last else last[:16]
+                    ),
                     **({"code": annotators["code"]} if campaign.settings.panel else {}),
                 }
             )
@@ -69,3 +76,56 @@ def _of(count, total):
 
 def _written(values, write):
     return pd.Series([NONE if pd.isna(value) else write(value) for value in values], dtype=str)
+
+
+def measured_text(tables: dict[str, pd.DataFrame]) -> str:
+    """Describe what was measured of a campaign's labels: agreement and, where there are metrics, faithfulness.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        From `semsim.labelling.measuring.measure_campaign`.
+
+    Returns
+    -------
+    str
+    """
+    lines = []
+    agreement = tables["agreement"]
+    for (dataset, kind), rates in tables["recognition"].groupby(["dataset", "kind"], sort=False):
+        recognised = np.average(rates["recognition_rate"], weights=rates["labels"])
+        labels, images = counted(int(rates["labels"].sum()), "labels"), counted(len(rates), "images")
+        lines.append(f"{dataset}, {ANNOTATORS[kind]}: {percent(recognised)} of {labels} of {images} are recognised.")
+        own = agreement[(agreement["dataset"] == dataset) & (agreement["kind"] == kind)]
+        for row in own[own["statistic"] == "krippendorff_alpha"].itertuples():
+            value = f"{decimal(row.value)} ({interval(row.low, row.high)})"
+            about = f"undefined, because {row.note}" if np.isnan(row.value) else value
+            lines.append(f"  Krippendorff's alpha, {WHETHER[row.answer]}: {about}")
+    if "faithfulness" in tables:
+        lines += ["", _faithfulness_text(tables["faithfulness"])]
+    return "\n".join(lines)
+
+
+def _faithfulness_text(table):
+    """Write the area under the ROC curve of each metric, the best first, at the levels where it is defined."""
+    areas = table[table["statistic"] == "auc"]
+    keys = [key for key in ("dataset", "kind", "reference") if areas[key].nunique() > 1]
+    shown = areas.assign(
+        text=[
+            NONE if pd.isna(row.faithfulness) else f"{decimal(row.faithfulness)} ({_range(row)})"
+            for row in areas.itertuples()
+        ]
+    )
+    defined = [level for level in AREA_LEVELS if areas.loc[areas["level"] == level, "faithfulness"].notna().any()]
+    best = areas[areas["level"] == (*defined, *AREA_LEVELS)[0]]
+    best = best.sort_values("faithfulness", ascending=False, kind="stable")
+    by_level = shown.set_index(["metric", *keys, "level"])["text"].unstack("level")
+    rows = by_level.loc[pd.MultiIndex.from_frame(best[["metric", *keys]]) if keys else best["metric"]].reset_index()
+    levels = {LEVELS[level]: rows[level] for level in AREA_LEVELS if level in rows}
+    columns = {key: rows[key] for key in ("metric", *keys)} | levels
+    heading = f"Area under the ROC curve (95{NO_BREAK}% interval), what the majority recognises above what it does not:"
+    return f"{heading}\n{text_table({name: [str(value) for value in values] for name, values in columns.items()})}"
+
+
+def _range(row):
+    return f"{decimal(row.faithfulness_low)} to {decimal(row.faithfulness_high)}"

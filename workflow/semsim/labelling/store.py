@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import sqlite3
 from contextlib import contextmanager, suppress
@@ -24,7 +23,9 @@ from semsim.errors import SemsimError
 from semsim.labelling.assignment import PURPOSES, arrange, choose_images
 from semsim.labelling.links import Links, hashed, read_links, write_links
 from semsim.labelling.migration import FIRST, fits_first, from_first
+from semsim.labels.table import CANNOT_TELL
 from semsim.seeds import seed_for
+from semsim.text import composed, likeness, sentence_case, why_no_pseudonym
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from semsim.labelling.campaign import Campaign
 
 VERSION = "2"
-NAME = re.compile(r"(?!(?i:na|nan|null|none)$)\w[\w .-]{0,39}")
-"""Valid names of annotators; e-mail addresses and spreadsheet formulas do not match."""
 UNDECIDED = 1000
 """How many participants are remembered who have agreed and not answered; the oldest are asked again to agree."""
 
@@ -151,6 +150,7 @@ class Store:
             self._database = sqlite3.connect(
                 campaign.database, isolation_level=None, check_same_thread=False, timeout=30
             )
+            self._database.create_function("likeness", 1, likeness, deterministic=True)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON", "secure_delete = ON"):
                 self._database.execute(f"PRAGMA {pragma}")
             with self.transaction():
@@ -252,20 +252,17 @@ class Store:
         return outcomes
 
     def invite(self, name: str | None = None) -> tuple[str, str]:
-        """Return the name and token of an annotator; an unknown name makes a new one.
+        """Return the name and token of an annotator; a name that is like no other makes a new one.
 
         Raises
         ------
         Refused
             If the name is invalid.
         """
-        name = f"annotator-{secrets.token_hex(4)}" if name is None else name.strip()
-        if not NAME.fullmatch(name):
-            raise Refused(
-                "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores. NA, NaN, null and None are"
-                " not allowed."
-            )
-        known = self._one("SELECT id, name FROM annotators WHERE name = ?", name)
+        name = f"annotator-{secrets.token_hex(4)}" if name is None else composed(name).strip()
+        if reason := why_no_pseudonym(name):
+            raise Refused(f"{name!r} cannot be a name. {sentence_case(reason)}.")
+        known = self._one("SELECT id, name FROM annotators WHERE likeness(name) = ?", likeness(name))
         number, name = known or (self._add(name), name)
         token = self.links.token_of(name)
         self._database.execute("INSERT OR IGNORE INTO links VALUES (?, ?)", (hashed(token), number))
@@ -394,7 +391,7 @@ class Store:
         Conflict
             If the annotator is at another position, after answering in another tab or undoing this answer.
         Refused
-            If the data set has no such class.
+            If the data set has no such class, or a class must be named.
         """
         who = self._annotator(token)
         annotator = who.id
@@ -409,6 +406,8 @@ class Store:
         classes = self._campaign.classes[self._campaign.datasets[item[0]]]
         if label >= len(classes):
             raise Refused(f"There are {len(classes)} classes, and {label} is not one of them.")
+        if label == CANNOT_TELL and self._campaign.settings.forced_choice:
+            raise Refused("Name one of the classes, even where you have to guess.")
         now = _now()
         self._database.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", (annotator, position, label, seconds, now, key)

@@ -9,9 +9,10 @@ import pandas as pd
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from semsim.errors import SemsimError
-from semsim.io.tables import KEYS, read_table
+from semsim.io.handmade import line_of, read_rows, values_of
+from semsim.io.tables import KEYS
 from semsim.settings import OneOf, Settings
-from semsim.text import ANNOTATORS, first_few
+from semsim.text import ANNOTATORS, first_few, near_twins, shortened, why_no_name
 
 if TYPE_CHECKING:
     import os
@@ -20,22 +21,26 @@ if TYPE_CHECKING:
     import numpy as np
 
 CANNOT_TELL = -1
+NO_ANSWER = "na"
+"""In a file of labels: the annotator was asked and gave no answer, not even that they can't tell."""
 
 
-def _is_a_value(name):
-    if name.lower() in ("na", "nan", "null", "none"):
-        raise ValueError("what tables hold for no value")
+def _is_a_name(name):
+    if reason := why_no_name(name):
+        raise ValueError(reason)
     return name
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_is_a_name)]
 
 
 class Label(Settings):
     """One row of ``labels.csv``: what one annotator saw in one reconstruction."""
 
-    image: str = Field(min_length=1, description="the name of the image in images.csv")
-    annotator: Annotated[str, AfterValidator(_is_a_value)] = Field(
-        min_length=1,
-        description="a pseudonym, the same for all labels of one annotator, and not what tables hold for no value, such"
-        " as NA",
+    image: Name = Field(description="the name of the image in images.csv")
+    annotator: Name = Field(
+        description="a pseudonym, the same for all labels of one annotator, printable, and neither what spreadsheets"
+        " take for a formula nor what tables hold for no value, such as NA",
     )
     kind: Annotated[str, OneOf(ANNOTATORS)] = Field(
         description=f"what the annotator is, one of {', '.join(ANNOTATORS)}"
@@ -63,12 +68,12 @@ def name_images(table: pd.DataFrame) -> pd.Series:
 
 
 def read_labels(path: str | os.PathLike, images: pd.DataFrame, classes: dict[str, int]) -> pd.DataFrame:
-    """Read and check a table of labels.
+    """Read and check the labels of a campaign.
 
     Parameters
     ----------
     path : path-like
-        ``labels.csv`` of a campaign.
+        ``labels.csv`` of a campaign, as people or `semsim label` write it.
     images : pandas.DataFrame
         ``images.csv`` of the campaign: image, dataset, target, attack, original, label (the true class).
     classes : dict of str to int
@@ -77,15 +82,50 @@ def read_labels(path: str | os.PathLike, images: pd.DataFrame, classes: dict[str
     Returns
     -------
     pandas.DataFrame
+        Without the rows in which an annotator gave no answer.
 
     Raises
     ------
     SemsimError
-        If there is no such table, or as for `check_labels`.
+        If there is no such table, or as for `answers_of`.
     """
-    labels = read_table(path)
-    check_labels(labels, images, classes, where=path)
-    return labels
+    answers = answers_of(read_rows(path, COLUMNS), images, classes, where=path)
+    return answers.dropna(subset="label").astype({"label": int}).reset_index(drop=True)
+
+
+def answers_of(
+    fields: pd.DataFrame, images: pd.DataFrame, classes: dict[str, int], where: str | os.PathLike
+) -> pd.DataFrame:
+    """Check a file of labels and return what its fields say.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        From `semsim.io.handmade.read_rows`, with the columns `COLUMNS`.
+    images, classes, where
+        As for `check_labels`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table of labels, in the lines of the file; label is missing where that has `NO_ANSWER`.
+
+    Raises
+    ------
+    SemsimError
+        If there are no rows, or as for `check_labels`.
+    """
+    if fields.empty:
+        raise SemsimError(f"{where}: a header without labels below it. Add the labels.")
+    silent = fields["label"].str.lower() == NO_ANSWER
+    answers = fields.assign(
+        label=values_of(fields["label"].mask(silent, "0")),  # any class: the rest of these rows is checked as well
+        seconds=values_of(fields["seconds"]),
+        given_at=fields["given_at"].mask(fields["given_at"] == ""),
+    )
+    check_labels(answers, images, classes, where=where)
+    label, seconds = answers["label"].astype("Int64").mask(silent), answers["seconds"].astype(float)
+    return answers.assign(label=label, seconds=seconds)
 
 
 def check_labels(
@@ -113,7 +153,8 @@ def check_labels(
     Warns
     -----
     UserWarning
-        If an annotator gave one label only: agreement says nothing about them.
+        If an annotator gave one label only: agreement says nothing about them. If two annotators have nearly the same
+        name: they may be one person.
     """
     wrong_columns = set(labels) ^ set(COLUMNS)
     if wrong_columns:
@@ -139,6 +180,9 @@ def check_labels(
     once = ", ".join(sorted(counts.index[counts == 1]))
     if once:
         warnings.warn(f"{where}: only one label by {once}. Agreement says nothing about them.", stacklevel=2)
+    if twins := near_twins(counts.index.sort_values()):
+        named = " and ".join(map(repr, twins))
+        warnings.warn(f"{where}: annotators {named}. If they are one person, spell the name alike.", stacklevel=2)
 
 
 def _problems_of_columns(labels):
@@ -173,7 +217,7 @@ def problem_in(table: pd.DataFrame, wrong: pd.Series | np.ndarray, column: str, 
     Parameters
     ----------
     table : pandas.DataFrame
-        As read from a CSV file.
+        As read from a CSV file: its index says in which lines.
     wrong : pandas.Series or numpy.ndarray
         bool, one value per row.
     column : str
@@ -183,11 +227,11 @@ def problem_in(table: pd.DataFrame, wrong: pd.Series | np.ndarray, column: str, 
     """
     rows = table.index[wrong]
     if len(rows):
-        lines = [f"{table.index.get_loc(row) + 2} ({_shown(table.at[row, column])})" for row in rows]
+        lines = [f"{line_of(row)} ({_shown(table.at[row, column])})" for row in rows]
         yield f"{column}: {what}. See line {first_few(lines)}."
 
 
 def _shown(value):
     """Write a value as in the file."""
     value = _plain(value)
-    return "empty" if value is None else repr(value)
+    return "empty" if value is None else shortened(repr(value))

@@ -1,6 +1,5 @@
 """The model card of a trained SemSim: what it was trained on, and how faithful it is on held-out data."""
 
-from semsim.learned.scales import LEARNED
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import ANNOTATORS, FOLDS, counted, decimal, interval, listed
 
@@ -45,7 +44,7 @@ settings, but without what was held out.
 WARNING = ": classifiers that stand in for people, so it predicts them, not people"
 
 
-def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why_not="", caveat=""):
+def model_card(study, kind, pairs, settings, recipe, generalisation, why_not="", caveat=""):
     """Return the text of the card.
 
     Parameters
@@ -60,8 +59,6 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
     recipe : semsim.targets.recipe.Recipe
     generalisation : pandas.DataFrame
         The table ``generalisation.csv`` of the study.
-    scales : semsim.metrics.scales.Scales
-        Of the hand-crafted metrics.
     why_not : str
         Why it was not trained; empty if it was.
     caveat : str
@@ -87,7 +84,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, scales, why
         settings=_described(settings),
         recipe=_described(recipe.model_dump(mode="json")),
         why_not=f". **It was not trained:** {why_not}" if why_not else "",
-        results=_results(generalisation, scales),
+        results=_results(generalisation),
         caveat=f"- {caveat}\n" if caveat else "",
     )
 
@@ -96,20 +93,18 @@ def _described(settings):
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 
-def _results(generalisation, scales):
-    """Return a table in Markdown: for each kind of folds, SemSim and the best other metric."""
+def _results(generalisation):
+    """Return a table in Markdown: for each kind of folds, SemSim and the metric that was chosen on other folds."""
     rows = areas(overall(generalisation)).dropna(subset="faithfulness")
     rows = rows[rows["exclusion"] == EVERYTHING]
-    lines = ["| held out | SemSim | best hand-crafted metric |", "| --- | --- | --- |"]
+    lines = ["| held out | SemSim | hand-crafted metric that is best on other folds |", "| --- | --- | --- |"]
     for folds, group in rows.groupby("folds", sort=False):
         values = group.set_index("metric")
-        hand_crafted = values.drop(index=list(LEARNED), errors="ignore")
-        if "semsim" not in values.index or hand_crafted.empty:
+        if not {"semsim", "best_metric"} <= set(values.index):
             continue
-        ours, best = values.loc["semsim"], hand_crafted.loc[hand_crafted["faithfulness"].idxmax()]
         texts = [
             f"{decimal(each['faithfulness'])} ({interval(each['faithfulness_low'], each['faithfulness_high'])})"
-            for each in (ours, best)
+            for each in (values.loc["semsim"], values.loc["best_metric"])
         ]
-        lines.append(f"| {FOLDS[folds]} | {texts[0]} | {scales[best.name].label}: {texts[1]} |")
+        lines.append(f"| {FOLDS[folds]} | {texts[0]} | {texts[1]} |")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from semsim.io.whole import written_whole
 from semsim.learned.shipped import shipped_weights, weights_folder
 from semsim.targets.architectures import ARCHITECTURES, WIDEST
 from semsim.targets.models import Target, build_target, read_state, state_on_cpu
+from semsim.text import quoted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -169,12 +170,11 @@ class SemSim(nn.Module):
     def _on_device(self, images):
         """Return images as a tensor on the metric's device; raise if they are a tensor on another one."""
         device = self.backbone.mean.device
-        images = as_tensor(images, "images", device)
-        if images.device != device:
+        if isinstance(images, Tensor) and images.device != device:
             raise SemsimError(
                 f"images are on {images.device}, but the metric is on {device}. Move one of them with .to()."
             )
-        return images
+        return as_tensor(images, "images", device)
 
     def save_pretrained(self, folder: str | os.PathLike, card: str = "") -> None:
         """Write ``model.safetensors``, ``config.json`` and a model card, each whole or not at all.
@@ -264,23 +264,15 @@ def _read_config(path):
 def _check_settings(backbone, width, image_size, normalised, mean, std):
     """Refuse settings of another type or range: a backbone that is a file, above all, would be run."""
     if not isinstance(backbone, str) or backbone not in ARCHITECTURES:
-        raise SemsimError(f"backbone must be one of {', '.join(ARCHITECTURES)}, but is {_quoted(backbone)}")
+        raise SemsimError(f"backbone must be one of {', '.join(ARCHITECTURES)}, but is {quoted(backbone)}")
     for name, value, most in (("image_size", image_size, LARGEST_SIZE), ("width", width or 1, WIDEST)):
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise SemsimError(f"{name} must be a whole number from 1 to {most:,}, but is {_quoted(value)}")
+            raise SemsimError(f"{name} must be a whole number from 1 to {most:,}, but is {quoted(value)}")
     if not isinstance(normalised, bool):
-        raise SemsimError(f"normalised must be true or false, but is {_quoted(normalised)}")
+        raise SemsimError(f"normalised must be true or false, but is {quoted(normalised)}")
     for name, values in {"mean": mean, "std": std}.items():
         if not _are_three_numbers(values) or (name == "std" and min(values) <= 0):
-            raise SemsimError(f"{name} must be three finite numbers, those of std above 0, but is {_quoted(values)}")
-
-
-def _quoted(value):
-    """Return a value as Python writes it, or whatever can be said of it: str() of a huge number raises an error."""
-    try:
-        return f"{value!r:.80}"
-    except ValueError:
-        return "a huge number"
+            raise SemsimError(f"{name} must be three finite numbers, those of std above 0, but is {quoted(values)}")
 
 
 def _are_three_numbers(values):

@@ -11,8 +11,16 @@ LEARNED = Scales(
             Scale("semsim", "SemSim", "", 0, math.inf, False, "learned from labels"),
             Scale("classifier_features", "Classifier features", "", 0, math.inf, False, "learned from public images"),
             Scale("combination", "Combination", "", -math.inf, math.inf, True, "learned from labels"),
+            Scale(
+                "combination_with_target",
+                "Combination, with the target",
+                *("", -math.inf, math.inf, True, "learned from labels"),
+                access="target",
+            ),
+            Scale("best_metric", "Best single metric", "", 0, 1, True, "chosen by labels of other folds"),
         )
     }
 )
-"""The learned metrics: SemSim, the distance in a plain classifier's features, and a logistic regression on the
-hand-crafted metrics. They have their own tables."""
+"""The learned metrics: SemSim, the distance in a plain classifier's features, logistic regressions on the hand-crafted
+metrics, without and with those that ask the attacked model, and the one hand-crafted metric that is best on other
+folds. They have their own tables."""

@@ -143,7 +143,8 @@ def describe_scales(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        metric (the column), label, unit, low and high (bounds), higher_is_better, caveat; in the order of `METRICS`.
+        metric (the column), label, unit, low and high (bounds), higher_is_better, caveat and access (``target`` if the
+        attacked model is asked, else ``images``); in the order of `METRICS`.
     """
     rows = [
         {
@@ -154,6 +155,7 @@ def describe_scales(table: pd.DataFrame) -> pd.DataFrame:
             "high": metric.bounds[1],
             "higher_is_better": metric.higher_is_better,
             "caveat": metric.caveat,
+            "access": "target" if "target" in metric.needs else "images",
         }
         for metric in metric_columns(table)
     ]

@@ -28,6 +28,8 @@ class Scale:
         The smallest and the largest possible value.
     higher_is_better : bool
         Whether a higher value means a better reconstruction.
+    access : str
+        What it looks at: ``images`` (the pair), ``target`` (the attacked model, too) or ``labels`` (no image at all).
     """
 
     metric: str
@@ -37,6 +39,7 @@ class Scale:
     high: float
     higher_is_better: bool
     caveat: str
+    access: str = "images"
 
     @property
     def axis_label(self) -> str:
@@ -63,6 +66,11 @@ class Scales(dict):
         """Whether a higher value of each metric means a better reconstruction, by column."""
         return {metric: scale.higher_is_better for metric, scale in self.items()}
 
+    @property
+    def access(self) -> dict[str, str]:
+        """What each metric looks at, by column."""
+        return {metric: scale.access for metric, scale in self.items()}
+
     def among(self, metrics: Iterable[str]) -> list[str]:
         """Return the distinct `metrics` in the order of the scales."""
         known = list(self)
@@ -75,13 +83,20 @@ def scales_of(table: pd.DataFrame) -> Scales:
     Parameters
     ----------
     table : pandas.DataFrame
-        ``scales.csv``: metric, label, unit, low, high, higher_is_better, caveat.
+        ``scales.csv``: metric, label, unit, low, high, higher_is_better, caveat, access.
 
     Returns
     -------
     Scales
+
+    Raises
+    ------
+    SemsimError
+        If a column is missing.
     """
     columns = list(Scale.__dataclass_fields__)
+    if missing := [name for name in columns if name not in table]:
+        raise SemsimError(f"scales.csv has no column {missing[0]!r}. Collect the study's tables again.")
     texts = {name: table[name].fillna("").astype(str) for name in ("unit", "caveat")}
     rows = table.assign(**texts)[columns].itertuples(index=False)
     return Scales({row.metric: Scale(*row) for row in rows})

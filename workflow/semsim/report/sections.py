@@ -270,6 +270,7 @@ def annotators(results: Results) -> Iterator:
                 )
         labels, recognised, agreed = (tables.of_kind(name, kind) for name in ("labels", "recognition", "agreement"))
         yield Points(findings.label_findings(labels, recognised) + findings.agreement_findings(agreed))
+        yield Points(findings.variance_findings(tables.of_kind("variance", kind)))
         yield chart(
             agreement_charts.recognition_chart(recognised),
             "Recognition rate of each target model and attack, one panel per data set.",
@@ -292,7 +293,7 @@ def faithfulness(results: Results) -> Iterator:
         of_kind, compared, limit = (tables.of_kind(name, kind) for name in names)
         for statistic in ("spearman", "auc"):
             yield Points(
-                findings.faithfulness_findings(of_kind, compared, limit, scales, statistic, reference),
+                findings.faithfulness_findings(of_kind, compared, scales, statistic, reference),
             )
             for dataset in of_kind["dataset"].unique():
                 yield chart(
@@ -300,8 +301,9 @@ def faithfulness(results: Results) -> Iterator:
                     f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
                     f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS[statistic]}),"
                     " sign-adjusted; 1 is best. Intervals: 95 %, over originals and target models. Dashed line: one"
-                    " annotator in place of a metric.",
+                    " annotator, a place in the lists of labels and not surely one person, in place of a metric.",
                 )
+        yield Points(findings.person_findings(tables.of_kind("person", kind), scales, reference))
         yield Points(findings.reference_change_findings(of_kind, scales))
 
 

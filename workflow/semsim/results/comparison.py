@@ -1,4 +1,4 @@
-"""How close a run of a study has to come to the reference: tolerances, and the comparison within them."""
+"""How close a run of a study has to come to the reference: in values, within tolerances, and in what is concluded."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from semsim.errors import SemsimError
 from semsim.results.study_tables import StudyTables
+from semsim.statistics.association import PRIMARY
+from semsim.statistics.generalisation import EVERYTHING
 
 if TYPE_CHECKING:
     import os
+
+
+SIGNIFICANT = 0.05
+"""Threshold of Holm-corrected p values."""
 
 
 class Tolerance(NamedTuple):
@@ -36,7 +43,32 @@ class Tolerance(NamedTuple):
     where: dict[str, str] = {}  # noqa: RUF012 (never changed)
 
 
+class Conclusion(NamedTuple):
+    """A kind of decision, which a run has to come to as the reference did: which way, and whether distinguishable.
+
+    Attributes
+    ----------
+    table : str
+    keys : tuple of str
+        The columns that name a row; the decision is about it.
+    column : str
+        Which is above or below `nothing`.
+    nothing : float
+        The value without an effect.
+    where : dict of str to str
+        Only rows with these values are compared.
+    """
+
+    table: str
+    keys: tuple[str, ...]
+    column: str
+    nothing: float
+    where: dict[str, str] = {}  # noqa: RUF012 (never changed)
+
+
 AREAS = {"level": "reconstructions", "statistic": "auc"}
+PRIMARY_AREAS = dict(zip(("level", "statistic"), PRIMARY, strict=True))
+OVERALL = {"exclusion": EVERYTHING, "dataset": EVERYTHING, "statistic": "auc"}
 COMPUTED = (
     Tolerance("datasets", ("dataset",), "classes", 0),
     Tolerance("datasets", ("dataset",), "originals", 0),
@@ -45,24 +77,42 @@ COMPUTED = (
     Tolerance("metrics", ("dataset", "target", "attack"), "ssim", 0.2, {"reference": "attacked"}),
     Tolerance("recognition", ("dataset", "target"), "recognition_rate", 0.2),
     Tolerance("agreement", ("dataset", "answer"), "value", 0.2, {"statistic": "krippendorff_alpha"}),
-    Tolerance("ceiling", ("dataset",), "value", 0.1, AREAS | {"annotator": "mean"}),
+    Tolerance("ceiling", ("dataset",), "value", 0.05, AREAS | {"annotator": "mean"}),
+    Tolerance("variance", ("dataset", "component"), "share", 0.2),
     Tolerance("faithfulness", ("dataset", "metric"), "faithfulness", 0.1, AREAS | {"reference": "attacked"}),
-    Tolerance("generalisation", ("metric",), "faithfulness", 0.07, AREAS | {"exclusion": "all", "folds": "within"}),
-    Tolerance("generalisation", ("folds",), "faithfulness", 0.07, AREAS | {"exclusion": "all", "metric": "semsim"}),
+    Tolerance("faithfulness", ("dataset", "metric"), "faithfulness", 0.1, PRIMARY_AREAS | {"reference": "attacked"}),
+    *(
+        Tolerance("generalisation", keys, "faithfulness", 0.05, areas | {"exclusion": EVERYTHING} | where)
+        for areas in (PRIMARY_AREAS, AREAS)
+        for keys, where in ((("metric",), {"folds": "within"}), (("folds",), {"metric": "semsim"}))
+    ),
+    *(
+        Conclusion("generalisation_differences", ("folds", "other"), "difference", 0, OVERALL | {"level": level})
+        for level in (PRIMARY_AREAS["level"], AREAS["level"])
+    ),
 )
 """For studies that train and attack: rounding differs between machines, and attacks amplify it. (Between two processors
-the combination of metrics differed by 0.11 on architectures that it had not seen, SemSim by 0.03 at most.)"""
+the combination of metrics differed by 0.11 on architectures that it had not seen, SemSim by 0.03 at most.) What the
+text claims of them are means over data sets; their tolerance is below the smallest lead that is claimed."""
 COUNTED = (
     Tolerance("agreement", ("statistic", "answer"), "value", 1e-6),
     Tolerance("ceiling", ("level", "statistic", "annotator"), "value", 1e-6),
+    Tolerance("variance", ("component",), "share", 1e-6),
+    Tolerance("person", ("without", "level", "metric"), "value", 1e-5),
+    Tolerance("person", ("without", "level", "metric"), "difference_low", 0.01),
     Tolerance("faithfulness", ("level", "statistic", "metric"), "value", 1e-5),
     Tolerance("faithfulness", ("level", "statistic", "metric"), "low", 0.02),
     Tolerance("contradictions", ("metric", "other"), "value", 1e-5),
+    Tolerance("contradiction_curve", ("truth", "gap", "metric"), "value", 1e-5),
+    Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0.5, {"statistic": "auc"}),
+    Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0, {"statistic": "spearman"}),
+    Conclusion("faithfulness_differences", ("level", "statistic", "metric", "other"), "difference", 0),
+    Conclusion("person", ("without", "level", "metric"), "difference", 0),
 )
 """For studies of given labels and metrics, which leave nothing to chance but resamples."""
 
 
-def tolerances_of(study: str) -> tuple[Tolerance, ...]:
+def held_to(study: str) -> tuple[Tolerance | Conclusion, ...]:
     """Return what a study is held to: ``human-study`` to `COUNTED`, every other one to `COMPUTED`."""
     return COUNTED if study == "human-study" else COMPUTED
 
@@ -80,18 +130,21 @@ def compare(study: str, results: str | os.PathLike, reference: str | os.PathLike
     Returns
     -------
     list of str
-        One sentence for each group that is too far away or missing; empty if the run agrees with the reference.
+        One sentence for each group that is too far away, each decision that is another one, and each that is missing;
+        empty if the run agrees with the reference.
 
     Raises
     ------
     SemsimError
-        If a table is missing.
+        If a table is missing, or one of its columns.
     """
     ours, theirs = (StudyTables(Path(folder) / "tables") for folder in (results, reference))
     return [
         sentence
-        for tolerance in tolerances_of(study)
-        for sentence in differences(tolerance, ours[tolerance.table], theirs[tolerance.table])
+        for each in held_to(study)
+        for sentence in (differences if isinstance(each, Tolerance) else other_conclusions)(
+            each, _checked(ours[each.table], each, "run"), _checked(theirs[each.table], each, "reference")
+        )
     ]
 
 
@@ -122,8 +175,62 @@ def differences(tolerance: Tolerance, ours: pd.DataFrame, theirs: pd.DataFrame) 
     ]
 
 
+def other_conclusions(conclusion: Conclusion, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    """Compare what a table decides with what that of the reference does.
+
+    Parameters
+    ----------
+    conclusion : Conclusion
+        What is decided.
+    ours, theirs : pandas.DataFrame
+        The table of the run, and that of the reference.
+
+    Returns
+    -------
+    list of str
+        One sentence for each row of which one is distinguishable and the other not or the other way round, and for each
+        that only one of them has.
+    """
+    decided = pd.DataFrame({"ours": _decisions(ours, conclusion), "theirs": _decisions(theirs, conclusion)})
+    return [
+        f"{conclusion.table}: {conclusion.column} of {' '.join(map(str, np.atleast_1d(row)))} is {one}, in the"
+        f" reference {other}."
+        for row, one, other in decided.fillna("missing").itertuples(name=None)
+        if one != other
+    ]
+
+
+def _decisions(table, conclusion):
+    """Return for each row whether its value is distinguishably above or below what would be nothing."""
+    rows = _chosen(table, conclusion.where).dropna(subset="p_holm").set_index(list(conclusion.keys))
+    way = np.where(rows[conclusion.column] > conclusion.nothing, "above", "below")
+    limit = f"distinguishably {{}} {conclusion.nothing:g}"
+    words = [
+        limit.format(one) if p < SIGNIFICANT else f"not distinguishable from {conclusion.nothing:g}"
+        for one, p in zip(way, rows["p_holm"], strict=True)
+    ]
+    return pd.Series(words, index=rows.index, dtype=object)
+
+
+def _chosen(table, where):
+    """Return the rows that have these values."""
+    for column, value in where.items():
+        table = table[table[column] == value]
+    return table
+
+
+def _checked(table, each, whose):
+    """Return a table that has all columns that are compared, or say which is missing."""
+    needed = [*each.keys, each.column, *each.where, *(["p_holm"] if isinstance(each, Conclusion) else [])]
+    if missing := [name for name in needed if name not in table]:
+        raise SemsimError(
+            f"{each.table}: the table of the {whose} has no column {missing[0]!r}. It was made by another version: run"
+            " the study again."
+        )
+    return table
+
+
 def _means(table, tolerance):
     """Return the mean of a column in each group."""
-    for column, value in tolerance.where.items():
-        table = table[table[column] == value]
+    table = _chosen(table, tolerance.where)
     return table.groupby(list(tolerance.keys))[tolerance.column].mean()

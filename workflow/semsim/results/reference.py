@@ -33,7 +33,8 @@ def main_table(reference) -> str:
     Returns
     -------
     str
-        Markdown: the area under the ROC curve of each metric, with intervals, in the mean over data sets.
+        Markdown: the area under the ROC curve of each metric, with intervals, in the mean over data sets, and the worst
+        of what was left out.
     """
     tables = StudyTables(Path(reference) / "tables")
     rows = areas(overall(tables["generalisation"]))
@@ -44,7 +45,7 @@ def main_table(reference) -> str:
     lines.append("| --- " * (len(kinds) + 1) + "|")
     for metric in scales.among(rows["metric"]):
         of_metric = rows[rows["metric"] == metric].set_index("folds")
-        cells = [estimate(row, "faithfulness") for _, row in of_metric.loc[kinds].iterrows()]
+        cells = [estimate(row, "faithfulness") + worst(row) for _, row in of_metric.loc[kinds].iterrows()]
         lines.append(f"| {scales[metric].label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -53,6 +54,13 @@ def estimate(row, column) -> str:
     """Write a number of a table's row and its interval, such as ``0.85 (0.80 to 0.90)``."""
     low, high = (row["low"], row["high"]) if column == "value" else (row[f"{column}_low"], row[f"{column}_high"])
     return f"{decimal(row[column])} ({decimal(low)} to {decimal(high)})"
+
+
+def worst(row) -> str:
+    """Write the worst of what was left out, such as ``; worst 0.65 (lenet)``, or nothing if there is none."""
+    if row["left_out_worst"] != row["left_out_worst"]:
+        return ""
+    return f"; worst {decimal(row['left_out_worst'])} ({row['worst_left_out']})"
 
 
 def main():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from semsim.io.tables import read_table
 from semsim.metrics.scales import scales_of
+from semsim.statistics.baselines import BASELINES
 
 if TYPE_CHECKING:
     import os
@@ -64,5 +65,5 @@ class StudyTables:
 
     @cached_property
     def scales(self) -> Scales:
-        """How to read each metric (`semsim.metrics.scales.Scales`)."""
-        return scales_of(self["scales"])
+        """How to read each metric (`semsim.metrics.scales.Scales`), and the trivial baselines beside them."""
+        return scales_of(self["scales"]) | BASELINES

@@ -299,3 +299,25 @@ def read_image(path, side=FULL_SIZE):
         # Messages are the file, what is wrong with it and a sentence of advice.
         reason = str(error).removeprefix(f"{path}: ").rpartition(". ")[0]
         return Unusable(printable(path), printable(reason))
+
+
+def read_again(path):
+    """Read an image file that was scored.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    SemsimError
+        If it can no longer be read.
+    """
+    image = read_image(path)
+    if isinstance(image, Unusable):
+        raise SemsimError(f"{image}: changed while it was being scored. Run again.")
+    return image

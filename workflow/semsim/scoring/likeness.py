@@ -166,10 +166,10 @@ def thumbnails(images: "torch.Tensor") -> np.ndarray:
 
 
 def warn_of_doubt(originals: np.ndarray, reconstructions: np.ndarray) -> None:
-    """Warn a caller's caller, Python's way, as `doubt` does."""
+    """Warn whoever called `semsim.score`, Python's way, as `doubt` does."""
     remedy = "semsim.match pairs arrays by likeness, and semsim score --match pairs files"
     if sentence := doubt(originals, reconstructions, "reconstructions", remedy):
-        warnings.warn(sentence, stacklevel=3)
+        warnings.warn(sentence, stacklevel=4)  # above this function, `score`, and what decorates it
 
 
 def floats(images: "torch.Tensor | ArrayLike", what: str) -> "torch.Tensor":

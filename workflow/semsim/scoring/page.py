@@ -7,13 +7,12 @@ import pandas as pd
 from PIL import Image
 
 from semsim import __version__
-from semsim.errors import SemsimError
 from semsim.figures.pictures import chart
 from semsim.figures.style import COLOURS, INK, panels, styled
 from semsim.html.blocks import Table
 from semsim.html.templates import page_templates
 from semsim.html.urls import data_url
-from semsim.scoring.folders import Unusable, read_image
+from semsim.scoring.folders import read_again
 from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
 from semsim.text import counted, printable
 
@@ -140,11 +139,8 @@ def ends_of(scores, scale):
 
 def _shown(group, scale, value):
     """Return a pair in the form that the template expects."""
-    images = [read_image(path) for path in (group.original, *group.reconstructions)]
-    for image in images:
-        if isinstance(image, Unusable):
-            raise SemsimError(f"{image}: changed while it was being scored. Run again.")
-    original, reconstruction = (data_url("image/png", _thumbnail(image)) for image in images)
+    paths = group.original, *group.reconstructions
+    original, reconstruction = (data_url("image/png", _thumbnail(read_again(path))) for path in paths)
     return {
         "name": printable(group.name),
         "value": f"{scale.label} {number(value)}",

@@ -11,10 +11,17 @@ import torch
 from semsim.errors import SemsimError
 from semsim.io.images import check_pairs
 from semsim.metrics.measure import BATCH_PIXELS
+from semsim.scoring.arguments import (
+    checked_batch_size,
+    checked_flag,
+    checked_metrics,
+    checked_path,
+    in_words_of_python,
+)
 from semsim.scoring.folders import match_pair
 from semsim.scoring.likeness import checked_places, floats, thumbnails, warn_of_doubt
-from semsim.scoring.scores import check_names, compute, load_measures, score_groups
-from semsim.targets.device import choose_device
+from semsim.scoring.scores import compute, load_measures, score_groups
+from semsim.targets.device import checked_device
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     Images = ArrayLike | torch.Tensor | str | os.PathLike
 
 
+@in_words_of_python()
 def score(
     originals: "Images",
     reconstructions: "Images",
@@ -79,12 +87,9 @@ def score(
     0  0.0   1.0     0.0
     1  0.0   1.0     0.0
     """
-    if metrics is not None:
-        metrics = [metrics] if isinstance(metrics, str) else list(metrics)
-        check_names(metrics, "metrics")
-    if batch_size is not None and batch_size < 1:
-        raise SemsimError(f"batch_size: {batch_size} is not a whole number above 0.")
-    device = choose_device(device) if isinstance(device, str) else device
+    metrics, batch_size, device = checked_metrics(metrics), checked_batch_size(batch_size), checked_device(device)
+    weights, pretrained = checked_path(weights, "weights"), checked_path(pretrained or "", "pretrained") or None
+    skip, resize = checked_flag(skip, "skip"), checked_flag(resize, "resize")
     files = [isinstance(images, str | os.PathLike) for images in (originals, reconstructions)]
     if all(files):
         matches = match_pair(originals, reconstructions)

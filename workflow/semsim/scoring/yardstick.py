@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from semsim.scoring.folders import Unusable, read_image
+from semsim.scoring.folders import read_again
 from semsim.scoring.scores import SEMSIM
 from semsim.scoring.summary import number
 from semsim.text import counted
@@ -42,15 +42,18 @@ def yardstick(groups, measures, device):
 
 
 def _distances(paths, semsim, device):
-    """Return SemSim's distances between images and the next ones of their size."""
+    """Return SemSim's distances between images and the next ones of their size, holding two images at a time."""
     last, apart = {}, []
     with torch.inference_mode():
         for path in paths:
-            image = read_image(path)
-            if isinstance(image, Unusable):
-                continue
-            tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
-            if image.size in last:
-                apart.append(semsim.compute(last[image.size], tensor).item())
-            last[image.size] = tensor
+            image = read_again(path)
+            other = read_again(last[image.size]) if image.size in last else image
+            if other is not image:
+                apart.append(semsim.compute(_batch(other, device), _batch(image, device)).item())
+            last[image.size] = path
     return apart
+
+
+def _batch(image, device):
+    """Return an image as a batch of one."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255

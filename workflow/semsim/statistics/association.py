@@ -1,4 +1,9 @@
-"""Rank correlations between a metric and recognition, for thousands of resamples at once.
+"""How well a metric orders reconstructions as annotators do, for thousands of resamples at once.
+
+There are four levels, each a question of its own: within one original (the same content, other quality), within one
+cell, which is a target model under one attack (other content), between target models, and all reconstructions pooled,
+which mixes the three. Statistics are rank correlations with the recognition rate, and the area under the ROC curve: how
+often a reconstruction that the majority recognised has the larger value of two.
 
 A resample is described by how often each target model and each original was drawn. Every statistic here is therefore
 one of weighted rows, where the weight of a reconstruction is the product of the two counts, and equals the usual
@@ -17,12 +22,12 @@ Daniels: "The relation between measures of correlation in the universe of sample
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 
 from semsim.labels.recognition import MAJORITY
 from semsim.statistics.resampling import blocks_of_resamples, ratio
 
-CORRELATIONS = ("spearman", "kendall", "pearson")
+PRIMARY = ("originals", "auc")
+"""The level and the statistic of the primary test, declared once: everything else is secondary."""
 
 
 def chance_level(statistic: str) -> float:
@@ -33,7 +38,7 @@ def chance_level(statistic: str) -> float:
 class ModelMeans:
     """Level `models`: the means of each column over the originals, correlated over columns."""
 
-    statistics = CORRELATIONS
+    statistics = ("spearman", "kendall", "pearson")
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.known = np.isfinite(x) & np.isfinite(y)
@@ -47,41 +52,37 @@ class ModelMeans:
         # Rounded, so that equal means stay tied in whatever order they were summed.
         x, y = (np.round(original_weights @ values.T / np.maximum(counts, 1), 12) for values in (self.x, self.y))
         first, second = self.pairs
-        both = weights[:, first] * weights[:, second]
-        kernels = {
-            "spearman": lambda values: _differences(_small_ranks(values, weights), self.pairs),
-            "kendall": lambda values: np.sign(_differences(values, self.pairs)),
-            "pearson": lambda values: _differences(values, self.pairs),
+        signs = (np.sign(_differences(values, self.pairs)) for values in (x, y))
+        return {
+            "spearman": _correlated(*(_small_ranks(values, weights) for values in (x, y)), weights),
+            "kendall": _daniels(*signs, weights[:, first] * weights[:, second]),
+            "pearson": _correlated(x, y, weights),
         }
-        return {name: _daniels(kernel(x), kernel(y), both) for name, kernel in kernels.items()}
 
 
 class WithinOriginals:
-    """Level `originals`: correlated over the columns of one original, then averaged over originals where defined."""
+    """Level `originals`: over the columns of one original, then averaged over the originals in which it is defined."""
 
-    statistics = CORRELATIONS
+    statistics = ("auc", "spearman")
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.known = (np.isfinite(x) & np.isfinite(y)).T
-        self.pairs = np.triu_indices(len(x), 1)
         values = [np.where(self.known, table.T, np.nan) for table in (x, y)]
-        differences = [np.nan_to_num(_differences(table, self.pairs)) for table in values]
-        self.products = {
-            "kendall": _products(*(np.sign(difference).astype(np.int8) for difference in differences)),
-            "pearson": _products(*differences),
-        }
         self.below = [_share_below(table).astype(np.float32) for table in values]
+        contests = (values[1] > MAJORITY)[:, :, None] & (values[1] <= MAJORITY)[:, None, :]
+        self.pairs = first, second = np.triu_indices(len(x), 1)
+        # A pair of columns is contested in either order; equal rates are not contested.
+        self.contests, self.won = (
+            (table[:, first, second] + table[:, second, first]).astype(np.float32)
+            for table in (contests.astype(np.float32), contests * self.below[0])
+        )
 
     def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
         first, second = self.pairs
         both = (column_weights[:, first] * column_weights[:, second]).T
-        each = {
-            name: _coefficient(*(product.astype(both.dtype) @ both for product in products))
-            for name, products in self.products.items()
-        }
-        each["spearman"] = self._spearman(column_weights)
-        return {name: _weighted_mean(each[name], original_weights.T) for name in self.statistics}
+        each = {"auc": ratio(self.won @ both, self.contests @ both), "spearman": self._spearman(column_weights)}
+        return {name: _weighted_mean(values, original_weights.T) for name, values in each.items()}
 
     def _spearman(self, column_weights):
         """Return [originals, resamples]. Ranks start at 1/2, so their mean is n / 2; a missing value has rank 0."""
@@ -97,14 +98,31 @@ class WithinOriginals:
         )
 
 
-class PooledReconstructions:
-    """Level `reconstructions`: all of them pooled; also the area under the ROC curve.
+class WithinCells:
+    """Level `cells`: over the originals of one column, then averaged over the columns in which it is defined."""
 
-    Rows are sorted by `x`, so that a cumulative sum of weights is a rank. `y`, a recognition rate, has few distinct
-    values: statistics of pairs of rows are summed over pairs of groups with equal `y`.
+    statistics = ("auc", "spearman")
+
+    def __init__(self, x: np.ndarray, y: np.ndarray):
+        known = np.isfinite(x + y).any(axis=1)
+        self.numbers = np.flatnonzero(known)
+        self.cells = [PooledReconstructions(x[[cell]], y[[cell]]) for cell in self.numbers]
+
+    def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Return {statistic: array [resamples]}."""
+        once = np.ones((len(original_weights), 1), dtype=original_weights.dtype)
+        each = [cell.evaluate(once, original_weights) for cell in self.cells]
+        weights = column_weights.T[self.numbers]
+        return {name: _weighted_mean(np.stack([cell[name] for cell in each]), weights) for name in self.statistics}
+
+
+class PooledReconstructions:
+    """Level `reconstructions`: all of them pooled, which mixes the other levels.
+
+    Rows are sorted by `x`, so that a cumulative sum of weights is a rank.
     """
 
-    statistics = (*CORRELATIONS, "auc")
+    statistics = ("auc", "spearman")
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         columns, originals = np.nonzero(np.isfinite(x) & np.isfinite(y))
@@ -114,34 +132,32 @@ class PooledReconstructions:
         self.first, self.last = np.searchsorted(x, x, "left"), np.searchsorted(x, x, "right")
         if (self.last - self.first == 1).all():
             self.first, self.last = slice(None, -1), slice(1, None)  # the same without ties, and faster
-        levels, groups = np.unique(y, return_inverse=True)
-        place = groups, np.arange(len(y))
-        self.levels, self.x = levels - y.mean(), x - x.mean()
-        self.groups = sparse.csr_array((np.ones(len(y), dtype=np.float32), place))
-        self.x_by_group = sparse.csr_array((self.x, place))
-        self.rows = [np.flatnonzero(groups == group) for group in range(len(levels))]
-        self.contests = [
-            [_Contest(x[rows], x[lower]) for lower in self.rows[:group]] for group, rows in enumerate(self.rows)
-        ]
-        self.minority = int((levels <= MAJORITY).sum())
+        self.groups = (np.unique(y)[:, None] == y).astype(np.float32)  # a rate has few distinct values
+        self.recognised, self.unrecognised = (np.flatnonzero(side) for side in (y > MAJORITY, y <= MAJORITY))
+        rivals = x[self.unrecognised]
+        self.beaten, self.not_lost_to = (
+            np.searchsorted(rivals, x[self.recognised], side) for side in ("left", "right")
+        )
 
     def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
         weights = column_weights.T.take(self.columns, axis=0) * original_weights.T.take(self.originals, axis=0)
-        in_group = self.groups @ weights
-        below = _cumulative(weights)
-        bounds = below[self.first], below[self.last]
-        kendall, auc = self._pairs_won(weights, in_group, bounds)
-        return {
-            "spearman": self._spearman(weights, in_group, bounds),
-            "kendall": kendall,
-            "pearson": self._pearson(weights, in_group),
-            "auc": auc,
-        }
+        return {"auc": self._area(weights), "spearman": self._spearman(weights)}
 
-    def _spearman(self, weights, in_group, bounds):
+    def _area(self, weights):
+        """Return how often a recognised row has a larger value than an unrecognised one; a tie counts half."""
+        recognised = weights.take(self.recognised, axis=0)
+        below = _cumulative(weights.take(self.unrecognised, axis=0))
+        won = np.einsum("nr,nr->r", recognised, below.take(self.beaten, axis=0))
+        if (self.beaten < self.not_lost_to).any():
+            won = (won + np.einsum("nr,nr->r", recognised, below.take(self.not_lost_to, axis=0))) / 2
+        return ratio(won, recognised.sum(axis=0) * below[-1])
+
+    def _spearman(self, weights):
         """Correlate midranks. The mean of n ranks that start at 1/2 is n / 2."""
-        x = (bounds[0] + bounds[1]) / 2
+        below = _cumulative(weights)
+        x = (below[self.first] + below[self.last]) / 2
+        in_group = self.groups @ weights
         y = np.cumsum(in_group, axis=0) - in_group / 2
         by_mean = in_group.sum(axis=0) ** 3 / 4
         weighted = weights * x
@@ -151,43 +167,18 @@ class PooledReconstructions:
             np.einsum("gr,gr,gr->r", in_group, y, y) - by_mean,
         )
 
-    def _pairs_won(self, weights, in_group, bounds):
-        """Return Kendall's coefficient and the area under the curve; both count pairs in which `x` rises with `y`."""
-        total = in_group.sum(axis=0)
-        by_group = [weights.take(rows, axis=0) for rows in self.rows]
-        below = [_cumulative(part) for part in by_group]
-        all_pairs, majority_pairs = np.zeros_like(total), np.zeros_like(total)
-        for group, (part, contests) in enumerate(zip(by_group, self.contests, strict=True)):
-            balance = np.zeros_like(part)
-            for lower in range(min(group, self.minority)):
-                contests[lower].add_won_less_lost(balance, below[lower])
-            if group >= self.minority:
-                majority_pairs += np.einsum("nr,nr->r", part, balance)
-            for lower in range(self.minority, group):
-                contests[lower].add_won_less_lost(balance, below[lower])
-            all_pairs += np.einsum("nr,nr->r", part, balance)
-        untied_x = total**2 - np.einsum("nr,nr->r", weights, bounds[1] - bounds[0])
-        untied_y = total**2 - (in_group**2).sum(axis=0)
-        between = in_group[: self.minority].sum(axis=0) * in_group[self.minority :].sum(axis=0)
-        return _coefficient(2 * all_pairs, untied_x, untied_y), (1 + ratio(majority_pairs, between)) / 2
 
-    def _pearson(self, weights, in_group):
-        total = in_group.sum(axis=0)
-        x_in_group = self.x_by_group.astype(weights.dtype) @ weights
-        x, y = x_in_group.sum(axis=0), self.levels @ in_group
-        return _coefficient(
-            self.levels @ x_in_group - ratio(x * y, total),
-            (self.x**2).astype(weights.dtype) @ weights - ratio(x**2, total),
-            self.levels**2 @ in_group - ratio(y**2, total),
-        )
+MEASURES = {
+    "originals": WithinOriginals,
+    "cells": WithinCells,
+    "models": ModelMeans,
+    "reconstructions": PooledReconstructions,
+}
+"""What is measured at each level, by name. The first three vary one thing each; the last one mixes them."""
 
 
-MEASURES = {"models": ModelMeans, "reconstructions": PooledReconstructions, "originals": WithinOriginals}
-"""What is correlated at each level, by name, starting from the coarsest."""
-
-
-CHUNK = 64
-"""Maximum number of resamples evaluated together, small enough for their data to fit in a processor's cache."""
+CHUNK = 2048
+"""Maximum number of resamples evaluated together; fewer of many reconstructions, to fit in a processor's cache."""
 
 
 def evaluate_levels(
@@ -207,21 +198,38 @@ def evaluate_levels(
     dict of (str, str) to numpy.ndarray
         By level and statistic, [resamples]; NaN where the statistic is undefined in a resample.
     """
-    if not np.isfinite(x + y).any():
-        undefined = np.full(len(column_weights), np.nan)
-        return {(name, statistic): undefined for name, level in MEASURES.items() for statistic in level.statistics}
-    _keep_freed_memory()
-    levels = {name: level(x, y) for name, level in MEASURES.items()}
+    return Levels(x, y).evaluate(column_weights, original_weights)
 
-    parts = [
-        {name: level.evaluate(column_weights[chunk], original_weights[chunk]) for name, level in levels.items()}
-        for chunk in blocks_of_resamples(len(column_weights), x.size, CHUNK)
-    ]
-    return {
-        (name, statistic): np.concatenate([part[name][statistic] for part in parts])
-        for name, level in levels.items()
-        for statistic in level.statistics
-    }
+
+class Levels:
+    """A metric and the recognition rate, arranged for every level: `evaluate_levels` for several sets of resamples.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        As in `evaluate_levels`.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray):
+        known = np.isfinite(x + y).any()
+        self.size, self.measures = x.size, {name: level(x, y) for name, level in MEASURES.items() if known}
+
+    def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        """Return what `evaluate_levels` does, for these resamples."""
+        keys = [(name, statistic) for name, level in MEASURES.items() for statistic in level.statistics]
+        if not self.measures:
+            return dict.fromkeys(keys, np.full(len(column_weights), np.nan))
+        _keep_freed_memory()
+        parts = [
+            {
+                name: level.evaluate(column_weights[chunk], original_weights[chunk])
+                for name, level in self.measures.items()
+            }
+            for chunk in blocks_of_resamples(len(column_weights), self.size, CHUNK)
+        ]
+        return {
+            (name, statistic): np.concatenate([part[name][statistic] for part in parts]) for name, statistic in keys
+        }
 
 
 def _keep_freed_memory():
@@ -230,22 +238,6 @@ def _keep_freed_memory():
     glibc returns freed arrays to the system and gets them back page by page, unless one that large was freed before.
     """
     np.empty(2**24, dtype=np.uint8)
-
-
-class _Contest:
-    """Compare every row of one group with every row of another, both sorted by value: which is larger?"""
-
-    def __init__(self, values, rivals):
-        self.beaten = np.searchsorted(rivals, values, "left")
-        self.not_lost_to = np.searchsorted(rivals, values, "right")
-        self.ties = (self.beaten < self.not_lost_to).any()
-
-    def add_won_less_lost(self, balance, below):
-        """Add to `balance` [rows, resamples] the weight of rivals that a row beats minus that of those it loses to."""
-        beaten = below.take(self.beaten, axis=0)
-        balance += beaten
-        balance += below.take(self.not_lost_to, axis=0) if self.ties else beaten
-        balance -= below[-1]
 
 
 def _cumulative(weights):
@@ -268,6 +260,13 @@ def _products(a, b):
 
 def _daniels(a, b, weights):
     """Return the coefficient from pairs along the last axis."""
+    return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
+
+
+def _correlated(a, b, weights):
+    """Return Pearson's coefficient of weighted values along the last axis."""
+    total = weights.sum(axis=-1, keepdims=True)
+    a, b = (values - ratio((weights * values).sum(axis=-1, keepdims=True), total) for values in (a, b))
     return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
 
 

@@ -1,7 +1,7 @@
 """The human ceiling: how faithful one annotator is to the others, measured in the same way as a metric.
 
-A metric that reaches it predicts people's labels as well as one more person would. It is not an upper bound: a metric
-gives a number where an annotator says yes or no, and is compared with all annotators instead of all but one.
+It is not an upper bound, and no fair comparison: a metric gives a number where an annotator says yes or no, and is
+compared with all annotators instead of all but one. `semsim.statistics.person` judges both alike.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.seeds import seed_for
-from semsim.statistics.association import evaluate_levels
+from semsim.statistics.association import Levels
 from semsim.statistics.crossing import Crossing, draw, numbers_of
 from semsim.statistics.faithfulness import describe_metrics
 from semsim.statistics.resampling import percentile_interval
@@ -59,8 +59,10 @@ def human_ceiling(crossings: dict[tuple[str, str], list[Crossing]], resamples: i
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, kind, level, statistic, annotator, value, low, high, count and note, as in the table of
-        faithfulness. Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the ceiling.
+        Columns dataset, kind, level, statistic, annotator (a place in the lists of labels, not surely one person),
+        value, low, high, count (of reconstructions), undefined (resamples without a value) and note, as in the table
+        of faithfulness. Annotator `EVERYONE` is the mean over annotators for whom the statistic is defined: the
+        ceiling.
     """
     tables = []
     for (dataset, kind), of_annotators in crossings.items():
@@ -69,10 +71,16 @@ def human_ceiling(crossings: dict[tuple[str, str], list[Crossing]], resamples: i
         described, resampled = [], []
         for crossing in of_annotators:
             ((annotator, x),) = crossing.metrics.items()
-            resampled.append(evaluate_levels(x, crossing.rates, *draws))
-            described.append(describe_metrics(crossing, {annotator: resampled[-1]}))
+            levels, once = Levels(x, crossing.rates), (np.ones((1, size)) for size in x.shape)
+            resampled.append(levels.evaluate(*draws))
+            described.append(
+                describe_metrics(crossing, {annotator: levels.evaluate(*once)}, {annotator: resampled[-1]})
+            )
         table = pd.concat(described, ignore_index=True).rename(columns={"metric": "annotator"})
-        tables += [each.assign(dataset=dataset, kind=kind) for each in (table, _mean_over_annotators(table, resampled))]
+        table = table[["level", "statistic", "annotator", "value", "low", "high", "count", "undefined", "note"]]
+        answered = np.any([np.isfinite(x + one.rates) for one in of_annotators for x in one.metrics.values()], axis=0)
+        mean = _mean_over_annotators(table, resampled).assign(count=int(answered.sum()))
+        tables += [each.assign(dataset=dataset, kind=kind) for each in (table, mean)]
     return pd.concat(tables, ignore_index=True).set_index(["dataset", "kind"]).reset_index()
 
 
@@ -83,7 +91,8 @@ def _mean_over_annotators(table, resampled):
         defined = group["value"].notna().to_numpy()
         row = {"level": level, "statistic": statistic, "annotator": EVERYONE, "value": group["value"].mean()}
         values = [each[level, statistic] for each, known in zip(resampled, defined, strict=True) if known]
-        row["low"], row["high"] = percentile_interval(np.mean(values, axis=0)) if values else (np.nan, np.nan)
+        mean = np.mean(values, axis=0) if values else np.full(len(resampled[0][level, statistic]), np.nan)
+        row["low"], row["high"] = percentile_interval(mean)
         note = "" if values else group["note"].iloc[0]
-        rows.append(row | {"count": int(group["count"].sum()), "note": note})
+        rows.append(row | {"undefined": int(np.isnan(mean).sum()), "note": note})
     return pd.DataFrame(rows)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS
+from semsim.seeds import seed_for
 from semsim.statistics.resampling import DrawnCounts, draw_counts
 
 if TYPE_CHECKING:
@@ -41,12 +42,15 @@ class Crossing(NamedTuple):
         [columns], the number of each column's target model.
     attacks : numpy.ndarray
         [columns], the number of each column's attack. The columns of one target model are sorted by it.
+    targets : tuple of str
+        The name of each target model, by its number.
     """
 
     metrics: dict[str, np.ndarray]
     rates: np.ndarray
     models: np.ndarray
     attacks: np.ndarray
+    targets: tuple[str, ...] = ()
 
     @property
     def model_count(self) -> int:
@@ -61,9 +65,10 @@ class Draws(NamedTuple):
     originals: DrawnCounts
 
 
-def numbers_of(columns: pd.MultiIndex) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the target models and of the attacks of sorted columns (target, attack)."""
-    return tuple(pd.factorize(columns.get_level_values(level), sort=True)[0] for level in COLUMN)
+def numbers_of(columns: pd.MultiIndex) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return the numbers of target models and of attacks of sorted columns (target, attack), and the models' names."""
+    models, attacks = (pd.factorize(columns.get_level_values(level), sort=True) for level in COLUMN)
+    return models[0], attacks[0], tuple(models[1])
 
 
 def draw(crossing: Crossing, resamples: int, generator: np.random.Generator) -> Draws:
@@ -71,6 +76,44 @@ def draw(crossing: Crossing, resamples: int, generator: np.random.Generator) -> 
     models = draw_counts(crossing.model_count, resamples, generator)
     originals = DrawnCounts(crossing.rates.shape[1], resamples, generator)
     return Draws(models[:, crossing.models], originals)
+
+
+def draw_together(crossings: dict[str, Crossing], resamples: int, seed: int) -> dict[str, Draws]:
+    """Resample the target models of several data sets once, and the originals of each.
+
+    A target model of one name is the same configuration on every data set. Drawn anew for each, their accidents would
+    seem to average out.
+
+    Parameters
+    ----------
+    crossings : dict of str to Crossing
+        By data set.
+    resamples, seed : int
+        The originals of a data set do not depend on what other data sets there are.
+
+    Returns
+    -------
+    dict of str to Draws
+        By data set.
+    """
+    names = sorted({name for crossing in crossings.values() for name in crossing.targets})
+    counts = draw_counts(len(names), resamples, np.random.default_rng(seed_for(seed, "target models")))
+    drawn = {}
+    for dataset, crossing in crossings.items():
+        places = np.array([names.index(name) for name in crossing.targets])[crossing.models]
+        generator = np.random.default_rng(seed_for(seed, dataset))
+        drawn[dataset] = Draws(counts[:, places], DrawnCounts(crossing.rates.shape[1], resamples, generator))
+    return drawn
+
+
+def without_targets(crossing: Crossing, targets: Iterable[str]) -> Crossing:
+    """Return a crossing without some target models, by name."""
+    left_out = set(targets)
+    kept = np.array([crossing.targets[model] not in left_out for model in crossing.models], dtype=bool)
+    names, models = np.unique(crossing.models[kept], return_inverse=True)
+    metrics = {name: values[kept] for name, values in crossing.metrics.items()}
+    targets = tuple(crossing.targets[name] for name in names)
+    return Crossing(metrics, crossing.rates[kept], models, crossing.attacks[kept], targets)
 
 
 def cross(table: pd.DataFrame, metrics: Iterable[str]) -> Crossing:

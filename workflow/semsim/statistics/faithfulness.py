@@ -1,30 +1,42 @@
-"""Faithfulness: does a metric agree with annotators, over target models, reconstructions, and within one original?"""
+"""Faithfulness: does a metric order reconstructions as annotators do?
+
+That is asked within one original, within one target model and attack, between target models, and pooled. The primary
+test is declared: the area under the ROC curve within one original. Whether a metric is above chance is decided by
+permutation (p_holm), not by its interval, which says how large an effect may be; whether two metrics differ, by their
+resampled difference. Families of Holm's correction are all metrics (or pairs of them) and levels of one statistic, as
+printed.
+"""
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from semsim.seeds import seed_for
-from semsim.statistics.association import MAJORITY, evaluate_levels
-from semsim.statistics.crossing import GROUP, draw
+from semsim.statistics.association import MAJORITY, PRIMARY, chance_level
+from semsim.statistics.baselines import BASELINES, CANNOT_TELL, evaluate_metric, with_baselines
+from semsim.statistics.crossing import GROUP, Draws, draw
 from semsim.statistics.permutation import p_of_no_association, permutation_null
 from semsim.statistics.resampling import holm, p_of_no_difference, percentile_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from semsim.statistics.crossing import Crossing, Draws
+    from semsim.statistics.crossing import Crossing
 
-VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
-VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high"]
-VALUE_COLUMNS += ["null_low", "null_high", "p", "count", "note"]
-DIFFERENCE_COLUMNS = ["level", "statistic", "metric", "other", "difference", "low", "high", "p", "p_holm"]
+KEYS = ["level", "statistic", "metric"]
+ESTIMATES = ["value", "low", "high", "faithfulness", "faithfulness_low", "faithfulness_high"]
+VALUE_COLUMNS = [*KEYS, "primary", *ESTIMATES, "these_low", "these_high"]
+VALUE_COLUMNS += ["null_low", "null_high", "p", "p_holm", "tests", "count", "undefined", "note"]
+DIFFERENCE_COLUMNS = [*KEYS, "other", "primary", "difference", "low", "high", "undefined", "p"]
+CORRECTED = ["p_holm", "tests"]
 FEWEST_MODELS = 3
 """With fewer, a correlation over target models is meaningless."""
+RESAMPLES_OF_THESE = 2000
+"""At most so many resamples for intervals that keep the target models."""
 
 
 def measure_faithfulness(
@@ -52,31 +64,88 @@ def measure_faithfulness(
     Returns
     -------
     faithfulness : pandas.DataFrame
-        dataset, kind, reference, level (`LEVELS`), statistic (spearman, kendall, pearson; auc for ``reconstructions``),
-        metric, value, low, high (95 % interval), faithfulness, faithfulness_low, faithfulness_high (the same, but
-        sign-adjusted so that 1 is best: for a metric whose lower values are better, -value, or 1 - value for auc),
-        count (of reconstructions that have both numbers), null_low, null_high (95 % of the values if metric and
-        recognition are unrelated) and p (of that null hypothesis), for spearman only, and note (why a value is
-        undefined, or a caveat).
+        dataset, kind, reference, level and statistic (`semsim.statistics.association.MEASURES`), metric (also the
+        trivial baselines), primary (whether the row is of the primary test, `PRIMARY`), value, low, high (95 %
+        interval), faithfulness, faithfulness_low, faithfulness_high (the same, but sign-adjusted so that 1 is best: for
+        a metric whose lower values are better, -value, or 1 - value for auc), these_low, these_high (interval of
+        faithfulness for exactly these target models: only originals are drawn), null_low, null_high (95 % of the values
+        if metric and recognition are unrelated) and p (of that null hypothesis: the test against chance) for spearman
+        and auc, p_holm (corrected over all metrics and levels of one statistic, `tests` of them), count (of
+        reconstructions that have both numbers), undefined (resamples without a value, which the interval leaves out),
+        and note (why a value is undefined, or a caveat).
     differences : pandas.DataFrame
-        dataset, kind, reference, level, statistic, metric, other, difference (of their faithfulness), low, high, p and
-        p_holm, which is corrected over the pairs of metrics of one level and statistic.
+        dataset, kind, reference, level, statistic, metric, other, primary, difference (of their faithfulness), low,
+        high, undefined, p and p_holm, which is corrected over all pairs and levels of one statistic, `tests` of them.
     """
     found, compared = [], []
-    for (dataset, kind, reference), crossing in crossings.items():
+    for (dataset, kind, reference), measured in crossings.items():
+        crossing = with_baselines(measured)
+        directions = higher_is_better | BASELINES.directions
         generator = np.random.default_rng(seed_for(seed, dataset, kind))
-        resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
-        null = describe_null(crossing, permutations, generator)
-        values = describe_metrics(crossing, resampled).merge(null, how="left")
+        sample = measure_sample(crossing, draw(crossing, resamples, generator), directions)
+        null = describe_null(measured, permutations, generator)
+        values = sample.values.merge(null, how="left", on=KEYS)
         values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
-        values = with_faithfulness(values, higher_is_better)
         about = {"dataset": dataset, "kind": kind, "reference": reference}
         found.append(values.assign(**about))
-        compared.append(compare_metrics([(values, resampled)], higher_is_better).assign(**about))
+        compared.append(compare_metrics([sample], directions).assign(**about))
     return tuple(
-        pd.concat(tables, ignore_index=True)[[*GROUP, *columns]]
-        for tables, columns in ((found, VALUE_COLUMNS), (compared, DIFFERENCE_COLUMNS))
+        with_holm(pd.concat(tables, ignore_index=True), [*GROUP, "statistic"])[[*GROUP, *columns]]
+        for tables, columns in ((found, VALUE_COLUMNS), (compared, [*DIFFERENCE_COLUMNS, *CORRECTED]))
     )
+
+
+class Sample(NamedTuple):
+    """The metrics of one data set, measured.
+
+    Attributes
+    ----------
+    values : pandas.DataFrame
+        One row per level, statistic and metric: `VALUE_COLUMNS`, without what tests chance.
+    resampled : dict
+        By metric, then by level and statistic, the values in each resample of target models and originals.
+    these : dict
+        The same, in resamples of originals only.
+    """
+
+    values: pd.DataFrame
+    resampled: dict[str, dict[tuple[str, str], np.ndarray]]
+    these: dict[str, dict[tuple[str, str], np.ndarray]]
+
+
+def measure_sample(crossing: Crossing, draws: Draws, higher_is_better: dict[str, bool]) -> Sample:
+    """Measure every metric of a data set: values, with intervals for models like these and for exactly these."""
+    originals = draws.originals[:RESAMPLES_OF_THESE]
+    every = np.ones((len(originals), len(crossing.models)), dtype=originals.dtype)
+    once = Draws(*(np.ones((1, size), dtype=float) for size in crossing.rates.shape))
+    samples = once, draws, Draws(every, originals)
+    measured = {name: evaluate_metric(name, crossing, *samples) for name in crossing.metrics}
+    once, resampled, these = ({name: each[number] for name, each in measured.items()} for number in range(len(samples)))
+    values = with_faithfulness(describe_metrics(crossing, once, resampled), higher_is_better)
+    return Sample(with_these_models(values, these, higher_is_better), resampled, these)
+
+
+def with_these_models(values: pd.DataFrame, these: dict, higher_is_better: dict[str, bool]) -> pd.DataFrame:
+    """Add these_low and these_high: intervals of faithfulness where only originals are drawn."""
+    limits = [
+        percentile_interval(
+            turned(these[row.metric][row.level, row.statistic], row.statistic, higher_is_better[row.metric])
+        )
+        if np.isfinite(row.value)
+        else (np.nan, np.nan)
+        for row in values.itertuples(index=False)
+    ]
+    low, high = zip(*limits, strict=True)
+    return values.assign(these_low=low, these_high=high)
+
+
+def with_holm(table: pd.DataFrame, family: list[str]) -> pd.DataFrame:
+    """Add p_holm, corrected by Holm's method over the rows that agree in `family`, and tests, how many these are.
+
+    A row whose p is undefined is no test.
+    """
+    p_values = table.groupby(family, sort=False)["p"]
+    return table.assign(p_holm=p_values.transform(holm), tests=p_values.transform("count"))
 
 
 def turned(values: np.ndarray, statistic: ArrayLike, higher_is_better: ArrayLike) -> np.ndarray:
@@ -92,50 +161,54 @@ def with_faithfulness(values: pd.DataFrame, higher_is_better: dict[str, bool]) -
     return values.assign(faithfulness=value, **ends)
 
 
-def resample_metrics(crossing: Crossing, draws: Draws) -> dict[str, dict[tuple[str, str], np.ndarray]]:
-    """Evaluate every metric in the same resamples.
+def describe_metrics(crossing: Crossing, once: dict, resampled: dict) -> pd.DataFrame:
+    """Return one row per level, statistic and metric: value, interval, count, undefined resamples and note.
 
-    Returns
-    -------
-    dict
-        By metric, what `evaluate_levels` returns.
+    Parameters
+    ----------
+    crossing : semsim.statistics.crossing.Crossing
+    once, resampled : dict
+        By metric, then by level and statistic, the value of all that there is, [1], and those in resamples.
     """
-    return {name: evaluate_levels(x, crossing.rates, *draws) for name, x in crossing.metrics.items()}
-
-
-def describe_metrics(crossing: Crossing, resampled: dict) -> pd.DataFrame:
-    """Return one row per level, statistic and metric: value, interval, count and note."""
     rows = []
     for metric, x in crossing.metrics.items():
         known = np.isfinite(x) & np.isfinite(crossing.rates)
-        once = (np.ones((1, size)) for size in x.shape)
-        for (level, statistic), (value,) in evaluate_levels(x, crossing.rates, *once).items():
+        for (level, statistic), (value,) in once[metric].items():
             row = {"level": level, "statistic": statistic, "metric": metric, "value": float(value)}
-            reason = _why_undefined(crossing, x[known], crossing.rates[known], level, statistic)
+            reason = CANNOT_TELL.get((metric, level)) or _why_undefined(crossing, x, known, level, statistic)
             if not reason and np.isnan(value):
                 reason = "nothing varies at this level"
+            draws = resampled[metric][level, statistic]
+            row["low"], row["high"] = percentile_interval(draws)
+            row["undefined"] = int(np.isnan(draws).sum())
             if reason:
-                row["value"] = row["low"] = row["high"] = np.nan
-            else:
-                row["low"], row["high"] = percentile_interval(resampled[metric][level, statistic])
+                row |= {"value": np.nan, "low": np.nan, "high": np.nan, "undefined": len(draws)}
             rows.append(row | {"count": int(known.sum()), "note": reason or _caveat(crossing, known)})
-    return pd.DataFrame(rows)
+    rows = pd.DataFrame(rows)
+    return rows.assign(primary=is_primary(rows))
+
+
+def is_primary(rows: pd.DataFrame) -> pd.Series:
+    """Return whether each row is at the level and of the statistic of the primary test."""
+    level, statistic = PRIMARY
+    return (rows["level"] == level) & (rows["statistic"] == statistic)
 
 
 def describe_null(crossing: Crossing, permutations: int, generator: np.random.Generator) -> pd.DataFrame:
-    """Return one row per level and metric: the interval of Spearman's coefficient without association, and p."""
+    """Return one row per level, statistic and metric: the interval of the statistic without association, and p."""
     rows = []
-    for metric, x in crossing.metrics.items():
-        observed, null = permutation_null(x, crossing, permutations, generator)
-        for level, coefficients in null.items():
-            row = {"level": level, "statistic": "spearman", "metric": metric}
-            row["null_low"], row["null_high"] = percentile_interval(coefficients)
-            rows.append(row | {"p": p_of_no_association(observed[level], coefficients)})
+    observed, null = permutation_null(crossing.metrics, crossing, permutations, generator)
+    for (level, statistic), values in null.items():
+        for metric, value, permuted in zip(crossing.metrics, observed[level, statistic], values.T, strict=True):
+            row = {"level": level, "statistic": statistic, "metric": metric}
+            low, high = percentile_interval(permuted)
+            row["null_low"], row["null_high"] = (chance_level(statistic) + end for end in (low, high))
+            rows.append(row | {"p": p_of_no_association(value, permuted)})
     return pd.DataFrame(rows)
 
 
 def compare_metrics(
-    measured: list[tuple[pd.DataFrame, dict]],
+    samples: list[Sample],
     higher_is_better: dict[str, bool],
     pairs: list[tuple[str, str]] | None = None,
 ) -> pd.DataFrame:
@@ -143,24 +216,23 @@ def compare_metrics(
 
     Parameters
     ----------
-    measured : list of (pandas.DataFrame, dict)
-        What `with_faithfulness` and `resample_metrics` return for one data set, or for several with the same metrics;
-        then differences are means over the data sets in which both metrics are defined.
+    samples : list of Sample
+        One data set, or several with the same metrics; then differences are means over the data sets in which both
+        metrics are defined.
     higher_is_better : dict of str to bool
     pairs : list of (str, str), optional
 
     Returns
     -------
     pandas.DataFrame
-        `DIFFERENCE_COLUMNS`; NaN where no data set has both.
+        `DIFFERENCE_COLUMNS`; NaN where no data set has both. Whoever prints them corrects p over what is printed
+        (`with_holm`).
     """
-    keys = ["level", "statistic", "metric"]
-    first, _ = measured[0]
-    faithfulness = [values.set_index(keys)["faithfulness"] for values, _ in measured]
+    first = samples[0].values
+    faithfulness = [sample.values.set_index(KEYS)["faithfulness"] for sample in samples]
     pairs = pairs or [*combinations(first["metric"].unique(), 2)]
     rows = []
-    for level, statistic in first[keys[:2]].drop_duplicates().itertuples(index=False):
-        family = []
+    for level, statistic in first[KEYS[:2]].drop_duplicates().itertuples(index=False):
         for metric, other in pairs:
             row = {"level": level, "statistic": statistic, "metric": metric, "other": other}
             gaps = [values[level, statistic, metric] - values[level, statistic, other] for values in faithfulness]
@@ -168,24 +240,28 @@ def compare_metrics(
             if defined.any():
                 row["difference"] = np.mean(gaps, where=defined)
                 one, two = (
-                    [turned(draws[name][level, statistic], statistic, higher_is_better[name]) for _, draws in measured]
+                    [
+                        turned(sample.resampled[name][level, statistic], statistic, higher_is_better[name])
+                        for sample in samples
+                    ]
                     for name in (metric, other)
                 )
                 resampled = np.mean(np.subtract(one, two)[defined], axis=0)
                 resampled = np.round(resampled, 6)  # the limit of single precision
                 row["low"], row["high"] = percentile_interval(resampled)
                 row["p"] = p_of_no_difference(resampled)
-            family.append(row)
-        family = pd.DataFrame(family, columns=DIFFERENCE_COLUMNS)
-        rows.append(family.assign(p_holm=holm(family["p"])))
-    return pd.concat(rows, ignore_index=True)
+                row["undefined"] = int(np.isnan(resampled).sum())
+            rows.append(row)
+    rows = pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS)
+    return rows.assign(primary=is_primary(rows))
 
 
-def _why_undefined(crossing, x, y, level, statistic):
+def _why_undefined(crossing, x, known, level, statistic):
     """Return why a statistic is undefined, or an empty text."""
+    x, y = x[known], crossing.rates[known]
     if not len(x):
         return "no reconstruction has both a value and labels"
-    if level != "reconstructions" and crossing.model_count < FEWEST_MODELS:
+    if level in ("models", "originals") and crossing.model_count < FEWEST_MODELS:
         return f"fewer than {FEWEST_MODELS} target models"
     if np.ptp(x) == 0:
         return "the metric is constant"

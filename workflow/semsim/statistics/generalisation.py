@@ -1,7 +1,8 @@
 """Generalisation: how faithful is a learned metric to recognition on held-out data, compared with other metrics?
 
 Every pair of an original and its reconstruction is measured by a metric that was trained without this original, and
-without its data set, architecture, defence or attack. The statistics are those of faithfulness.
+without its data set, architecture, defence or attack. The statistics are those of faithfulness; beside all that was
+left out together stand the mean over left-out values, and the worst of them.
 """
 
 from __future__ import annotations
@@ -10,21 +11,28 @@ import numpy as np
 import pandas as pd
 
 from semsim.io.tables import KEYS
-from semsim.seeds import seed_for
-from semsim.statistics.crossing import cross, draw
+from semsim.statistics.baselines import BASELINES, add_baselines
+from semsim.statistics.crossing import cross, draw_together
 from semsim.statistics.faithfulness import (
     DIFFERENCE_COLUMNS,
+    ESTIMATES,
+    Sample,
     compare_metrics,
-    describe_metrics,
-    resample_metrics,
+    is_primary,
+    measure_sample,
     with_faithfulness,
+    with_holm,
+    with_these_models,
 )
+from semsim.statistics.faithfulness import KEYS as ESTIMATED
 from semsim.statistics.resampling import percentile_interval
 
 EVERYTHING = "all"
 """In the columns dataset and exclusion: the mean over data sets, and all exclusions together."""
-VALUE_COLUMNS = ["level", "statistic", "metric", "value", "low", "high"]
-VALUE_COLUMNS += ["faithfulness", "faithfulness_low", "faithfulness_high", "count", "note"]
+RESAMPLES_OF_EXCLUSIONS = 1000
+"""At most so many resamples for the intervals of single exclusions."""
+LEFT_OUT = ["left_out_mean", "left_out_worst", "worst_left_out"]
+VALUE_COLUMNS = [*ESTIMATED, "primary", *ESTIMATES, "these_low", "these_high", "count", "undefined", "note"]
 
 
 def measure_generalisation(
@@ -47,25 +55,29 @@ def measure_generalisation(
     higher_is_better : dict of str to bool
         The hand-crafted metrics.
     learned : dict of str to bool
-        The learned metrics; the first one is compared with every other metric.
+        The learned metrics; the first one is compared with every other metric, and with the trivial baselines.
     resamples : int
         For the intervals.
     seed : int
-        Seed of the resamples. All kinds of folds share them, so a metric that is not learned has one interval.
+        Seed of the resamples. All kinds of folds share them, so a metric that is not learned has one interval, and all
+        data sets share those of target models.
 
     Returns
     -------
     values : pandas.DataFrame
-        folds, exclusion, dataset, level, statistic, metric, value, low, high, faithfulness, faithfulness_low,
-        faithfulness_high, count, note, as in `measure_faithfulness`. In addition to each data set there is their mean,
-        and in addition to each exclusion all exclusions of a kind together (`EVERYTHING`).
+        folds, exclusion, dataset, level, statistic, metric, primary, value, low, high, faithfulness, faithfulness_low,
+        faithfulness_high, these_low, these_high, count, undefined and note, as in `measure_faithfulness`; and, where
+        all exclusions of a kind are together, left_out_mean and left_out_worst (of the faithfulness on each left-out
+        value) and worst_left_out (the value with the worst). In addition to each data set there is their mean, and in
+        addition to each exclusion all exclusions of a kind together (`EVERYTHING`).
     differences : pandas.DataFrame
-        folds, exclusion, dataset, level, statistic, metric (always the first learned one), other, difference (of
-        their faithfulness), low, high, p, p_holm.
+        folds, exclusion, dataset, level, statistic, metric (always the first learned one), other, primary, difference
+        (of their faithfulness), low, high, undefined and p, which `correct_generalisation` corrects.
     """
     subject = next(iter(learned))
     learned = {name: better for name, better in learned.items() if name in trials}
-    direction = higher_is_better | learned
+    direction = higher_is_better | learned | BASELINES.directions
+    table = add_baselines(table)
     found, compared = [], []
     for folds, of_kind in trials.groupby("folds", sort=False):
         views = {EVERYTHING: of_kind}
@@ -73,13 +85,46 @@ def measure_generalisation(
             views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
         for exclusion, rows in views.items():
             seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
-            tables = measure_by_dataset(seen, direction, subject, resamples, seed)
+            fewer = resamples if exclusion == EVERYTHING else min(resamples, RESAMPLES_OF_EXCLUSIONS)
+            tables = measure_by_dataset(seen, direction, subject, fewer, seed)
             for each, gathered in zip(tables, (found, compared), strict=True):
                 gathered.append(each.assign(folds=folds, exclusion=exclusion))
-    return tuple(
+    values, differences = (
         pd.concat(tables, ignore_index=True)[["folds", "exclusion", *tables[0].columns[:-2]]]
         for tables in (found, compared)
     )
+    return with_left_out(values), differences
+
+
+def with_left_out(values: pd.DataFrame) -> pd.DataFrame:
+    """Add the mean and the worst faithfulness over left-out values to the rows of all of them together.
+
+    What is left out is a data set, or an exclusion's value; where only originals are, there is no such value.
+    """
+    views = ["folds", "dataset", *ESTIMATED]
+    of_datasets = values[(values["folds"] == "dataset") & (values["dataset"] != EVERYTHING)]
+    of_datasets = of_datasets.assign(value=of_datasets["dataset"], dataset=EVERYTHING)
+    single = values[values["exclusion"] != EVERYTHING]
+    single = single.assign(value=single["exclusion"].str.replace(r"^[^-]*-", "", regex=True))
+    left_out = pd.concat([of_datasets, single]).dropna(subset="faithfulness")
+    groups = left_out.groupby(views, sort=False)["faithfulness"]
+    worst = left_out.loc[groups.idxmin()].set_index(views)
+    summary = pd.DataFrame({"left_out_mean": groups.mean(), "left_out_worst": groups.min()})
+    summary["worst_left_out"] = worst["value"]
+    together = values.merge(summary.reset_index(), on=views, how="left")
+    together.loc[together["exclusion"] != EVERYTHING, LEFT_OUT] = np.nan
+    return together
+
+
+def correct_generalisation(differences: pd.DataFrame) -> pd.DataFrame:
+    """Add p_holm and tests: corrected over all metrics and kinds of folds of one level and statistic, as printed.
+
+    Single exclusions are corrected over all metrics and exclusions of one kind.
+    """
+    together = differences["exclusion"] == EVERYTHING
+    printed = differences["folds"].where(~together, EVERYTHING)
+    corrected = with_holm(differences.assign(printed=printed), ["printed", "dataset", "level", "statistic"])
+    return corrected.drop(columns="printed")
 
 
 def measure_by_dataset(
@@ -96,7 +141,8 @@ def measure_by_dataset(
     subject : str
         The metric that is compared with every other.
     resamples, seed : int
-        For the intervals; each data set has its own resamples.
+        For the intervals. All data sets share the resamples of target models, which are the same configurations; each
+        has its own of originals.
 
     Returns
     -------
@@ -104,38 +150,44 @@ def measure_by_dataset(
         As in `measure_generalisation`, for one view.
     """
     pairs = [(subject, other) for other in higher_is_better if other != subject]
-    every, found, compared = {}, [], []
-    for dataset, rows in table.groupby("dataset", sort=False):
-        crossing = cross(rows, higher_is_better)
-        generator = np.random.default_rng(seed_for(seed, dataset))
-        resampled = resample_metrics(crossing, draw(crossing, resamples, generator))
-        every[dataset] = with_faithfulness(describe_metrics(crossing, resampled), higher_is_better), resampled
-        found.append(every[dataset][0].assign(dataset=dataset))
-        compared.append(compare_metrics([every[dataset]], higher_is_better, pairs).assign(dataset=dataset))
-    if len(every) > 1:
-        found.append(_mean_over_datasets(every, higher_is_better).assign(dataset=EVERYTHING))
-        compared.append(compare_metrics([*every.values()], higher_is_better, pairs).assign(dataset=EVERYTHING))
+    crossings = {name: cross(rows, higher_is_better) for name, rows in table.groupby("dataset", sort=False)}
+    draws = draw_together(crossings, resamples, seed)
+    samples = {name: measure_sample(each, draws[name], higher_is_better) for name, each in crossings.items()}
+    if len(samples) > 1:
+        samples[EVERYTHING] = mean_sample(samples, higher_is_better)
+    compared = {name: [sample] for name, sample in samples.items()}
+    if EVERYTHING in samples:
+        compared[EVERYTHING] = [sample for name, sample in samples.items() if name != EVERYTHING]
+    values = [sample.values.assign(dataset=name) for name, sample in samples.items()]
+    differences = [
+        compare_metrics(each, higher_is_better, pairs).assign(dataset=name) for name, each in compared.items()
+    ]
     return tuple(
         pd.concat(tables, ignore_index=True)[["dataset", *columns]]
-        for tables, columns in ((found, VALUE_COLUMNS), (compared, DIFFERENCE_COLUMNS))
+        for tables, columns in ((values, VALUE_COLUMNS), (differences, DIFFERENCE_COLUMNS))
     )
 
 
-def _mean_over_datasets(every, direction):
-    """Return the mean values over the data sets for which a statistic is defined."""
-    keys = ["level", "statistic", "metric"]
-    stacked = pd.concat({dataset: values for dataset, (values, _) in every.items()}, names=["dataset"])
+def mean_sample(samples: dict[str, Sample], higher_is_better: dict[str, bool]) -> Sample:
+    """Return the means over the data sets for which a statistic is defined, also in each resample."""
+    stacked = pd.concat({dataset: sample.values for dataset, sample in samples.items()}, names=["dataset"])
     stacked = stacked.reset_index("dataset")
-    rows = []
-    for (level, statistic, metric), group in stacked.groupby(keys, sort=False):
+    rows, resampled, these = [], {}, {}
+    for (level, statistic, metric), group in stacked.groupby(ESTIMATED, sort=False):
         defined = group.dropna(subset="value")
         row = {"level": level, "statistic": statistic, "metric": metric, "value": defined["value"].mean()}
-        draws = [every[dataset][1][metric][level, statistic] for dataset in defined["dataset"]]
-        mean = np.mean(draws, axis=0) if draws else np.full(1, np.nan)
+        for name, kept in (("resampled", resampled), ("these", these)):
+            draws = [getattr(samples[dataset], name)[metric][level, statistic] for dataset in defined["dataset"]]
+            undefined = np.full(len(getattr(samples[group["dataset"].iloc[0]], name)[metric][level, statistic]), np.nan)
+            kept.setdefault(metric, {})[level, statistic] = np.mean(draws, axis=0) if draws else undefined
+        mean = resampled[metric][level, statistic]
         row["low"], row["high"] = percentile_interval(mean)
         missing = "" if len(defined) == len(group) else f"mean of {len(defined)} of {len(group)} data sets"
-        rows.append(row | {"count": int(group["count"].sum()), "note": missing})
-    return with_faithfulness(pd.DataFrame(rows), direction)
+        counts = {"count": int(group["count"].sum()), "undefined": int(np.isnan(mean).sum())}
+        rows.append(row | counts | {"note": missing})
+    values = with_faithfulness(pd.DataFrame(rows), higher_is_better)
+    values = values.assign(primary=is_primary(values))
+    return Sample(with_these_models(values, these, higher_is_better), resampled, these)
 
 
 def overall(table: pd.DataFrame) -> pd.DataFrame:
@@ -143,6 +195,6 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["dataset"] == EVERYTHING] if EVERYTHING in set(table["dataset"]) else table
 
 
-def areas(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table with areas under the ROC curve over reconstructions."""
-    return table[(table["level"] == "reconstructions") & (table["statistic"] == "auc")]
+def areas(table: pd.DataFrame, level: str = "reconstructions") -> pd.DataFrame:
+    """Return the rows of a table with areas under the ROC curve at a level, by default pooled."""
+    return table[(table["level"] == level) & (table["statistic"] == "auc")]

@@ -1,27 +1,31 @@
-"""The distribution of Spearman's coefficient if a metric and recognition were unrelated."""
+"""The distribution of statistics if a metric and recognition were unrelated: the test against chance."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
+
+from semsim.labels.recognition import MAJORITY
+from semsim.statistics.resampling import ratio
 
 if TYPE_CHECKING:
     from semsim.statistics.crossing import Crossing
 
 
 def permutation_null(
-    x: np.ndarray, crossing: Crossing, permutations: int, generator: np.random.Generator
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Shuffle a metric's target models, attacks and originals, each as a whole, and correlate it again.
+    metrics: dict[str, np.ndarray], crossing: Crossing, permutations: int, generator: np.random.Generator
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[tuple[str, str], np.ndarray]]:
+    """Shuffle the metrics' target models, attacks and originals, each as a whole, and measure them again.
 
-    This preserves the dependence among reconstructions of one target model, one attack or one original.
+    This preserves the dependence among reconstructions of one target model, one attack or one original. Every statistic
+    is a sum of products of ranks with a table that stays where it is, so a permutation costs one product.
 
     Parameters
     ----------
-    x : numpy.ndarray
-        A metric, [columns, originals]. A missing number (NaN) counts as the mean.
+    metrics : dict of str to numpy.ndarray
+        [columns, originals]. A missing number (NaN) counts as the mean.
     crossing : semsim.statistics.crossing.Crossing
         The recognition rates, and the target model and attack of each column.
     permutations : int
@@ -30,26 +34,73 @@ def permutation_null(
 
     Returns
     -------
-    observed : dict of str to float
-        By level, Spearman's coefficient before shuffling; NaN where it is undefined.
-    null : dict of str to numpy.ndarray
-        By level, the coefficients after shuffling, [permutations].
+    observed : dict of (str, str) to numpy.ndarray
+        By level and statistic (``spearman``; ``auc``, minus the 0.5 of chance), before shuffling, [metrics]; NaN where
+        undefined.
+    null : dict of (str, str) to numpy.ndarray
+        The same after shuffling, [permutations, metrics].
     """
-    known = np.isfinite(x) & np.isfinite(crossing.rates)
-    x_scores, y_scores = (_scores(np.where(known, values, np.nan)) for values in (x, crossing.rates))
-    columns, originals = map(np.arange, known.shape)
-    observed = _coefficients(x_scores, y_scores, columns, originals)
-    null = {level: np.full(permutations, np.nan) for level in observed}
+    tables = {}
+    for x in metrics.values():
+        known = np.isfinite(x) & np.isfinite(crossing.rates)
+        for key, table in _tables(*(np.where(known, values, np.nan) for values in (x, crossing.rates))).items():
+            tables.setdefault(key, []).append(table)
+    tables = {key: _Table(*map(np.stack, zip(*each, strict=True))) for key, each in tables.items()}
+    columns, originals = map(np.arange, crossing.rates.shape)
+    observed = {key: table.sums_of_products(columns, originals) for key, table in tables.items()}
+    null = {key: np.full((permutations, len(metrics)), np.nan) for key in tables}
     blocks = _blocks(crossing)
     for shuffle in range(permutations):
         models = generator.permutation(crossing.model_count)
         for members, block in blocks:
             rows = np.searchsorted(members, _first_return(models, members))
             columns[block] = generator.permutation(block[rows], axis=1)
-        coefficients = _coefficients(x_scores, y_scores, columns, generator.permutation(originals))
-        for level, coefficient in coefficients.items():
-            null[level][shuffle] = coefficient
+        shuffled = generator.permutation(originals)
+        for key, table in tables.items():
+            null[key][shuffle] = table.sums_of_products(columns, shuffled)
     return observed, null
+
+
+class _Table(NamedTuple):
+    """Tables [metrics, columns, originals] whose products are summed, and which groups of them are defined.
+
+    Groups are columns or originals, [metrics, columns, 1] or [metrics, 1, originals], or all together, [metrics, 1, 1].
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_varies: np.ndarray
+    y_varies: np.ndarray
+
+    def sums_of_products(self, columns, originals):
+        """Return the mean over groups defined in both of the sum of y times x, whose rows and columns are permuted."""
+        places = (columns[:, None] * len(originals) + originals).ravel()
+        count = len(self.x)
+        sums = np.einsum("mk,mk->m", self.x.reshape(count, -1).take(places, axis=1), self.y.reshape(count, -1))
+        varies = self.x_varies
+        if varies.shape[1] > 1:
+            varies = varies[:, columns]
+        if varies.shape[2] > 1:
+            varies = varies[:, :, originals]
+        groups = (varies & self.y_varies).sum(axis=(1, 2)).astype(float)
+        return ratio(sums, groups)
+
+
+def _tables(x, y):
+    """Return the tables of one metric for each level and statistic."""
+    means = [np.broadcast_to(_ranks(_means(values), None), values.shape) for values in (x, y)]
+    tables = {("models", "spearman"): _table(*(_standardised(ranks, None) for ranks in means), None)}
+    for level, within in (("originals", 0), ("cells", 1), ("reconstructions", None)):
+        x_ranks, y_ranks = (_ranks(values, within) for values in (x, y))
+        standardised = (_standardised(ranks, within) for ranks in (x_ranks, y_ranks))
+        tables[level, "spearman"] = _table(*standardised, within)
+        tables[level, "auc"] = _table(_centred(x_ranks, within), _contested(y, within), within)
+    return tables
+
+
+def _table(x, y, within):
+    """Return a table, whose groups are those with a number other than zero."""
+    return _Table(x, y, *(table.any(axis=within, keepdims=True) for table in (x, y)))
 
 
 def _blocks(crossing):
@@ -79,53 +130,47 @@ def _first_return(models, members):
 
 
 def p_of_no_association(value: float, null: np.ndarray) -> float:
-    """Return the two-sided p value: the share of coefficients as far from zero, counting the observed one."""
+    """Return the two-sided p value: the share of values as far from zero, counting the observed one."""
     if np.isnan(value):
         return np.nan
     defined = null[np.isfinite(null)]
     return float((1 + (np.abs(defined) >= abs(value) - 1e-12).sum()) / (1 + len(defined)))
 
 
-def _scores(values):
-    """Return, by level, centred ranks of unit length, whose products are correlations, and which originals vary.
-
-    These are a table [columns, originals] and a mask of its originals.
-    """
+def _means(values):
+    """Return the mean of each column, [columns, 1]; NaN if it has no value."""
     known = np.isfinite(values)
     means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    means = np.where(known.any(axis=1, keepdims=True), np.round(means, 12), np.nan)
-    tables = {
-        "models": _standardised(np.broadcast_to(_ranks(means, 0), values.shape), None),
-        "reconstructions": _standardised(_ranks(values.reshape(-1, 1), 0).reshape(values.shape), None),
-        "originals": _standardised(_ranks(values, 0), 0),
-    }
-    # Contiguous, so that products of two tables are summed without a copy.
-    return {level: (np.ascontiguousarray(table), table.any(axis=0)) for level, table in tables.items()}
+    return np.where(known.any(axis=1, keepdims=True), np.round(means, 12), np.nan)
 
 
 def _ranks(values, axis):
-    """Return midranks of the values that are not NaN."""
-    return rankdata(values, axis=axis, nan_policy="omit")
+    """Return midranks of the values that are not NaN; along no axis, among all of them."""
+    ranks = rankdata(values if axis is not None else values.ravel(), axis=axis or 0, nan_policy="omit")
+    return ranks.reshape(values.shape)
+
+
+def _centred(ranks, axis):
+    """Return ranks minus their mean; 0 where one is missing."""
+    known = np.isfinite(ranks)
+    means = np.nansum(ranks, axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1)
+    return np.where(known, ranks - means, 0.0)
 
 
 def _standardised(ranks, axis):
-    """Return centred ranks of unit length; 0 where one is missing or all are equal."""
-    known = np.isfinite(ranks)
-    means = np.nansum(ranks, axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1)
-    centred = np.where(known, ranks - means, 0.0)
+    """Return centred ranks of unit length, whose products are correlations; 0 where one is missing or all are equal."""
+    centred = _centred(ranks, axis)
     length = np.sqrt((centred**2).sum(axis=axis, keepdims=True))
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
 
 
-def _coefficients(x_scores, y_scores, columns, originals):
-    """Return, by level, the sum of products of y and of x with permuted columns and originals.
+def _contested(rates, axis):
+    """Return what ranks are multiplied with, so that the sum is the area under the ROC curve minus a half.
 
-    Within originals it is the mean over those in which both vary; NaN if there are none.
+    The ranks of the P recognised of n sum to (P N) area + P (P + 1) / 2, where N = n - P, and without association to
+    P (n + 1) / 2.
     """
-    places = columns[:, None] * len(originals) + originals
-    coefficients = {}
-    for level, (x, x_varies) in x_scores.items():
-        y, y_varies = y_scores[level]
-        groups = (x_varies[originals] & y_varies).sum() if level == "originals" else x_varies.any() and y_varies.any()
-        coefficients[level] = np.vdot(x.take(places), y) / groups if groups else np.nan
-    return coefficients
+    sides = np.where(np.isfinite(rates), rates > MAJORITY, np.nan)
+    recognised = np.nansum(sides, axis=axis, keepdims=True)
+    pairs = recognised * ((sides == 0).sum(axis=axis, keepdims=True))
+    return np.divide(_centred(sides, axis), pairs, out=np.zeros(rates.shape), where=pairs > 0)

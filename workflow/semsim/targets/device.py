@@ -30,3 +30,23 @@ def choose_device(name="auto"):
             "device 'cuda' was requested, but PyTorch finds no CUDA GPU on this machine. Set device to auto or cpu."
         )
     return torch.device("cuda" if cuda and name != "cpu" else "cpu")
+
+
+def checked_device(device):
+    """Return a device that PyTorch has and networks run on.
+
+    Parameters
+    ----------
+    device : torch.device or {"auto", "cpu", "cuda"}
+
+    Raises
+    ------
+    SemsimError
+        As `choose_device`, or if there is no such GPU.
+    """
+    if not isinstance(device, torch.device):
+        return choose_device(device)
+    choose_device(device.type)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SemsimError(f"device '{device}' is not there: PyTorch finds {torch.cuda.device_count()} CUDA GPU(s).")
+    return device

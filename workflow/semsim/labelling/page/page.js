@@ -251,7 +251,7 @@ async function answer(label, name) {
   await step("answers", { position: state.position, label, seconds, key: newKey() }, `Answered: ${name}.`);
 }
 
-const cannotTell = () => answer(UNSURE, "can't tell");
+const cannotTell = () => texts.forced_choice || answer(UNSURE, "can't tell");
 
 async function undo() {
   if (!state.position || (shownAt === null && !state.done)) return;
@@ -366,6 +366,7 @@ async function begin() {
   write(element("consent-text"), texts.consent);
   element("how-many").textContent = texts.images_each === 1 ? "You are asked about one picture." : `You are asked about ${texts.images_each} pictures or a few more.`;
   element("question").textContent = texts.question;
+  element("cannot").hidden = texts.forced_choice;
   listen();
   const unsent = kept();
   go(unsent ? await change(unsent.path, unsent.body) : await call(`${base}state`));

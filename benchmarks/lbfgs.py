@@ -1,0 +1,160 @@
+"""Compare the attacks by L-BFGS with `torch.optim.LBFGS` at equal numbers of evaluations: one line per comparison.
+
+DLG and iDLG attack glyphs on small target models as in the default study, trained and untrained, from the same starts:
+
+- ``ours``: the library's batched optimiser;
+- ``full``: torch.optim.LBFGS without a line search, as in the code of both papers, at a learning rate of 1;
+- ``wolfe``: the same with its strong Wolfe line search.
+
+Every call of the closure counts, those of line searches included, and the best point of each search is kept. Of each
+are printed the mean PSNR (dB) and the geometric mean of the cost, of ours also the share of the trial points that it
+accepted, and how far its PSNR is above that of the others, as the mean over originals and its standard error.
+
+    python benchmarks/lbfgs.py --evaluations 300
+    python benchmarks/lbfgs.py --only resnet20 --attacks idlg --seed 2
+
+TABLE
+"""
+
+import argparse
+
+import torch
+
+from semsim.attacks.engine import Search
+from semsim.attacks.gradients import plan_gradients
+from semsim.attacks.observation import shared_gradients
+from semsim.attacks.settings import attack_settings
+from semsim.data.prepare import prepare_dataset
+from semsim.metrics.pixels import psnr
+from semsim.targets.defences import GradientDefence
+from semsim.targets.recipe import Recipe
+from semsim.targets.training import initial_target, train_target
+
+# Architecture: width and learning rate of the training, as in config/config.yaml where it has them.
+TARGETS = {"lenet": (None, 0.03), "mlp": (64, 0.02), "convnet3": (16, 0.02), "resnet20": (1, 0.02)}
+EPOCHS, TRAIN, IMAGE_SIZE = 4, 5000, 32
+LINE_SEARCHES = {"full": None, "wolfe": "strong_wolfe"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--evaluations", type=int, default=300, help="of each search (300)")
+    parser.add_argument("--originals", type=int, default=12, help="attacked images (12)")
+    parser.add_argument("--seed", type=int, default=1, help="of images, weights and starts (1)")
+    parser.add_argument("--only", nargs="+", choices=TARGETS, default=TARGETS, help="target models (all)")
+    parser.add_argument("--attacks", nargs="+", choices=("dlg", "idlg"), default=("dlg", "idlg"))
+    parser.add_argument("--states", nargs="+", choices=("trained", "untrained"), default=("trained", "untrained"))
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    settings = {"kind": "glyphs", "train": TRAIN, "originals": arguments.originals, "public": 100}
+    data = prepare_dataset("glyphs", settings, IMAGE_SIZE, arguments.seed)
+    print(HEADER, flush=True)
+    for architecture in arguments.only:
+        for state in arguments.states:
+            case = Case(data, architecture, state, arguments.seed)
+            for attack in arguments.attacks:
+                print(line(f"{architecture} {state}", attack, case.compare(attack, arguments.evaluations)), flush=True)
+
+
+class Case:
+    """The originals of a data set, and the gradients that one target model shares of them."""
+
+    def __init__(self, data, architecture, state, seed):
+        self.seed = seed
+        self.target = make_target(data, architecture, state, seed)
+        self.plan = plan_gradients(self.target, "cpu")
+        originals = data.splits["originals"]
+        self.images = torch.from_numpy(originals.images).float() / 255
+        self.labels = torch.from_numpy(originals.labels)
+        seeds = list(range(len(self.images)))
+        self.observed = shared_gradients(self.target, self.plan, self.images, self.labels, GradientDefence(), seeds)
+
+    def compare(self, attack, evaluations):
+        """Return the PSNR and the cost of each original by each optimiser, and the share of accepted trial points."""
+        every = range(len(self.images))
+        settings = attack_settings(attack, steps=evaluations, tolerance=0)
+        search = self.search(every, settings)
+        accepted = 0
+        for _ in range(evaluations):
+            trials = search.optimiser.ask()
+            search.advance()
+            accepted += (search.optimiser.bases == trials).all(1).double().mean().item()
+        points = {"ours": search.optimiser.points}
+        for name, line_search in LINE_SEARCHES.items():
+            alone = [minimise(self.search([place], settings), evaluations, line_search) for place in every]
+            points[name] = torch.stack(alone)
+        results = {name: (self.score(search, each), search.evaluate(each)[0]) for name, each in points.items()}
+        return results, accepted / evaluations
+
+    def search(self, places, settings):
+        """Return a search for some of the originals; the start of each is the same in every search."""
+        observed = [gradients[list(places)] for gradients in self.observed]
+        seeds = [1000 * self.seed + place for place in places]
+        return Search(self.target, observed, self.labels[list(places)], seeds, settings, self.plan)
+
+    def score(self, search, points):
+        images = search.target.denormalise(points[:, : search.pixels].unflatten(1, search.image_shape))
+        return psnr(self.images, (images.clamp(0, 1) * 255).round() / 255)
+
+
+def make_target(data, architecture, state, seed):
+    """Return a target model in eval mode."""
+    width, learning_rate = TARGETS[architecture]
+    train, validation = ((data.splits[name].images, data.splits[name].labels) for name in ("train", "public"))
+    target = initial_target(architecture, len(data.classes), train[0], width, seed)
+    if state == "trained":
+        recipe = Recipe(epochs=EPOCHS, learning_rate=learning_rate)
+        train_target(target, train, validation, recipe, seed=seed, description=architecture)
+    return target.eval()
+
+
+def minimise(search, evaluations, line_search):
+    """Minimise the cost of a search for one image by torch.optim.LBFGS; return the best point [D]."""
+    point = search.optimiser.points[0].clone().requires_grad_()
+    best_cost, best, left = torch.inf, point.detach().clone(), evaluations
+    cost = None
+
+    def closure():
+        nonlocal best_cost, best, left, cost
+        if left:  # a line search does not know when to stop
+            left -= 1
+            costs, gradients = search.evaluate(point.detach()[None])
+            cost, point.grad = costs[0], gradients[0]
+            if cost < best_cost:
+                best_cost, best = cost, point.detach().clone()
+        return cost
+
+    optimiser = torch.optim.LBFGS(
+        [point],
+        max_iter=evaluations,
+        max_eval=evaluations,
+        tolerance_grad=0,
+        tolerance_change=0,
+        line_search_fn=line_search,
+    )
+    while left:
+        optimiser.step(closure)
+    return best
+
+
+HEADER = f"{'target model':20}{'attack':7}{'accepted':>8}" + "".join(
+    f"{name:>7}{'cost':>9}" for name in ("ours", *LINE_SEARCHES)
+)
+HEADER += "".join(f"{f'ours - {name}':>17}" for name in LINE_SEARCHES)
+
+
+def line(target, attack, compared):
+    """Return one line of the table."""
+    results, accepted = compared
+    text = f"{target:20}{attack:7}{accepted:8.0%}"
+    for scores, costs in results.values():
+        text += f"{scores.mean():7.2f}{costs.log().mean().exp():9.1e}"
+    for name in LINE_SEARCHES:
+        difference = results["ours"][0] - results[name][0]
+        text += f"{difference.mean():+9.2f} +- {difference.std() / len(difference) ** 0.5:4.2f}"
+    return text
+
+
+if __name__ == "__main__":
+    main()
