@@ -16,7 +16,7 @@ from semsim.labels.table import COLUMNS
 from semsim.metrics.summaries import concatenated
 from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
 from semsim.observers.images import divide_public
-from semsim.observers.shipped import PANEL, shipped_observers
+from semsim.observers.shipped import cautions_of, shipped_observers
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
@@ -55,8 +55,8 @@ def main():
 def observers_of(arguments):
     """Return the files of the observers, how cautious each is, and images that none has learnt from, with classes."""
     if arguments.shipped:
-        cautions = {name: settings.caution for name, settings in PANEL.items()}
-        return shipped_observers(arguments.shipped).values(), cautions, load_split(arguments.data, "public")
+        observers, cautions = shipped_observers(arguments.shipped), cautions_of(arguments.shipped)
+        return observers.values(), cautions, load_split(arguments.data, "public")
     _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed, "observers")
     return list(map(Path, arguments.observers)), arguments.cautions, held_out
 

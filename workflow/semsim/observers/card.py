@@ -3,7 +3,7 @@
 import pandas as pd
 
 from semsim.observers.reading import MAJORITY
-from semsim.observers.shipped import PANEL
+from semsim.observers.shipped import MORE_CAUTION, PANEL, cautions_of
 from semsim.observers.together import RECIPE
 
 CARD = """# The simulated observers of embedded images
@@ -29,8 +29,8 @@ reconstruction, or that they can't tell. Faithfulness of a metric to them says n
 | --- | --- | --- | --- |
 {training}
 
-| observer | network | width | caution |
-| --- | --- | --- | --- |
+| observer | network | width | caution | for {more} |
+| --- | --- | --- | --- | --- |
 {panel}
 
 ## How they read
@@ -61,6 +61,7 @@ def panel_card(reading: pd.DataFrame, losses: dict[str, pd.DataFrame]) -> str:
         batch=RECIPE.batch_size,
         learning_rate=RECIPE.learning_rate,
         training="\n".join(_training(kind, rows) for kind, rows in losses.items()),
+        more=" and ".join(MORE_CAUTION),
         panel="\n".join(_described(name, each) for name, each in PANEL.items()),
         clear=clear["images"].max(),
         readings=_table(clear, "observer"),
@@ -70,7 +71,8 @@ def panel_card(reading: pd.DataFrame, losses: dict[str, pd.DataFrame]) -> str:
 
 
 def _described(name, settings):
-    return f"| {name} | {settings.architecture} | {settings.width} | {settings.caution:g} |"
+    cautions = " | ".join(f"{cautions_of(kind)[name]:g}" for kind in ("", *MORE_CAUTION))
+    return f"| {name} | {settings.architecture} | {settings.width} | {cautions} |"
 
 
 def _training(kind, losses):

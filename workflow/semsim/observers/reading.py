@@ -12,7 +12,7 @@ from semsim.labels.table import CANNOT_TELL
 from semsim.observers.answers import answer
 from semsim.observers.degradations import DEGRADATIONS, degrade_bytes
 from semsim.observers.endless import held_out_images
-from semsim.observers.shipped import PANEL
+from semsim.observers.shipped import cautions_of
 from semsim.seeds import seed_for
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_panel(kind: str, observers: dict[str, Target], clear: int = CLEAR, fadi
     ----------
     kind : {"glyphs", "letters", "mnist"}
     observers : dict of str to Target
-        By the names in `PANEL`, in eval mode.
+        By the names in `semsim.observers.shipped.PANEL`, in eval mode.
     clear, fading : int
         Images that are read clear, and at each severity.
 
@@ -73,7 +73,7 @@ def _shown(kind, images, fading) -> Iterator[tuple[str, float, torch.Tensor]]:
 
 def _answers(observer, images, kind, name):
     looks = torch.Generator().manual_seed(seed_for(UNDRAWN, kind, name, "reading"))
-    return answer(observer, images, PANEL[name].caution, looks)
+    return answer(observer, images, cautions_of(kind)[name], looks)
 
 
 def _shares(given, labels):
