@@ -77,5 +77,6 @@ def _answers(observer, images, kind, name):
 
 
 def _shares(given, labels):
-    right, unsure = ((given == expected).double().mean().item() for expected in (labels, CANNOT_TELL))
-    return {"right": right, "wrong": 1 - right - unsure, "cannot_tell": unsure}
+    right, unsure = given == labels, given == CANNOT_TELL
+    answers = {"right": right, "wrong": ~right & ~unsure, "cannot_tell": unsure}
+    return {name: each.double().mean().item() for name, each in answers.items()}
