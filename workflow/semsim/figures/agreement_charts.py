@@ -227,7 +227,7 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
     for number, ((name, label), shift) in enumerate(zip(drawn.items(), offsets(len(drawn), 0.4), strict=True)):
         chosen = predictors[predictors["metric"] == name].set_index("dataset").reindex(datasets)
         estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
-        look = _look(len(COMPONENT_NAMES) + number)
+        look = _look((7, 4, 5)[number])  # other colours than on the left
         draw_estimates(right, *estimates, np.arange(len(datasets)) + shift, label=label, **look)
     right.axvline(0.5, color=FAINT, linewidth=0.8)
     right.set_xlabel(f"{sentence_case(STATISTICS['auc'])}, pooled")

@@ -123,21 +123,21 @@ def means_chart(
     """
     chosen = metrics[metrics["reference"] == reference].merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
     chosen["recognition_rate"] *= 100
+    targets = list(chosen["target"].unique())
     columns = min(len(names), 4)
     names = [*names, *[None] * (-len(names) % columns)]  # whole rows of panels for each data set
-    figure, axes = panels(len(datasets) * len(names), height=2.3, columns=columns, sharey=True)
-    targets = list(chosen["target"].unique())
-    for panel, (dataset, name) in zip(axes, product(datasets, names), strict=True):
+    count, legend = len(datasets) * len(names), 0.2 * -(-len(targets) // 3)
+    figure, axes = panels(count, height=2.3 + legend * columns / count, columns=columns, sharey=True)
+    for number, (panel, (dataset, name)) in enumerate(zip(axes, product(datasets, names), strict=True)):
         if name is None:
             panel.remove()
             continue
         rows = faced_by_every_target(chosen[chosen["dataset"] == dataset])
         _draw_models(panel, *(model_means(rows, column) for column in (name, "recognition_rate")), targets)
         panel.set_xlabel(scales[name].axis_label)
-        panel.set_ylim(-4, 104)
-        if len(datasets) > 1:
-            panel.set_title(dataset)
-    figure.supylabel(f"Recognised by {kind_of(recognition)} (%)", size=8)
+        panel.set_title(dataset if len(datasets) > 1 else "")
+        if number % columns == 0:
+            panel.set_ylabel(f"Recognised by\n{kind_of(recognition)} (%)")
     legend_above(figure, axes[0])
     return figure
 
@@ -187,6 +187,8 @@ def person_chart(person: pd.DataFrame, scales: Scales) -> Figure:
     """
     rows = person[(person["level"] == "originals") & (person["without"] == NOBODY)]
     rows = rows[rows["reference"] == rows["reference"].iloc[0]]
+    defined = rows.groupby("metric")["value"].transform("count") > 0
+    rows = rows[defined] if defined.any() else rows
     names, datasets = without_twins(scales.among(rows["metric"])), list(rows["dataset"].unique())
     figure, axes = panels(len(datasets), height=1.2 + row_height(len(names)) * len(names), sharey=True, sharex=True)
     for panel, dataset in zip(axes, datasets, strict=True):

@@ -149,7 +149,7 @@ def _agreement(tables, kind):
 def _contradictions(tables, kind):
     """Judge how often hand-crafted metrics contradict each other, and annotators."""
     scales, pairs = tables.scales, tables.of_kind("contradictions", kind)
-    names = hand_crafted(scales, pairs["metric"][~pairs["metric"].isin(BASELINES)])
+    names = hand_crafted(scales, {*pairs["metric"], *pairs["other"]} - {AGAINST_ANNOTATORS, *BASELINES})
     pairs = pairs[(pairs["reference"] == pairs["reference"].iloc[0]) & (pairs["other"] != AGAINST_ANNOTATORS)]
     pairs = pairs[pairs["metric"].isin(names) & pairs["other"].isin(names)]
     between = pairs.groupby(["metric", "other"])["value"].mean().dropna()

@@ -449,14 +449,14 @@ def faithfulness(results: Results) -> Iterator:
             yield Points(
                 findings.faithfulness_findings(of_kind, compared, scales, statistic, reference),
             )
-            for dataset in of_kind["dataset"].unique():
-                yield chart(
-                    faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, statistic),
-                    f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
-                    f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS[statistic]}),"
-                    " sign-adjusted; 1 is best. Intervals: 95 %, over originals and target models. Dashed line: one"
-                    " annotator, a place in the lists of labels and not surely one person, in place of a metric.",
-                )
+        for dataset in of_kind["dataset"].unique():
+            yield chart(
+                faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, "auc"),
+                f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
+                f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS['auc']}), sign-adjusted; 1"
+                " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator, a place in"
+                " the lists of labels and not surely one person, in place of a metric.",
+            )
         yield Points(findings.person_findings(tables.of_kind("person", kind), scales, reference))
         yield Points(findings.reference_change_findings(of_kind, scales))
 
