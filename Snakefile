@@ -101,6 +101,7 @@ rule faithfulness:
     input:
         every(rules.measure_agreement.output),
         every(rules.compare_with_person.output),
+        every(rules.measure_ranking.output),
         every(rules.measure_faithfulness.output),
         every(rules.count_contradictions.output),
 

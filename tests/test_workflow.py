@@ -142,8 +142,8 @@ def test_a_campaign_takes_the_place_of_the_observers(snakemake, house, tmp_path)
 
 def test_the_human_study_needs_no_other_stage(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
-    rules = "measure_agreement", "compare_with_person", "measure_faithfulness", "count_contradictions"
-    statistics = dict.fromkeys(rules, 1)
+    measures = ("measure_agreement", "measure_ranking", "measure_faithfulness")
+    statistics = dict.fromkeys([*measures, "compare_with_person", "count_contradictions"], 1)
     assert jobs == statistics | {
         "fetch_human_study": 1,
         "run_notebook": 3,
