@@ -97,8 +97,8 @@ def test_charts_draw_what_there_is_and_do_not_mind_what_is_undefined(tables):
     values = tables["generalisation"]
     for table in (values, values.assign(faithfulness=np.nan, faithfulness_low=np.nan, faithfulness_high=np.nan)):
         assert generalisation_chart(table, tables.scales).axes
-        assert exclusions_chart(table, tables.scales).axes
-    panel = exclusions_chart(values, tables.scales).axes[0]
+        assert exclusions_chart(table).axes
+    panel = exclusions_chart(values).axes[0]
     names = [label.get_text() for label in panel.get_yticklabels()]
     assert names == ["dataset shapes", "dataset textures", "attack clear", "attack noisy"]
     assert training_chart(tables["semsim_curves"].assign(validation_auc=np.nan)).axes

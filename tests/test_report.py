@@ -1,6 +1,7 @@
 """The report, the sentences in it, and the notebook beside it."""
 
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -46,10 +47,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def page(folder):
-    """The report's elements: pairs of a tag and its attributes, and its text."""
+def html(folder):
+    """The report."""
     notebooks = [folder / "notebooks" / "01_reconstructions.html"]
-    html = render_report(Results("small <b>", StudyTables(folder / "tables"), folder / "figures", notebooks, folder))
+    return render_report(Results("small <b>", StudyTables(folder / "tables"), folder / "figures", notebooks, folder))
+
+
+@pytest.fixture(scope="session")
+def page(html):
+    """The report's elements: pairs of a tag and its attributes, and its text."""
     return Elements(html)
 
 
@@ -88,6 +94,15 @@ def test_every_picture_has_a_text_and_every_section_a_heading(page):
     assert {link["href"] for link in page.all("a") if link["href"].startswith("#")} == {
         f"#{anchor}" for anchor in anchors
     }
+
+
+def test_what_everybody_reads_is_short_and_begins_with_the_findings(html):
+    assert len(html.encode()) < 3e6
+    first = re.search("<h2>(.*?)</h2>.*?<dl class=.verdicts.>(.*?)</dl>", html, re.DOTALL)
+    assert first[1] == "Findings" and first[2].count("<dt>") == 4
+    unfolded = re.sub("<details>.*?</details>", "", html[html.index("<main>") :], flags=re.DOTALL)
+    assert len(re.sub("<[^>]*>", " ", unfolded).split()) <= 1500
+    assert unfolded.count("<figure>") <= 8, "six figures, and the examples of two of them"
 
 
 def test_links_lead_from_where_the_report_lies(page):
@@ -178,9 +193,20 @@ def test_the_closest_attack_follows_the_metrics_direction():
 
 NOTEBOOKS = {
     "01_reconstructions": ("accuracy", "attack_status", "psnr", "ssim", "leakage", "references"),
-    "02_annotators": ("recognition_simulated", "agreement_simulated", "pairwise_simulated", "ceiling_simulated"),
-    "03_faithfulness": ("faithfulness_spearman_shapes_simulated", "faithfulness_auc_textures_simulated"),
-    "04_contradictions": ("contradictions", "against_annotators_simulated"),
+    "02_annotators": (
+        "recognition_simulated",
+        "agreement_simulated",
+        "pairwise_simulated",
+        "ceiling_simulated",
+        "variance_simulated",
+    ),
+    "03_faithfulness": (
+        "faithfulness_spearman_shapes_simulated",
+        "person_simulated",
+        "means_shapes_simulated",
+        "faithfulness_auc_textures_simulated",
+    ),
+    "04_contradictions": ("contradictions", "against_annotators_simulated", "contradiction_curve_simulated"),
     "05_semsim": ("semsim_training", "semsim_distances", "semsim_ablations"),
     "06_generalisation": ("generalisation_auc", "generalisation_exclusions", "generalisation_models"),
     "07_defects": ("defects_semsim", "defects_references", "defects_defences_simulated", "defects_set_sizes"),

@@ -5,21 +5,33 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from semsim.figures.layout import draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
-from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
+import numpy as np
+import pandas as pd
+
+from semsim.figures.layout import ROW, draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
+from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.labels.recognition import pooled_rates
 from semsim.statistics.agreement import ANSWERS
 from semsim.statistics.association import chance_level
+from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import EVERYONE
+from semsim.statistics.generalisation import areas
 from semsim.text import LEVELS, STATISTICS, kind_of, sentence_case
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
+    from semsim.metrics.scales import Scales
+
 ANSWER_NAMES = {"recognised": "recognised or not", "named": "class named"}
-CHANCE_CORRECTED = {"krippendorff_alpha": "Krippendorff's α", "fleiss_kappa": "Fleiss' κ"}
+ALPHA = "krippendorff_alpha"
+COMPONENT_NAMES = {
+    "original": "original",
+    "cell": "target model and attack",
+    "interaction": "both together",
+    "labels": "labels",
+}
 OF_ANNOTATOR = {
     "recognition_rate": "Recognised (%)",
     "cannot_tell_rate": "“Can't tell” (%)",
@@ -57,7 +69,7 @@ def recognition_chart(recognition: pd.DataFrame) -> Figure:
 
 @styled
 def agreement_chart(agreement: pd.DataFrame) -> Figure:
-    """Draw agreement beyond chance, Krippendorff's alpha and Fleiss' kappa, with 95 % intervals.
+    """Draw agreement beyond chance, Krippendorff's alpha, with 95 % intervals. (Fleiss' kappa is its twin.)
 
     Parameters
     ----------
@@ -68,19 +80,15 @@ def agreement_chart(agreement: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    lines = {
-        (statistic, answer): f"{label}, {ANSWER_NAMES[answer]}"
-        for answer in ANSWERS
-        for statistic, label in CHANCE_CORRECTED.items()
-    }
-    rows = agreement[agreement["statistic"].isin(CHANCE_CORRECTED)]
+    lines = {(answer,): ANSWER_NAMES[answer].capitalize() for answer in ANSWERS}
+    rows = agreement[agreement["statistic"] == ALPHA]
     figure, (panel,) = panels(1, height=1 + 0.3 * len(lines))
     name_lines(panel, list(lines.values()))
-    _draw_datasets(panel, rows, {line: place for place, line in enumerate(lines)}, ["statistic", "answer"])
+    _draw_datasets(panel, rows, {line: place for place, line in enumerate(lines)}, ["answer"])
     panel.axvline(0, color=FAINT, linewidth=0.8)
     low = min(0, rows[["low", "value"]].min(axis=None))
     panel.set(xlim=(1.05 * low - 0.03, 1.03))
-    panel.set_xlabel(f"Agreement of {kind_of(agreement)} (0: chance, 1: perfect)")
+    panel.set_xlabel(f"Krippendorff's α of {kind_of(agreement)} (0: chance, 1: perfect agreement)")
     _legend_of_datasets(figure, panel, rows)
     return figure
 
@@ -178,6 +186,53 @@ def ceiling_chart(ceiling: pd.DataFrame) -> Figure:
         panel.set_xlabel(sentence_case(STATISTICS[statistic]))
     figure.supxlabel(f"How well one annotator predicts the others' recognition rate ({kind_of(ceiling)})", size=8)
     _legend_of_datasets(figure, axes[0], ceiling)
+    return figure
+
+
+@styled
+def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: Scales) -> Figure:
+    """Draw what recognition depends on, and what predictors reach that know only one part of it, for each data set.
+
+    On the left, shares of the variance of recognition rates (negative estimates are drawn as zero). On the right, the
+    pooled area under the ROC curve of the trivial baselines, beside that of the best metric.
+
+    Parameters
+    ----------
+    variance, faithfulness : pandas.DataFrame
+        The tables of these names, of annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    datasets = list(variance["dataset"].unique())
+    figure, (left, right) = panels(2, height=1.5 + ROW * len(datasets), sharey=True)
+    name_lines(left, datasets)
+    shares = 100 * variance.pivot(index="dataset", columns="component", values="share").loc[datasets].fillna(0).clip(
+        lower=0
+    )
+    start = 0
+    for number, (component, label) in enumerate(COMPONENT_NAMES.items()):
+        look = {"label": label, "color": COLOURS[number], "edgecolor": "white"}
+        left.barh(range(len(datasets)), shares[component], left=start, height=0.6, **look)
+        start = start + shares[component]
+    left.set_xlabel(f"Variance of recognition by\n{kind_of(variance)} (%), due to")
+    rows = areas(faithfulness[faithfulness["reference"] == faithfulness["reference"].iloc[0]])
+    trivial = rows["metric"].isin(BASELINES)
+    known = rows[~trivial].dropna(subset="faithfulness")
+    best = known.loc[known.groupby("dataset")["faithfulness"].idxmax()].assign(metric="best")
+    predictors = pd.concat([rows[trivial], best])
+    drawn = {name: scales[name].label.lower() for name in BASELINES} | {"best": "best metric"}
+    for number, ((name, label), shift) in enumerate(zip(drawn.items(), offsets(len(drawn), 0.4), strict=True)):
+        chosen = predictors[predictors["metric"] == name].set_index("dataset").reindex(datasets)
+        estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
+        look = _look((7, 4, 5)[number])  # other colours than on the left
+        draw_estimates(right, *estimates, np.arange(len(datasets)) + shift, label=label, **look)
+    right.axvline(0.5, color=FAINT, linewidth=0.8)
+    right.set_xlabel(f"{sentence_case(STATISTICS['auc'])}, pooled")
+    for panel in (left, right):
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, labelcolor=INK)
     return figure
 
 

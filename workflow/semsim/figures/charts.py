@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from matplotlib.colors import BoundaryNorm
 from semsim.figures.layout import ROW, legend_above, lines_of_targets
 from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
 from semsim.metrics import METRICS, metric_columns
+from semsim.metrics.scales import without_twins
 from semsim.text import REFERENCE_LABELS
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def status_chart(attacks: pd.DataFrame) -> Figure:
 
 
 def distributed(metrics: pd.DataFrame) -> list[str]:
-    """Return the names of the metrics that have a distribution worth drawing: those with more than two values.
+    """Return the names of the metrics that have a distribution worth drawing: with more than two values, no twins.
 
     Parameters
     ----------
@@ -89,7 +91,11 @@ def distributed(metrics: pd.DataFrame) -> list[str]:
     list of str
         In the order of `METRICS`.
     """
-    return [metric.name for metric in metric_columns(metrics) if metrics[metric.name].nunique() > 2]
+    return without_twins(metric.name for metric in metric_columns(metrics) if metrics[metric.name].nunique() > 2)
+
+
+DRAWN_UP_TO = {"psnr": 60}
+"""Where the axis of a metric ends: identical images have 100 dB, which would press all others into a corner."""
 
 
 @styled
@@ -98,7 +104,7 @@ def distribution_chart(metrics: pd.DataFrame, name: str, reference: str = "attac
 
     Boxes span the quartiles with a line at the median, whiskers reach the 5th and 95th percentile, and dots are the
     reconstructions beyond. Reconstructions that diverged have no value and are left out, as are data sets without any
-    value.
+    value. Values beyond the end of the axis (`DRAWN_UP_TO`), as of identical images, are drawn at its end.
 
     Parameters
     ----------
@@ -115,6 +121,7 @@ def distribution_chart(metrics: pd.DataFrame, name: str, reference: str = "attac
     """
     scored = metrics[metrics["reference"] == reference]
     scored = scored[scored.groupby("dataset")[name].transform("count") > 0]
+    scored = scored.assign(**{name: scored[name].clip(upper=DRAWN_UP_TO.get(name, math.inf))})
     attacks = list(scored["attack"].unique())
     figure, axes = lines_of_targets(scored, height=ROW * max(1, 0.6 * len(attacks)), sharex=True)
     for panel, (_, rows) in zip(axes, scored.groupby("dataset", sort=False), strict=True):
@@ -134,13 +141,22 @@ def distribution_chart(metrics: pd.DataFrame, name: str, reference: str = "attac
             legend=panel is axes[0],
         )
         panel.set(xlabel=METRICS[name].axis_label, ylabel="")
+    _mark_end(axes, scored[name].max(), DRAWN_UP_TO.get(name))
     legend_above(figure, axes[0])
     return figure
 
 
+def _mark_end(axes, highest, end):
+    """Say at the end of the axis that it holds everything beyond, if something is there."""
+    if highest == end:
+        axes[0].set_xticks(range(0, end + 1, 20), [*map(str, range(0, end, 20)), f"≥ {end}"])
+
+
 @styled
 def leakage_chart(leakage: pd.DataFrame, attack: str = "all", reference: str = "attacked") -> Figure:
-    """Draw the target models' ranks by every metric: the darkest leaks most; the numbers are the metric's means.
+    """Draw the target models' ranks by every metric, as numbers and colours: rank 1, the darkest, leaks most.
+
+    The means that are ranked are in the table.
 
     Parameters
     ----------
@@ -155,23 +171,18 @@ def leakage_chart(leakage: pd.DataFrame, attack: str = "all", reference: str = "
     matplotlib.figure.Figure
     """
     chosen = leakage[(leakage["attack"] == attack) & (leakage["reference"] == reference) & leakage["value"].notna()]
-    names = [name for name in METRICS if name in set(chosen["metric"])]
+    names = without_twins(name for name in METRICS if name in set(chosen["metric"]))
     targets, datasets = list(chosen["target"].unique()), list(chosen["dataset"].unique())
     figure, axes = panels(len(datasets), columns=1, height=0.4 + ROW * len(targets), sharex=True)
     colours = BoundaryNorm([rank + 0.5 for rank in range(len(targets) + 1)], 256)
     for panel, dataset in zip(axes, datasets, strict=True):
         rows = chosen[chosen["dataset"] == dataset]
-        ranks, values = (
-            rows.pivot(index="target", columns="metric", values=column)
-            .reindex(index=targets, columns=names)
-            .astype(float)
-            for column in ("rank", "value")
-        )
-        written = values.map(lambda value: "" if pd.isna(value) else f"{value:.3g}")
+        ranks = rows.pivot(index="target", columns="metric", values="rank").reindex(index=targets, columns=names)
+        ranks = ranks.astype(float)
         seaborn.heatmap(
             ranks,
-            annot=written,
-            fmt="",
+            annot=True,
+            fmt=".0f",
             cmap=RANKS,
             norm=colours,
             cbar=False,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
-from semsim.figures.style import COLOURS, FAINT, MARKERS, RANKS, panels, styled
+from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
-from semsim.statistics.contradictions import ANNOTATORS
+from semsim.metrics.scales import without_twins
+from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON
 from semsim.text import REFERENCE_LABELS, kind_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def contradictions_chart(contradictions: pd.DataFrame, scales: Scales, reference
     matplotlib.figure.Figure
     """
     rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] != ANNOTATORS)]
-    names = scales.among([*rows["metric"], *rows["other"]])
+    names = without_twins(scales.among([*rows["metric"], *rows["other"]]))
     labels, datasets = [scales[name].label for name in names], list(rows["dataset"].unique())
     figure, axes = triangles(len(datasets), labels)
     for panel, dataset in zip(axes, datasets, strict=True):
@@ -61,7 +62,8 @@ def against_annotators_chart(contradictions: pd.DataFrame, scales: Scales) -> Fi
     matplotlib.figure.Figure
     """
     rows = contradictions[contradictions["other"] == ANNOTATORS]
-    names, datasets = scales.among(rows["metric"]), list(rows["dataset"].unique())
+    names, datasets = without_twins(scales.among(rows["metric"])), list(rows["dataset"].unique())
+    rows = rows[rows["metric"].isin(names)]
     references = [name for name in REFERENCE_LABELS if name in set(rows["reference"])]
     height = row_height(len(names)) * (1 + 0.35 * (len(references) - 1))
     figure, axes = panels(len(datasets), height=1.2 + height * len(names), sharey=True, sharex=True)
@@ -77,5 +79,43 @@ def against_annotators_chart(contradictions: pd.DataFrame, scales: Scales) -> Fi
             draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
         panel.set_xlim(left=0)
     figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; coin toss: 50)", size=8)
+    legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def curve_chart(curve: pd.DataFrame, scales: Scales, reference: str) -> Figure:
+    """Draw how often metrics and one annotator order pairs against the others, by how far these separate them.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        The table ``contradiction_curve.csv``, of annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+    reference : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = curve[(curve["reference"] == reference) & (curve["truth"] == OTHERS)]
+    names = without_twins(scales.among(rows.loc[rows["metric"] != PERSON, "metric"]))
+    datasets = list(rows["dataset"].unique())
+    figure, axes = panels(len(datasets), height=2.6, sharey=True)
+    looks = {
+        name: {"color": COLOURS[n % len(COLOURS)], "marker": MARKERS[n % len(MARKERS)]} for n, name in enumerate(names)
+    }
+    looks[PERSON] = {"color": INK, "marker": "*", "linestyle": "--"}
+    labels = {name: scales[name].label for name in names} | {PERSON: "one annotator"}
+    for panel, dataset in zip(axes, datasets, strict=True):
+        panel.set_title(dataset)
+        for (name, look), shift in zip(looks.items(), offsets(len(looks), 0.06), strict=True):
+            chosen = rows[(rows["dataset"] == dataset) & (rows["metric"] == name)]
+            places, shares = chosen["gap"] + shift, 100 * chosen[["value", "low", "high"]]
+            panel.plot(places, shares["value"], label=labels[name], linewidth=1, markersize=4, **look)
+            panel.vlines(places, shares["low"], shares["high"], color=look["color"], linewidth=0.7)
+        panel.set(ylim=(0, None), xticks=sorted(rows["gap"].unique()))
+    figure.supxlabel(f"Least gap between the recognition rates of two reconstructions ({kind_of(rows)})", size=8)
+    figure.supylabel("Pairs in opposite order (%)", size=8)
     legend_above(figure, axes[0])
     return figure

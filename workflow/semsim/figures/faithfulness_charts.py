@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import textwrap
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.io.tables import KEYS
+from semsim.metrics.scales import without_twins
 from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
+from semsim.statistics.person import NOBODY
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from semsim.metrics.scales import Scales
@@ -46,13 +51,14 @@ def faithfulness_chart(
     limits = ceiling[(ceiling["dataset"] == dataset) & (ceiling["statistic"] == statistic)]
     limits = limits[limits["annotator"] == EVERYONE].set_index("level")
     levels = [level for level in LEVELS if level in set(rows["level"])]
-    metrics = scales.among(rows["metric"])
+    metrics = without_twins(scales.among(rows["metric"]))
+    rows = rows[rows["metric"].isin(metrics)]
     references = [name for name in REFERENCE_LABELS if name in set(rows["reference"])]
     height = row_height(len(metrics)) * (1 + 0.35 * (len(references) - 1))
     figure, axes = panels(len(levels), height=1.25 + height * len(metrics), sharey=True)
     for panel, level in zip(axes, levels, strict=True):
         name_lines(panel, [scales[metric].label for metric in metrics])
-        panel.set_title(LEVELS[level].capitalize())
+        panel.set_title(textwrap.fill(LEVELS[level].capitalize(), 24))
         at_level = rows[rows["level"] == level]
         _draw_null(panel, at_level, metrics, chance_level(statistic))
         _draw_ceiling(panel, limits.loc[level])
@@ -91,38 +97,112 @@ def _draw_ceiling(panel, limit):
 
 @styled
 def means_chart(
-    metrics: pd.DataFrame, recognition: pd.DataFrame, scales: Scales, dataset: str, reference: str
+    metrics: pd.DataFrame,
+    recognition: pd.DataFrame,
+    scales: Scales,
+    datasets: list[str],
+    names: list[str],
+    reference: str,
 ) -> Figure:
-    """Draw the mean of each metric against the recognition rate, one point per target model and attack.
+    """Draw the mean of metrics against the recognition rate, one point per target model, with intervals on both axes.
+
+    Means are over the attacks that were run on every target model of the data set; intervals are 95 %, over originals
+    (t distribution).
 
     Parameters
     ----------
     metrics, recognition : pandas.DataFrame
         The tables of metrics and of recognition rates by annotators of one kind.
     scales : semsim.metrics.scales.Scales
-    dataset, reference : str
+    datasets, names : list of str
+        The data sets, a row of panels each, and the metrics.
+    reference : str
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    chosen = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == reference)]
-    table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
-    names = [name for name in scales if name in table]
-    means = table.groupby(["target", "attack"], sort=False)[["recognition_rate", *names]].mean().reset_index()
-    attacks = list(means["attack"].unique())
-    figure, axes = panels(len(names), height=2.1, columns=4, sharey=True)
-    for panel, name in zip(axes, names, strict=True):
-        for number, attack in enumerate(attacks):
-            rows = means[means["attack"] == attack]
-            look = {"marker": MARKERS[number % len(MARKERS)], "color": COLOURS[number % len(COLOURS)], "alpha": 0.85}
-            panel.plot(rows[name], 100 * rows["recognition_rate"], linestyle="none", markersize=4, label=attack, **look)
+    chosen = metrics[metrics["reference"] == reference].merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
+    chosen["recognition_rate"] *= 100
+    targets = list(chosen["target"].unique())
+    columns = min(len(names), 4)
+    names = [*names, *[None] * (-len(names) % columns)]  # whole rows of panels for each data set
+    count, legend = len(datasets) * len(names), 0.2 * -(-len(targets) // 3)
+    figure, axes = panels(count, height=2.3 + legend * columns / count, columns=columns, sharey=True)
+    for number, (panel, (dataset, name)) in enumerate(zip(axes, product(datasets, names), strict=True)):
+        if name is None:
+            panel.remove()
+            continue
+        rows = faced_by_every_target(chosen[chosen["dataset"] == dataset])
+        _draw_models(panel, *(model_means(rows, column) for column in (name, "recognition_rate")), targets)
         panel.set_xlabel(scales[name].axis_label)
-        panel.margins(x=0.1)
-        panel.set_ylim(-4, 104)
-    figure.supxlabel(f"{dataset}: means of each target model {REFERENCE_LABELS[reference]}", size=8)
-    figure.supylabel(f"Recognised by {kind_of(recognition)} (%)", size=8)
-    if len(attacks) > 1:
+        panel.set_title(dataset if len(datasets) > 1 else "")
+        if number % columns == 0:
+            panel.set_ylabel(f"Recognised by\n{kind_of(recognition)} (%)")
+    legend_above(figure, axes[0])
+    return figure
+
+
+def faced_by_every_target(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the attacks that were run on every target model, so that models are compared on the same."""
+    models = table.groupby("attack")["target"].transform("nunique")
+    return table[models == table["target"].nunique()]
+
+
+def model_means(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return by target model the mean of a column and half its 95 % interval over originals, as mean and margin.
+
+    Each original counts once, with the mean over its attacks; the margin of a single one is unknown.
+    """
+    of_originals = table.groupby(["target", "original"], sort=False)[column].mean().groupby("target", sort=False)
+    count = of_originals.count()
+    margin = stats.t.ppf(0.975, (count - 1).where(count > 1)) * of_originals.sem()
+    return pd.DataFrame({"mean": of_originals.mean(), "margin": margin})
+
+
+def _draw_models(panel, across, up, targets):
+    """Draw each target model as a point of its own look, with intervals on both axes."""
+    for number, target in enumerate(targets):
+        if target not in across.index:
+            continue
+        (x, dx), (y, dy) = across.loc[target], up.loc[target]
+        colour, fill = COLOURS[number % len(COLOURS)], {"markerfacecolor": "white"} if number >= len(COLOURS) else {}
+        look = {"marker": MARKERS[number % len(MARKERS)], "color": colour, "markersize": 5, "elinewidth": 0.7, **fill}
+        panel.errorbar(x, y, xerr=dx, yerr=dy, linestyle="none", label=target, **look)
+    panel.margins(x=0.08)
+
+
+@styled
+def person_chart(person: pd.DataFrame, scales: Scales) -> Figure:
+    """Draw how well metrics tell what the majority of the others recognised within one original, beside one annotator.
+
+    Parameters
+    ----------
+    person : pandas.DataFrame
+        The table ``person.csv``, of annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = person[(person["level"] == "originals") & (person["without"] == NOBODY)]
+    rows = rows[rows["reference"] == rows["reference"].iloc[0]]
+    defined = rows.groupby("metric")["value"].transform("count") > 0
+    rows = rows[defined] if defined.any() else rows
+    names, datasets = without_twins(scales.among(rows["metric"])), list(rows["dataset"].unique())
+    figure, axes = panels(len(datasets), height=1.2 + row_height(len(names)) * len(names), sharey=True, sharex=True)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        name_lines(panel, [scales[name].label for name in names])
+        panel.set_title(dataset)
+        chosen = rows[rows["dataset"] == dataset].set_index("metric").reindex(names)
+        limits = chosen[["person", "person_low", "person_high"]].bfill().iloc[0]
+        _draw_ceiling(panel, limits.set_axis(["value", "low", "high"]))
+        estimates = (chosen[f"value{end}"] for end in ("", "_low", "_high"))
+        draw_estimates(panel, *estimates, range(len(names)), color=COLOURS[0], marker="o", markersize=4.5)
+        panel.axvline(0.5, color=FAINT, linewidth=0.8)
+    figure.supxlabel(f"Right answers about what the other {kind_of(rows)} recognised (0.5: chance, 1: always)", size=8)
+    if axes[0].get_legend_handles_labels()[0]:
         legend_above(figure, axes[0])
     return figure
 
@@ -148,7 +228,7 @@ def differences_chart(
     """
     keys = {"dataset": dataset, "reference": reference, "statistic": statistic}
     rows = differences[np.logical_and.reduce([differences[name] == value for name, value in keys.items()])]
-    names = scales.among([*rows["metric"], *rows["other"]])
+    names = without_twins(scales.among([*rows["metric"], *rows["other"]]))
     labels = [scales[name].label for name in names]
     levels = [level for level in LEVELS if level in set(rows["level"])]
     figure, axes = triangles(len(levels), labels)
@@ -159,7 +239,7 @@ def differences_chart(
         p_values = matrix_of_pairs(at_level, names, "p_holm", ("metric", "other"))
         write = lambda value: decimal(value, signed=True)  # noqa: E731
         mesh = draw_triangle(panel, values, labels, write, "PuOr", (-largest, largest), bold=p_values < 0.05)
-        panel.set_title(f"{dataset}: {LEVELS[level]}")
+        panel.set_title(textwrap.fill(f"{dataset}: {LEVELS[level]}", 36))
     scale = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=30, pad=0.02)
     scale.set_label(f"Row more faithful than column\n({STATISTICS[statistic]})")
     scale.outline.set_visible(False)

@@ -13,9 +13,10 @@ from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
 from semsim.learned.scales import LEARNED
-from semsim.statistics.baselines import BASELINES
+from semsim.metrics.scales import without_twins
+from semsim.statistics.association import PRIMARY
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.text import FOLDS, STATISTICS, kind_of, sentence_case, variant_label
+from semsim.text import FOLDS, STATISTICS, at_level, kind_of, sentence_case, variant_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def generalisation_chart(
     """
     rows = overall(generalisation)
     rows = rows[(rows["exclusion"] == EVERYTHING) & (rows["statistic"] == statistic) & (rows["level"] == level)]
-    names = [*LEARNED, *(name for name in scales if name in set(rows["metric"]))]
+    names = [*LEARNED, *without_twins(name for name in scales if name in set(rows["metric"]))]
     labels = [(scales | LEARNED)[name].label for name in names]
     kinds = [kind for kind in FOLDS if kind in set(rows["folds"])]
     figure, axes = panels(len(kinds), height=0.8 + row_height(len(names)) * len(names), sharex=True, sharey=True)
@@ -151,15 +152,16 @@ def generalisation_chart(
 
 
 @styled
-def exclusions_chart(generalisation: pd.DataFrame, scales: Scales) -> Figure:
-    """Draw how faithful SemSim and the best hand-crafted metric are on each part of the data that was held out.
+def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
+    """Draw how faithful SemSim is on each part of the data that was held out, beside the best hand-crafted metric.
+
+    That is at the level of the primary test, within one original. Which hand-crafted metric is best was chosen on other
+    folds than those it is drawn for.
 
     Parameters
     ----------
     generalisation : pandas.DataFrame
         The table ``generalisation.csv``.
-    scales : semsim.metrics.scales.Scales
-        Scales of the hand-crafted metrics.
 
     Returns
     -------
@@ -169,26 +171,21 @@ def exclusions_chart(generalisation: pd.DataFrame, scales: Scales) -> Figure:
     names = list(dict.fromkeys(rows["view"]))
     figure, (panel,) = panels(1, height=1 + row_height(len(names)) * len(names))
     name_lines(panel, names)
-    hand_crafted = rows[~rows["metric"].isin([*LEARNED, *BASELINES])].dropna(subset="faithfulness")
-    best = hand_crafted.loc[hand_crafted.groupby("view")["faithfulness"].idxmax()]
-    for number, (chosen, label) in enumerate(
-        ((rows[rows["metric"] == "semsim"], "SemSim"), (best, "best hand-crafted metric there"))
-    ):
+    for number, metric in enumerate(("semsim", "best_metric")):
+        chosen = rows[rows["metric"] == metric]
+        label = LEARNED[metric].label
         places = np.array([names.index(view) for view in chosen["view"]]) + offsets(2, 0.3)[number]
         look = {"color": COLOURS[2 * number], "marker": MARKERS[number], "markersize": 4.5, "label": label}
         draw_estimates(panel, *(chosen[f"faithfulness{end}"] for end in ("", "_low", "_high")), places, **look)
-    right = panel.get_xlim()[1]
-    for view, metric in zip(best["view"], best["metric"], strict=True):
-        panel.text(right, names.index(view), f"  {scales[metric].label}", size=6.5, va="center", color=FAINT)
     panel.axvline(0.5, color=FAINT, linewidth=0.8)
-    panel.set_xlabel(sentence_case(STATISTICS["auc"]))
+    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} {at_level(PRIMARY[0])}")
     legend_above(figure, panel)
     return figure
 
 
 def views(generalisation: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of single exclusions and of held-out data sets, with a name for each view."""
-    rows = areas(generalisation)
+    """Return the rows of single exclusions and of held-out data sets within one original, and a name for each view."""
+    rows = areas(generalisation, PRIMARY[0])
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
     single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])

@@ -8,6 +8,7 @@ from semsim.findings.agreement import (
     observer_findings,
     variance_findings,
 )
+from semsim.findings.claims import hand_crafted, judge_claims
 from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
 from semsim.findings.defects import (
     defence_findings,
@@ -44,6 +45,8 @@ __all__ = [
     "defence_findings",
     "faithfulness_findings",
     "generalisation_findings",
+    "hand_crafted",
+    "judge_claims",
     "label_findings",
     "leakage_findings",
     "learning_findings",

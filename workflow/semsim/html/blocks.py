@@ -25,6 +25,14 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Verdicts:
+    """A box of claims. Each has a claim, a verdict, who it is about, numbers and a rule (`semsim.findings.claims`)."""
+
+    claims: list
+    kind: str = "verdicts"
+
+
+@dataclass(frozen=True)
 class Table:
     """A table for people: `frame` holds text, and the columns named in `numbers` are aligned to the right."""
 

@@ -100,3 +100,13 @@ def scales_of(table: pd.DataFrame) -> Scales:
     texts = {name: table[name].fillna("").astype(str) for name in ("unit", "caveat")}
     rows = table.assign(**texts)[columns].itertuples(index=False)
     return Scales({row.metric: Scale(*row) for row in rows})
+
+
+TWINS = {"mse": "psnr"}
+"""Metrics that order reconstructions exactly like another: figures and counts need only that one."""
+
+
+def without_twins(metrics: Iterable[str]) -> list[str]:
+    """Return the metrics without those that order reconstructions like another one among them."""
+    metrics = list(metrics)
+    return [name for name in metrics if TWINS.get(name) not in metrics]

@@ -31,8 +31,9 @@ def render_report(results: Results) -> str:
         If a table or figure that a section needs is missing.
     """
     sections = [
-        {"title": title, "anchor": re.sub(r"\W+", "-", title.lower()), "blocks": list(function(results))}
-        for title, function in SECTIONS
+        section._asdict()
+        | {"anchor": re.sub(r"\W+", "-", section.title.lower()), "blocks": list(section.blocks(results))}
+        for section in SECTIONS
     ]
     template = page_templates("semsim.report").get_template("page.html.j2")
     return template.render(study=results.study, sections=sections, version=__version__)

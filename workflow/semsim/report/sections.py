@@ -5,7 +5,7 @@ A section is a function that yields blocks. To add one, write it here, where it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
@@ -13,18 +13,38 @@ from markupsafe import Markup
 from semsim import findings
 from semsim.figures import agreement_charts, charts, contradiction_charts, faithfulness_charts, semsim_charts
 from semsim.figures.pictures import chart, picture_of_file
-from semsim.html.blocks import Paragraph, Points, Table
+from semsim.html.blocks import Paragraph, Points, Table, Verdicts
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
-from semsim.text import ANNOTATORS, STATISTICS, counted, listed, percent
+from semsim.text import ANNOTATORS, LEVELS, STATISTICS, counted, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from semsim.report.results import Results
 
+
+class Section(NamedTuple):
+    """A section of the report.
+
+    Attributes
+    ----------
+    title : str
+    blocks : callable
+        Yields the section's blocks from `Results`.
+    folded : bool
+        Whether it is closed until a reader opens it.
+    """
+
+    title: str
+    blocks: Callable
+    folded: bool
+
+
+MOST_SCATTERED = 3
+"""Metrics in the scatter plots of target models; the notebook on faithfulness draws all."""
 SECTIONS = []
-"""Pairs of a title and the function that yields the section's blocks from `Results`."""
+"""The sections in reading order: what everybody should read, then what folds away."""
 
 
 def _table(frame, names, caption, texts):
@@ -36,38 +56,183 @@ def _table(frame, names, caption, texts):
     return Table(frame.rename(columns=names)[list(names.values())].astype(str), caption, numbers)
 
 
-def section(title: str) -> Callable:
+def section(title: str, folded: bool = True) -> Callable:
     """Register the decorated function as the next section of the report."""
 
     def register(function):
-        SECTIONS.append((title, function))
+        SECTIONS.append(Section(title, function, folded))
         return function
 
     return register
 
 
-@section("Question")
-def question(results: Results) -> Iterator:
-    """What the study asks, and on how many images."""
+@section("Findings", folded=False)
+def claims(results: Results) -> Iterator:
+    """The paper's claims, judged, and on what."""
     attacks = results.tables["attacks"]
     models = attacks[["dataset", "target"]].drop_duplicates()
+    yield Verdicts([claim for kind in results.tables.kinds for claim in findings.judge_claims(results.tables, kind)])
     yield Paragraph(
-        "Participants in federated learning share gradients, and from a shared gradient an attacker can reconstruct the"
-        " image it was computed from. How much such a reconstruction gives away is commonly measured by metrics such as"
-        " PSNR, SSIM or LPIPS. Do these metrics reflect whether a person would say “I can tell what this is”?"
+        "From a gradient that is shared in federated learning, an attacker can reconstruct the image that it was"
+        " computed from. How much that gives away is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect"
+        " whether a person would say “I can tell what this is”? The box has the paper's four answers, and how they fare"
+        " here."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
         f" {counted(len(models), 'trained target models')}, {counted(attacks['attack'].nunique(), 'attacks')} and"
-        f" {counted(len(attacks), 'reconstructions')}. Every metric compares each reconstruction with the attacked"
-        f" image, and the target models are ranked by how much they leak. {_who(results)} say which class each"
-        " reconstruction shows, or that they can't tell, and each metric is judged by how well it predicts that."
+        f" {counted(len(attacks), 'reconstructions')}. {_who(results)} say which class each reconstruction shows, or"
+        " that they can't tell, and each metric is judged by how well it predicts that."
     )
 
 
 def _who(results):
     """Return what the annotators of the study are called, at the beginning of a sentence."""
     return listed([ANNOTATORS[kind] for kind in results.tables.kinds]).capitalize()
+
+
+@section("What annotators recognise", folded=False)
+def recognised(results: Results) -> Iterator:
+    """Who labelled, and what recognition depends on."""
+    tables = results.tables
+    for kind in tables.kinds:
+        if kind == "simulated":
+            yield Paragraph(
+                "Simulated annotators are classifiers that stand in for people. They were trained on degraded images of"
+                " the same classes, never on reconstructions. What follows says how faithful metrics are to them, not"
+                " to people."
+            )
+        variance = tables.of_kind("variance", kind)
+        yield Points(findings.label_findings(tables.of_kind("labels", kind), tables.of_kind("recognition", kind)))
+        yield chart(
+            agreement_charts.variance_chart(variance, tables.of_kind("faithfulness", kind), tables.scales),
+            "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
+            f"What recognition by {ANNOTATORS[kind]} depends on, and how far one gets without looking at the image:"
+            " area under the ROC curve over all reconstructions of predictors that know only the target model and"
+            " attack, or only the original, beside the best metric. 95 % intervals.",
+        )
+
+
+@section("What the reconstructions look like", folded=False)
+def looks(results: Results) -> Iterator:
+    """The first contact sheet; the others fold away."""
+    dataset, *others = results.tables["datasets"]["dataset"]
+    yield _contact_sheet(results, dataset)
+    if others:
+        yield Paragraph(f"Those of {listed(others)} are under “All reconstructions”.")
+
+
+def _contact_sheet(results, dataset):
+    """Return the contact sheet of a data set."""
+    return picture_of_file(
+        results.figure(f"contact_sheet_{dataset}"),
+        f"Contact sheet of {dataset}: originals in the first row, then one row of reconstructions per target model"
+        " and attack, with PSNR and SSIM under each.",
+        f"{dataset}: originals and their reconstructions by each attack.",
+    )
+
+
+@section("Do metrics rank target models as annotators do", folded=False)
+def between_models(results: Results) -> Iterator:
+    """The target models by name, with intervals on both axes."""
+    tables, scales = results.tables, results.tables.scales
+    table = tables["metrics"]
+    names = findings.hand_crafted(scales, [name for name in scales if name in table])[:MOST_SCATTERED]
+    for kind in tables.kinds:
+        recognition = tables.of_kind("recognition", kind)
+        reference = tables.of_kind("faithfulness", kind)["reference"].iloc[0]
+        datasets = list(recognition["dataset"].unique())
+        yield chart(
+            faithfulness_charts.means_chart(table, recognition, scales, datasets, names, reference),
+            "Scatter plots of each target model's recognition rate against its mean of a metric.",
+            f"Each target model's mean of a metric, and how often {ANNOTATORS[kind]} recognise its reconstructions."
+            " Means over the attacks that all target models faced; 95 % intervals over originals.",
+        )
+
+
+@section("Can a metric tell what is recognised within one original", folded=False)
+def within_originals(results: Results) -> Iterator:
+    """Metrics beside one annotator who is judged alike."""
+    tables = results.tables
+    for kind in tables.kinds:
+        yield chart(
+            faithfulness_charts.person_chart(tables.of_kind("person", kind), tables.scales),
+            "Share of right answers of each metric and of one annotator, one panel per data set.",
+            "Of one original, which reconstructions did the majority of the other annotators recognise? Every metric"
+            " says yes as often as the annotator does. Right answers, averaged over recognised and unrecognised ones,"
+            " with 95 % intervals. Dashed line: one annotator, a place in the lists of labels and not surely one"
+            " person.",
+        )
+
+
+@section("How often do metrics contradict annotators", folded=False)
+def contradicting(results: Results) -> Iterator:
+    """Contradictions by the gap, with examples."""
+    tables = results.tables
+    for kind in tables.kinds:
+        curve = tables.of_kind("contradiction_curve", kind)
+        yield chart(
+            contradiction_charts.curve_chart(curve, tables.scales, curve["reference"].iloc[0]),
+            "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
+            f"Pairs of reconstructions of the same original that a metric, or one of the {ANNOTATORS[kind]}, orders"
+            " against the others, by how far these separate them at least. 95 % intervals.",
+        )
+    yield _contradicting_pairs(results, tables["datasets"]["dataset"].iloc[0])
+
+
+def _contradicting_pairs(results, dataset):
+    """Return the picture of a data set's most telling pairs."""
+    return picture_of_file(
+        results.figure(f"contradictions_{dataset}"),
+        f"For each metric, the pair of reconstructions of {dataset} on which it contradicts annotators most.",
+        f"{dataset}: for each metric, the pair on which it contradicts annotators most.",
+    )
+
+
+@section("Does SemSim generalise", folded=False)
+def left_out(results: Results) -> Iterator:
+    """SemSim on each left-out value."""
+    yield Paragraph(
+        "SemSim is a metric that learns from labels. Here it is tested on originals, and also on data sets,"
+        " architectures, defences or attacks, that it was not trained on."
+    )
+    yield chart(
+        semsim_charts.exclusions_chart(results.tables["generalisation"]),
+        "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
+        f"SemSim on each part that was held out, beside the hand-crafted metric that is best on other folds:"
+        f" area under the ROC curve {LEVELS['originals']}, 95 % intervals.",
+    )
+
+
+@section("Limits", folded=False)
+def limits(results: Results) -> Iterator:
+    """What the numbers cannot say."""
+    counts = results.tables["attacks"].groupby("dataset", sort=False)["original"].nunique()
+    smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
+    sentences = [
+        f"{smallest} attacked originals. Closely ranked models may swap with other originals; ranks have no intervals.",
+        "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in poor"
+        " reconstructions looks leakier than it is; the leakage table counts them beside each mean.",
+        "Attacks run for as many steps as the study's configuration says: low leakage may also mean that an attack was"
+        " stopped too early.",
+    ]
+    if "simulated" in results.tables.kinds:
+        sentences.insert(
+            0,
+            "Simulated annotators are not people. They fail where small classifiers fail, and may share biases with a"
+            " metric that people do not: faithfulness to them tests the method and is no evidence about people.",
+        )
+        sentences.insert(
+            1,
+            "The classifier from which SemSim may be initialised was trained on images of the same classes, degraded in"
+            " the same ways, as the simulated annotators. It may share their idea of a class, not that of people.",
+        )
+    if "lpips_random_trunk" in results.tables["metrics"].columns:
+        sentences.append(
+            "The pretrained weights of LPIPS were not available. The random-trunk distance takes its place in the"
+            " tables; it is not LPIPS."
+        )
+    yield Points(sentences)
 
 
 @section("Data")
@@ -159,17 +324,12 @@ def attacks(results: Results) -> Iterator:
     )
 
 
-@section("What the reconstructions look like")
+@section("All reconstructions")
 def reconstructions(results: Results) -> Iterator:
-    """The contact sheets."""
+    """How close they come, and the contact sheets that were not shown yet."""
     yield Points(findings.spread_findings(results.tables["metrics"]))
-    for dataset in results.tables["datasets"]["dataset"]:
-        yield picture_of_file(
-            results.figure(f"contact_sheet_{dataset}"),
-            f"Contact sheet of {dataset}: originals in the first row, then one row of reconstructions per target model"
-            " and attack, with PSNR and SSIM under each.",
-            f"{dataset}: originals and their reconstructions by each attack.",
-        )
+    for dataset in results.tables["datasets"]["dataset"].iloc[1:]:
+        yield _contact_sheet(results, dataset)
 
 
 @section("Metrics")
@@ -223,8 +383,8 @@ def leakage(results: Results) -> Iterator:
         charts.leakage_chart(table),
         "Heat map of the target models' ranks by each metric, one panel per data set.",
         "Target models ranked by each metric against the attacked images, over the attacks that were run on all of"
-        " them. The darkest, rank 1, leaks most; the numbers are means over the reconstructions that did not diverge."
-        " Arrows give the direction of closer reconstructions.",
+        " them. Rank 1, the darkest, leaks most. Arrows give the direction of closer reconstructions. The means, over"
+        " reconstructions that did not diverge, are in leakage.csv.",
     )
 
 
@@ -246,7 +406,7 @@ def references(results: Results) -> Iterator:
     yield Points(findings.reference_findings(table))
 
 
-@section("What annotators recognise")
+@section("How well annotators agree")
 def annotators(results: Results) -> Iterator:
     """Who labelled, what they recognised, and how well they agree."""
     tables = results.tables
@@ -255,21 +415,15 @@ def annotators(results: Results) -> Iterator:
         " class."
     )
     for kind in tables.kinds:
-        if kind == "simulated":
-            yield Paragraph(
-                "Simulated annotators are classifiers that stand in for people. They were trained on degraded images of"
-                " the same classes, never on reconstructions. What follows says how faithful metrics are to them, not"
-                " to people."
+        if kind == "simulated" and "observers" in tables:
+            yield Points(findings.observer_findings(tables["observers"]))
+            yield chart(
+                agreement_charts.observers_chart(tables["observers"]),
+                "Share of held-out images that each observer names correctly, by severity of the degradation.",
+                "How well simulated observers classify held-out images of increasing degradation.",
             )
-            if "observers" in tables:
-                yield Points(findings.observer_findings(tables["observers"]))
-                yield chart(
-                    agreement_charts.observers_chart(tables["observers"]),
-                    "Share of held-out images that each observer names correctly, by severity of the degradation.",
-                    "How well simulated observers classify held-out images of increasing degradation.",
-                )
-        labels, recognised, agreed = (tables.of_kind(name, kind) for name in ("labels", "recognition", "agreement"))
-        yield Points(findings.label_findings(labels, recognised) + findings.agreement_findings(agreed))
+        recognised, agreed = (tables.of_kind(name, kind) for name in ("recognition", "agreement"))
+        yield Points(findings.agreement_findings(agreed))
         yield Points(findings.variance_findings(tables.of_kind("variance", kind)))
         yield chart(
             agreement_charts.recognition_chart(recognised),
@@ -278,7 +432,7 @@ def annotators(results: Results) -> Iterator:
         )
         yield chart(
             agreement_charts.agreement_chart(agreed),
-            "Krippendorff's alpha and Fleiss' kappa for each data set, with intervals.",
+            "Krippendorff's alpha for each data set, with intervals.",
             f"Chance-corrected agreement of {ANNOTATORS[kind]}, with 95 % intervals over originals.",
         )
 
@@ -295,19 +449,19 @@ def faithfulness(results: Results) -> Iterator:
             yield Points(
                 findings.faithfulness_findings(of_kind, compared, scales, statistic, reference),
             )
-            for dataset in of_kind["dataset"].unique():
-                yield chart(
-                    faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, statistic),
-                    f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
-                    f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS[statistic]}),"
-                    " sign-adjusted; 1 is best. Intervals: 95 %, over originals and target models. Dashed line: one"
-                    " annotator, a place in the lists of labels and not surely one person, in place of a metric.",
-                )
+        for dataset in of_kind["dataset"].unique():
+            yield chart(
+                faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, "auc"),
+                f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
+                f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS['auc']}), sign-adjusted; 1"
+                " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator, a place in"
+                " the lists of labels and not surely one person, in place of a metric.",
+            )
         yield Points(findings.person_findings(tables.of_kind("person", kind), scales, reference))
         yield Points(findings.reference_change_findings(of_kind, scales))
 
 
-@section("Where metrics contradict each other and annotators")
+@section("Contradictions in detail")
 def contradictions(results: Results) -> Iterator:
     """How often two metrics, or a metric and the annotators, order two reconstructions of one original differently."""
     tables, scales = results.tables, results.tables.scales
@@ -327,12 +481,8 @@ def contradictions(results: Results) -> Iterator:
             "Share of pairs that each metric orders against the annotators, with intervals.",
             f"Pairs that {ANNOTATORS[kind]} clearly separate and that a metric puts in the opposite order.",
         )
-    for dataset in results.tables["datasets"]["dataset"]:
-        yield picture_of_file(
-            results.figure(f"contradictions_{dataset}"),
-            f"For each metric, the pair of reconstructions of {dataset} on which it contradicts annotators most.",
-            f"{dataset}: for each metric, the pair on which it contradicts annotators most.",
-        )
+    for dataset in results.tables["datasets"]["dataset"].iloc[1:]:
+        yield _contradicting_pairs(results, dataset)
 
 
 @section("SemSim, a metric that learns from labels")
@@ -368,7 +518,7 @@ def semsim(results: Results) -> Iterator:
         yield Points(findings.ablation_findings(ablations))
 
 
-@section("Does SemSim generalise")
+@section("Generalisation in detail")
 def generalisation(results: Results) -> Iterator:
     """SemSim on held-out data, beside the other metrics."""
     tables = results.tables
@@ -388,42 +538,6 @@ def generalisation(results: Results) -> Iterator:
         " Originals are held out in every panel.",
     )
     yield Points(findings.dataset_findings(values, differences, tables.scales))
-    yield chart(
-        semsim_charts.exclusions_chart(values, tables.scales),
-        "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
-        "SemSim on each part that was held out, beside the hand-crafted metric that is best there.",
-    )
-
-
-@section("Limits")
-def limits(results: Results) -> Iterator:
-    """What the numbers cannot say."""
-    counts = results.tables["attacks"].groupby("dataset", sort=False)["original"].nunique()
-    smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
-    sentences = [
-        f"{smallest} attacked originals. Closely ranked models may swap with other originals; ranks have no intervals.",
-        "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in poor"
-        " reconstructions looks leakier than it is; the leakage table counts them beside each mean.",
-        "Attacks run for as many steps as the study's configuration says: low leakage may also mean that an attack was"
-        " stopped too early.",
-    ]
-    if "simulated" in results.tables.kinds:
-        sentences.insert(
-            0,
-            "Simulated annotators are not people. They fail where small classifiers fail, and may share biases with a"
-            " metric that people do not: faithfulness to them tests the method and is no evidence about people.",
-        )
-        sentences.insert(
-            1,
-            "The classifier from which SemSim may be initialised was trained on the same public images as the simulated"
-            " annotators. It may share their idea of a class rather than that of people.",
-        )
-    if "lpips_random_trunk" in results.tables["metrics"].columns:
-        sentences.append(
-            "The pretrained weights of LPIPS were not available. The random-trunk distance takes its place in the"
-            " tables; it is not LPIPS."
-        )
-    yield Points(sentences)
 
 
 @section("Tables and notebooks")

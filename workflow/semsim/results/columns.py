@@ -1,0 +1,403 @@
+"""Every column of every table of a study, described once: ``docs/tables.md`` is made from this.
+
+After a change, run ``python -m semsim.results.columns``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from semsim.commandline import run
+from semsim.errors import SemsimError
+from semsim.metrics import METRICS
+
+PAGE = Path("docs") / "tables.md"
+WRITE = "python -m semsim.results.columns"
+INTRODUCTION = """# Tables
+
+Every column of every table in `results/<study>/tables/`. One row is one observation. References keep large tables as
+Parquet under the same names. A study has the tables of the stages that it runs; the human study has no SemSim.
+
+This page is made from `workflow/semsim/results/columns.py`.
+"""
+COLUMNS = {
+    "dataset": "data set; `all` is the mean over data sets",
+    "target": "target model",
+    "attack": "attack",
+    "original": "number of the attacked original in its data set",
+    "label": "true class, as its number",
+    "kind": "who labelled: `human`, `vision-language-model` or `simulated`",
+    "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original`, the"
+    " image before augmentation",
+    "level": "`originals` (within one original), `cells` (within one target model and attack), `models` (between target"
+    " models) or `reconstructions` (pooled, which mixes these)",
+    "statistic": "`auc` (area under the ROC curve), `spearman`, `kendall` or `pearson`",
+    "metric": "metric, or a trivial baseline (`knows_cell`, `knows_original`)",
+    "other": "metric with which it is compared",
+    "access": "what the metric looks at: `images`, `target` (also the attacked model) or `labels` (no image)",
+    "primary": "whether the row is of the primary test: `auc` within one original",
+    "value": "the statistic",
+    "low": "lower end of its 95 % interval over target models and originals",
+    "high": "upper end of that interval",
+    "faithfulness": "the statistic, sign-adjusted so that 1 is best",
+    "faithfulness_low": "lower end of its 95 % interval over target models and originals",
+    "faithfulness_high": "upper end of that interval",
+    "these_low": "lower end of its 95 % interval for exactly these target models, over originals",
+    "these_high": "upper end of that interval",
+    "difference": "how much more faithful `metric` is than `other`",
+    "p": "p value, not corrected",
+    "p_holm": "p value, corrected by Holm's method",
+    "tests": "number of tests in the family that is corrected together",
+    "count": "reconstructions that are counted",
+    "undefined": "resamples without a value, which the interval leaves out",
+    "note": "why a value is undefined, or a caveat",
+    "folds": "what is held out: `within` (originals), or originals and a `dataset`, `target`, `architecture`,"
+    " `defence` or `attack`",
+    "exclusion": "the value that is held out; `all` is all of them together",
+    "annotator": "annotator: a place in the lists of labels, not surely one person",
+    "architecture": "architecture of the network",
+    "augmentation": "augmentation of the images that the target model sees",
+    "gradient_defence": "defence that changes gradients",
+    "pairs": "pairs that both order strictly",
+    "tied": "pairs that at least one of them ties, which are left out",
+    "change": "difference that the change makes",
+    "change_low": "lower end of its 95 % interval",
+    "change_high": "upper end of that interval",
+    "released": "faithfulness with the defect",
+    "released_low": "lower end of its 95 % interval",
+    "released_high": "upper end of that interval",
+    "meant": "faithfulness without the defect",
+    "meant_low": "lower end of its 95 % interval",
+    "meant_high": "upper end of that interval",
+    "semsim": "SemSim's distance, trained without this original",
+    **{metric.name: f"{metric.label}: {metric.summary}" for metric in METRICS.values()},
+}
+"""What a column means in every table, unless the table says otherwise."""
+
+
+class TableOfStudy(NamedTuple):
+    """A table of a study.
+
+    Attributes
+    ----------
+    about : str
+        What one row is.
+    columns : str
+        Their names, separated by spaces or, where a name has one, by commas.
+    own : dict of str to str
+        Meanings of columns that `COLUMNS` lacks, or that differ here.
+    """
+
+    about: str
+    columns: str
+    own: dict[str, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return self.columns.split(", " if "," in self.columns else None)
+
+    def meaning(self, column: str) -> str:
+        """Return what a column means here."""
+        return self.own.get(column) or COLUMNS[column]
+
+
+_ESTIMATE = "value low high faithfulness faithfulness_low faithfulness_high these_low these_high"
+_RELEASED = "released released_low released_high meant meant_low meant_high change change_low change_high"
+_KEYS = "dataset target attack original"
+_IS_PART = {"value": "share of these pairs that are in opposite order"}
+TABLES = {
+    "datasets": TableOfStudy(
+        "A data set.",
+        "dataset kind classes image_size train originals public",
+        {
+            "kind": "kind of data set",
+            "classes": "number of classes",
+            "image_size": "side of the images, in pixels",
+            "train": "training images",
+            "originals": "attacked originals",
+            "public": "public images of the same classes, for annotators and classifiers",
+        },
+    ),
+    "accuracy": TableOfStudy(
+        "A target model.",
+        "dataset target architecture augmentation gradient_defence parameters train_accuracy validation_accuracy",
+        {
+            "parameters": "number of parameters",
+            "train_accuracy": "accuracy on training images",
+            "validation_accuracy": "accuracy on held-out images",
+        },
+    ),
+    "attacks": TableOfStudy(
+        "A reconstruction.",
+        f"{_KEYS} label recovered_label status diverged_at steps restart initial_cost cost seed seconds",
+        {
+            "recovered_label": "class that the attack assumed",
+            "status": "`converged`, `finished` (all steps) or `diverged`",
+            "diverged_at": "step at which it became non-finite",
+            "steps": "steps that were run",
+            "restart": "number of the restart that was kept",
+            "initial_cost": "cost before the first step",
+            "cost": "cost at the end",
+            "seed": "seed of the attack",
+            "seconds": "time of the attack, divided among its reconstructions",
+        },
+    ),
+    "metrics": TableOfStudy(
+        "A reconstruction, compared with one reference. Only metrics that were computed have a column; the human study"
+        " has the published ones, which its `scales.csv` names.",
+        f"{_KEYS} label reference status " + " ".join(name.name for name in METRICS.values() if name.of != "set"),
+        {"status": "how the attack ended; what diverged is not scored"},
+    ),
+    "leakage": TableOfStudy(
+        "A target model under an attack, ranked by one metric; the attack `all` pools those that all models faced.",
+        "dataset target attack reference metric value count diverged rank note",
+        {
+            "value": "mean of the metric",
+            "diverged": "reconstructions that diverged and are left out",
+            "rank": "rank among the target models of the data set; 1 leaks most",
+        },
+    ),
+    "scales": TableOfStudy(
+        "How to read a metric.",
+        "metric label unit low high higher_is_better caveat access",
+        {
+            "metric": "metric, as the column of `metrics.csv`",
+            "label": "name in figures",
+            "unit": "unit",
+            "low": "smallest possible value",
+            "high": "largest possible value",
+            "higher_is_better": "whether a higher value means a better reconstruction",
+            "caveat": "what to keep in mind",
+        },
+    ),
+    "images": TableOfStudy(
+        "A reconstruction that annotators saw.", f"image {_KEYS} label", {"image": "name under which it was shown"}
+    ),
+    "labels": TableOfStudy(
+        "An answer of an annotator.",
+        "image annotator kind label seconds given_at",
+        {
+            "image": "image in `images.csv`",
+            "label": "class that was named, as its number; -1 is “can't tell”",
+            "seconds": "time that it took",
+            "given_at": "when it was given",
+        },
+    ),
+    "recognition": TableOfStudy(
+        "A reconstruction, by annotators of one kind.",
+        f"{_KEYS} label kind labels recognition_rate",
+        {"labels": "number of labels", "recognition_rate": "share of them that name the true class"},
+    ),
+    "observers": TableOfStudy(
+        "A simulated observer on held-out images of one degradation.",
+        "severity right wrong dataset observer architecture caution images cannot_tell",
+        {
+            "severity": "of the degradation, from 0 (none) to 1",
+            "right": "share of images named correctly",
+            "wrong": "share named as another class",
+            "observer": "the observer",
+            "caution": "least probability at which it names a class",
+            "images": "number of images",
+            "cannot_tell": "share of “can't tell”",
+        },
+    ),
+    "agreement": TableOfStudy(
+        "A statistic of agreement between annotators.",
+        "dataset kind statistic answer annotator other value low high count note",
+        {
+            "statistic": "`krippendorff_alpha`, `fleiss_kappa`, `pairwise_agreement`, or of one annotator"
+            " `recognition_rate`, `cannot_tell_rate`, `bias`, `dawid_skene_accuracy`",
+            "answer": "the question: `recognised` (or not), or the class `named`",
+            "other": "the other annotator of a pair",
+        },
+    ),
+    "ceiling": TableOfStudy(
+        "How well one annotator predicts the recognition rate of the others.",
+        "dataset kind level statistic annotator value low high count undefined note",
+        {"annotator": "annotator, a place in the lists of labels; `mean` is their mean"},
+    ),
+    "variance": TableOfStudy(
+        "A part of the variance of recognition rates.",
+        "dataset kind component variance share low high count undefined note",
+        {
+            "component": "`original`, `cell` (target model and attack), `interaction` (both together) or `labels`"
+            " (which were given)",
+            "variance": "variance of a recognition rate due to it",
+            "share": "its share of all components",
+            "low": "lower end of the share's 95 % interval",
+        },
+    ),
+    "faithfulness": TableOfStudy(
+        "A metric at one level, by one statistic.",
+        f"dataset kind reference level statistic metric access primary {_ESTIMATE} null_low null_high p p_holm tests"
+        " count undefined note",
+        {
+            "null_low": "lower end of 95 % of the values if metric and recognition are unrelated",
+            "null_high": "upper end of them",
+            "p": "p value of that null hypothesis, by permutation",
+        },
+    ),
+    "faithfulness_differences": TableOfStudy(
+        "A pair of metrics.",
+        "dataset kind reference level statistic metric other primary difference low high undefined p p_holm tests",
+    ),
+    "person": TableOfStudy(
+        "A metric beside one annotator who is judged alike: both say yes or no, equally often, and are compared with"
+        " the majority of the other annotators.",
+        "dataset kind reference without level metric person person_low person_high value value_low value_high"
+        " difference difference_low difference_high p p_holm tests yes count undefined note",
+        {
+            "without": "target model that is left out; `none` is none",
+            "person": "mean share of right answers of the annotator, to what was recognised and to what was not",
+            "person_low": "lower end of its 95 % interval",
+            "person_high": "upper end of that interval",
+            "value": "the same of the metric",
+            "value_low": "lower end of its 95 % interval",
+            "value_high": "upper end of that interval",
+            "difference": "`person` minus `value`",
+            "difference_low": "lower end of its 95 % interval",
+            "difference_high": "upper end of that interval",
+            "yes": "share of answers that are yes",
+        },
+    ),
+    "contradictions": TableOfStudy(
+        "Two metrics, or a metric and the annotators, on pairs of reconstructions of the same original.",
+        "dataset kind reference metric other value low high pairs tied undefined note",
+        _IS_PART | {"other": "metric, or `annotators`, who order the pairs that they clearly separate"},
+    ),
+    "contradiction_curve": TableOfStudy(
+        "A metric, or one annotator, against pairs of reconstructions that annotators separate by a gap.",
+        "dataset kind reference truth gap metric value low high pairs tied undefined note",
+        _IS_PART
+        | {
+            "truth": "whose recognition rates: of `everyone`, or of the `others` beside each annotator",
+            "gap": "the least difference between two rates",
+            "metric": "metric, baseline, or `person`",
+        },
+    ),
+    "semsim": TableOfStudy(
+        "A reconstruction of a held-out original, measured by learned metrics.",
+        f"{_KEYS} folds exclusion part semsim classifier_features combination combination_with_target best_metric kind"
+        " reference note",
+        {
+            "part": "fold in which the original was held out",
+            "classifier_features": "distance in the features from which SemSim starts",
+            "combination": "logistic regression on the hand-crafted metrics",
+            "combination_with_target": "the same, also with metrics that ask the attacked model",
+            "best_metric": "share of training reconstructions from which the metric that is best there tells it apart",
+        },
+    ),
+    "semsim_curves": TableOfStudy(
+        "An epoch of the training of SemSim on all labels.",
+        "epoch train_loss train_ordered validation_auc",
+        {
+            "epoch": "number of the epoch",
+            "train_loss": "mean loss",
+            "train_ordered": "share of triplets in the right order",
+            "validation_auc": "area under the ROC curve on held-out originals",
+        },
+    ),
+    "semsim_triplets": TableOfStudy(
+        "The reconstructions that triplets are made of, by how near their partners are.",
+        "side, same original, same class, any",
+        {
+            "side": "`recognised` or `unrecognised`",
+            "same original": "number with a partner of the same original",
+            "same class": "number with none, but with one of the same class",
+            "any": "number with neither",
+        },
+    ),
+    "generalisation": TableOfStudy(
+        "A metric on data that learned metrics were not trained on.",
+        f"folds exclusion dataset level statistic metric primary {_ESTIMATE} count undefined note left_out_mean"
+        " left_out_worst worst_left_out kind reference",
+        {
+            "left_out_mean": "mean faithfulness over held-out values",
+            "left_out_worst": "the lowest faithfulness among them",
+            "worst_left_out": "the value with the lowest",
+        },
+    ),
+    "generalisation_differences": TableOfStudy(
+        "SemSim and another metric on the same data.",
+        "folds exclusion dataset level statistic metric other primary difference low high undefined p p_holm tests kind"
+        " reference",
+    ),
+    "ablations": TableOfStudy(
+        "SemSim with one setting changed; `semsim` has the study's settings.",
+        f"dataset level statistic variant primary {_ESTIMATE} count undefined note change change_low change_high"
+        " p_holm",
+        {"variant": "what is changed"},
+    ),
+    "targets": TableOfStudy(
+        "A target model of the human study.",
+        "target architecture augmentation gradient_defence published_name",
+        {"published_name": "its name in the published file"},
+    ),
+    "misaligned_reference": TableOfStudy(
+        "Of the study of defects: a metric against both references.",
+        f"kind targets dataset level statistic metric {_RELEASED} p p_holm count note",
+        {"targets": "which target models: `all`, `augmenting` (their images) or `plain` (the others)"},
+    ),
+    "unscaled_lpips": TableOfStudy(
+        "Of the study of defects: LPIPS of images that were not scaled to -1 to 1.",
+        f"kind dataset level statistic metric {_RELEASED} p p_holm count note",
+    ),
+    "defence_scope": TableOfStudy(
+        "Of the study of defects: what a target model leaks, by one measure.",
+        "dataset measure target gradient_defence value low high rank change change_low change_high p p_holm kind",
+        {
+            "measure": "metric, or `recognition_rate`",
+            "value": "its mean",
+            "rank": "rank among the target models; 1 leaks most",
+            "change": "difference from the first undefended target model",
+        },
+    ),
+    "set_sizes": TableOfStudy(
+        "Of the study of defects: distances between sets of few and of many images.",
+        "compared distance images mean sd dimensions draws features",
+        {
+            "compared": "what clear images are compared with",
+            "distance": "Fréchet or kernel distance",
+            "images": "images in each set",
+            "mean": "mean over draws",
+            "sd": "standard deviation over draws",
+            "dimensions": "number of features",
+            "draws": "number of draws",
+            "features": "network of the features",
+        },
+    ),
+    "unscaled_lpips_values": TableOfStudy(
+        "Of the study of defects: a reconstruction with both versions of the distance, `lpips` or its random trunk.",
+        f"{_KEYS} reference lpips lpips_random_trunk unscaled",
+        {"unscaled": "the distance of images that were not scaled"},
+    ),
+}
+"""The tables by name, in the order in which a study makes them."""
+
+
+def page() -> str:
+    """Return ``docs/tables.md``."""
+    parts = [INTRODUCTION]
+    for name, table in TABLES.items():
+        rows = [f"| `{column}` | {table.meaning(column)} |" for column in table.names]
+        parts.append(
+            "\n".join([f"## `{name}.csv`", "", table.about, "", "| column | meaning |", "| --- | --- |", *rows])
+        )
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="semsim.results.columns", description="Write the page about tables.")
+    parser.add_argument("--check", action="store_true", help="write nothing, but fail if it is out of date")
+    arguments = parser.parse_args()
+    if not arguments.check:
+        PAGE.write_text(page(), encoding="utf-8")
+    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page():
+        raise SemsimError(f"{PAGE} is out of date. Run: {WRITE}")
+
+
+if __name__ == "__main__":
+    run(main)
