@@ -263,6 +263,32 @@ TABLES = {
             "yes": "share of answers that are yes",
         },
     ),
+    "ranking": TableOfStudy(
+        "How often a metric, or one annotator, orders two target models under one attack as the others do on other"
+        " originals than those that it sees.",
+        "dataset kind reference metric by originals gap value low high these_low these_high pairs undefined note",
+        {
+            "metric": "metric; `everyone` is the recognition rate of all annotators, `person` one of them",
+            "by": "what the gap is between: `recognition` rates on other originals, or the `metric`'s own means",
+            "originals": "how many originals the metric sees",
+            "gap": "least gap between the two target models",
+            "value": "share of pairs in the right order; ties count half",
+            "these_low": "lower end of the interval for exactly these target models",
+            "these_high": "upper end of that interval",
+            "pairs": "mean number of pairs with such a gap",
+        },
+    ),
+    "ranking_limits": TableOfStudy(
+        "Gap from which a metric orders two target models right nine times in ten, by the interval's lower end.",
+        "dataset kind reference metric by originals gap these_gap note",
+        {
+            "metric": "metric; `everyone` is the recognition rate of all annotators, `person` one of them",
+            "by": "what the gap is between: `recognition` rates on other originals, or the `metric`'s own means",
+            "originals": "how many originals the metric sees",
+            "gap": "smallest such gap for target models like these; empty if there is none",
+            "these_gap": "the same for exactly these target models",
+        },
+    ),
     "contradictions": TableOfStudy(
         "Two metrics, or a metric and the annotators, on pairs of reconstructions of the same original.",
         "dataset kind reference metric other value low high pairs tied undefined note",
