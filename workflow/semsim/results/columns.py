@@ -29,8 +29,8 @@ COLUMNS = {
     "original": "number of the attacked original in its data set",
     "label": "true class, as its number",
     "kind": "who labelled: `human`, `vision-language-model` or `simulated`",
-    "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original`, the image"
-    " before augmentation",
+    "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original` (before"
+    " augmentation)",
     "level": "`originals` (within one original), `cells` (within one target model and attack), `models` (between target"
     " models) or `reconstructions` (pooled, which mixes these)",
     "statistic": "`auc` (area under the ROC curve), `spearman`, `kendall` or `pearson`",
@@ -287,7 +287,8 @@ TABLES = {
             "classifier_features": "distance in the features from which SemSim starts",
             "combination": "logistic regression on the hand-crafted metrics",
             "combination_with_target": "the same, also with metrics that ask the attacked model",
-            "best_metric": "share of training reconstructions from which the metric that is best on them tells it apart",
+            "best_metric": "hand-crafted metric that is best on other folds: the share of training reconstructions"
+            " that it rates worse",
         },
     ),
     "semsim_curves": TableOfStudy(
