@@ -35,6 +35,7 @@ include: "workflow/rules/targets.smk"
 include: "workflow/rules/attacks.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/observers.smk"
+include: "workflow/rules/embedded.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
@@ -62,6 +63,7 @@ localrules:
     human_study,
     released,
     defects,
+    observers_embedded,
 
 
 rule all:
@@ -99,6 +101,7 @@ rule faithfulness:
     input:
         every(rules.measure_agreement.output),
         every(rules.compare_with_person.output),
+        every(rules.measure_ranking.output),
         every(rules.measure_faithfulness.output),
         every(rules.count_contradictions.output),
 
@@ -133,6 +136,12 @@ rule human_study:
 rule released:
     input:
         rules.measure_released.output,
+
+
+rule observers_embedded:
+    input:
+        rules.read_embedded_observers.output,
+        rules.train_embedded_starts.output,
 
 
 rule defects:

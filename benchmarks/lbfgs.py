@@ -12,8 +12,6 @@ accepted, and how far its PSNR is above that of the others, as the mean over ori
 
     python benchmarks/lbfgs.py --evaluations 300
     python benchmarks/lbfgs.py --only resnet20 --attacks idlg --seed 2
-
-TABLE
 """
 
 import argparse

@@ -33,6 +33,7 @@ from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness, with_holm
 from semsim.statistics.generalisation import correct_generalisation, measure_by_dataset, measure_generalisation
 from semsim.statistics.person import compare_with_person, seat_panels
+from semsim.statistics.ranking import measure_ranking, ranking_limits
 from semsim.statistics.variance import divide_variance
 from semsim.targets.models import build_target, load_target, save_target
 
@@ -106,6 +107,7 @@ def label_tables(metrics, attacks):
         for dataset in DATASETS
         for place in (1, 2, 3)
     )
+    ranking = measure_ranking(panels, directions, 50, 1)
     return {
         "observers": observers.assign(cannot_tell=1 - observers["right"] - observers["wrong"]),
         "labels": labels,
@@ -120,6 +122,8 @@ def label_tables(metrics, attacks):
         "variance": divide_variance(answers, 50, 1),
         "person": compare_with_person(panels, directions | BASELINES.directions, 50, 1),
         "contradiction_curve": contradiction_curve(panels, directions, 50, 1),
+        "ranking": ranking,
+        "ranking_limits": ranking_limits(ranking),
     }
 
 

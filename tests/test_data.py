@@ -76,7 +76,7 @@ def test_any_image_size(kind, size):
     "settings, words",
     [
         ({"kind": "glyph"}, ["glyph", "glyphs, letters, mnist", "Did you mean 'glyphs'?"]),
-        ({"kind": "mnist", "train": 6000}, ["6,027 images", "only 5000 available", "500 per class in 10"]),
+        ({"kind": "mnist", "train": 6000}, ["6,027 images", "only 3500 available", "350 per class in 10"]),
         ({"kind": "letters", "classes": 27}, ["26 classes", "27"]),
         ({"kind": "letters", "classes": 1}, ["classes: 1 is out of range, 2 or more"]),
         ({"kind": "letters", "train": "many"}, ["train: 'many' is not a whole number"]),

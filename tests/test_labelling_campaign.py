@@ -1,5 +1,6 @@
 """Campaigns: made from a study or a folder, refused where something is wrong, exported as the project's tables."""
 
+import shlex
 import shutil
 from collections import Counter
 from contextlib import closing
@@ -14,7 +15,7 @@ from small_study import small_study
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.io.tensors import read_arrays
-from semsim.labelling.campaign import campaign_folder, read_campaign_folder
+from semsim.labelling.campaign import as_argument, campaign_folder, read_campaign_folder
 from semsim.labelling.making import choose_reconstructions, from_folder, from_study, make_campaign
 from semsim.labelling.results import describe_annotators, describe_datasets, export, read_answers
 from semsim.labelling.status import status_text
@@ -339,3 +340,11 @@ def test_a_bare_name_is_a_campaign_among_the_annotations(tmp_path):
     assert campaign_folder(tmp_path / "pilot") == tmp_path / "pilot"
     assert str(campaign_folder("./here/pilot")) == "here/pilot"
     assert str(campaign_folder("./pilot")) == str(campaign_folder("pilot/")) == "pilot"
+
+
+@pytest.mark.parametrize("given", ["pilot", "./pilot", "here/my pilots", "/o'brien", ".", "..", "./$(touch x)", "./-x"])
+def test_a_command_that_is_advised_finds_the_folder_again(given):
+    folder = campaign_folder(given)
+    (argument,) = shlex.split(as_argument(folder))
+    assert campaign_folder(argument) == folder
+    assert not argument.startswith("-")

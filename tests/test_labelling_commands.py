@@ -91,7 +91,7 @@ def test_a_participant_is_found_again(semsim, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("serve nowhere", "annotations/nowhere: no such campaign. Make it with: semsim label new nowhere"),
+        ("serve nowhere", "annotations/nowhere: no such campaign. Make it with: semsim label new annotations/nowhere"),
         ("status nowhere", "no such campaign"),
         ("export nowhere", "no such campaign"),
         ("invite nowhere ann", "no such campaign"),

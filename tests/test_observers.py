@@ -172,11 +172,12 @@ def test_an_observer_learns_to_read_and_to_give_up(house, trained, tmp_path):
     np.testing.assert_allclose(reading[["right", "wrong", "cannot_tell"]].sum(axis=1), 1)
 
 
-def test_held_out_images_are_no_training_images_and_the_same_for_all(trained):
-    (training, _), (held_out, _) = divide_public(trained / "stripes.safetensors", "stripes", seed=1)
-    assert len(training) == 180 and len(held_out) == 20
-    assert not {image.tobytes() for image in training} & {image.tobytes() for image in held_out}
-    _, (again, _) = divide_public(trained / "stripes.safetensors", "stripes", seed=1)
+def test_observers_a_classifier_and_those_who_measure_them_see_different_images(trained):
+    path = trained / "stripes.safetensors"
+    (observers, _), (held_out, _) = divide_public(path, "stripes", 1, "observers")
+    (classifier, _), (again, _) = divide_public(path, "stripes", 1, "classifier")
+    parts = [{image.tobytes() for image in images} for images in (observers, classifier, held_out)]
+    assert [len(part) for part in parts] == [90, 90, 20] and len(set().union(*parts)) == 200
     assert np.array_equal(again, held_out)
 
 

@@ -61,6 +61,8 @@ def test_the_wheel_holds_every_file_of_the_package(house, wheel):
     files = [path for path in (library / "semsim").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert packed == {path.relative_to(library).as_posix() for path in files}
     assert "semsim/py.typed" in packed and "semsim/learned/shipped/embedded/model.safetensors" in packed
+    assert "semsim/observers/shipped/glyphs/observer-1.safetensors" in packed
+    assert "semsim/learned/starts/glyphs-letters-mnist.safetensors" in packed
 
 
 def test_the_repository_is_out_of_sight(python, site):

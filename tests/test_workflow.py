@@ -72,7 +72,9 @@ def check_jobs_of_study(process, *files):
     study = Study(read_config(*files))
     jobs = planned_jobs(process)
     assert jobs["prepare_data"] == jobs["draw_contact_sheet"] == jobs["ask_observers"] == len(study.datasets)
-    assert jobs["train_observer"] == len(study.datasets) * len(study.observers)
+    trained = [name for name in study.datasets if not study.read_by_shipped(name)]
+    assert jobs["train_observer"] == len(trained) * len(study.observers)
+    assert jobs["train_classifier"] == bool(trained)
     assert jobs["train_target"] == jobs["compute_metrics"] == len(study.datasets) * len(study.targets)
     assert jobs["attack_target"] == len(study.datasets) * sum(len(study.attacks_on(name)) for name in study.targets)
     assert jobs["run_notebook"] == jobs["notebook_html"] >= 1
@@ -82,6 +84,7 @@ def check_jobs_of_study(process, *files):
 
 def test_jobs_of_the_default_study(house, plan_of_default_study):
     check_jobs_of_study(plan_of_default_study, house / "config" / "config.yaml")
+    assert not {"train_observer", "train_classifier"} & planned_jobs(plan_of_default_study).keys()
 
 
 def test_jobs_of_a_study_with_an_overlay(snakemake, house, tmp_path):
@@ -139,8 +142,8 @@ def test_a_campaign_takes_the_place_of_the_observers(snakemake, house, tmp_path)
 
 def test_the_human_study_needs_no_other_stage(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
-    rules = "measure_agreement", "compare_with_person", "measure_faithfulness", "count_contradictions"
-    statistics = dict.fromkeys(rules, 1)
+    measures = ("measure_agreement", "measure_ranking", "measure_faithfulness")
+    statistics = dict.fromkeys([*measures, "compare_with_person", "count_contradictions"], 1)
     assert jobs == statistics | {
         "fetch_human_study": 1,
         "run_notebook": 3,
@@ -268,7 +271,7 @@ def test_no_rule_runs_a_script_without_the_digest_of_its_code(house):
         for rule in re.split(r"^ *(?:rule|checkpoint) ", file.read_text(), flags=re.MULTILINE)[1:]
     ]
     running = [rule for rule in rules if re.search(r"\bpython\b", rule.partition("shell:")[2])]
-    assert len(running) == len(list((house / "workflow" / "scripts").glob("*.py"))) - 1  # one holds what two share
+    assert len(running) == len(list((house / "workflow" / "scripts").glob("*.py"))) - 2  # which hold what others share
     for rule in running:
         assert '"python {params.script:q} ' in rule and re.search(r"^ +script=.*\bscript\(", rule, re.MULTILINE), rule
 

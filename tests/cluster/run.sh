@@ -103,7 +103,7 @@ begun=$SECONDS
   --slurm-status-command squeue --slurm-init-seconds-before-status-checks 5 \
   --set-resources attack_target:gpu=1 "${study[@]}") > "$work/cluster.log" 2>&1 &
 run=$!
-kill_one train_observer.py scancel
+kill_one train_classifier.py scancel
 kill_one attack.py SIGKILL
 wait "$run" || fail "the run on Slurm: $work/cluster.log"
 run=

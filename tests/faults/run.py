@@ -36,8 +36,6 @@ ROUNDS = (
         "targets/mnist/mlp.safetensors",
         "reconstructions/mnist/mlp-gaussian/invertgrad.safetensors",
         "reconstructions/mnist/mlp-gaussian/idlg.csv",
-        "observers/mnist/observer-1.safetensors",
-        "semsim/classifiers/*/all.safetensors",
     ),
     ("metrics/mnist/mlp.parquet", "labels/mnist.csv"),
     ("observers/mnist.csv",),

@@ -10,7 +10,10 @@ from snakemake.settings.types import DeploymentMethod
 
 from semsim.config.code import Code
 from semsim.config.study import MAIN
+from semsim.data.embedded import EMBEDDED
 from semsim.learned.folds import WITHIN
+from semsim.learned.starts import SEEN, start_name
+from semsim.observers.shipped import PANEL
 
 # Relative to the working directory, so that a study resumes after its folder has been moved.
 HOUSE = Path(os.path.relpath(workflow.basedir))
@@ -37,6 +40,7 @@ wildcard_constraints:
     first=r"\d+",
     variant="|".join(map(re.escape, ABLATIONS)),
     network="|".join(STUDY.networks),
+    kind="|".join(EMBEDDED),
     public="|".join(["all", *(f"without-{dataset}" for dataset in STUDY.datasets)]),
 
 
@@ -111,6 +115,13 @@ def variant_of(wildcards):
 def exclusion_of(wildcards):
     """Return what a job of SemSim holds out; ablations hold out originals only."""
     return getattr(wildcards, "exclusion", WITHIN)
+
+
+def start_of(wildcards, input):
+    """Return the option that names the classifier from which SemSim starts: of the study, or one that comes with semsim."""
+    if input.classifier:
+        return ["--classifier", *input.classifier]
+    return ["--start", name] if (name := shipped_start_of(wildcards)) else []
 
 
 def notebook_inputs(wildcards):

@@ -92,7 +92,7 @@ rule measure_set_sizes:
         data=every(rules.prepare_data.output.images),
         reconstructions=every(rules.attack_target.output.images),
         tables=every(rules.attack_target.output.table),
-        classifier=expand(rules.train_classifier.output.weights, network=STUDY.network_of(MAIN), public="all"),
+        classifier=classifier_of,
     output:
         f"{OWN_RESULTS}/tables/set_sizes.csv",
     log:
@@ -106,12 +106,13 @@ rule measure_set_sizes:
         gpu=GPUS,
     params:
         script=script("measure_set_sizes.py"),
+        start=start_of,
         pretrained=rules.compute_metrics.params.pretrained,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --data {input.data:q} --reconstructions {input.reconstructions:q}"
-        " --tables {input.tables:q} --classifier {input.classifier:q} {params.pretrained:q}"
+        " --tables {input.tables:q} {params.start:q} {params.pretrained:q}"
         " --seed {params.seed} --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
 
 

@@ -15,12 +15,23 @@ def exclusions_of_study():
     return STUDY.exclusions
 
 
-def classifier_of(wildcards):
-    """Return the classifier that a job of SemSim starts from: one not trained on the held-out data set."""
+def public_of(wildcards):
+    """Return the data sets that the start of a job of SemSim may have seen: ``all``, or all ``without-`` the held-out one."""
     kind, _, value = exclusion_of(wildcards).partition("-")
-    public = f"without-{value}" if kind == "dataset" else "all"
+    return f"without-{value}" if kind == "dataset" else "all"
+
+
+def shipped_start_of(wildcards):
+    """Return the name of the classifier that comes with semsim from which a job of SemSim starts, or None."""
+    return STUDY.shipped_start(variant_of(wildcards), datasets_of(public_of(wildcards)))
+
+
+def classifier_of(wildcards):
+    """Return the classifier that the study trains for a job of SemSim to start from; none where one comes with semsim."""
+    if shipped_start_of(wildcards):
+        return []
     network = STUDY.network_of(variant_of(wildcards))
-    return expand(rules.train_classifier.output.weights, network=network, public=public)
+    return expand(rules.train_classifier.output.weights, network=network, public=public_of(wildcards))
 
 
 def figures_of_study():

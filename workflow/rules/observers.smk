@@ -32,11 +32,26 @@ rule train_observer:
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
 
 
+def trained_observers(wildcards):
+    """Return the observers that the study trains for a data set; none where those that come with semsim read it."""
+    if STUDY.read_by_shipped(wildcards.dataset):
+        return []
+    return expand(rules.train_observer.output.weights, observer=STUDY.observers, **wildcards)
+
+
+def panel_of(wildcards, input):
+    """Return the options that name the observers of a data set."""
+    if STUDY.read_by_shipped(wildcards.dataset):
+        return ["--shipped", STUDY.data_settings(wildcards.dataset)["kind"]]
+    cautions = {name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}
+    return ["--observers", *input.observers, "--cautions", json.dumps(cautions)]
+
+
 rule ask_observers:
     """Label the reconstructions of a data set by all simulated observers, and measure how accurate they are."""
     input:
         data=rules.prepare_data.output.images,
-        observers=expand(rules.train_observer.output.weights, observer=STUDY.observers, allow_missing=True),
+        observers=trained_observers,
         reconstructions=every_attack(rules.attack_target.output.images),
         tables=every_attack(rules.attack_target.output.table),
     output:
@@ -55,11 +70,11 @@ rule ask_observers:
         gpu=GPUS,
     params:
         script=script("ask_observers.py"),
-        cautions=json.dumps({name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}),
+        observers=panel_of,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
-        "python {params.script:q} --observers {input.observers:q} --cautions {params.cautions:q}"
+        "python {params.script:q} {params.observers:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
         " --data {input.data:q} --dataset {wildcards.dataset} --seed {params.seed}"
         " --device {params.device} --threads {threads} --out {output.labels:q} --out-reading {output.reading:q} &> {log:q}"

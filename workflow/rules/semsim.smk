@@ -62,14 +62,14 @@ rule try_semsim:
         settings=lambda wildcards: json.dumps(STUDY.variants[variant_of(wildcards)]),
         training=json.dumps(STUDY.semsim_training),
         traits=json.dumps({target: STUDY.target_traits(target) for target in STUDY.targets}),
-        classifier=lambda wildcards, input: "--classifier" if input.classifier else [],
+        start=start_of,
         exclusion=exclusion_of,
         folds=STUDY.folds,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.classifier} {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
+        " {params.start:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --exclusion {params.exclusion:q} --folds {params.folds}"
         " --seed {params.seed} --device {params.device} --threads {threads} --weights {output.weights:q}"
         " --out {output.trials:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
@@ -146,7 +146,7 @@ rule learn_semsim:
     params:
         script=script("learn_semsim.py"),
         study=BASE,
-        classifier=rules.try_semsim.params.classifier,
+        start=start_of,
         caveat=CAVEAT,
         settings=json.dumps(STUDY.variants[MAIN]),
         training=rules.try_semsim.params.training,
@@ -156,7 +156,7 @@ rule learn_semsim:
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.classifier} {input.classifier:q} --settings {params.settings:q} --training {params.training:q}"
+        " {params.start:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
         " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q}"
         " --weights {params.folder:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"

@@ -88,6 +88,46 @@ rule compare_with_person:
         " --out {output.person:q} --out-curve {output.curve:q} &> {log:q}"
 
 
+rule measure_ranking:
+    """Measure how often each metric, and one more person, orders two target models as people do."""
+    input:
+        labels="results/{study}/tables/labels.csv",
+        images="results/{study}/tables/images.csv",
+        metrics="results/{study}/tables/metrics.csv",
+        scales="results/{study}/tables/scales.csv",
+    output:
+        ranking=report(
+            "results/{study}/tables/ranking.csv",
+            caption="../report/ranking.rst",
+            category="Tables",
+            labels={"table": "Ranking of target models"},
+        ),
+        limits=report(
+            "results/{study}/tables/ranking_limits.csv",
+            caption="../report/ranking_limits.rst",
+            category="Tables",
+            labels={"table": "Where a ranking may be trusted"},
+        ),
+    log:
+        "results/{study}/logs/ranking.log",
+    benchmark:
+        "results/{study}/benchmarks/ranking.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        script=script("measure_ranking.py"),
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+    shell:
+        "python {params.script:q} --labels {input.labels:q} --images {input.images:q} --metrics {input.metrics:q}"
+        " --scales {input.scales:q} --resamples {params.resamples} --seed {params.seed}"
+        " --out {output.ranking:q} --out-limits {output.limits:q} &> {log:q}"
+
+
 rule measure_faithfulness:
     """Measure the faithfulness of each metric to what annotators recognised, and differences between metrics."""
     input:
@@ -162,6 +202,7 @@ rule count_contradictions:
 STATISTICS = [
     *rules.measure_agreement.output,
     *rules.compare_with_person.output,
+    *rules.measure_ranking.output,
     *rules.measure_faithfulness.output,
     *rules.count_contradictions.output,
 ]

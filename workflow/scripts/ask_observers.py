@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from semsim.commandline import json_object, run
+from semsim.data import load_split
 from semsim.errors import SemsimError
 from semsim.io.stored_arrays import JoinedRows, open_arrays
 from semsim.io.tables import write_table
@@ -15,6 +16,7 @@ from semsim.labels.table import COLUMNS
 from semsim.metrics.summaries import concatenated
 from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
 from semsim.observers.images import divide_public
+from semsim.observers.shipped import cautions_of, shipped_observers
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
@@ -32,13 +34,13 @@ def main():
         )
     images = reconstructions.where((attacks["status"] != "diverged").to_numpy())
     shown = shown_images(attacks)
-    _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
+    observers, cautions, held_out = observers_of(arguments)
     clear, classes = map(torch.from_numpy, held_out)
     drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
     degraded, device = degraded_by_severity(clear, drawn), choose_device(arguments.device)
     labels, reading = [], []
-    for path in map(Path, arguments.observers):
-        observer, caution = load_target(path, device), arguments.cautions[path.stem]
+    for path in observers:
+        observer, caution = load_target(path, device), cautions[path.stem]
         looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, path.stem))
         given = answer(observer, images, caution, looks).numpy()
         labels.append(shown[["image"]].assign(annotator=path.stem, label=given))
@@ -50,14 +52,23 @@ def main():
     write_table(pd.concat(reading)[[*about, "caution", *read]], arguments.out_reading)
 
 
+def observers_of(arguments):
+    """Return the files of the observers, how cautious each is, and images that none has learnt from, with classes."""
+    if arguments.shipped:
+        observers, cautions = shipped_observers(arguments.shipped), cautions_of(arguments.shipped)
+        return observers.values(), cautions, load_split(arguments.data, "public")
+    _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed, "observers")
+    return list(map(Path, arguments.observers)), arguments.cautions, held_out
+
+
 def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
+    panel = parser.add_mutually_exclusive_group(required=True)
+    panel.add_argument("--observers", nargs="+", metavar="X.safetensors", help="the observers, each named as its file")
+    panel.add_argument("--shipped", metavar="KIND", help="those of a kind of embedded images that come with semsim")
     parser.add_argument(
-        "--observers", required=True, nargs="+", metavar="X.safetensors", help="the observers, each named as its file"
-    )
-    parser.add_argument(
-        "--cautions", required=True, type=json_object, metavar="JSON", help="how sure each must be to name a class"
+        "--cautions", type=json_object, default={}, metavar="JSON", help="how sure each of --observers must be to name"
     )
     parser.add_argument(
         "--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="one file a target and attack"

@@ -1,6 +1,7 @@
 """The arguments that scripts that train SemSim share, and what they stand for."""
 
 import torch
+from start_arguments import add_start_arguments, start_of
 
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
@@ -22,9 +23,7 @@ def add_learning_arguments(parser):
         "--reconstructions", required=True, nargs="+", metavar="PATH", help="all of the study: files or folders"
     )
     parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    parser.add_argument(
-        "--classifier", metavar="X.safetensors", help="plain classifier, same backbone; without it there is no baseline"
-    )
+    add_start_arguments(parser)
     parser.add_argument("--settings", type=json_object, required=True, metavar="JSON", help="of SemSim")
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
     parser.add_argument(
@@ -39,11 +38,12 @@ def read_learner(arguments):
     """Return the `Learner` that the arguments describe."""
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
-    if arguments.classifier is None and arguments.settings["start"] == "classifier":
+    start = start_of(arguments)
+    if start is None and arguments.settings["start"] == "classifier":
         raise SemsimError("SemSim cannot start from a classifier where there is none. Give one, or set start: random.")
     validated(Variant, arguments.settings, "the settings of SemSim are not valid")
     recipe = validated(Recipe, arguments.training, "the recipe of the training is not valid")
-    classifier = load_target(arguments.classifier, device) if arguments.classifier else None
+    classifier = load_target(start, device) if start else None
     return Learner(arguments.settings, recipe, classifier, arguments.seed, device)
 
 

@@ -20,7 +20,7 @@ from semsim.targets.training import initial_target, train_target
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    training, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed)
+    training, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed, "observers")
     classes = len(load_classes(arguments.data))
     seed = seed_for(arguments.seed, "observer", arguments.dataset, arguments.observer)
     observer, curves = train_target(

@@ -190,7 +190,7 @@ def make(arguments):
     from pathlib import Path
 
     from semsim.errors import SemsimError
-    from semsim.labelling.campaign import campaign_folder
+    from semsim.labelling.campaign import as_argument, campaign_folder
     from semsim.labelling.making import from_folder, from_study, make_campaign
 
     folder = campaign_folder(arguments.campaign)
@@ -225,12 +225,14 @@ def make(arguments):
     print(f"{people} with {each} {'gives' if needed == 1 else 'each give'} every image its labels.")
     if campaign.checks.empty:
         print("There are no clear images, so there will be no attention checks.")
-    print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: semsim label serve {folder}")
+    then = f"semsim label serve {as_argument(folder)}"
+    print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: {then}")
 
 
 def serve(arguments):
     """Serve a campaign until it is stopped."""
     from semsim.labelling import server
+    from semsim.labelling.campaign import as_argument
     from semsim.labelling.store import Store
 
     campaign = _campaign_to_serve(arguments.campaign)
@@ -240,7 +242,8 @@ def serve(arguments):
         url = (arguments.url or address).rstrip("/")
         print(f"Serving {campaign.folder} at {url}/ (Ctrl-C stops it; every answer is kept).", flush=True)
         if arguments.public:
-            print(f"Links of annotators: semsim label invite {campaign.folder} --count N --url {url}", flush=True)
+            invite = f"semsim label invite {as_argument(campaign.folder)} --count N --url {url}"
+            print(f"Links of annotators: {invite}", flush=True)
             if panel := campaign.settings.panel:
                 signed = "&signature=SIGNATURE" if panel.signed else ""
                 print(f"Link for the panel: {url}/p/{store.links.panel_key}?{panel.parameter}=ID{signed}", flush=True)
@@ -317,7 +320,7 @@ def _name_of_participant(campaign, participant):
 
 def import_labels(arguments):
     """Make a campaign of labels from elsewhere."""
-    from semsim.labelling.campaign import campaign_folder
+    from semsim.labelling.campaign import as_argument, campaign_folder
     from semsim.labelling.importing import Elsewhere, import_campaign
     from semsim.labelling.results import read_answers
 
@@ -340,7 +343,7 @@ def import_labels(arguments):
     print(f"{campaign.folder}: {labels} of {counted(len(campaign.images), 'images')} by {people}.")
     if missing := int(items["label"].isna().sum()):
         print(f"{counted(missing, 'times')} no answer was given.")
-    print(f"Fill in CARD.md there, then: semsim label measure {campaign.folder}")
+    print(f"Fill in CARD.md there, then: semsim label measure {as_argument(campaign.folder)}")
 
 
 def measure(arguments):

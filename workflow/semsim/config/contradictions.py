@@ -178,7 +178,10 @@ def _numbers_of_images(settings):
         yield "observers: there are none, and `labels` names no campaign. Leave the section out, or add one."
     for name, dataset in settings.datasets.items():
         if dataset.public < FEWEST_PUBLIC:
-            yield f"datasets.{name}.public: {dataset.public} images are too few for observers: {FEWEST_PUBLIC} or more."
+            yield (
+                f"datasets.{name}.public: {dataset.public} images are too few for observers and a classifier:"
+                f" {FEWEST_PUBLIC} or more."
+            )
         learnt = dataset.originals - -(-dataset.originals // settings.folds)
         if dataset.originals < settings.folds or learnt < 2:
             yield (

@@ -19,7 +19,7 @@ from semsim.targets.settings import TargetSettings
 from semsim.text import listed, near_twins
 
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
-TAKEN = ("reference", "human-study", "human-study-others", "released")
+TAKEN = ("reference", "human-study", "human-study-others", "released", "embedded")
 """Folders of results that do not belong to a study."""
 LONGEST_NAME = 64
 ENTRY_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
@@ -210,7 +210,9 @@ class StudySettings(Settings):
     training: TargetRecipe = Field(default_factory=TargetRecipe, description="how target models are trained")
     targets: SomeEntries[StudyTarget] = Field(description="the target models by name")
     attacks: SomeEntries[StudyAttack] = Field(description="the attacks by name")
-    observers: Entries[ObserverSettings] = Field(OBSERVERS, description="the simulated observers by name")
+    observers: Entries[ObserverSettings] = Field(
+        OBSERVERS, description="the simulated observers of all data sets but embedded ones, by name"
+    )
     observer_training: ObserverRecipe = Field(default_factory=ObserverRecipe, description="how observers are trained")
     semsim: StudySemSim = Field(default_factory=StudySemSim, description="settings of SemSim")
     semsim_training: SemSimRecipe = Field(default_factory=SemSimRecipe, description="how SemSim is trained")

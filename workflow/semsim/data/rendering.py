@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from semsim.data.request import Request
 
 
@@ -104,19 +107,48 @@ def render(alphabet: Alphabet, request: Request) -> tuple[tuple[str, ...], dict[
 
 def _render_split(alphabet, classes, split, request):
     """Draw one split, with the classes taking turns."""
-    seed_key = (request.seed, request.name, split)
-    count, size = request.counts[split], request.image_size
-    turns = class_turns(range(len(classes)), *seed_key)
-    labels = np.array([turns[index % len(turns)] for index in range(count)], dtype=np.int64)
-    images = np.empty((count, 3, size, size), dtype=np.uint8)
+    number, size = request.counts[split], request.image_size
+    labels = np.empty(number, dtype=np.int64)
+    images = np.empty((number, 3, size, size), dtype=np.uint8)
     sources = []
-    with progress_bar(count, f"{request.name}: drawing {split}", unit="image") as bar:
-        for index, label in enumerate(labels):
-            random = np.random.default_rng(seed_for(*seed_key, index))
-            images[index], source = draw(alphabet.characters[classes[label]], alphabet.largest_angle, size, random)
+    drawn = islice(draw_in_turns(alphabet, classes, size, request.seed, request.name, split), number)
+    with progress_bar(number, f"{request.name}: drawing {split}", unit="image") as bar:
+        for index, (image, label, source) in enumerate(drawn):
+            images[index], labels[index] = image, label
             sources.append(source)
             bar.update()
     return Split(images, labels, sources)
+
+
+def draw_in_turns(
+    alphabet: Alphabet, classes: tuple[str, ...], image_size: int, *seed_key: int | str
+) -> Iterator[tuple[np.ndarray, int, str]]:
+    """Draw images without end, with the classes taking turns.
+
+    Parameters
+    ----------
+    alphabet : Alphabet
+    classes : tuple of str
+    image_size : int
+        Side in pixels.
+    *seed_key : int or str
+        As for `semsim.seeds.seed_for`; the number of an image follows.
+
+    Yields
+    ------
+    pixels : numpy.ndarray
+        uint8, shape (3, image_size, image_size), RGB.
+    label : int
+        Position in `classes`.
+    source : str
+        The font cut and the photograph.
+    """
+    turns = class_turns(range(len(classes)), *seed_key)
+    for index in count():
+        label = turns[index % len(turns)]
+        random = np.random.default_rng(seed_for(*seed_key, index))
+        pixels, source = draw(alphabet.characters[classes[label]], alphabet.largest_angle, image_size, random)
+        yield pixels, label, source
 
 
 def draw(character: str, largest_angle: float, image_size: int, random: np.random.Generator) -> tuple[np.ndarray, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def faithfulness_chart(
     figure, axes = panels(len(levels), height=1.25 + height * len(metrics), sharey=True)
     for panel, level in zip(axes, levels, strict=True):
         name_lines(panel, [scales[metric].label for metric in metrics])
-        panel.set_title(LEVELS[level].capitalize())
+        panel.set_title(textwrap.fill(LEVELS[level].capitalize(), 24))
         at_level = rows[rows["level"] == level]
         _draw_null(panel, at_level, metrics, chance_level(statistic))
         _draw_ceiling(panel, limits.loc[level])
@@ -238,7 +239,7 @@ def differences_chart(
         p_values = matrix_of_pairs(at_level, names, "p_holm", ("metric", "other"))
         write = lambda value: decimal(value, signed=True)  # noqa: E731
         mesh = draw_triangle(panel, values, labels, write, "PuOr", (-largest, largest), bold=p_values < 0.05)
-        panel.set_title(f"{dataset}: {LEVELS[level]}")
+        panel.set_title(textwrap.fill(f"{dataset}: {LEVELS[level]}", 36))
     scale = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=30, pad=0.02)
     scale.set_label(f"Row more faithful than column\n({STATISTICS[statistic]})")
     scale.outline.set_visible(False)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -111,6 +112,18 @@ def campaign_folder(name: str | os.PathLike) -> Path:
     """Return the folder of a campaign given on the command line: a name without a slash is one in ``annotations/``."""
     is_path = "/" in os.fspath(name) or os.fspath(name) in (".", "..")
     return Path(name) if is_path else Path("annotations") / name
+
+
+def as_argument(folder: str | os.PathLike) -> str:
+    """Return how a command line names a campaign's folder, so that `campaign_folder` finds it again.
+
+    Examples
+    --------
+    >>> as_argument("annotations/pilot"), as_argument("pilot"), as_argument("my pilots/1")
+    ('annotations/pilot', './pilot', "'my pilots/1'")
+    """
+    path = os.fspath(folder)
+    return shlex.quote(path if "/" in path else f"./{path}")
 
 
 @dataclass(frozen=True)
@@ -257,7 +270,9 @@ def read_campaign_folder(folder: str | os.PathLike) -> Campaign:
 def _existing(folder):
     folder = Path(folder)
     if not folder.is_dir():
-        raise SemsimError(f"{folder}: no such campaign. Make it with: semsim label new {folder.name} --study STUDY")
+        raise SemsimError(
+            f"{folder}: no such campaign. Make it with: semsim label new {as_argument(folder)} --study STUDY"
+        )
     return folder
 
 

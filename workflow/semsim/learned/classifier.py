@@ -35,7 +35,7 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
     """
     training, held_out, classes = [], [], 0
     for dataset, path in data.items():
-        parts = divide_public(path, dataset, seed)
+        parts = divide_public(path, dataset, seed, "classifier")
         for images_and_labels, gathered in zip(parts, (training, held_out), strict=True):
             images, labels = images_and_labels
             gathered.append((images, labels + classes))

@@ -51,19 +51,30 @@ def answer(
     torch.Tensor
         int64 [N], on the CPU: classes, or -1 for "can't tell".
     """
+    named, confidence = look_at(observer, images, generator, batch_size)
+    return torch.where(confidence >= caution, named, CANNOT_TELL)
+
+
+def look_at(
+    observer: Target, images: torch.Tensor, generator: torch.Generator, batch_size: int = 256
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the class that an observer finds most probable in each image, int64 [N], and its probability, float [N].
+
+    Parameters are those of `answer`; the results are on the CPU.
+    """
     device = observer.mean.device
     # The same noise and shifts for all images, so that an answer does not depend on the other images.
     noise = NOISE * torch.randn(LOOKS, *images.shape[1:], generator=generator).to(device)
     asides = torch.randint(-1, 2, (LOOKS, 2), generator=generator).tolist()
-    answers = torch.empty(len(images), dtype=torch.int64)
+    named, confidence = torch.empty(len(images), dtype=torch.int64), torch.empty(len(images))
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             batch = slice(start, start + batch_size)
             shown = torch.as_tensor(images[batch], device=device) / 255
             looks = ((shown + each).clamp(0, 1).roll(aside, (2, 3)) for each, aside in zip(noise, asides, strict=True))
-            confidence, named = sum(observer(look).softmax(1) for look in looks).div(LOOKS).max(1)
-            answers[batch] = torch.where(confidence >= caution, named, CANNOT_TELL).cpu()
-    return answers
+            probabilities = sum(observer(look).softmax(1) for look in looks) / LOOKS
+            confidence[batch], named[batch] = (each.cpu() for each in probabilities.max(1))
+    return named, confidence
 
 
 def degraded_by_severity(images: torch.Tensor, generator: torch.Generator) -> dict[float, torch.Tensor]:

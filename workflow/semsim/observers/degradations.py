@@ -1,13 +1,18 @@
 """Degradations of images, from none to unrecognisable, on which observers are trained.
 
-They are generic and imitate no attack: colour shifts, blur, edge-preserving smoothing, and noise, fine or coarse, grey
-or coloured, into which the image fades. Each image of a batch has its own random degradations.
+They are generic and imitate no attack: colour shifts, blocks, blur, edge-preserving smoothing, specks, and noise, fine
+or coarse, grey or coloured, into which the image fades. Each image of a batch has its own random degradations.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Strengths at severity 1, where nothing is left to recognise.
 BLUR = 0.35  # standard deviation, as a share of the image's side
@@ -16,6 +21,8 @@ SMOOTHING_STEPS = 5
 NOISE = 0.45  # standard deviation of the noise that has taken the image's place
 FADING, BLURRING = 0.6, 0.25  # shares of images whose main degradation is noise, or blur; for the rest, smoothing
 COARSE_SIDES = (2, 4, 8)  # cells across the image, of coarse noise
+BLOCKS = 4  # blocks across the image
+SPECKS = 0.5  # share of pixels
 
 
 class Degradation:
@@ -45,7 +52,12 @@ class Degradation:
         return images.index_copy(0, chosen, degrade_bytes(images[chosen], severities, generator))
 
 
-def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def degrade(
+    images: torch.Tensor,
+    severities: torch.Tensor,
+    generator: torch.Generator,
+    change: Callable[[torch.Tensor, torch.Tensor, _Draw], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Degrade images to given severities, in random ways.
 
     Parameters
@@ -56,25 +68,37 @@ def degrade(images: torch.Tensor, severities: torch.Tensor, generator: torch.Gen
         [N] in [0, 1]: 0 leaves an image unchanged, 1 leaves nothing to recognise.
     generator : torch.Generator
         On the CPU, so that every device sees the same.
+    change : callable, optional
+        One of `DEGRADATIONS`; by default `mix`.
 
     Returns
     -------
     torch.Tensor
         float [N, 3, S, S] in [0, 1].
     """
-    draw = _Draw(generator, images)
+    return (change or mix)(images, severities, _Draw(generator, images))
+
+
+def mix(images: torch.Tensor, severities: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Degrade each image mainly in one way, and a little in others."""
     worst = draw.uniform()
     fading, blurring = worst < FADING, (worst >= FADING) & (worst < FADING + BLURRING)
     smoothing = worst >= FADING + BLURRING
     images = shift_colours(images, severities.sqrt() * draw.sometimes(0.7), draw)
+    images = blocks(images, severities * draw.sometimes(0.2))
     images = blur(images, severities * torch.where(blurring, 1, 0.3 * draw.sometimes(0.4)))
     images = smooth(images, severities * torch.where(smoothing, 1, draw.sometimes(0.4)))
-    return fade_into_noise(images, severities * torch.where(fading, 1, 0.5 * draw.sometimes(0.5)), draw)
+    # Smoothing alone leaves large shapes at any strength, so that what is smoothed fades in the end.
+    faded = torch.where(fading, 1, torch.where(smoothing, severities**2, 0.5 * draw.sometimes(0.5)))
+    images = fade_into_noise(images, severities * faded, draw)
+    return add_specks(images, severities**2 * draw.sometimes(0.2), draw)
 
 
-def degrade_bytes(images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def degrade_bytes(
+    images: torch.Tensor, severities: torch.Tensor, generator: torch.Generator, change: Callable | None = None
+) -> torch.Tensor:
     """Like `degrade`, but from and to uint8 [N, 3, S, S]."""
-    return (degrade(images / 255, severities, generator) * 255).round().to(torch.uint8)
+    return (degrade(images / 255, severities, generator, change) * 255).round().to(torch.uint8)
 
 
 def shift_colours(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
@@ -86,7 +110,19 @@ def shift_colours(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) ->
     return (contrast * (mixed + 0.3 * strengths * draw.normal(3, 1)) + 0.5).clamp(0, 1).view_as(images)
 
 
-def blur(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
+def blocks(images: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
+    """Replace each image by its mean colours in blocks, which are the larger the stronger it is; at 0, not at all."""
+    side = images.shape[-1]
+    across = (side * (BLOCKS / side) ** strengths).round()
+    for cells in range(BLOCKS, side):
+        rows = (across == cells).nonzero().flatten()
+        if len(rows):
+            means = functional.interpolate(images[rows], (cells, cells), mode="area")
+            images = images.index_copy(0, rows, functional.interpolate(means, (side, side), mode="nearest"))
+    return images
+
+
+def blur(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw | None = None) -> torch.Tensor:
     """Blur each image with a Gaussian, which is renormalised at the borders."""
     side = images.shape[-1]
     deviations = (BLUR * side * strengths**2).clamp_min(0.1)[:, None, None]  # 0.1 pixels blur nothing
@@ -125,6 +161,15 @@ def fade_into_noise(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) 
     return (0.5 + (1 - strengths) * (images - 0.5) + noise).clamp(0, 1)
 
 
+def add_specks(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Replace some values of each image by 0 or 1, of a pixel or of single channels."""
+    channels, side, _ = images.shape[1:]
+    together = draw.uniform(1, 1, 1) < 0.5
+    chance = torch.where(together, draw.uniform(1, side, side), draw.uniform(channels, side, side))
+    specks = (draw.uniform(channels, side, side) < 0.5).to(images.dtype)
+    return torch.where(chance < SPECKS * strengths[:, None, None, None], specks, images)
+
+
 def _noise(images, draw):
     """Return noise [N, 3, S, S] of standard deviation 1: fine and coarse in random proportions, grey or coloured."""
     channels, side, _ = images.shape[1:]
@@ -138,6 +183,10 @@ def _noise(images, draw):
     grey = draw.uniform(1, 1, 1) < 0.3
     noise = torch.where(grey, noise[:, :1].expand_as(noise), noise)
     return noise / noise.std((1, 2, 3), keepdim=True)
+
+
+DEGRADATIONS = {"mixed": mix, "noise": fade_into_noise, "blur": blur, "colours": shift_colours}
+"""Ways in which images fade, each for itself."""
 
 
 class _Draw:

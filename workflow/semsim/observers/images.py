@@ -1,4 +1,4 @@
-"""The split of public images into those that train observers and those that evaluate them."""
+"""The split of public images into those that train observers, those that train a classifier, and the others."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 HELD_OUT = 0.1  # share of the public images
+LEARNERS = ("observers", "classifier")
 
 
 def divide_public(
-    path: str | os.PathLike, dataset: str, seed: int
+    path: str | os.PathLike, dataset: str, seed: int, learners: str
 ) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], tuple[tuple[np.ndarray, np.ndarray], ...]]:
     """Split a data set's public images, in the same way for all its observers.
+
+    The classifier that SemSim starts from must not share what observers mistake in single images.
 
     Parameters
     ----------
@@ -33,11 +36,14 @@ def divide_public(
         Name of the data set.
     seed : int
         The study's seed.
+    learners : {"observers", "classifier"}
+        Who will be trained.
 
     Returns
     -------
     training, held_out : tuple of (numpy.ndarray, numpy.ndarray)
-        Images, uint8 [N, 3, S, S], and labels, int64 [N]; one image in ten, but at least one, is held out.
+        Images, uint8 [N, 3, S, S], and labels, int64 [N]; one image in ten, but at least one, is held out from both
+        learners, and each has half of the others.
 
     Raises
     ------
@@ -47,10 +53,11 @@ def divide_public(
     images, labels = load_split(path, "public")
     if len(images) < FEWEST_PUBLIC:
         raise SemsimError(
-            f"{dataset}: {counted(len(images), 'public images')}. Observers need at least {FEWEST_PUBLIC}:"
+            f"{dataset}: {counted(len(images), 'public images')}. Observers and the classifier need {FEWEST_PUBLIC}:"
             " set more in `public`."
         )
     generator = torch.Generator().manual_seed(seed_for(seed, "held out", dataset))
     order = torch.randperm(len(images), generator=generator).numpy()
     held_out = max(1, round(HELD_OUT * len(images)))
-    return tuple((images[rows], labels[rows]) for rows in (order[held_out:], order[:held_out]))
+    training = order[held_out + LEARNERS.index(learners) :: len(LEARNERS)]
+    return tuple((images[rows], labels[rows]) for rows in (training, order[:held_out]))

@@ -8,8 +8,8 @@ from semsim.settings import OneOf, Settings, with_defaults
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.recipe import Recipe
 
-FEWEST_PUBLIC = 3
-"""Public images that observers of a data set need: some for training, one to measure their accuracy."""
+FEWEST_PUBLIC = 5
+"""Public images of a data set: two each to train its observers and a classifier, one to measure their accuracy."""
 
 
 class ObserverSettings(Settings):
@@ -35,8 +35,8 @@ OBSERVERS = {
     "observer-1": ObserverSettings(architecture="vgg3", caution=0.3),
     "observer-2": ObserverSettings(architecture="resnet6", caution=0.4),
     "observer-3": ObserverSettings(architecture="squeezenet", caution=0.35),
-    "observer-4": ObserverSettings(architecture="mobilenet", caution=0.5),
-    "observer-5": ObserverSettings(architecture="convnet3", caution=0.6),
+    "observer-4": ObserverSettings(architecture="densenet", caution=0.5),
+    "observer-5": ObserverSettings(architecture="inception", caution=0.6),
 }
 """Observers of studies that configure none."""
 ObserverRecipe = with_defaults(

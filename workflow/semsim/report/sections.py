@@ -224,8 +224,8 @@ def limits(results: Results) -> Iterator:
         )
         sentences.insert(
             1,
-            "The classifier from which SemSim may be initialised was trained on the same public images as the simulated"
-            " annotators. It may share their idea of a class rather than that of people.",
+            "The classifier from which SemSim may be initialised was trained on images of the same classes, degraded in"
+            " the same ways, as the simulated annotators. It may share their idea of a class, not that of people.",
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append(

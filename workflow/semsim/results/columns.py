@@ -108,6 +108,11 @@ _ESTIMATE = "value low high faithfulness faithfulness_low faithfulness_high thes
 _RELEASED = "released released_low released_high meant meant_low meant_high change change_low change_high"
 _KEYS = "dataset target attack original"
 _IS_PART = {"value": "share of these pairs that are in opposite order"}
+_OF_RANKING = {
+    "metric": "metric, one annotator, or all annotators",
+    "by": "what `gap` is a difference of: recognition rates, or the metric's own means",
+    "originals": "number of originals that the metric sees",
+}
 TABLES = {
     "datasets": TableOfStudy(
         "A data set.",
@@ -277,6 +282,23 @@ TABLES = {
             "gap": "the least difference between two rates",
             "metric": "metric, baseline, or `person`",
         },
+    ),
+    "ranking": TableOfStudy(
+        "A metric that orders pairs of target models by few originals, judged by labels of other originals.",
+        "dataset kind reference metric by originals gap value low high these_low these_high pairs undefined note",
+        _OF_RANKING
+        | {
+            "gap": "the least difference between the two models",
+            "value": "share of pairs in the order of the annotators' rates of other originals; ties count half",
+            "pairs": "mean number of pairs in a split of the originals",
+            "undefined": "resamples without a pair",
+        },
+    ),
+    "ranking_limits": TableOfStudy(
+        "When a ranking may be trusted: the smallest gap at which the interval in `ranking.csv` begins high enough.",
+        "dataset kind reference metric by originals gap these_gap note",
+        _OF_RANKING
+        | {"gap": "that gap, for models like these; empty if there is none", "these_gap": "for exactly these models"},
     ),
     "semsim": TableOfStudy(
         "A reconstruction of a held-out original, measured by learned metrics.",

@@ -104,6 +104,10 @@ COUNTED = (
     Tolerance("faithfulness", ("level", "statistic", "metric"), "low", 0.02),
     Tolerance("contradictions", ("metric", "other"), "value", 1e-5),
     Tolerance("contradiction_curve", ("truth", "gap", "metric"), "value", 1e-5),
+    *(
+        Tolerance("ranking", ("metric", "originals", "gap"), column, within, {"by": "recognition"})
+        for column, within in (("value", 1e-5), ("low", 0.02))
+    ),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0.5, {"statistic": "auc"}),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0, {"statistic": "spearman"}),
     Conclusion("faithfulness_differences", ("level", "statistic", "metric", "other"), "difference", 0),

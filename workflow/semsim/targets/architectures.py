@@ -95,6 +95,15 @@ ARCHITECTURES = {
     "squeezenet": Architecture(
         _built_by("networks", "squeezenet"), "three fire modules; fast", NORMED, default_width=32, smallest_image=8
     ),
+    "vgg6": Architecture(
+        _built_by("networks", "vgg6"), "three pairs of convolutions", NORMED, default_width=16, smallest_image=8
+    ),
+    "densenet": Architecture(
+        _built_by("networks", "densenet"), "two dense blocks; fast", NORMED, default_width=16, smallest_image=8
+    ),
+    "inception": Architecture(
+        _built_by("networks", "inception"), "three Inception modules; fast", NORMED, default_width=16, smallest_image=8
+    ),
     "mobilenet": Architecture(
         _built_by("networks", "mobilenet"),
         "three separable convolutions; fast",

@@ -127,6 +127,23 @@ def vgg3(image_size, classes, width):
     return _three_convolutions(image_size, classes, width, nn.MaxPool2d(2))
 
 
+def vgg6(image_size, classes, width):
+    """Return a VGG of six 3x3 convolutions with BatchNorm, in pairs before a max-pool.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first two convolutions; the next two have twice and the last two four times as many.
+
+    References
+    ----------
+    Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
+    """
+    pool = nn.MaxPool2d(2)
+    plan = (1, 1, pool, 2, 2, pool, 4, 4, pool)
+    return assemble(_convolutions(plan, width), 4 * width * pooled_side(image_size) ** 2, classes)
+
+
 class _Fire(nn.Module):
     """SqueezeNet's fire module, with BatchNorm: squeeze to few channels, then expand by 1x1 and 3x3 convolutions."""
 
@@ -157,6 +174,68 @@ def squeezenet(image_size, classes, width):
     layers = [*halving_stem(2 * width), _Fire(2 * width, width, 2 * width), nn.MaxPool2d(2)]
     layers += [_Fire(4 * width, width, 4 * width), nn.MaxPool2d(2), _Fire(8 * width, 2 * width, 4 * width)]
     return assemble(nn.Sequential(*layers, nn.Flatten()), 8 * width * side**2, classes)
+
+
+class _Beside(nn.Module):
+    """Branches whose outputs are put beside each other; one without layers passes the input on."""
+
+    def __init__(self, *branches):
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Sequential(*layers) for layers in branches)
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+def densenet(image_size, classes, width):
+    """Return a DenseNet for small images: a stem that halves, and two blocks of four layers that all see each other.
+
+    Parameters
+    ----------
+    width : int
+        Channels that each layer adds; the stem and the transition between the blocks have twice as many.
+
+    References
+    ----------
+    Huang, Liu, van der Maaten, Weinberger: Densely Connected Convolutional Networks. CVPR 2017.
+    """
+    stem, block = 2 * width, 6 * width
+    layers = [*halving_stem(stem), *_dense_block(stem, width)]
+    layers += [*convolution(block, stem, kernel_size=1), nn.AvgPool2d(2), *_dense_block(stem, width), nn.AvgPool2d(2)]
+    return assemble(nn.Sequential(*layers, nn.Flatten()), block * pooled_side(image_size) ** 2, classes)
+
+
+def _dense_block(inputs, growth, count=4):
+    """Return layers that each add `growth` channels to their input, as a list."""
+    return [_Beside([], convolution(inputs + place * growth, growth)) for place in range(count)]
+
+
+def inception(image_size, classes, width):
+    """Return an Inception network for small images: a stem that halves, and three modules of four branches.
+
+    Parameters
+    ----------
+    width : int
+        Channels of each branch of the first module; the others have twice as many.
+
+    References
+    ----------
+    Szegedy et al.: Going Deeper with Convolutions. CVPR 2015. Two 3x3 convolutions stand for one of 5x5, as in
+    Szegedy et al.: Rethinking the Inception Architecture for Computer Vision. CVPR 2016.
+    """
+    layers = [*halving_stem(2 * width), _inception_module(2 * width, width), nn.MaxPool2d(2)]
+    layers += [_inception_module(4 * width, 2 * width), nn.MaxPool2d(2), _inception_module(8 * width, 2 * width)]
+    return assemble(nn.Sequential(*layers, nn.Flatten()), 8 * width * pooled_side(image_size) ** 2, classes)
+
+
+def _inception_module(inputs, each):
+    """Return four branches of `each` channels: of 1x1, 3x3 and 5x5 pixels, and after pooling."""
+    return _Beside(
+        convolution(inputs, each, kernel_size=1),
+        [*convolution(inputs, each, kernel_size=1), *convolution(each, each)],
+        [*convolution(inputs, each, kernel_size=1), *convolution(each, each), *convolution(each, each)],
+        [nn.AvgPool2d(3, stride=1, padding=1), *convolution(inputs, each, kernel_size=1)],
+    )
 
 
 def mobilenet(image_size, classes, width):

@@ -1,0 +1,88 @@
+# The networks that come with semsim: observers of embedded images, and classifiers from which SemSim may start. No study
+# makes them; `make observers-embedded` does, and puts them into the library.
+
+EMBEDDED_RESULTS = "results/embedded"
+STEPS = {"glyphs": 3200, "letters": 1200, "mnist": 1000}
+FIRST_READ = "glyphs"  # observers of the other kinds start from those of this one
+START_STEPS = 500
+
+
+def first_observers(wildcards):
+    """Return the observers from which those of a kind start, if any."""
+    if wildcards.kind == FIRST_READ:
+        return []
+    return expand(f"{EMBEDDED_RESULTS}/observers/{FIRST_READ}/{{name}}.safetensors", name=PANEL)
+
+
+rule train_embedded_observers:
+    """Train the simulated observers of a kind of embedded images side by side."""
+    input:
+        start=first_observers,
+    output:
+        weights=[f"{EMBEDDED_RESULTS}/observers/{{kind}}/{name}.safetensors" for name in PANEL],
+        losses=f"{EMBEDDED_RESULTS}/observers/{{kind}}/losses.csv",
+    log:
+        f"{EMBEDDED_RESULTS}/logs/{{kind}}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        script=script("train_embedded_observers.py"),
+        steps=lambda wildcards: STEPS[wildcards.kind],
+        folder=subpath(output.losses, parent=True),
+        start=lambda wildcards, input: ["--start", *input.start] if input.start else [],
+        device=STUDY.device,
+    shell:
+        "python {params.script:q} --kind {wildcards.kind} --steps {params.steps} {params.start:q} --device {params.device}"
+        " --threads {threads} --weights {params.folder:q} --losses {output.losses:q} &> {log:q}"
+
+
+rule read_embedded_observers:
+    """Measure how these observers read, and write their card."""
+    input:
+        expand(rules.train_embedded_observers.output, kind=STEPS),
+    output:
+        reading=f"{EMBEDDED_RESULTS}/observers/reading.csv",
+        card=f"{EMBEDDED_RESULTS}/observers/CARD.md",
+    log:
+        f"{EMBEDDED_RESULTS}/logs/reading.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        script=script("read_embedded_observers.py"),
+        folder=subpath(output.card, parent=True),
+    shell:
+        "python {params.script:q} --folder {params.folder:q} --threads {threads} &> {log:q}"
+
+
+rule train_embedded_starts:
+    """Train the classifiers from which SemSim may start, one for each set of kinds that it has seen."""
+    output:
+        weights=[f"{EMBEDDED_RESULTS}/starts/{start_name(seen)}.safetensors" for seen in SEEN],
+        losses=f"{EMBEDDED_RESULTS}/starts/losses.csv",
+        reading=f"{EMBEDDED_RESULTS}/starts/reading.csv",
+    log:
+        f"{EMBEDDED_RESULTS}/logs/starts.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        script=script("train_embedded_starts.py"),
+        steps=START_STEPS,
+        folder=subpath(output.losses, parent=True),
+        device=STUDY.device,
+    shell:
+        "python {params.script:q} --steps {params.steps} --device {params.device} --threads {threads}"
+        " --weights {params.folder:q} --losses {output.losses:q} --reading {output.reading:q} &> {log:q}"

@@ -1,0 +1,44 @@
+"""Train the simulated observers of a kind of embedded images that come with the package: write weights and losses."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from semsim.commandline import positive, run
+from semsim.io.tables import write_table
+from semsim.observers.endless import CLASSES
+from semsim.observers.panel import train_panel
+from semsim.targets.device import choose_device
+from semsim.targets.models import load_target, save_target
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    start = {path.stem: load_target(path) for path in arguments.start}
+    observers, losses = train_panel(arguments.kind, arguments.steps, start, choose_device(arguments.device))
+    for name, observer in observers.items():
+        about = {"observer": name, "kind": arguments.kind}
+        save_target(observer.half(), arguments.weights / f"{name}.safetensors", about)  # half precision suffices
+    write_table(pd.DataFrame(losses), arguments.losses)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", required=True, choices=list(CLASSES), help="what they read")
+    parser.add_argument("--steps", type=positive, required=True, metavar="N", help="batches of 128 images")
+    parser.add_argument(
+        "--start", nargs="+", default=[], type=Path, metavar="X.safetensors", help="those of another kind to start from"
+    )
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    parser.add_argument("--weights", required=True, type=Path, metavar="DIR", help="folder of weights to write")
+    parser.add_argument("--losses", required=True, metavar="OUT.csv", help="the losses to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

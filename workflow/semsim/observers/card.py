@@ -1,0 +1,91 @@
+"""The card of the observers that come with the package: how they were made, and how they read."""
+
+import pandas as pd
+
+from semsim.observers.reading import MAJORITY
+from semsim.observers.shipped import MORE_CAUTION, PANEL, cautions_of
+from semsim.observers.together import RECIPE
+
+CARD = """# The simulated observers of embedded images
+
+Classifiers that stand in for people: five for each kind of embedded images. They say which class they see in a
+reconstruction, or that they can't tell. Faithfulness of a metric to them says nothing about people.
+
+## How they were made
+
+`make observers-embedded` makes them again; the losses of the training are in `losses.csv` of each folder.
+
+- Training images: glyphs and letters are drawn anew for every step, so that none comes twice. For digits, a fixed fifth
+  of the 5,000, from which no study draws, is turned, sheared, scaled, shifted and bent at random. In their seeds, a
+  word stands where studies have a number, so that no study draws any of these images.
+- Half of the images of a batch are degraded, from mildly to beyond recognition: colours, blocks, blur, edge-preserving
+  smoothing, noise, specks. All have the noise of a look, of random strength. None is a reconstruction.
+- Observers of letters and digits start from those of glyphs, with new last layers.
+- The five of a kind are trained side by side on the same batches of {batch} images: AdamW, one cycle up to a learning
+  rate of {learning_rate:g}, products in bfloat16. Weights are stored in half precision.
+- An answer is the mean over eight noisy looks. An observer names a class if its probability is at least its *caution*.
+
+| kind | steps | images | minutes, on a busy core |
+| --- | --- | --- | --- |
+{training}
+
+| observer | network | width | caution | for {more} |
+| --- | --- | --- | --- | --- |
+{panel}
+
+## How they read
+
+Of {clear:,} held-out clear images of each kind: named rightly / named wrongly / can't tell, in per cent. The majority
+names what more than half of the observers name. Digits are those from which studies draw.
+
+{readings}
+
+The same of the majority, on {fading} images as they fade in four ways (`reading.csv` has each observer):
+
+{fadings}
+"""
+
+
+def panel_card(reading: pd.DataFrame, losses: dict[str, pd.DataFrame]) -> str:
+    """Return the card, in Markdown.
+
+    Parameters
+    ----------
+    reading : pandas.DataFrame
+        Of all kinds, as `semsim.observers.reading.read_panel` returns it.
+    losses : dict of str to pandas.DataFrame
+        By kind, as `semsim.observers.together.train_together` returns them.
+    """
+    clear, fading = reading[reading["degradation"] == "none"], reading[reading["degradation"] != "none"]
+    return CARD.format(
+        batch=RECIPE.batch_size,
+        learning_rate=RECIPE.learning_rate,
+        training="\n".join(_training(kind, rows) for kind, rows in losses.items()),
+        more=" and ".join(MORE_CAUTION),
+        panel="\n".join(_described(name, each) for name, each in PANEL.items()),
+        clear=clear["images"].max(),
+        readings=_table(clear, "observer"),
+        fading=fading["images"].max(),
+        fadings=_table(fading[fading["observer"] == MAJORITY], "degradation", "severity"),
+    )
+
+
+def _described(name, settings):
+    cautions = " | ".join(f"{cautions_of(kind)[name]:g}" for kind in ("", *MORE_CAUTION))
+    return f"| {name} | {settings.architecture} | {settings.width} | {cautions} |"
+
+
+def _training(kind, losses):
+    steps = int(losses["step"].max())
+    return f"| {kind} | {steps:,} | {steps * RECIPE.batch_size:,} | {losses['seconds'].max() / 60:.0f} |"
+
+
+def _table(reading, *keys):
+    """Return a table of shares, with a row for each value of the keys and a column for each kind."""
+    kinds = list(reading["kind"].unique())
+    lines = [f"| {' | '.join([*keys, *kinds])} |", "|" + " --- |" * (len(keys) + len(kinds))]
+    for values, rows in reading.groupby(list(keys), sort=False):
+        shares = rows.set_index("kind").loc[kinds, ["right", "wrong", "cannot_tell"]]
+        cells = [" / ".join(f"{100 * share:.1f}" for share in row) for row in shares.to_numpy()]
+        lines.append(f"| {' | '.join([*map(str, values), *cells])} |")
+    return "\n".join(lines)
