@@ -109,8 +109,8 @@ _RELEASED = "released released_low released_high meant meant_low meant_high chan
 _KEYS = "dataset target attack original"
 _IS_PART = {"value": "share of these pairs that are in opposite order"}
 _OF_RANKING = {
-    "metric": "metric, one annotator, or all annotators",
-    "by": "what `gap` is a difference of: recognition rates, or the metric's own means",
+    "metric": "metric, `person` (one annotator) or `everyone` (all of them)",
+    "by": "what `gap` is a difference of: `recognition` (rates) or `metric` (its own means)",
     "originals": "number of originals that the metric sees",
 }
 TABLES = {
