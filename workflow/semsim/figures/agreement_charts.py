@@ -193,7 +193,7 @@ def ceiling_chart(ceiling: pd.DataFrame) -> Figure:
 def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: Scales) -> Figure:
     """Draw what recognition depends on, and what predictors reach that know only one part of it, for each data set.
 
-    On the left, shares of the variance of recognition rates (negative estimates are drawn as zero). On the right, the
+    On the left, shares of the variance of recognition rates (negative estimates count as zero). On the right, the
     pooled area under the ROC curve of the trivial baselines, beside that of the best metric.
 
     Parameters
@@ -209,9 +209,8 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
     datasets = list(variance["dataset"].unique())
     figure, (left, right) = panels(2, height=1.5 + ROW * len(datasets), sharey=True)
     name_lines(left, datasets)
-    shares = 100 * variance.pivot(index="dataset", columns="component", values="share").loc[datasets].fillna(0).clip(
-        lower=0
-    )
+    shares = variance.pivot(index="dataset", columns="component", values="share").loc[datasets].fillna(0).clip(lower=0)
+    shares = 100 * shares.div(shares.sum(axis=1), axis=0)
     start = 0
     for number, (component, label) in enumerate(COMPONENT_NAMES.items()):
         look = {"label": label, "color": COLOURS[number], "edgecolor": "white"}

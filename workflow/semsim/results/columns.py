@@ -29,8 +29,8 @@ COLUMNS = {
     "original": "number of the attacked original in its data set",
     "label": "true class, as its number",
     "kind": "who labelled: `human`, `vision-language-model` or `simulated`",
-    "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original`, the"
-    " image before augmentation",
+    "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original` (before"
+    " augmentation)",
     "level": "`originals` (within one original), `cells` (within one target model and attack), `models` (between target"
     " models) or `reconstructions` (pooled, which mixes these)",
     "statistic": "`auc` (area under the ROC curve), `spearman`, `kendall` or `pearson`",
@@ -108,6 +108,11 @@ _ESTIMATE = "value low high faithfulness faithfulness_low faithfulness_high thes
 _RELEASED = "released released_low released_high meant meant_low meant_high change change_low change_high"
 _KEYS = "dataset target attack original"
 _IS_PART = {"value": "share of these pairs that are in opposite order"}
+_OF_RANKING = {
+    "metric": "metric, `person` (one annotator) or `everyone` (all of them)",
+    "by": "what `gap` is a difference of: `recognition` (rates) or `metric` (its own means)",
+    "originals": "number of originals that the metric sees",
+}
 TABLES = {
     "datasets": TableOfStudy(
         "A data set.",
@@ -263,32 +268,6 @@ TABLES = {
             "yes": "share of answers that are yes",
         },
     ),
-    "ranking": TableOfStudy(
-        "How often a metric, or one annotator, orders two target models under one attack as the others do on other"
-        " originals than those that it sees.",
-        "dataset kind reference metric by originals gap value low high these_low these_high pairs undefined note",
-        {
-            "metric": "metric; `everyone` is the recognition rate of all annotators, `person` one of them",
-            "by": "what the gap is between: `recognition` rates on other originals, or the `metric`'s own means",
-            "originals": "how many originals the metric sees",
-            "gap": "least gap between the two target models",
-            "value": "share of pairs in the right order; ties count half",
-            "these_low": "lower end of the interval for exactly these target models",
-            "these_high": "upper end of that interval",
-            "pairs": "mean number of pairs with such a gap",
-        },
-    ),
-    "ranking_limits": TableOfStudy(
-        "Gap from which a metric orders two target models right nine times in ten, by the interval's lower end.",
-        "dataset kind reference metric by originals gap these_gap note",
-        {
-            "metric": "metric; `everyone` is the recognition rate of all annotators, `person` one of them",
-            "by": "what the gap is between: `recognition` rates on other originals, or the `metric`'s own means",
-            "originals": "how many originals the metric sees",
-            "gap": "smallest such gap for target models like these; empty if there is none",
-            "these_gap": "the same for exactly these target models",
-        },
-    ),
     "contradictions": TableOfStudy(
         "Two metrics, or a metric and the annotators, on pairs of reconstructions of the same original.",
         "dataset kind reference metric other value low high pairs tied undefined note",
@@ -304,6 +283,23 @@ TABLES = {
             "metric": "metric, baseline, or `person`",
         },
     ),
+    "ranking": TableOfStudy(
+        "A metric that orders pairs of target models by few originals, judged by labels of other originals.",
+        "dataset kind reference metric by originals gap value low high these_low these_high pairs undefined note",
+        _OF_RANKING
+        | {
+            "gap": "the least difference between the two models",
+            "value": "share of pairs in the order of the annotators' rates of other originals; ties count half",
+            "pairs": "mean number of pairs in a split of the originals",
+            "undefined": "resamples without a pair",
+        },
+    ),
+    "ranking_limits": TableOfStudy(
+        "When a ranking may be trusted: the smallest gap at which the interval in `ranking.csv` begins high enough.",
+        "dataset kind reference metric by originals gap these_gap note",
+        _OF_RANKING
+        | {"gap": "that gap, for models like these; empty if there is none", "these_gap": "for exactly these models"},
+    ),
     "semsim": TableOfStudy(
         "A reconstruction of a held-out original, measured by learned metrics.",
         f"{_KEYS} folds exclusion part semsim classifier_features combination combination_with_target best_metric kind"
@@ -313,7 +309,8 @@ TABLES = {
             "classifier_features": "distance in the features from which SemSim starts",
             "combination": "logistic regression on the hand-crafted metrics",
             "combination_with_target": "the same, also with metrics that ask the attacked model",
-            "best_metric": "share of training reconstructions from which the metric that is best there tells it apart",
+            "best_metric": "hand-crafted metric that is best on other folds: the share of training reconstructions"
+            " that it rates worse",
         },
     ),
     "semsim_curves": TableOfStudy(
