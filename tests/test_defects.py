@@ -60,7 +60,7 @@ def test_a_misaligned_reference_costs_faithfulness_where_images_are_augmented_an
 
     metrics = by_reference(rates, original=shifted, attacked=lambda table: table["recognition_rate"])
     found = measure_misalignment(metrics, rates, {"t0", "t1", "t2"}, {"psnr": True}, 100, seed=1)
-    areas = found[(found["statistic"] == "auc") & (found["dataset"] == "all")].set_index("targets")
+    areas = found.query("statistic == 'auc' and level == 'reconstructions' and dataset == 'all'").set_index("targets")
     assert (areas["meant"] == 1).all()
     assert areas.loc["plain", "released"] == 1 and areas.loc["plain", "change"] == 0
     assert areas.loc["augmenting", "released"] == pytest.approx(0.5, abs=0.15)

@@ -134,7 +134,7 @@ def test_the_leakage_chart_writes_and_colours_ranks(tables):
     rows = rows[rows["value"].notna()].set_index(["target", "metric"])
     names = [name for name in METRICS if name in rows.index.unique("metric") and name != "mse"]  # it ranks as PSNR does
     in_order = [(target, name) for target in TARGETS for name in names]
-    assert [text.get_text() for text in panel.texts] == [str(rows.loc[key, "rank"]) for key in in_order]
+    assert [text.get_text() for text in panel.texts] == [f"{rows.loc[key, 'rank']:.0f}" for key in in_order]
     colours = panel.collections[0].get_array().ravel()
     np.testing.assert_array_equal(colours, [rows.loc[key, "rank"] for key in in_order])
 
