@@ -36,7 +36,7 @@ MADE_WITH = ("Snakefile", "workflow", "config", "notebooks", "profiles", "envs",
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "scikit-image", "scikit-learn", "lpips", "snakemake")
 GIVEN = {"human-study": ("labels", "images", "metrics", "recognition")}
 """Tables that are not kept: what others published, one row per image."""
-LARGEST_CSV = 250_000
+LARGEST_CSV = 100_000
 """Bytes: tables that are larger are kept as Parquet."""
 COLOURS = 64
 """Of the palette of a picture."""
@@ -241,7 +241,8 @@ def _keep_charts(shown, drawn):
     for path in shown:
         if any(path.match(f"{pattern}.png") for pattern in CHARTS):
             drawn.mkdir(parents=True, exist_ok=True)
-            (drawn / path.name).write_bytes(small_picture(path.read_bytes()))
+            scale = 2 if path.stem.startswith("contact_sheet") else 1  # thousands of pixels high, and without small print
+            (drawn / path.name).write_bytes(small_picture(path.read_bytes(), scale))
 
 
 def _tables(folder, given):
