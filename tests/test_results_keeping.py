@@ -94,7 +94,7 @@ def test_a_whole_reference_shows_images_but_one_contact_sheet_only(finished):
     names, instead = shown_in(kept / "notebooks" / "01_x.ipynb")
     assert set(names) == FIGURES.keys() - {"contact_sheet_places"} and instead == [LEFT_OUT[False]] * 2
     drawn = {path.stem for path in (finished / "figures" / "reference" / "faces").iterdir()}
-    assert drawn == {"contact_sheet_people", "leakage"}
+    assert drawn == {"leakage"}
 
 
 def test_what_is_kept_is_small(finished):

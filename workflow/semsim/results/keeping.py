@@ -48,7 +48,6 @@ CHARTS = (
     "generalisation_auc",
     "generalisation_exclusions",
     "defects_references",
-    "contact_sheet_*",
 )
 """The figures that are kept as files; the others are in the notebooks."""
 SHOWING_IMAGES = ("contact_sheet", "contradictions", "semsim")
@@ -241,8 +240,7 @@ def _keep_charts(shown, drawn):
     for path in shown:
         if any(path.match(f"{pattern}.png") for pattern in CHARTS):
             drawn.mkdir(parents=True, exist_ok=True)
-            scale = 2 if path.stem.startswith("contact_sheet") else 1  # thousands of pixels high, and without small print
-            (drawn / path.name).write_bytes(small_picture(path.read_bytes(), scale))
+            (drawn / path.name).write_bytes(small_picture(path.read_bytes()))
 
 
 def _tables(folder, given):
