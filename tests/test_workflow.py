@@ -201,7 +201,7 @@ def stub_house(house, tmp_path):
         stub.write_text(STUB + imports_never_run(script))
     config = {
         "study": "stub",
-        "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 4, "public": 3}},
+        "datasets": {"mnist": {"kind": "mnist", "train": 8, "originals": 4, "public": 5}},
         "targets": {"lenet": {"architecture": "lenet"}, "mlp": {"architecture": "mlp"}},
         "attacks": {"dlg": {"steps": 10}, "invertgrad": {"steps": 10}},
         "folds": 2,
