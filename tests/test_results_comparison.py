@@ -158,10 +158,12 @@ def estimates_of(folder):
         ("faithfulness", "faithfulness"),
         ("faithfulness", "value"),
         ("generalisation", "faithfulness"),
+        ("ranking", "value"),
     ):
         if name in tables:
-            for metric, rows in tables[name].groupby("metric"):
-                label = (LEARNED | tables.scales)[metric].label
+            scales = LEARNED | tables.scales
+            for metric, rows in tables[name][tables[name]["metric"].isin(scales.keys())].groupby("metric"):
+                label = scales[metric].label
                 known.setdefault(label, set()).update(estimate(row, column) for row in rows.to_dict("records"))
     return known
 
