@@ -102,6 +102,21 @@ def state_of(images):
     return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
 
 
+def trained_observers(wildcards):
+    """Return the observers that the study trains for a data set; none where those that come with semsim read it."""
+    if STUDY.read_by_shipped(wildcards.dataset):
+        return []
+    return expand(rules.train_observer.output.weights, observer=STUDY.observers, **wildcards)
+
+
+def panel_of(wildcards, input):
+    """Return the options that name the observers of a data set."""
+    if STUDY.read_by_shipped(wildcards.dataset):
+        return ["--shipped", STUDY.data_settings(wildcards.dataset)["kind"]]
+    cautions = {name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}
+    return ["--observers", *input.observers, "--cautions", json.dumps(cautions)]
+
+
 def datasets_of(public):
     """Return the data sets whose public images a classifier is trained on: ``all``, or all ``without-`` one."""
     return [name for name in STUDY.datasets if f"without-{name}" != public]

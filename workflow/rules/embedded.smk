@@ -7,17 +7,13 @@ FIRST_READ = "glyphs"  # observers of the other kinds start from those of this o
 START_STEPS = 500
 
 
-def first_observers(wildcards):
-    """Return the observers from which those of a kind start, if any."""
-    if wildcards.kind == FIRST_READ:
-        return []
-    return expand(f"{EMBEDDED_RESULTS}/observers/{FIRST_READ}/{{name}}.safetensors", name=PANEL)
-
-
 rule train_embedded_observers:
     """Train the simulated observers of a kind of embedded images side by side."""
     input:
-        start=first_observers,
+        start=lambda wildcards: expand(
+            f"{EMBEDDED_RESULTS}/observers/{FIRST_READ}/{{name}}.safetensors",
+            name=[] if wildcards.kind == FIRST_READ else PANEL,
+        ),
     output:
         weights=[f"{EMBEDDED_RESULTS}/observers/{{kind}}/{name}.safetensors" for name in PANEL],
         losses=f"{EMBEDDED_RESULTS}/observers/{{kind}}/losses.csv",

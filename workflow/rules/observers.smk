@@ -32,21 +32,6 @@ rule train_observer:
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
 
 
-def trained_observers(wildcards):
-    """Return the observers that the study trains for a data set; none where those that come with semsim read it."""
-    if STUDY.read_by_shipped(wildcards.dataset):
-        return []
-    return expand(rules.train_observer.output.weights, observer=STUDY.observers, **wildcards)
-
-
-def panel_of(wildcards, input):
-    """Return the options that name the observers of a data set."""
-    if STUDY.read_by_shipped(wildcards.dataset):
-        return ["--shipped", STUDY.data_settings(wildcards.dataset)["kind"]]
-    cautions = {name: STUDY.observer_settings(name)["caution"] for name in STUDY.observers}
-    return ["--observers", *input.observers, "--cautions", json.dumps(cautions)]
-
-
 rule ask_observers:
     """Label the reconstructions of a data set by all simulated observers, and measure how accurate they are."""
     input:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-QUALITY = 85
+QUALITY = 75
 """Of pictures on a page, from 0 to 100; the files beside it lose nothing."""
+SMALLER = 2
+"""How many times smaller than in their files pictures on a page are, on each side: about a pixel of a screen each."""
 
 
 def chart(figure: Figure, alt: str, caption: str) -> Picture:
@@ -38,7 +40,7 @@ def picture_of_file(path: str | os.PathLike, alt: str, caption: str) -> Picture:
     small = io.BytesIO()
     try:
         with Image.open(path) as picture:
-            picture.convert("RGB").save(small, "webp", quality=QUALITY)
+            picture.convert("RGB").reduce(SMALLER).save(small, "webp", quality=QUALITY)
             pixels = picture.width
     except FileNotFoundError:
         raise SemsimError(f"{path}: no such figure. Run the stage that draws it first.") from None

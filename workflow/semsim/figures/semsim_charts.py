@@ -184,10 +184,13 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
 
 
 def views(generalisation: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of single exclusions and of held-out data sets within one original, and a name for each view."""
+    """Return the rows of single exclusions and of held-out data sets within one original, and a name for each view.
+
+    A view has no rows where no original of some data set has reconstructions of both kinds, recognised and not.
+    """
     rows = areas(generalisation, PRIMARY[0])
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
     single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
-    chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
+    chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single].dropna(subset="faithfulness")
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")
