@@ -156,7 +156,8 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
     """Draw how faithful SemSim is on each part of the data that was held out, beside the best hand-crafted metric.
 
     That is at the level of the primary test, within one original. Which hand-crafted metric is best was chosen on other
-    folds than those it is drawn for.
+    folds than those it is drawn for. Parts on which there is no value are left out, unless that leaves nothing: there, no
+    original of some data set has both recognised reconstructions and others.
 
     Parameters
     ----------
@@ -168,6 +169,8 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     rows = views(generalisation)
+    valued = rows.dropna(subset="faithfulness")
+    rows = rows if valued.empty else valued
     names = list(dict.fromkeys(rows["view"]))
     figure, (panel,) = panels(1, height=1 + row_height(len(names)) * len(names))
     name_lines(panel, names)
@@ -184,13 +187,10 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
 
 
 def views(generalisation: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of single exclusions and of held-out data sets within one original, and a name for each view.
-
-    A view has no rows where no original of some data set has reconstructions of both kinds, recognised and not.
-    """
+    """Return the rows of single exclusions and of held-out data sets within one original, and a name for each view."""
     rows = areas(generalisation, PRIMARY[0])
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
     single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
-    chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single].dropna(subset="faithfulness")
+    chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")
