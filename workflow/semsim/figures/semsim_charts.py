@@ -156,8 +156,8 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
     """Draw how faithful SemSim is on each part of the data that was held out, beside the best hand-crafted metric.
 
     That is at the level of the primary test, within one original. Which hand-crafted metric is best was chosen on other
-    folds than those it is drawn for. Parts on which there is no value are left out, unless that leaves nothing: there, no
-    original of some data set has both recognised reconstructions and others.
+    folds than those it is drawn for. Parts on which there is no value are left out, unless that leaves nothing: no
+    original of some data set has both recognised reconstructions and others there.
 
     Parameters
     ----------
