@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
+from semsim.scoring.deciding import too_small
 from semsim.scoring.summary import number
 from semsim.statistics.resampling import draw_counts, few_units, holm, percentile_interval, sign_flip_p
 from semsim.text import counted, interval, p_value, printable, text_table
@@ -123,5 +124,7 @@ def comparison_text(table, scales):
         originals = int(rows["originals"].iloc[0])
         heading = f"{scales[metric].axis_label}, {counted(originals, 'originals')}"
         notes = [f"Note: {note}." for note in [few_units(originals)] if note]
+        if small := too_small(metric, scales[metric].label, originals, rows["difference"]):
+            notes.append(small)
         parts.append("\n".join([heading, text_table(columns), *lines, *notes]))
     return "\n\n".join(parts)
