@@ -13,8 +13,7 @@ accepted, and how far its PSNR is above that of the others, as the mean over ori
     python benchmarks/lbfgs.py --evaluations 300
     python benchmarks/lbfgs.py --only resnet20 --attacks idlg --seed 2
 
-With 300 evaluations, 12 originals and seed 1, on two cores under load (the optimiser was tuned on seed 101; resnet20 has
-not been measured yet):
+With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 101; resnet20 has not been measured yet):
 
     target model        attack accepted   ours     cost   full     cost  wolfe     cost     ours - full    ours - wolfe
     convnet3 trained    dlg         97%  10.08  3.4e+01   9.47  4.6e+01   8.92  6.6e+01    +0.60 ± 0.62    +1.16 ± 0.67
