@@ -27,6 +27,7 @@ With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 1
     lenet trained       dlg        100%  15.51  5.0e-04  15.44  5.3e-04  15.58  4.8e-04    +0.07 ± 0.07    -0.06 ± 0.05
     lenet trained       idlg       100%  15.56  4.8e-04  15.55  4.8e-04  15.66  4.6e-04    +0.01 ± 0.01    -0.10 ± 0.05
     lenet untrained     dlg        100%  15.18  1.1e-02  13.68  3.3e-02  15.89  8.7e-03    +1.51 ± 1.30    -0.70 ± 0.59
+    lenet untrained     idlg       100%  15.69  9.2e-03  15.70  9.2e-03  16.04  7.7e-03    -0.00 ± 0.01    -0.35 ± 0.16
 """
 
 import argparse
