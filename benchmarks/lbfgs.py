@@ -13,7 +13,8 @@ accepted, and how far its PSNR is above that of the others, as the mean over ori
     python benchmarks/lbfgs.py --evaluations 300
     python benchmarks/lbfgs.py --only resnet20 --attacks idlg --seed 2
 
-With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 101; resnet20 has not been measured yet):
+With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 101); resnet20 with 200 evaluations and 8
+originals:
 
     target model        attack accepted   ours     cost   full     cost  wolfe     cost     ours - full    ours - wolfe
     convnet3 trained    dlg         97%  10.08  3.4e+01   9.47  4.6e+01   8.92  6.6e+01    +0.60 ± 0.62    +1.16 ± 0.67
@@ -28,6 +29,7 @@ With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 1
     lenet trained       idlg       100%  15.56  4.8e-04  15.55  4.8e-04  15.66  4.6e-04    +0.01 ± 0.01    -0.10 ± 0.05
     lenet untrained     dlg        100%  15.18  1.1e-02  13.68  3.3e-02  15.89  8.7e-03    +1.51 ± 1.30    -0.70 ± 0.59
     lenet untrained     idlg       100%  15.69  9.2e-03  15.70  9.2e-03  16.04  7.7e-03    -0.00 ± 0.01    -0.35 ± 0.16
+    resnet20 untrained  idlg        99%  12.31  3.6e+02  12.26  3.6e+02  11.35  7.7e+02    +0.04 ± 0.13    +0.95 ± 0.13
 """
 
 import argparse
