@@ -355,7 +355,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(earlier):
         assert [store.state(token).position for token in TOKENS.values()] == [2, 0, 0, 0]
         assert [store.state(token).consented for token in TOKENS.values()] == [True, True, True, False]
         assert store.annotators()["undone"].tolist() == [0, 1, 0, 0]
-        for name in ("ben", "cat", "dan"):  # who comes by the panel's link again is the same
+        for name in ("ben", "cat", "dan"):  # a participant who returns through the panel's link is the same annotator
             assert store.state(store.admit(f"id-{name}")).name == name == store.name_of_participant(f"id-{name}")
         assert store.links.panel_key == "the-key-of-the-panel"
         _, other = do(store, "invite", "ann")

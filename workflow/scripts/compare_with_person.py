@@ -2,22 +2,19 @@
 
 import argparse
 
+from panel_arguments import add_panel_arguments, read_panels
+
 from semsim.commandline import run
-from semsim.io.tables import read_parts, read_table, write_table
-from semsim.labels import with_truth
-from semsim.metrics.scales import scales_of
+from semsim.io.tables import write_table
 from semsim.seeds import seed_for
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import contradiction_curve
-from semsim.statistics.person import compare_with_person, seat_panels
+from semsim.statistics.person import compare_with_person
 
 
 def main():
     arguments = parse_arguments()
-    answers = with_truth(read_table(arguments.labels), read_table(arguments.images))
-    scales = scales_of(read_table(arguments.scales))
-    panels = seat_panels(read_parts(arguments.metrics), answers, scales)
-    del answers  # which take many times as much memory
+    panels, scales = read_panels(arguments)
     directions, seed = (scales | BASELINES).directions, seed_for(arguments.seed, "person")
     compared = compare_with_person(panels, directions, arguments.resamples, seed, arguments.without)
     write_table(compared, arguments.out)
@@ -27,15 +24,10 @@ def main():
 def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
-    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
-    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
-    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    add_panel_arguments(parser)
     parser.add_argument(
         "--without", nargs="*", default=[], metavar="TARGET", help="also measure without these target models"
     )
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
     parser.add_argument("--out", required=True, metavar="person.csv", help="table of metrics and a person to write")
     parser.add_argument("--out-curve", required=True, metavar="X.csv", help="table of contradictions by gap to write")
     return parser.parse_args()

@@ -15,6 +15,8 @@ from semsim.text import CONTROLS
 
 PLAIN = {"↑": "^", "↓": "v", "−": "-", "–": "-", "’": "'", "“": '"', "”": '"', "…": ".", "\u00a0": " "}
 """What stands for a character where the output's encoding lacks it: one each, so that columns stay aligned."""
+ESCAPES = {code: escape for code, escape in CONTROLS.items() if chr(code) not in "\n\t"}
+"""What stands for characters that a terminal would obey; lines and tabs are kept."""
 
 
 def json_object(text):
@@ -62,7 +64,7 @@ def shown(text):
     >>> print(shown("a\x1b[2J"))
     a\x1b[2J
     """
-    return text.translate({code: escape for code, escape in CONTROLS.items() if chr(code) not in "\n\t"})
+    return text.translate(ESCAPES)
 
 
 class Shown:

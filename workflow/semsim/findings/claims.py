@@ -32,6 +32,7 @@ from semsim.statistics.ceiling import EVERYONE
 from semsim.statistics.contradictions import ANNOTATORS as AGAINST_ANNOTATORS
 from semsim.statistics.contradictions import OTHERS, PERSON
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
+from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import ANNOTATORS, FOLDS, STATISTICS, decimal, interval, listed, p_value
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ OFTEN = 0.1
 """The share of pairs in opposite order from which two metrics contradict each other."""
 GAP = 0.5
 """Pairs whose recognition rates by the other annotators differ by less are not counted against a metric or person."""
-SIGNIFICANT = 0.05
-"""Threshold of Holm-corrected p values."""
 PUBLISHED = "retrained_semsim"
 """The column of a SemSim that others trained and published."""
 SUPPORTED, PARTLY, NOT_SUPPORTED, NOT_TESTABLE = VERDICTS = (

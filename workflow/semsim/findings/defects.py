@@ -8,10 +8,11 @@ from semsim.defects.defences import RATE, UNDEFENDED
 from semsim.defects.misalignment import AUGMENTING, EVERY, MEANT, PLAIN, RELEASED
 from semsim.defects.set_sizes import ALIKE, NAMES, PAPER, RECONSTRUCTED
 from semsim.defects.versions import VERSIONS
-from semsim.findings.semsim import SIGNIFICANT, told, why_undefined
+from semsim.findings.semsim import told, why_undefined
 from semsim.metrics import METRICS
 from semsim.metrics.scales import Scales
 from semsim.statistics.generalisation import overall
+from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, p_value, percent
 
 TARGETS = {

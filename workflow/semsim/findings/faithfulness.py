@@ -7,10 +7,8 @@ from semsim.metrics.scales import Scales
 from semsim.statistics.association import chance_level
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.person import NOBODY
+from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
-
-SIGNIFICANT = 0.05
-"""Threshold of Holm-corrected p values."""
 
 
 def faithfulness_findings(

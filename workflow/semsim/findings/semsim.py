@@ -11,10 +11,9 @@ from semsim.metrics.scales import Scales
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
+from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import FOLDS, at_level, counted, decimal, first_few, interval, listed, p_value, variant_label
 
-SIGNIFICANT = 0.05
-"""Threshold of Holm-corrected p values."""
 BEST = "best_metric"
 """The hand-crafted metric that is best on other folds than those on which it is measured."""
 COMPARED = (BEST, "classifier_features", "combination", "combination_with_target", *BASELINES)

@@ -12,13 +12,10 @@ from semsim.errors import SemsimError
 from semsim.results.study_tables import StudyTables
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.generalisation import EVERYTHING
+from semsim.statistics.resampling import SIGNIFICANT
 
 if TYPE_CHECKING:
     import os
-
-
-SIGNIFICANT = 0.05
-"""Threshold of Holm-corrected p values."""
 
 
 class Tolerance(NamedTuple):

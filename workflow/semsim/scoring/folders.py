@@ -1,6 +1,5 @@
 """Match reconstructions with originals by their names, and read their pixels."""
 
-import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.folders import walk
 from semsim.scoring.likeness import thumbnail
-from semsim.text import encodable, first_few, listed, printable
+from semsim.text import composed, encodable, first_few, listed, printable
 
 FULL_SIZE = 2**15
 """Side in pixels requested from the decoder, so that it never scales down a JPEG file."""
@@ -118,7 +117,7 @@ def _by_name(folder):
 
 def name_of(path):
     """Return the name that pairs a file: its path without the suffix, however its accents are composed."""
-    return unicodedata.normalize("NFC", encodable(path.with_suffix("").as_posix()))
+    return composed(encodable(path.with_suffix("").as_posix()))
 
 
 def _sharing_names(found):

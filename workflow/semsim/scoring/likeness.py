@@ -51,7 +51,7 @@ def nearer_to_another(originals: np.ndarray, reconstructions: np.ndarray) -> tup
     >>> nearer_to_another(originals, originals[[1, 0, 2]])
     (2, 3)
     """
-    places = checked_places(len(originals))
+    places = checked_places(len(originals), MOST_CHECKED)
     if len(places) < 2:
         return 0, len(places)
     distances = cdist(reconstructions[places].astype(float), originals[places].astype(float), "sqeuclidean")
@@ -60,9 +60,9 @@ def nearer_to_another(originals: np.ndarray, reconstructions: np.ndarray) -> tup
     return int((distances.min(axis=1) < own).sum()), len(places)
 
 
-def checked_places(count: int) -> np.ndarray:
-    """Return the places of the pairs that are checked, at most `MOST_CHECKED` of `count`."""
-    return np.linspace(0, count - 1, min(count, MOST_CHECKED)).astype(int)
+def checked_places(count: int, most: int) -> np.ndarray:
+    """Return the places of what is checked: all of `count`, or `most` of them at even distances."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
 
 
 def doubt(originals: np.ndarray, reconstructions: np.ndarray, what: str, remedy: str) -> str:

@@ -49,7 +49,8 @@ def match_by_likeness(originals, sets):
         chosen = tuple(paths[matched[place]] for (paths, _), matched in zip(others, partners, strict=True))
         groups.append(Group(name_of(original.relative_to(folders[0])), original, chosen))
     for (paths, _), matched in zip(others, partners, strict=True):
-        strays = [path for place, path in enumerate(paths) if place not in set(matched)]
+        taken = set(matched)
+        strays = [path for place, path in enumerate(paths) if place not in taken]
         unusable += [Unusable(printable(path), "no original is left for it") for path in strays]
     return Matches(groups, incomplete, unusable)
 

@@ -19,7 +19,7 @@ from semsim.scoring.arguments import (
     in_words_of_python,
 )
 from semsim.scoring.folders import match_pair
-from semsim.scoring.likeness import checked_places, floats, thumbnails, warn_of_doubt
+from semsim.scoring.likeness import MOST_CHECKED, checked_places, floats, thumbnails, warn_of_doubt
 from semsim.scoring.scores import compute, load_measures, score_groups
 from semsim.targets.device import checked_device
 
@@ -103,7 +103,7 @@ def score(
     originals, reconstructions = floats(originals, "originals"), floats(reconstructions, "reconstructions")
     check_pairs(originals, reconstructions)
     measures, _ = load_measures(metrics, weights, device, pretrained)
-    places = checked_places(len(originals))
+    places = checked_places(len(originals), MOST_CHECKED)
     warn_of_doubt(thumbnails(originals[places]), thumbnails(reconstructions[places]))
     values = {measure.name: np.full(len(originals), np.nan) for measure in measures}
     step = batch_size or max(1, BATCH_PIXELS // (originals.shape[-2] * originals.shape[-1]))

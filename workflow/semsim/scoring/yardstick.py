@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from semsim.scoring.folders import read_again
+from semsim.scoring.likeness import checked_places
 from semsim.scoring.scores import SEMSIM
 from semsim.scoring.summary import number
 from semsim.text import counted
@@ -31,7 +32,7 @@ def yardstick(groups, measures, device):
     semsim = next((measure for measure in measures if measure.name == SEMSIM), None)
     if semsim is None:
         return []
-    places = np.linspace(0, len(groups) - 1, min(len(groups), MOST_ORIGINALS)).astype(int)
+    places = checked_places(len(groups), MOST_ORIGINALS)
     apart = _distances([groups[place].original for place in places], semsim, device)
     if not apart:
         return ["To read SemSim: it is 0 for identical images."]

@@ -60,10 +60,24 @@ class Panel(NamedTuple):
     @property
     def others(self) -> np.ndarray:
         """The recognition rate of the other annotators, beside each answer; NaN where there are none."""
-        known = np.isfinite(self.answers)
-        own = np.nan_to_num(self.answers)
-        others = ratio(own.sum(axis=0) - own, known.sum(axis=0) - known.astype(float))
-        return np.where(known, others, np.nan)
+        return np.where(np.isfinite(self.answers), rates_of_others(self.answers), np.nan)
+
+
+def rates_of_others(answers: np.ndarray) -> np.ndarray:
+    """Return the recognition rate of the other annotators, whether an annotator answered or not.
+
+    Parameters
+    ----------
+    answers : numpy.ndarray
+        0 or 1, [annotators, columns, originals]; NaN where one did not answer.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the same shape; NaN where nobody else answered.
+    """
+    known, own = np.isfinite(answers).astype(float), np.nan_to_num(answers)
+    return ratio(own.sum(axis=0) - own, known.sum(axis=0) - known)
 
 
 def seat_panels(

@@ -19,6 +19,7 @@ import pandas as pd
 from semsim.seeds import seed_for
 from semsim.statistics.contradictions import EVERYONE, PERSON
 from semsim.statistics.crossing import GROUP, draw
+from semsim.statistics.person import rates_of_others
 from semsim.statistics.resampling import blocks_of_resamples, percentile_interval, ratio
 
 if TYPE_CHECKING:
@@ -145,9 +146,7 @@ def judge(panel: Panel, higher_is_better: dict[str, bool]) -> Judged:
     crossing = panel.crossing
     tables = [x if higher_is_better[name] else -x for name, x in crossing.metrics.items()]
     tables = np.stack([*tables, crossing.rates])
-    given = np.isfinite(panel.answers).astype(float)
-    own = np.nan_to_num(panel.answers)
-    others = ratio(own.sum(axis=0) - own, given.sum(axis=0) - given)
+    others = rates_of_others(panel.answers)
     first, second = pairs_of(crossing)
     means = means_of(tables, np.ones((1, tables.shape[-1])))[0]
     apart = np.abs(means[:, first] - means[:, second])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Confidence level of all intervals."""
+SIGNIFICANT = 0.05
+"""Threshold of Holm-corrected p values."""
 BLOCK = 64
 """Resamples that are drawn at once if there are many units."""
 VALUES_AT_ONCE = 600_000
