@@ -147,7 +147,7 @@ def generalisation_chart(
             estimates = ([values.loc[name, f"faithfulness{end}"]] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, [place], marker=MARKERS[0 if name in LEARNED else 1], **look)
         panel.axvline(values.loc["semsim", "faithfulness"], color=FAINT, linewidth=0.8)
-    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])}, mean over data sets", size=8)
+    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])} {at_level(level)}, mean over data sets", size=8)
     return figure
 
 
