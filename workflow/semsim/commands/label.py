@@ -12,6 +12,12 @@ Then `labels: annotations/pilot` in a study's settings uses these labels. With r
   semsim label invite pilot --count 20 --url https://label.example.org
   semsim label serve pilot --public                        behind a web server with TLS
 
+Without the page, as for a model that is shown pictures:
+
+  semsim label sheets pilot ann --out ann                  her pictures on numbered sheets, and a table for her answers
+  semsim label enter pilot ann ann/answers.csv             store the answers
+  semsim label compare pilot --study demo                  do they see what the study's annotators see?
+
 With labels that were given elsewhere, by a panel, with another tool or by models:
 
   semsim label import images.csv labels.csv --name clip    make annotations/clip, with or without the pictures
@@ -29,6 +35,7 @@ EXAMPLES = {
     "new": """examples:
   semsim label new pilot --study demo --per-attack 10 --per-annotator 100
   semsim label new glyphs --study demo --datasets glyphs --labels-per-image 3
+  semsim label new spot-check --study demo --per-rate 7 --labels-per-image 1 --kind vision-language-model
   semsim label new photos --images my_pictures --checks clear_pictures
 
 Then read and edit campaign.yaml, consent.txt, instructions.txt and CARD.md in the campaign's folder.
@@ -44,6 +51,22 @@ Stop it with Ctrl-C. Every answer that the page has accepted is on disk, however
   semsim label invite pilot --count 20 --url https://label.example.org > links.tsv
 
 A known name keeps its link. Anyone with a link can answer under that name: send each to one person only.
+""",
+    "sheets": """example:
+  semsim label sheets pilot ann --out ann
+
+Fill in ann/answers.csv: a class, or ? for "can't tell". Whoever gets sheets has agreed to take part: show them
+consent.txt and instructions.txt first.
+""",
+    "enter": """example:
+  semsim label enter pilot ann ann/answers.csv
+
+The last answers may be missing: enter the table again when there are more.
+""",
+    "compare": """example:
+  semsim label compare spot-check --study demo
+
+Writes tables/compared.csv: how often the majorities agree on whether a reconstruction is recognised.
 """,
     "import": """examples:
   semsim label import images.csv labels.csv --name panel --kind human
@@ -100,6 +123,14 @@ def add_arguments(parser):
     command = add("status", show_status, "show progress, and how carefully annotators work")
     command.add_argument("--participant", metavar="ID", help="only show which annotator a panel's participant is")
     add("export", export, "write labels.csv and controls.csv")
+    command = add("sheets", write_sheets, "write an annotator's pictures on sheets, for answers without the page")
+    command.add_argument("name", metavar="NAME", help="pseudonym of the annotator")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="a new folder for sheets and answers.csv")
+    command = add("enter", enter_answers, "store answers that were written down beside sheets")
+    command.add_argument("name", metavar="NAME", help="pseudonym of the annotator")
+    command.add_argument("answers", metavar="ANSWERS.csv", help="the table from beside the sheets, filled in")
+    command = add("compare", compare, "compare with the labels that a study has of the same reconstructions")
+    command.add_argument("--study", required=True, help="its name, or the folder of its results")
     _add_import(add("import", import_labels, "make a campaign of labels that were given elsewhere"))
     command = add("measure", measure, "measure agreement, recognition and, of given metrics, faithfulness")
     command.add_argument("--resamples", type=positive, default=10_000, metavar="N", help="for the intervals (10,000)")
@@ -138,6 +169,12 @@ def _add_new(command):
         help="reconstructions per data set, target model and attack, using originals equally often (all); with"
         " --images, how many images",
     )
+    command.add_argument(
+        "--per-rate",
+        type=positive,
+        metavar="N",
+        help="with --study, instead of --per-attack: reconstructions per data set and recognition rate in the study",
+    )
     for plural in ("datasets", "targets", "attacks"):
         command.add_argument(f"--{plural}", nargs="+", metavar="NAME", help=f"only these {plural} of the study")
     command.add_argument("--classes", metavar="FILE", help="with --images: class names, one per line (the folders)")
@@ -145,6 +182,7 @@ def _add_new(command):
     command.add_argument("--labels-per-image", type=positive, default=5, metavar="K", help="annotators per image (5)")
     command.add_argument("--per-annotator", type=positive, metavar="N", help="images per annotator (all)")
     command.add_argument("--forced-choice", action="store_true", help="annotators must name a class")
+    command.add_argument("--kind", choices=ANNOTATORS, default="human", help="what the annotators are (human)")
     command.add_argument("--seed", type=int, default=1, help="seed of every random choice (1)")
 
 
@@ -187,8 +225,6 @@ def _network(text):
 
 def make(arguments):
     """Make a campaign."""
-    from pathlib import Path
-
     from semsim.errors import SemsimError
     from semsim.labelling.campaign import as_argument, campaign_folder
     from semsim.labelling.making import from_folder, from_study, make_campaign
@@ -198,14 +234,16 @@ def make(arguments):
         raise SemsimError("--seed: must not be negative.")
     only = {"dataset": arguments.datasets, "target": arguments.targets, "attack": arguments.attacks}
     of_folder = {"--classes": arguments.classes, "--checks": arguments.checks}
-    of_study = {f"--{key}s": names for key, names in only.items()}
+    of_study = {"--per-rate": arguments.per_rate} | {f"--{key}s": names for key, names in only.items()}
     given = [option for option, value in (of_folder if arguments.study else of_study).items() if value]
     if given:
         raise SemsimError(f"{given[0]}: goes with {'--images' if arguments.study else '--study'} only.")
+    if arguments.per_rate and arguments.per_attack:
+        raise SemsimError("--per-rate: takes the place of --per-attack. Give one of them.")
     if arguments.study:
-        study = Path(arguments.study)
-        results = study if len(study.parts) > 1 else Path("results") / study
-        material = from_study(results, arguments.per_attack, arguments.seed, only)
+        material = from_study(
+            _results_of(arguments.study), arguments.per_attack, arguments.seed, only, arguments.per_rate
+        )
     else:
         material = from_folder(
             arguments.images, arguments.seed, arguments.per_attack, arguments.classes, arguments.checks
@@ -216,6 +254,7 @@ def make(arguments):
         labels_per_image=arguments.labels_per_image,
         images_per_annotator=arguments.per_annotator,
         forced_choice=arguments.forced_choice,
+        kind=arguments.kind,
         seed=arguments.seed,
     )
     needed = -(-len(campaign.images) * arguments.labels_per_image // campaign.images_each)
@@ -227,6 +266,14 @@ def make(arguments):
         print("There are no clear images, so there will be no attention checks.")
     then = f"semsim label serve {as_argument(folder)}"
     print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: {then}")
+
+
+def _results_of(study):
+    """Return the folder of a study's results, given that or its name."""
+    from pathlib import Path
+
+    path = Path(study)
+    return path if len(path.parts) > 1 else Path("results") / path
 
 
 def serve(arguments):
@@ -370,3 +417,44 @@ def export(arguments):
     people = labels["annotator"].nunique()
     print(f"{campaign.folder / 'labels.csv'}: {counted(len(labels), 'labels')} by {counted(people, 'annotators')}.")
     print(f"{campaign.folder / 'controls.csv'}: {counted(len(controls), 'answers')} to checks and repeats.")
+
+
+def write_sheets(arguments):
+    """Write an annotator's pictures on sheets."""
+    from contextlib import closing
+
+    from semsim.labelling import sheets
+    from semsim.labelling.store import Store
+
+    campaign = _campaign_to_serve(arguments.campaign)
+    with closing(Store(campaign)) as store:
+        name, count, pictures = sheets.write_sheets(campaign, store, arguments.name, arguments.out)
+    print(f"{arguments.out}: {counted(pictures, 'pictures')} for {name} on {counted(count, 'sheets')}; answers.csv.")
+
+
+def enter_answers(arguments):
+    """Store answers from a table."""
+    from contextlib import closing
+
+    from semsim.labelling import sheets
+    from semsim.labelling.store import Store
+
+    campaign = _campaign_to_serve(arguments.campaign)
+    with closing(Store(campaign)) as store:
+        count = sheets.enter_answers(campaign, store, arguments.name, arguments.answers)
+    print(f"{campaign.folder}: {counted(count, 'answers')} of {arguments.name}.")
+
+
+def compare(arguments):
+    """Compare the campaign's labels with those of a study."""
+    from semsim.io.tables import read_table, write_table
+    from semsim.labelling.campaign import campaign_folder, read_results_folder
+    from semsim.labelling.comparing import compare_labels
+    from semsim.labelling.status import compared_text
+
+    campaign = read_results_folder(campaign_folder(arguments.campaign))
+    compared = compare_labels(campaign, read_table(_results_of(arguments.study) / "tables" / "recognition.csv"))
+    path = campaign.folder / "tables" / "compared.csv"
+    write_table(compared, path)
+    print(compared_text(compared))
+    print(f"\n{path}")

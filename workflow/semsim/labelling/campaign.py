@@ -20,8 +20,8 @@ from semsim.errors import SemsimError
 from semsim.io.handmade import read_text
 from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
-from semsim.settings import Settings, validated
-from semsim.text import composed, first_few
+from semsim.settings import OneOf, Settings, validated
+from semsim.text import ANNOTATORS, composed, first_few
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
 SOURCE = "source"
@@ -77,6 +77,9 @@ class CampaignSettings(Settings):
 
     title: str = Field(min_length=1, max_length=80, description="the headline of the page")
     question: str = Field(min_length=1, max_length=300, description="what is asked about every image")
+    kind: Annotated[str, OneOf(ANNOTATORS)] = Field(
+        "human", description="what those who answer are; labels from elsewhere have their own"
+    )
     labels_per_image: int = Field(5, ge=1, description="how many annotators see each image")
     images_per_annotator: int | None = Field(
         None,

@@ -21,7 +21,7 @@ from semsim.labelling.making import (
     fill_in,
     read_classes,
     write_settings,
-    written_campaign,
+    written_folder,
 )
 from semsim.labelling.measuring import read_metrics
 from semsim.labelling.results import check_choices
@@ -88,7 +88,7 @@ def import_campaign(folder: str | os.PathLike, elsewhere: Elsewhere) -> Campaign
     SemsimError
         If the folder exists, a file cannot be read or is invalid, or an image is missing.
     """
-    with written_campaign(folder) as part:
+    with written_folder(folder) as part:
         _write(part, Path(folder).name, elsewhere)
         read_results_folder(part)
     return read_results_folder(folder)
@@ -102,7 +102,8 @@ def _write(folder, name, elsewhere):
     check_choices(answers, elsewhere.forced, elsewhere.labels)
     each = int(answers.groupby("image").size().max())
     settings = {"title": TITLE, "question": QUESTION, "labels_per_image": each, "checks": 0, "repeats": 0}
-    write_settings(settings | {"forced_choice": elsewhere.forced, "classes": classes}, folder)
+    kind = {"kind": elsewhere.kind} if elsewhere.kind else {}
+    write_settings(settings | kind | {"forced_choice": elsewhere.forced, "classes": classes}, folder)
     write_table(images, folder / "images.csv")
     label = answers["label"].astype(object).where(answers["label"].notna(), NO_ANSWER)
     write_table(answers.assign(label=label), folder / "labels.csv")

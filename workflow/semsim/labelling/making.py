@@ -66,7 +66,11 @@ class Material(NamedTuple):
 
 
 def from_study(
-    results: str | os.PathLike, per_attack: int | None, seed: int, only: dict[str, list[str]] | None = None
+    results: str | os.PathLike,
+    per_attack: int | None,
+    seed: int,
+    only: dict[str, list[str]] | None = None,
+    per_rate: int | None = None,
 ) -> Material:
     """Take reconstructions of a study, and images of its public split for attention checks.
 
@@ -82,6 +86,8 @@ def from_study(
     seed : int
     only : dict of str to list of str, optional
         The names to take, by ``dataset``, ``target`` and ``attack``; an empty list or None takes all.
+    per_rate : int, optional
+        Instead of `per_attack`: how many reconstructions to take per data set and recognition rate in the study.
 
     Returns
     -------
@@ -93,9 +99,13 @@ def from_study(
         If files of the study are missing, or it does not have one of the names.
     """
     results = Path(results)
-    shown = shown_images(read_table(results / "tables" / "attacks.csv"))
+    shown = _restricted(shown_images(read_table(results / "tables" / "attacks.csv")), only or {}, results)
     generator = np.random.default_rng(seed)
-    chosen = choose_reconstructions(_restricted(shown, only or {}, results), per_attack, generator)
+    if per_rate is None:
+        chosen = choose_reconstructions(shown, per_attack, generator)
+    else:
+        recognition = read_table(results / "tables" / "recognition.csv")
+        chosen = choose_by_rate(shown, recognition, per_rate, generator)
     pictures = []
     for names, rows in chosen.groupby(KEYS[:3], sort=False):
         path = results / "reconstructions" / "/".join(map(str, names))
@@ -151,6 +161,32 @@ def choose_reconstructions(shown: pd.DataFrame, per_attack: int | None, generato
         used.update((dataset, original) for original in rows["original"])
         chosen.append(rows)
     return pd.concat(chosen, ignore_index=True)
+
+
+def choose_by_rate(
+    shown: pd.DataFrame, recognition: pd.DataFrame, per_rate: int, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Choose as many reconstructions of each recognition rate at random, so that clear and hopeless ones are alike.
+
+    Parameters
+    ----------
+    shown : pandas.DataFrame
+        dataset, target, attack, original and more.
+    recognition : pandas.DataFrame
+        The same keys, labels and recognition_rate. Rates are compared to the nearest multiple of 0.1.
+    per_rate : int
+        Per data set and rate; where there are fewer, all of them.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `shown`, grouped by attack.
+    """
+    rated = shown.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS).drop_duplicates(KEYS)
+    shuffled = rated.sample(frac=1, random_state=generator)
+    chosen = shuffled.groupby(["dataset", shuffled["recognition_rate"].round(1)]).head(per_rate)
+    return chosen.sort_values(KEYS, kind="stable")[list(shown)].reset_index(drop=True)
 
 
 def _clear_images(dataset, file, generator):
@@ -294,20 +330,20 @@ def make_campaign(folder: str | os.PathLike, material: Material, **settings) -> 
     SemsimError
         If the folder exists, an image cannot be read, a check shows what is also asked about, or a setting is invalid.
     """
-    with written_campaign(folder) as part:
+    with written_folder(folder) as part:
         _write(part, Path(folder).name, material, settings)
         read_campaign_folder(part)
     return read_campaign_folder(folder)
 
 
 @contextmanager
-def written_campaign(folder: str | os.PathLike) -> Iterator[Path]:
-    """Give a new folder to write a campaign to, which gets its name only if the block ends without an error.
+def written_folder(folder: str | os.PathLike) -> Iterator[Path]:
+    """Give a new folder to write to, which gets its name only if the block ends without an error.
 
     Raises
     ------
     SemsimError
-        If there is a campaign of this name, or the block raised it: about the folder of this name.
+        If there is a folder of this name, or the block raised it: about the folder of this name.
     """
     folder = Path(folder)
     if folder.exists():

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from semsim.labelling.campaign import Campaign
 
-KIND = "human"
 ITEM_COLUMNS = ["annotator", "position", "image", "purpose", "label", "seconds", "given_at", "kind"]
 ANNOTATOR_COLUMNS = ["annotator", "consented_at", "code", "undone"]
 CONTROL_COLUMNS = ["image", "annotator", "purpose", "expected", "label", "seconds", "given_at"]
@@ -47,7 +46,7 @@ def read_answers(campaign: Campaign) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     if campaign.database.is_file():
         with closing(Store(campaign)) as store:
-            return store.items().assign(kind=KIND), store.annotators()
+            return store.items().assign(kind=campaign.settings.kind), store.annotators()
     if campaign.labels.exists():
         return _from_elsewhere(campaign)
     items = pd.DataFrame(columns=ITEM_COLUMNS).astype({"label": "Int64", "seconds": float, "given_at": "str"})
@@ -192,7 +191,7 @@ def describe_datasets(items: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
         data set without labels has a row, too.
     """
     labels = labels_of(items).merge(campaign.images, on="image", suffixes=("", "_true"))
-    kinds = list(items["kind"].unique()) or [KIND]
+    kinds = list(items["kind"].unique()) or [campaign.settings.kind]
     rows = []
     for dataset, images in campaign.images.groupby("dataset", sort=False):
         for kind in kinds:

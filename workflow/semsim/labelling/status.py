@@ -127,5 +127,34 @@ def _faithfulness_text(table):
     return f"{heading}\n{text_table({name: [str(value) for value in values] for name, values in columns.items()})}"
 
 
+def compared_text(table: pd.DataFrame) -> str:
+    """Describe how often a campaign's annotators and a study's agree on whether a reconstruction is recognised.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `semsim.labelling.comparing.compare_labels`.
+
+    Returns
+    -------
+    str
+    """
+    limits = zip(table["agreement_low"], table["agreement_high"], strict=True)
+    return text_table(
+        {
+            "data set": table["dataset"],
+            "campaign": table["kind"].map(ANNOTATORS),
+            "study": table["study_kind"].map(ANNOTATORS),
+            "images": table["images"].astype(str),
+            "agreement": table["agreement"].map(percent),
+            f"95{NO_BREAK}%": [f"{percent(low)} to {percent(high)}" for low, high in limits],
+            "both recognise": table["both"].astype(str),
+            "only campaign": table["only_campaign"].astype(str),
+            "only study": table["only_study"].astype(str),
+            "neither": table["neither"].astype(str),
+        }
+    )
+
+
 def _range(row):
     return f"{decimal(row.faithfulness_low)} to {decimal(row.faithfulness_high)}"
