@@ -203,7 +203,7 @@ class Replay:
         table = self.attack(target, first, count, steps, place)
         seconds = time.perf_counter() - began
         model = load_target(self.weights(target), self.device)
-        images = [read_reconstructions(place.with_suffix(".safetensors"), place.with_suffix(".csv"))]
+        images = [read_reconstructions(*self.files_of(place))]
         metrics = measure_reconstructions(model, images, seed=self.study.seed, device=self.device)
         metrics = metrics.merge(table[["original", "initial_cost", "cost"]], on="original")
         metrics = metrics.assign(count=count, steps=steps, seconds=round(seconds, 2))
@@ -214,8 +214,13 @@ class Replay:
         self.say(f"{target}, originals {first} to {last}: {seconds:.1f} s, mean cost {table['cost'].mean():.4f}")
         return True
 
+    def files_of(self, place):
+        """Return the files of images and of the table in a folder."""
+        return [place / f"{self.arguments.attack}{suffix}" for suffix in (".safetensors", ".csv")]
+
     def attack(self, target, first, count, steps, place):
-        """Attack some originals of one target model; return the table."""
+        """Attack some originals of one target model, into a folder; return the table."""
+        images, table = self.files_of(place)
         settings = self.study.attack_settings(self.dataset, self.arguments.attack) | {"steps": steps}
         call(
             "attack",
@@ -223,19 +228,18 @@ class Replay:
             weights=self.weights(target),
             dataset=self.dataset,
             target=target,
-            attack=self.arguments.attack,
             target_settings=self.study.target_settings(target),
-            settings=settings,
+            settings={self.arguments.attack: settings},
             seed=self.study.seed,
             device=self.device.type,
             threads=torch.get_num_threads(),
             memory_gib=self.arguments.memory_gib,
             first=first,
             count=count,
-            out=place.with_suffix(".safetensors"),
-            table=place.with_suffix(".csv"),
+            images=images,
+            tables=table,
         )
-        return read_table(place.with_suffix(".csv"))
+        return read_table(table)
 
     def metrics(self):
         """Return the metrics of all reconstructions that there are, a row for each and for each reference."""
@@ -272,7 +276,7 @@ class Replay:
         """Write the images of the originals that all target models have, as far as one small file holds them."""
         found = {}
         for target in targets:
-            paths = sorted((self.work / "reconstructions" / target).glob("*.safetensors"))
+            paths = sorted((self.work / "reconstructions" / target).glob("*/*.safetensors"))
             parts = [read_reconstructions(path, path.with_suffix(".csv")) for path in paths]
             numbers = np.concatenate([part.table["original"] for part in parts])
             found[target] = (

@@ -221,12 +221,23 @@ def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatc
     assert 0 < steps[done] < 60  # it did not start the share again
     assert torch.equal(outcome.images, expected.images)
     assert torch.equal(outcome.costs, expected.costs)
-    assert not state.exists()
 
 
-def test_a_state_of_another_run_or_a_damaged_one_is_not_used(targets, images, tmp_path, monkeypatch, capsys):
+def test_a_finished_attack_is_not_run_again_unless_something_has_changed(targets, images, tmp_path, monkeypatch):
+    state, steps, advance = tmp_path / "state.pt", [], Search.advance
+    monkeypatch.setattr(Search, "advance", lambda search: (steps.append(search.step), advance(search)))
+    first = make(targets["lenet"], images[:2], steps=4).run(state)[1]
+    again = make(targets["lenet"], images[:2], steps=4).run(state)[1]
+    assert len(steps) == 4 and torch.equal(again.images, first.images) and torch.equal(again.costs, first.costs)
+    make(targets["lenet"], images[:2], steps=4).run(state, code="other")
+    assert len(steps) == 8
+    make(targets["lenet"], images[:2], steps=5).run(state, code="other")
+    assert len(steps) == 13
+    assert list(tmp_path.iterdir()) == [state]
+
+
+def test_a_state_of_another_run_or_a_damaged_one_is_not_used(targets, images, tmp_path, capsys):
     state = tmp_path / "state.pt"
-    monkeypatch.setattr(run_module._State, "remove", lambda self: self.path and self.lock.close())
     make(targets["lenet"], images[:1], steps=4).run(state)
     expected = make(targets["lenet"], images[:1], steps=5).run()[1]
     outcome = make(targets["lenet"], images[:1], steps=5).run(state)[1]
@@ -242,9 +253,9 @@ def test_two_processes_do_not_share_an_attack(targets, images, tmp_path):
     other = run_module._State(state, "fingerprint")
     with pytest.raises(SemsimError, match="another process is at work on this attack"):
         make(targets["lenet"], images[:1], steps=4).run(state)
-    other.remove()
+    other.release()
     make(targets["lenet"], images[:1], steps=4).run(state)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [state]
 
 
 def test_too_little_memory_is_said_before_it_is_too_late(targets, images):

@@ -52,8 +52,8 @@ def test_operations_are_counted_as_by_hand():
     assert forward_flops("mlp", 64, 32, 10) == 2 * layers
 
 
-def test_disk_holds_data_and_three_images_an_attacked_original():
-    images = 100 + 20 + 10 * (1 + 3 * 2 * 2)
+def test_disk_holds_data_and_four_images_an_attacked_original():
+    images = 100 + 20 + 10 * (1 + 4 * 2 * 2)
     assert disk_bytes(study()) == 3 * images * (32**2 + 64**2)
 
 

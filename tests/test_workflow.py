@@ -76,7 +76,10 @@ def check_jobs_of_study(process, *files):
     assert jobs["train_observer"] == len(trained) * len(study.observers)
     assert jobs["train_classifier"] == bool(trained)
     assert jobs["train_target"] == jobs["compute_metrics"] == len(study.datasets) * len(study.targets)
-    assert jobs["attack_target"] == len(study.datasets) * sum(len(study.attacks_on(name)) for name in study.targets)
+    suited = [set(study.attacks_on(name)) for name in study.targets]
+    alone = sum(len(attacks - set.intersection(*suited)) for attacks in suited)
+    together = [alone, len(study.targets)] if len(set.intersection(*suited)) > 1 else [alone + len(study.targets), 0]
+    assert [jobs["attack_target"], jobs["attack_target_by_all"]] == [len(study.datasets) * each for each in together]
     assert jobs["run_notebook"] == jobs["notebook_html"] >= 1
     assert jobs["collect_tables"] == jobs["make_report"] == 1
     assert "workflow specific profile" in process.stdout, "the default profile was not found"
@@ -121,7 +124,7 @@ def test_on_a_cluster_jobs_ask_for_a_gpu_where_they_use_one(snakemake, house, tm
     profile = ("--workflow-profile", house / "profiles" / "slurm")
     process = snakemake(house / "Snakefile", tmp_path, "--dry-run", "metrics", *profile, *study)
     assert process.returncode == 0, process.stdout
-    for rule, asked in (("attack_target", gpu), ("collect_tables", "")):
+    for rule, asked in (("attack_target", gpu), ("attack_target_by_all", gpu), ("collect_tables", "")):
         job = re.search(rf"^rule {rule}:\n(?: +.*\n)+", process.stdout, re.MULTILINE).group()
         assert "mem_mb=" in job and "runtime=" in job and (asked in job if asked else "gpu=" not in job)
 
@@ -221,11 +224,39 @@ def test_changed_setting_runs_again_what_depends_on_it_and_no_more(snakemake, st
     assert first.returncode == 0, first.stdout
     assert "Nothing to be done" in run("--dry-run").stdout
 
-    # Both target models meet the changed attack, and the one that is trained anew meets the other attack as well.
+    # Both target models meet the changed attack; what they keep of the other one is read again.
     config["attacks"]["dlg"]["steps"] = 20
-    config["targets"]["mlp"]["training"] = {"epochs": 3}
-    changed = {"train_target": 1, "attack_target": 3, "compute_metrics": 2, "collect_tables": 1, "metrics": 1}
+    changed = {"attack_target_by_all": 2, "compute_metrics": 2, "collect_tables": 1, "metrics": 1}
     assert planned_jobs(run("--dry-run")) == changed
+    config["targets"]["mlp"]["training"] = {"epochs": 3}
+    assert planned_jobs(run("--dry-run")) == changed | {"train_target": 1}
+
+
+def test_attacks_are_made_together_and_one_that_is_asked_for_by_name_alone(snakemake, stub_house, tmp_path):
+    house, config = stub_house
+    config["attacks"]["analytic"] = {}  # on the mlp only
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    place = "results/stub/reconstructions/mnist/mlp"
+
+    def run(*arguments):
+        return snakemake(house / "Snakefile", tmp_path, *arguments, "--configfile", house / "study.yaml")
+
+    alone = {"prepare_data": 1, "train_target": 1, "attack_target": 1}
+    for asked in (f"{place}/dlg.safetensors", f"./{place}/dlg.csv"):
+        assert planned_jobs(run(asked, "--dry-run")) == alone
+    first = run(f"{place}/dlg.csv", "--cores", "2")
+    assert first.returncode == 0, first.stdout
+    assert "Nothing to be done" in run(f"{place}/dlg.csv", "--dry-run").stdout
+    both = {"train_target": 1, "attack_target_by_all": 2, "attack_target": 1, "attacks": 1}
+    assert planned_jobs(run("attacks", "--dry-run")) == both
+
+    second = run("attacks", "--cores", "2")
+    assert second.returncode == 0, second.stdout
+    for asked in ("attacks", f"{place}/dlg.csv", f"{place}/invertgrad.safetensors", f"{place}/analytic.csv"):
+        assert "Nothing to be done" in run(asked, "--dry-run").stdout
+    config["attacks"]["analytic"] = {"objective": "squared"}
+    (house / "study.yaml").write_text(yaml.safe_dump(config))
+    assert planned_jobs(run("attacks", "--dry-run")) == {"attack_target": 1, "attacks": 1}
 
 
 def test_changed_code_runs_again_what_it_changes_and_no_more(snakemake, stub_house, tmp_path):
@@ -260,7 +291,7 @@ def test_changed_code_runs_again_what_it_changes_and_no_more(snakemake, stub_hou
     with (library / "attacks" / "priors.py").open("a") as file:
         file.write("CHANGED = True\n")
     jobs = planned_jobs(run("--dry-run"))
-    assert {"attack_target": 4, "compute_metrics": 2, "collect_tables": 1}.items() <= jobs.items()
+    assert {"attack_target_by_all": 2, "compute_metrics": 2, "collect_tables": 1}.items() <= jobs.items()
     assert not {"prepare_data", "train_target", "train_observer", "train_classifier"} & jobs.keys()
 
 
@@ -300,7 +331,7 @@ DEFECT_JOBS = {
     3: {"try_variant": 1, "measure_ablations": 1},
     4: {"try_variant": 1, "measure_ablations": 1, "measure_misaligned_reference": 1},
     5: {"measure_unscaled_lpips": 1},
-    6: {"train_target": 16, "attack_target": 32, "measure_defence_scope": 1},
+    6: {"train_target": 16, "attack_target_by_all": 16, "measure_defence_scope": 1},
     7: {"measure_set_sizes": 1, "train_classifier": 1},
 }
 

@@ -101,7 +101,7 @@ begun=$SECONDS
 # There is no accounting here, so Snakemake has to be told to ask squeue.
 (cd "$work/cluster" && exec snakemake --workflow-profile profiles/slurm --default-resources slurm_partition=main \
   --slurm-status-command squeue --slurm-init-seconds-before-status-checks 5 \
-  --set-resources attack_target:gpu=1 "${study[@]}") > "$work/cluster.log" 2>&1 &
+  --set-resources attack_target:gpu=1 attack_target_by_all:gpu=1 "${study[@]}") > "$work/cluster.log" 2>&1 &
 run=$!
 kill_one train_classifier.py scancel
 kill_one attack.py SIGKILL
@@ -117,7 +117,7 @@ retried=$(grep -c "Trying to restart job" "$work/cluster.log" || true)
 
 squeue -h -t all -O "Comment:120,MinMemory:8,TimeLimit:12,tres-per-job:12" | sed 's/^rule_//; s/_wildcards_[^ ]*//' \
   | awk '{print $1, $2, $3, $4}' | sort | uniq -c > "$work/asked.txt"
-[[ $(awk '/gpu/ {print $2}' "$work/asked.txt") == attack_target ]] || fail "GPUs for the attacks alone: $work/asked.txt"
+[[ $(awk '/gpu/ {print $2}' "$work/asked.txt" | xargs) == "attack_target attack_target_by_all" ]] || fail "GPUs for the attacks alone: $work/asked.txt"
 
 diff -r "$work/local/results/smoke/tables" "$work/cluster/results/smoke/tables" || fail "the tables differ"
 echo "- $(squeue -h -t all | wc -l) jobs through sbatch in $took s, $retried of them again; what they asked for:"

@@ -21,7 +21,7 @@ RESULTS = Path("results/faults")
 # The clone has the environment of the repository, which is not to be set up again.
 MAKE = ["make", "--old-file=.venv/ready", "CONFIG=config/config.yaml config/smoke.yaml tests/faults/study.yaml"]
 COMPARED = ("tables/*.csv", "reconstructions/**/*.csv", "reconstructions/**/*.safetensors")
-LEFT_OVER = ("state/**/*.pt", "**/.*.part*")
+LEFT_OVER = ("state/**/*.lock", "**/.*.part*")
 
 KILLS = 20
 AIMED = 4
@@ -110,13 +110,13 @@ class Study:
         for group, command in (line.split(maxsplit=1) for line in listed.splitlines()):
             found = re.search(r"^\S*python\S* \S+/(?:scripts/(\w+)\.py|bin/(jupyter-nbconvert)) ", command)
             if found and int(group) == self.process.pid:
-                attack = re.search(r"--target (\S+) --attack (\S+)", command)
-                jobs.append(" ".join([found[1] or found[2], *(attack.groups() if attack else ())]))
+                attacked = re.search(r"attack\.py .* --target (\S+)", command)
+                jobs.append(" ".join([found[1] or found[2], *(attacked.groups() if attacked else ())]))
         return sorted(jobs)
 
     def states(self):
         """Return the files that keep unfinished attacks."""
-        return sorted(self.results.glob("state/**/*.pt"))
+        return sorted(path for path in self.results.glob("state/**/*.pt") if path.with_suffix(".lock").exists())
 
     def results_named(self, patterns):
         """Return the results that match patterns; each has to match some."""
@@ -136,7 +136,7 @@ class Study:
     def attacks_with_state(self):
         """Tell whether an attack is at work that has kept its state."""
         running = self.jobs()
-        return any(f"attack {path.parent.name} {path.stem}" in running for path in self.states())
+        return any(f"attack {path.parent.name}" in running for path in self.states())
 
     def finish(self, reference):
         """Run the study to its end, which has to be that of the undisturbed study."""

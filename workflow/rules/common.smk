@@ -25,6 +25,10 @@ BASE = Path(RESULTS).name
 # The published labels, or others of the same images: another source of the same tables.
 HUMAN_STUDY = "human-study-others" if STUDY.human_study_labels else "human-study"
 RELEASED = "released"  # the released images: another source for SemSim
+# The attacks that suit every target model, which one job makes; another of them is a job of its own. So is each shard.
+TOGETHER = [
+    name for name in STUDY.attacks if not STUDY.shard and all(name in STUDY.attacks_on(each) for each in STUDY.targets)
+]
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)
 # Decided once, where the study is started: a cluster job must not use more than it requested.
@@ -72,6 +76,20 @@ def attacks_on_target(pattern):
     return lambda wildcards: expand(pattern, attack=STUDY.attacks_on(wildcards.target), **wildcards)
 
 
+def attacks_with(wildcards):
+    """Return the attacks in the job that makes, or would make, the reconstructions of one.
+
+    Their settings belong to each of the reconstructions, so that these are up to date whichever job made them.
+    """
+    attack = getattr(wildcards, "attack", None)
+    return [attack] if attack and attack not in TOGETHER else TOGETHER
+
+
+def asked_by_name(folder):
+    """Tell whether this run was asked for single files in a folder; Snakemake itself looks only once it has the rules."""
+    return any(os.path.normpath(each).startswith(folder) for each in sys.argv)
+
+
 def every(pattern):
     """Fill a pattern with the names of the study: its own, data sets, targets and the attacks on each."""
     return list(dict.fromkeys(expand(every_attack(pattern), study=BASE, dataset=STUDY.datasets)))
@@ -95,11 +113,6 @@ def stamped(*paths):
 def source_of(wildcards):
     """Return the file or folder that a data set is read from, if there is one, as a list."""
     return [path for path in [STUDY.source(wildcards.dataset)] if path]
-
-
-def state_of(images):
-    """Return the file that holds the state of an unfinished attack."""
-    return f"{RESULTS}/state/{Path(images).relative_to(f'{RESULTS}/reconstructions').with_suffix('.pt')}"
 
 
 def trained_observers(wildcards):

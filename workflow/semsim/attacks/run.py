@@ -1,4 +1,4 @@
-"""One attack on all originals of one target, in shares that fit in memory; it resumes after a kill."""
+"""One attack on all originals of one target, in shares that fit in memory; it resumes after a kill, and is kept."""
 
 import fcntl
 import hashlib
@@ -86,14 +86,16 @@ class AttackRun:
         ]
         return self.settings.left_out(traits) + overlooked
 
-    def run(self, state_path=None):
+    def run(self, state_path=None, code=""):
         """Run the attack.
 
         Parameters
         ----------
         state_path : path-like, optional
-            Where to keep the state of an unfinished run. If it holds a state of the same run, the run resumes from it,
-            with the same result as without interruption. The file is removed at the end.
+            Where to keep the state of the run and, in the end, its outcome. If it holds the state of the same run, the
+            run resumes from it, with the same result as without interruption; one that was finished is not run again.
+        code : str
+            Which code this is. A state that other code left is of another run.
 
         Returns
         -------
@@ -114,7 +116,7 @@ class AttackRun:
         attacked = self.attacked()
         plan = plan_gradients(self.target, self.target.mean.device)
         shares = torch.arange(len(attacked)).split(self._originals_per_share(plan))
-        state = _State(state_path, self._fingerprint(attacked, plan))
+        state = _State(state_path, self._fingerprint(attacked, plan, code))
         done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
         with progress_bar(len(shares) * self.settings.steps, title, unit="step", initial=done) as bar:
             try:
@@ -127,7 +129,7 @@ class AttackRun:
                     f"attack {title}: no space for the batch of {counted(len(shares[0]), 'originals')} on "
                     f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g})."
                 ) from None
-        state.remove()
+        state.release()
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
         return attacked, Outcome(**{name: torch.cat(parts) for name, parts in joined.items()})
 
@@ -212,10 +214,10 @@ class AttackRun:
         names = (self.dataset, self.target_name, self.attack, self.first + place)
         return [seed_for(self.study_seed, "search", *names, restart) for restart in range(self.settings.restarts)]
 
-    def _fingerprint(self, attacked, plan):
+    def _fingerprint(self, attacked, plan, code):
         """Return a digest of everything that decides how the run goes."""
         digest = hashlib.blake2b(digest_size=16)
-        names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first)
+        names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first, code)
         device = self.target.mean.device.type
         state = OPTIMISERS[self.settings.optimiser].function.STATE  # another version of this code may keep another
         digest.update(repr((names, self.settings.model_dump(), state, self.defence, plan, device)).encode())
@@ -226,7 +228,7 @@ class AttackRun:
 
 
 class _State:
-    """The unfinished run on disk: the outcomes of finished shares, and the search that was under way."""
+    """The run on disk: the outcomes of finished shares, and the search that is under way."""
 
     def __init__(self, path, fingerprint):
         self.path = Path(path) if path else None
@@ -283,9 +285,9 @@ class _State:
             torch.save({"fingerprint": self.fingerprint, "outcomes": outcomes, "search": search}, file)
         self.saved_at = time.monotonic()
 
-    def remove(self):
+    def release(self):
+        """Let others work on this attack; its outcome stays."""
         if self.path:
-            self.path.unlink(missing_ok=True)
             self.lock.close()
             self.path.with_suffix(".lock").unlink(missing_ok=True)
 

@@ -18,8 +18,8 @@ from semsim.targets.architectures import ARCHITECTURES
 from semsim.text import duration, listed, size_in_bytes
 
 RATES = files("semsim.attacks") / "rates.jsonl"
-IMAGES = 3
-"""Images stored per attacked original: the original, the attacked image and the reconstruction."""
+IMAGES = 4
+"""Images stored per attacked original: the original, the attacked image, and the reconstruction, kept twice."""
 
 
 class Rate(NamedTuple):
