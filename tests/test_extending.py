@@ -34,11 +34,11 @@ assert originals.shape == (4, 3, 16, 16) and len(labels.unique()) == 4
 
 network = {"file": "my_network.py", "name": "build", "arguments": {"channels": 4}}
 target = build_target(network, len(digits.classes), 16).eval()
-defence = DEFENCES["quantise"](step=0.25)
+defence = DEFENCES["round"](step=0.25)
 assert defence.apply([torch.tensor([0.2, 0.9])], torch.Generator())[0].tolist() == [0.25, 1.0]
 
 about = {"dataset": "tiny", "target_name": "mine", "target": target, "originals": originals, "labels": labels}
-about |= {"defence": DEFENCES["quantise"](step=1e-4), "augmentation": Augmentation("none")}
+about |= {"defence": DEFENCES["round"](step=1e-4), "augmentation": Augmentation("none")}
 costs = set()
 for changes in ({}, {"objective": "absolute"}, {"priors": {"saturation": 1.0}}):
     settings = attack_settings("patient", steps=3, **changes)

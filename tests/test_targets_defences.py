@@ -5,11 +5,23 @@ import torch
 
 from semsim.errors import SemsimError
 from semsim.settings import validated
-from semsim.targets.defences import DEFENCES, ClipNoise, Gaussian, GradientDefence, Prune
+from semsim.targets.defences import (
+    DEFENCES,
+    ClipNoise,
+    DifferentialPrivacy,
+    Gaussian,
+    GradientDefence,
+    Prune,
+    Quantise,
+    RandomTop,
+)
 from semsim.targets.settings import TargetSettings
 
 SHAPES = [(12, 3, 5, 5), (12,), (7, 48)]
-EXAMPLES = [GradientDefence(), Prune(share=0.5), Gaussian(sigma=0.5), ClipNoise(norm=2.0, sigma=0.1)]
+EXAMPLES = [
+    *(GradientDefence(), Prune(share=0.5), Gaussian(sigma=0.5), ClipNoise(norm=2.0, sigma=0.1)),
+    *(RandomTop(share=0.1, top=0.4), Quantise(bits=3), DifferentialPrivacy(norm=2.0, noise=0.1)),
+]
 
 
 def gradients(*leading, seed=0):
@@ -43,6 +55,71 @@ def test_gaussian_has_its_sigma():
     for gradient, noisy in zip(before, Gaussian(sigma=1e-3).apply(before, *generators(1)), strict=True):
         assert (noisy - gradient).std().item() == pytest.approx(1e-3, rel=0.02)
         assert (noisy - gradient).mean().item() == pytest.approx(0, abs=2e-5)
+
+
+def mean_of(defence, gradient, draws):
+    """The mean of a defence of one gradient over random draws, and its standard error."""
+    each = defence.apply_per_sample([gradient.expand(draws, *gradient.shape)], generators(*range(draws)))[0]
+    return each.mean(0), each.std(0) / draws**0.5
+
+
+def test_random_top_keeps_its_share_of_the_largest():
+    for before, after in zip(
+        gradients(), RandomTop(share=0.1, top=0.25).apply(gradients(), *generators(1)), strict=True
+    ):
+        kept, size = after != 0, before.numel()
+        assert kept.sum() == max(1, round(0.1 * size))
+        assert before[kept].abs().min() >= before.abs().flatten().sort().values[-round(0.25 * size)]
+        torch.testing.assert_close(after[kept], before[kept] * (round(0.25 * size) / kept.sum()))
+
+
+def test_random_top_draws_among_all_of_the_largest_and_is_unbiased():
+    gradient = torch.tensor([5.0, -4.0, 3.0, -2.0, 1.0, 0.5, -0.25, 0.1])
+    for top, expected in ((1.0, gradient), (0.5, gradient * (gradient.abs() >= 2))):
+        mean, error = mean_of(RandomTop(share=0.25, top=top), gradient, 4000)
+        assert ((mean - expected).abs() <= 4 * error).all()
+    assert torch.equal(RandomTop(share=0.5, top=0.5).apply([gradient], *generators(0))[0], expected)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 8, 16])
+def test_quantised_gradients_are_neighbours_on_the_grid(bits):
+    for before, after in zip(gradients(), Quantise(bits=bits).apply(gradients(), *generators(1)), strict=True):
+        step = before.abs().max() / (2 ** (bits - 1) - 1)
+        levels = after / step
+        torch.testing.assert_close(levels, levels.round(), rtol=0, atol=4e-3)
+        assert levels.abs().max().round() == 2 ** (bits - 1) - 1, "the largest entry is on the grid"
+        assert (after - before).abs().max() < 1.01 * step
+
+
+def test_quantisation_is_unbiased():
+    gradient = torch.tensor([1.0, -1.0, 0.7, -0.2, 0.05, 0.0])
+    mean, error = mean_of(Quantise(bits=2), gradient, 4000)
+    assert ((mean - gradient).abs() <= 4 * error).all()
+    assert mean[0] == 1 and mean[1] == -1 and mean[5] == 0
+
+
+def test_quantisation_leaves_zeros():
+    (zeros,) = Quantise(bits=4).apply([torch.zeros(3, 4)], *generators(0))
+    assert torch.equal(zeros, torch.zeros(3, 4))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_differential_privacy_bounds_the_gradient_of_every_image(scale):
+    defence = DifferentialPrivacy(norm=2.0, noise=1e-9)
+    given = [scale * gradient for gradient in gradients(5)]
+    before, after = (
+        sum(part.flatten(1).square().sum(1) for part in parts).sqrt()
+        for parts in (given, defence.apply_per_sample(given, generators(*range(5))))
+    )
+    torch.testing.assert_close(after, before.clamp(max=2.0))
+
+
+def test_differential_privacy_adds_noise_in_units_of_its_norm():
+    (noise,) = DifferentialPrivacy(norm=0.5, noise=3.0).apply([torch.zeros(60_000)], *generators(1))
+    assert noise.std().item() == pytest.approx(1.5, rel=0.02)
+    (noise,) = DifferentialPrivacy(norm=0.5, noise=3.0).noisy_mean([torch.ones(60_000)], 10, *generators(1))
+    assert noise.std().item() == pytest.approx(0.15, rel=0.02), "the noise of the sum is divided like the sum"
+    assert noise.mean().item() == pytest.approx(0.1, abs=0.003)
 
 
 def test_clipping_shortens_the_whole_gradient_and_keeps_its_direction():
@@ -93,6 +170,8 @@ def test_names():
         (Prune(share=0.7, scope="training"), "prune 0.7 (training)", "prune-0.7"),
         (Gaussian(sigma=1e-5), "gaussian 1e-05 (both)", "gaussian-1e-05"),
         (ClipNoise(norm=1.0, sigma=0.01, scope="shared"), "clip_noise 1 0.01 (shared)", "clip_noise-1-0.01"),
+        (DifferentialPrivacy(norm=1.0, noise=0.5, delta=1e-6), "dp 1 0.5 (both)", "dp-1-0.5"),
+        (Quantise(bits=4), "quantise 4 (both)", "quantise-4"),
     ):
         assert (str(defence), defence.trait) == (text, trait)
 
@@ -107,9 +186,23 @@ def test_names():
         ({"kind": "gaussian", "sigma": float("nan")}, "gradient_defence.sigma: nan is not a finite number"),
         ({"kind": "gaussian", "sigma": 1, "share": 0.1}, "gradient_defence: unknown setting 'share'"),
         ({"share": 0.1}, "gradient_defence: 'kind' is missing: one of"),
+        ({"kind": "dp", "norm": 1, "noise": 0}, "gradient_defence.noise: 0 is out of range, above 0"),
+        ({"kind": "dp", "norm": 1, "noise": 1, "delta": 1}, "gradient_defence.delta: 1 is out of range"),
+        ({"kind": "quantise", "bits": 1}, "gradient_defence.bits: 1 is out of range, from 2 to 16"),
+        ({"kind": "random_top", "share": 0.5, "top": 0.1}, "share is 0.5, but only the largest 0.1 can be kept"),
     ],
 )
 def test_bad_settings_are_explained(settings, message):
     with pytest.raises(SemsimError) as error:
         settings_of(settings)
     assert message in str(error.value)
+
+
+def test_differential_privacy_refuses_batchnorm_only_in_training():
+    settings = {"architecture": "convnet3", "gradient_defence": {"kind": "dp", "norm": 1, "noise": 1}}
+    with pytest.raises(
+        SemsimError, match="convnet3 has BatchNorm layers. Choose .*lenet, vit, mlp.* or `scope: shared`"
+    ):
+        validated(TargetSettings, settings, "not valid")
+    settings["gradient_defence"]["scope"] = "shared"
+    assert validated(TargetSettings, settings, "not valid").defence.acts_on("shared")

@@ -14,6 +14,7 @@ from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.device import choose_device
 from semsim.targets.models import count_parameters, save_target
+from semsim.targets.privacy import privacy_spent
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.targets.training import initial_target, train_target
@@ -58,6 +59,7 @@ def main():
         "parameters": count_parameters(target),
         "train_accuracy": last["train_accuracy"],
         "validation_accuracy": last["validation_accuracy"],
+        **privacy_spent(settings.defence, recipe, len(train[0])),
     }
     save_target(target, arguments.weights, metadata)
     write_table(curves, arguments.curves)

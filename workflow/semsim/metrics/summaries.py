@@ -24,6 +24,9 @@ TARGET_COLUMNS = [
     "parameters",
     "train_accuracy",
     "validation_accuracy",
+    "epsilon",
+    "epsilon_shared",
+    "delta",
 ]
 
 
@@ -66,7 +69,7 @@ def describe_datasets(paths: list[str | os.PathLike]) -> pd.DataFrame:
 
 
 def describe_targets(paths: list[str | os.PathLike]) -> pd.DataFrame:
-    """Return one row per target model: what it is, and its accuracy (in [0, 1]) after the last epoch.
+    """Return one row per target model: what it is, its accuracy (in [0, 1]) after the last epoch, and privacy spent.
 
     Parameters
     ----------

@@ -280,6 +280,10 @@ def target_models(results: Results) -> Iterator:
         "train_accuracy": "Accuracy, training",
         "validation_accuracy": "Accuracy, held out",
     }
+    if accuracy["delta"].notna().any():
+        for column, name in (("epsilon", "ε, training"), ("epsilon_shared", "ε, shared gradient")):
+            accuracy[column] = accuracy[column].map(lambda spent: "–" if pd.isna(spent) else f"{spent:.3g}")
+            names[column] = name
     yield _table(
         accuracy,
         names,

@@ -128,11 +128,16 @@ TABLES = {
     ),
     "accuracy": TableOfStudy(
         "A target model.",
-        "dataset target architecture augmentation gradient_defence parameters train_accuracy validation_accuracy",
+        "dataset target architecture augmentation gradient_defence parameters train_accuracy validation_accuracy"
+        " epsilon epsilon_shared delta",
         {
             "parameters": "number of parameters",
             "train_accuracy": "accuracy on training images",
             "validation_accuracy": "accuracy on held-out images",
+            "epsilon": "privacy that training spent, an upper bound for adding or removing one image, with Poisson"
+            " samples as batches; empty if it was not differentially private",
+            "epsilon_shared": "the same of one shared gradient of one image",
+            "delta": "the delta for which both are stated",
         },
     ),
     "attacks": TableOfStudy(

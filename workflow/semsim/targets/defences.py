@@ -5,9 +5,9 @@ Each kind is a class with its own parameters. To add one, add a class here: conf
 
 from functools import reduce
 from operator import or_
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from semsim.settings import Settings
 
@@ -17,6 +17,9 @@ class GradientDefence(Settings):
 
     What a client shares is one gradient: that of a batch in training, or of the image that is attacked.
     """
+
+    alone_in_training: ClassVar[bool] = False
+    """Whether training computes the gradient of each image alone, which no network with BatchNorm layers has."""
 
     scope: Literal["training", "shared", "both"] = Field(
         "both",
@@ -34,8 +37,8 @@ class GradientDefence(Settings):
         return "-".join(self._strength())
 
     def _strength(self):
-        """Return the kind and the parameters as texts; nothing for no defence."""
-        names = [name for name in type(self).model_fields if name not in ("kind", "scope")]
+        """Return the kind and the parameters without a default as texts; nothing for no defence."""
+        names = [name for name, field in type(self).model_fields.items() if field.is_required()]
         return [self.kind, *(f"{getattr(self, name):g}" for name in names)] if hasattr(self, "kind") else []
 
     def acts_on(self, use):
@@ -89,6 +92,77 @@ class Prune(GradientDefence):
         return [_prune(gradient, self.share) for gradient in gradients]
 
 
+class RandomTop(GradientDefence):
+    """Keeps a random part of the largest entries of each gradient tensor, scaled up to make up for the others.
+
+    With `top` 1 it is random-k sparsification: its mean is the gradient. With less it is rTop-k: its mean is the
+    gradient's largest entries, by magnitude.
+
+    References
+    ----------
+    Stich, Cordonnier, Jaggi: Sparsified SGD with Memory. NeurIPS 2018. Barnes, Inan, Isik, Özgür: rTop-k: A Statistical
+    Estimation Approach to Distributed SGD. IEEE JSAIT 2020.
+    """
+
+    kind: Literal["random_top"] = "random_top"
+    share: float = Field(gt=0, le=1, description="share of the entries that are kept, of all entries")
+    top: float = Field(
+        gt=0, le=1, description="share of the entries, the largest, among which they are drawn; 1 draws among all"
+    )
+
+    @model_validator(mode="after")
+    def _enough_to_draw_from(self):
+        if self.share > self.top:
+            raise ValueError(
+                f"share is {self.share:g}, but only the largest {self.top:g} can be kept. Set a larger top."
+            )
+        return self
+
+    def apply_per_sample(self, gradients, generators):
+        """Keep round(share x size) of the round(top x size) largest entries of each tensor, at least one."""
+        return [self._thinned(gradient, generators) for gradient in gradients]
+
+    def _thinned(self, gradient, generators):
+        flat = gradient.reshape(len(gradient), -1)
+        size = flat.shape[1]
+        kept, drawn_from = (max(1, round(share * size)) for share in (self.share, self.top))
+        largest = flat.abs().topk(drawn_from, sorted=False).indices
+        lots = _drawn("rand", largest, generators, flat.dtype)
+        chosen = largest.gather(1, lots.topk(kept, sorted=False).indices)
+        values = flat.gather(1, chosen) * (drawn_from / kept)
+        return flat.new_zeros(flat.shape).scatter(1, chosen, values).reshape(gradient.shape)
+
+
+class Quantise(GradientDefence):
+    """Rounds the entries of each gradient tensor at random, up or down, to a few values; their mean is the gradient.
+
+    With 2 bits it is TernGrad. As in the experiments with QSGD, the largest magnitude is the scale.
+
+    References
+    ----------
+    Alistarh et al.: QSGD: Communication-Efficient SGD via Gradient Quantization and Encoding. NeurIPS 2017. Wen et al.:
+    TernGrad: Ternary Gradients to Reduce Communication in Distributed Deep Learning. NeurIPS 2017.
+    """
+
+    kind: Literal["quantise"] = "quantise"
+    bits: int = Field(
+        ge=2,
+        le=16,
+        description="bits of an entry, one of them for the sign: 2^bits - 1 values, evenly spaced between minus and"
+        " plus the largest magnitude of the tensor",
+    )
+
+    def apply_per_sample(self, gradients, generators):
+        """Round each entry to one of its two neighbours, to the nearer one with the higher probability."""
+        return [self._rounded(gradient, generators) for gradient in gradients]
+
+    def _rounded(self, gradient, generators):
+        steps = 2 ** (self.bits - 1) - 1
+        step = gradient.abs().flatten(1).amax(1).reshape(-1, *[1] * (gradient.dim() - 1)) / steps
+        drawn = (gradient / step.where(step > 0, 1) + _drawn("rand", gradient, generators)).floor()
+        return drawn.clamp(-steps, steps) * step  # the largest entry divided by the step may round to more
+
+
 class Gaussian(GradientDefence):
     """Adds normal noise."""
 
@@ -101,11 +175,9 @@ class Gaussian(GradientDefence):
 
 
 class ClipNoise(GradientDefence):
-    """Scales the whole gradient down to an L2 norm where it is longer, and then adds normal noise, as DP-SGD does.
+    """Scales the whole gradient down to an L2 norm where it is longer, and then adds normal noise.
 
-    References
-    ----------
-    Abadi et al.: Deep Learning with Differential Privacy. CCS 2016, algorithm 1.
+    In training it does so to the gradient of a batch, which bounds no image's part in it: see `DifferentialPrivacy`.
     """
 
     kind: Literal["clip_noise"] = "clip_noise"
@@ -114,10 +186,61 @@ class ClipNoise(GradientDefence):
 
     def apply_per_sample(self, gradients, generators):
         """Clip the gradient of each sample as a whole; add noise to each tensor."""
-        lengths = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
-        factors = (self.norm / lengths).clamp(max=1)  # of a gradient of length 0, infinity becomes 1
-        clipped = [gradient * factors.reshape(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients]
-        return [gradient + self.sigma * _noise(gradient, generators) for gradient in clipped]
+        return [gradient + self.sigma * _noise(gradient, generators) for gradient in _clipped(gradients, self.norm)]
+
+
+class DifferentialPrivacy(GradientDefence):
+    """DP-SGD: scales each image's gradient down to an L2 norm where it is longer, and adds normal noise to their sum.
+
+    Training draws Poisson samples in place of batches, as its accountant assumes (`semsim.targets.privacy`). A shared
+    gradient is that of one image.
+
+    References
+    ----------
+    Abadi et al.: Deep Learning with Differential Privacy. CCS 2016, algorithm 1.
+    """
+
+    alone_in_training: ClassVar[bool] = True
+    kind: Literal["dp"] = "dp"
+    norm: float = Field(gt=0, description="largest L2 norm of an image's gradient, over all parameters together")
+    noise: float = Field(
+        gt=0, description="noise multiplier: standard deviation of the noise on the sum, in units of `norm`"
+    )
+    delta: float = Field(
+        1e-5,
+        gt=0,
+        lt=1,
+        description="the delta for which epsilon is stated, 1e-5 by default; it changes no gradient. Choose one well"
+        " below one in the number of training images",
+    )
+
+    def apply_per_sample(self, gradients, generators):
+        """Clip each sample, the gradient of one image, and add noise to it."""
+        sigma = self.noise * self.norm
+        return [gradient + sigma * _noise(gradient, generators) for gradient in self.clipped(gradients)]
+
+    def clipped(self, gradients):
+        """Return the gradients of images, [N, *shape] for each parameter, none longer than `norm`."""
+        return _clipped(gradients, self.norm)
+
+    def noisy_mean(self, sums, images, generator):
+        """Return the mean of clipped gradients with noise.
+
+        Parameters
+        ----------
+        sums : list of torch.Tensor
+            The sum of the images' clipped gradients, for each parameter.
+        images : int
+            What the sum is divided by: the expected number of images, which tells nothing about those that were drawn.
+        generator : torch.Generator
+            Draws the noise, on its own device.
+
+        Returns
+        -------
+        list of torch.Tensor
+        """
+        sigma = self.noise * self.norm
+        return [(each + sigma * _noise(each[None], [generator])[0]) / images for each in sums]
 
 
 DEFENCES = {each.model_fields["kind"].default: each for each in GradientDefence.__subclasses__()}
@@ -133,9 +256,22 @@ def _prune(gradient, share):
     return flat.scatter(1, smallest, 0).reshape(gradient.shape)
 
 
+def _clipped(gradients, norm):
+    """Scale the whole gradient of each sample down to a norm where it is longer."""
+    lengths = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
+    factors = (norm / lengths).clamp(max=1)  # of a gradient of length 0, infinity becomes 1
+    return [gradient * factors.reshape(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients]
+
+
 def _noise(gradient, generators):
     """Return standard normal noise of the shape [N, *shape], each sample's from its own generator."""
+    return _drawn("randn", gradient, generators, gradient.dtype)
+
+
+def _drawn(how, like, generators, dtype=None):
+    """Return numbers of `torch.rand` or `torch.randn`, as many as a tensor [N, *shape] has, each sample's its own."""
     import torch  # settings are checked where there is no PyTorch
 
-    samples = [torch.randn(gradient.shape[1:], generator=each, device=each.device) for each in generators]
-    return torch.stack(samples).to(gradient)
+    draw = getattr(torch, how)
+    samples = [draw(like.shape[1:], generator=each, device=each.device) for each in generators]
+    return torch.stack(samples).to(like.device, dtype)

@@ -119,6 +119,17 @@ class TargetSettings(Settings):
         " training images. Give the values that your weights were trained with",
     )
 
+    @model_validator(mode="after")
+    def _trains_alone(self):
+        if self.defence.alone_in_training and self.defence.acts_on("training") and "batchnorm" in self.traits:
+            without = [name for name, each in ARCHITECTURES.items() if "batchnorm" not in each.traits]
+            raise ValueError(
+                f"gradient_defence {self.defence.kind} needs the gradient of each image alone in training, but"
+                f" {self.label} has BatchNorm layers. Choose an architecture without ({', '.join(without)}), or `scope:"
+                " shared`."
+            )
+        return self
+
     @property
     def network(self):
         """The architecture, as `semsim.targets.models.build_target` takes it: str or dict."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from semsim.seeds import seed_for
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import build_target, initial_weights
+from semsim.targets.privacy import check_alone, poisson_batches, private_gradient, steps_per_epoch
 from semsim.text import counted
 
 CURVES = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
@@ -65,7 +67,8 @@ def train_target(
     augmentation : callable, optional
         Changes the training images of each batch, as `semsim.targets.augmentation.Augmentation` does.
     gradient_defence : GradientDefence, optional
-        Changes the gradient of each batch, if its scope includes training.
+        Changes the gradient of each batch, if its scope includes training. With `DifferentialPrivacy`, batches are
+        Poisson samples.
     seed : int
         On a CPU the same seed and number of threads give the same weights.
     device : torch.device or str
@@ -84,7 +87,7 @@ def train_target(
     Raises
     ------
     SemsimError
-        If there are fewer than two training images, or the training diverges.
+        If there are fewer than two training images, the network does not suit the defence, or the training diverges.
     """
     defence, augment = gradient_defence or GradientDefence(), augmentation or Augmentation()
     if len(train[0]) < 2:
@@ -92,15 +95,22 @@ def train_target(
     target.to(device, memory_format=torch.channels_last)  # up to 1.7 times as fast as channels first on a CPU
     images, labels = (torch.from_numpy(array).to(device) for array in train)
     validation = validation[0], torch.from_numpy(validation[1]).to(device)
-    optimiser, schedule = recipe.optimise(target.parameters(), max(1, len(images) // recipe.batch_size))
+    optimiser, schedule = recipe.optimise(target.parameters(), steps_per_epoch(recipe.batch_size, len(images)))
     drawn = torch.Generator().manual_seed(seed_for(seed, "batches"))
     noise = torch.Generator(device).manual_seed(seed_for(seed, "gradient noise"))  # too many numbers to draw on the CPU
+
+    draw_batches, set_gradients = _batches, partial(_set_gradients, defence=defence, noise=noise)
+    if defence.alone_in_training and defence.acts_on("training"):
+        check_alone(target.network, description)
+        expected = min(recipe.batch_size, len(images))
+        draw_batches = poisson_batches
+        set_gradients = partial(_set_private_gradients, defence=defence, noise=noise, expected=expected)
 
     rows, start = [], time.perf_counter()
     with progress_bar(recipe.epochs, description, unit="epoch") as bar:
         for epoch in range(recipe.epochs):
-            batches = _batches(images, labels, recipe.batch_size, augment, drawn)
-            loss, accuracy = _train_epoch(target, optimiser, schedule, batches, defence, noise)
+            batches = draw_batches(images, labels, recipe.batch_size, augment, drawn)
+            loss, accuracy = _train_epoch(target, optimiser, schedule, batches, set_gradients)
             if not math.isfinite(loss):
                 raise SemsimError(
                     f"{description}: the training loss is not finite in epoch {epoch + 1} of {recipe.epochs}. "
@@ -160,31 +170,44 @@ def _batches(images, labels, batch_size, augment, generator):
     The remainder is distributed over the batches, so that no batch is small.
     """
     order = torch.randperm(len(images), generator=generator)
-    for chosen in order.tensor_split(max(1, len(images) // batch_size)):
+    for chosen in order.tensor_split(steps_per_epoch(batch_size, len(images))):
         chosen = chosen.to(images.device)
         yield augment(images[chosen], generator), labels[chosen]
 
 
-def _train_epoch(target, optimiser, schedule, batches, defence, noise):
+def _train_epoch(target, optimiser, schedule, batches, set_gradients):
     """Take one step for each batch; return the mean loss and accuracy on these images."""
     target.train()
-    parameters = list(target.parameters())
     total_loss, correct, count = 0.0, 0, 0
-    for images, labels in batches:
-        logits = target(_as_input(images))
-        loss = nn.functional.cross_entropy(logits, labels)
+    for images, labels in batches:  # a Poisson sample may be empty
         optimiser.zero_grad()
-        loss.backward()
-        if defence.acts_on("training"):
-            defended = defence.apply([parameter.grad for parameter in parameters], noise)
-            for parameter, gradient in zip(parameters, defended, strict=True):
-                parameter.grad = gradient
+        logits = set_gradients(target, _as_input(images), labels)
         optimiser.step()
         schedule.step()
-        total_loss += loss.detach() * len(labels)
-        correct += (logits.detach().argmax(1) == labels).sum()
+        total_loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+        correct += (logits.argmax(1) == labels).sum()
         count += len(labels)
-    return (total_loss / count).item(), (correct / count).item()
+    return (total_loss / max(1, count)).item(), (correct / max(1, count)).item()
+
+
+def _set_gradients(target, images, labels, defence, noise):
+    """Set each parameter's gradient of the mean loss, defended, and return the logits."""
+    logits = target(images)
+    nn.functional.cross_entropy(logits, labels).backward()
+    if defence.acts_on("training"):
+        parameters = list(target.parameters())
+        defended = defence.apply([parameter.grad for parameter in parameters], noise)
+        for parameter, gradient in zip(parameters, defended, strict=True):
+            parameter.grad = gradient
+    return logits.detach()
+
+
+def _set_private_gradients(target, images, labels, defence, noise, expected):
+    """Set each parameter's gradient of a step of DP-SGD, and return the logits."""
+    gradients, logits = private_gradient(target, images, labels, defence, expected, noise)
+    for parameter, gradient in zip(target.trained_parameters().values(), gradients, strict=True):
+        parameter.grad = gradient
+    return logits
 
 
 def _as_input(images):
