@@ -222,12 +222,11 @@ def attack_table(dataset, target, attack, labels, diverged=()):
             "recovered_label": labels,
             "status": status,
             "diverged_at": np.where(status == "diverged", 7, np.nan),
-            "steps": 50,
             "restart": 0,
             "initial_cost": 1.0,
             "cost": np.linspace(0.01, 0.5, count),
             "seed": np.arange(count),
-            "seconds": 0.25,
+            "knowledge": "exact_gradient batch_shape labels",
         }
     )
 

@@ -16,7 +16,7 @@ from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.observation import augment, shared_gradients
 from semsim.attacks.optimisers import OPTIMISERS
-from semsim.attacks.settings import PRESETS, attack_settings
+from semsim.attacks.settings import PRESETS, Attacker, attack_settings
 from semsim.errors import SemsimError
 from semsim.targets import traits
 from semsim.targets.architectures import ARCHITECTURES
@@ -230,8 +230,8 @@ def test_what_a_setting_lacks_is_told_in_sentences():
     everything = {*traits.TARGET, *traits.KNOWLEDGE}
     assert all(preset().unmet(everything) == preset().left_out(everything) == [] for preset in PRESETS.values())
     closed_form = attack_settings("analytic", label="known")
-    assert closed_form.needs == {"first_linear", "true_labels"}
-    assert closed_form.unmet({"true_labels"}) == [
+    assert closed_form.needs == {"first_linear", "labels", "exact_gradient", "batch_shape"}
+    assert closed_form.unmet(traits.KNOWLEDGE) == [
         "initialisation analytic needs a target model with a first layer that is fully connected and has a bias"
     ]
     gradinversion = attack_settings("gradinversion")
@@ -241,6 +241,22 @@ def test_what_a_setting_lacks_is_told_in_sentences():
     ]
     assert "batchnorm" not in gradinversion.priors_on(everything - {"batchnorm"})
     assert gradinversion.priors_on(everything) == gradinversion.priors
+
+
+def test_an_attack_says_what_it_makes_use_of_and_what_of_that_is_forbidden():
+    target = {"last_bias", "batchnorm"}
+    gradinversion, invertgrad = attack_settings("gradinversion"), attack_settings("invertgrad")
+    assert gradinversion.knowledge(target) == ["exact_gradient", "batch_shape"]  # it runs without the prior
+    everything = target | traits.KNOWLEDGE.keys()
+    assert gradinversion.knowledge(everything) == ["exact_gradient", "batch_shape", "running_statistics"]
+    assert invertgrad.knowledge(everything) == ["exact_gradient", "batch_shape", "labels"]
+    blind = Attacker(labels=False, running_statistics=False)
+    assert invertgrad.forbidden(blind) == ["label known needs an attacker who knows the true labels"]
+    assert gradinversion.forbidden(blind) == [
+        "prior batchnorm needs an attacker who knows the running statistics of BatchNorm layers"
+    ]
+    assert attack_settings("invertgrad", label="analytic").forbidden(blind) == []
+    assert all(preset().forbidden(Attacker(exact_gradient=False)) for preset in PRESETS.values())
 
 
 def test_parts_need_nothing_but_known_traits_and_say_what_they_are():

@@ -277,6 +277,8 @@ def test_parametrised_weights_are_attacked(images):
         ({"std": (1, 0, 1)}, "std must be positive"),
         ({"defence": "prune"}, "defence must be a GradientDefence, or the settings of one of prune, gaussian"),
         ({"defence": {"kind": "prun"}}, "defence.kind: 'prun' is not one of .* Did you mean 'prune'"),
+        ({"attacker": {"labels": False}}, "attack invertgrad: label known needs an attacker who knows the true labels"),
+        ({"attacker": {"lables": False}}, "unknown setting 'lables'. Did you mean 'labels'"),
         ({"defence": {"kind": "prune", "share": 2}}, "defence.share: 2 is out of range"),
     ],
 )

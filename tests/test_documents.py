@@ -22,7 +22,8 @@ def test_the_readme_stays_short(house):
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/results.md", "docs/workflow.md", "docs/extending.md", "annotations/README.md"]
+    "name",
+    ["README.md", "docs/results.md", "docs/workflow.md", "docs/extending.md", "docs/audit.md", "annotations/README.md"],
 )
 def test_every_link_leads_somewhere(house, name):
     document = house / name

@@ -10,7 +10,7 @@ import semsim
 ROOMS = [
     *("errors", "extras", "seeds", "text", "progress", "compat", "commandline", "registry", "settings", "io", "html"),
     *("data", "targets", "attacks", "pretrained", "metrics", "labels", "observers", "statistics", "learned", "defects"),
-    *("config", "results", "figures", "findings", "report", "labelling", "scoring", "commands"),
+    *("config", "results", "figures", "findings", "report", "labelling", "scoring", "auditing", "commands"),
 ]
 """Top-level modules and packages in the order in which they build on each other."""
 GROUND = ("errors", "extras", "seeds", "text", "progress", "commandline", "registry")

@@ -182,6 +182,16 @@ def test_attacks_that_diverged_are_counted_by_attack():
     assert findings.attack_findings(attacks)[0].startswith("2 of 3 reconstructions diverged (1 by a, 1 by b)")
 
 
+def test_what_attackers_made_use_of_is_said_once_for_those_that_used_the_same():
+    knowledge = ["exact_gradient", "exact_gradient", "exact_gradient labels", "exact_gradient running_statistics"]
+    attacks = pd.DataFrame({"attack": ["a", "b", "c", "c"], "knowledge": knowledge})
+    assert findings.knowledge_findings(attacks) == [
+        "a and b made use of each client's exact gradient or update.",
+        "c made use of each client's exact gradient or update, the true labels and the running statistics of BatchNorm"
+        " layers.",
+    ]
+
+
 def test_the_closest_attack_follows_the_metrics_direction():
     metrics = pd.DataFrame({"dataset": "d", "attack": ["a", "b"], "reference": "attacked", "psnr": [20.0, 10.0]})
     metrics["mse"] = [0.3, 0.1]

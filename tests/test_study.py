@@ -300,6 +300,22 @@ def test_an_attack_that_only_a_data_set_makes_unsuitable_is_told(tmp_path, monke
     Study(small(targets=targets, attacks=unplanned, **dataset(attacks={"analytic": {"restarts": 2}})))
 
 
+def test_an_attack_that_needs_what_the_attacker_does_not_know_is_refused():
+    attacks = {"invertgrad": {}, "mine": {"preset": "invertgrad", "label": "analytic"}}
+    text = message(small(attacks=attacks, attacker={"labels": False}))
+    assert len(text.splitlines()) == 2
+    assert "attacks.invertgrad: label known needs an attacker who knows the true labels, which `attacker`" in text
+    Study(small(attacks={"mine": attacks["mine"]}, attacker={"labels": False}))
+    text = message(small(attacks={"mine": attacks["mine"]}, attacker={"label": False}))
+    assert "attacker: unknown setting 'label'. Did you mean 'labels'?" in text
+
+
+def test_what_only_a_data_set_lets_an_attack_need_is_refused_as_well():
+    attacks = {"invertgrad": {"label": "analytic"}}
+    changed = small(attacks=attacks, attacker={"labels": False}, **dataset(attacks={"invertgrad": {"label": "known"}}))
+    assert "datasets.digits.attacks.invertgrad: label known needs an attacker" in message(changed)
+
+
 def test_a_preset_of_null_is_left_out():
     attacks = {"dlg": {"preset": None, "steps": 50}, "mine": {"preset": "invertgrad"}}
     changes = dataset(attacks={name: {"preset": None, "steps": 7} for name in attacks})

@@ -82,7 +82,9 @@ def test_the_metric_loads_its_core_alone(python):
     assert not loads & HEAVY and not {name for name in loads - known if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("words", [[], ["score"], ["compare"], ["label"], ["label", "new"], ["label", "serve"]])
+@pytest.mark.parametrize(
+    "words", [[], ["score"], ["compare"], ["audit"], ["label"], ["label", "new"], ["label", "serve"]]
+)
 def test_help_comes_at_once(python, words):
     code = f"import sys\nsys.argv = {['semsim', *words, '--help']}\nfrom semsim.commands import main"
     loads = loaded(python, f"{code}\ntry:\n    main()\nexcept SystemExit:\n    pass")
@@ -94,6 +96,11 @@ def test_help_comes_at_once(python, words):
     [
         ("sys.argv = ['semsim', 'score', 'a', 'b']; main()", "pandas", "semsim score needs: {}'semsim[score]'"),
         ("sys.argv = ['semsim', 'compare', 'a', 'b']; main()", "PIL", "semsim compare needs: {}'semsim[score]'"),
+        (
+            "sys.argv = ['semsim', 'audit', '--model', 'a', '--images', 'b', '--out', 'c']; main()",
+            "pydantic",
+            "semsim audit needs: {}'semsim[attack,score]'",
+        ),
         ("sys.argv = ['semsim', 'label', 'serve', 'a']; main()", "uvicorn", "semsim label needs: {}'semsim[label]'"),
         ("run(lambda: semsim.score)", "pandas", "semsim.score needs: {}'semsim[score]'"),
         ("run(lambda: semsim.reconstruct)", "lazy_loader", "semsim.reconstruct needs: {}'semsim[attack]'"),
@@ -106,6 +113,6 @@ def test_a_missing_extra_is_named_in_one_line(python, code, missing, message):
     assert python("-c", f"{before}\n{code}", status=1) == f"error: {message.format('pip install ')}\n"
 
 
-@pytest.mark.parametrize("part", ["score", "attack", "label"])
+@pytest.mark.parametrize("part", ["score", "attack", "audit", "label"])
 def test_people_can_use_it(python, house, part):
     assert python(house / "tests" / "wheel" / "use.py", part) == f"{part}: fine\n"

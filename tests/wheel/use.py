@@ -1,7 +1,7 @@
 """Use semsim as people do who have installed it; stops at the first thing that goes wrong.
 
     python use.py core                  what `pip install semsim` brings, and what it says of the rest
-    python use.py score attack label    what `semsim[score]`, `semsim[attack]` and `semsim[label]` bring
+    python use.py score attack audit label    what `semsim[score]`, `semsim[attack]` and `semsim[label]` bring
 
 It works in the current folder, which should be empty. The commands are run by the program that ``--semsim`` names, or
 else within this process, which takes less time. It imports nothing of the tests.
@@ -78,9 +78,11 @@ def use_core(semsim):
     metric = SemSim.from_pretrained("embedded")
     assert metric(images, images).tolist() == [0, 0] and metric(images, 1 - images).min() > 0
     SemSim()  # the backbone of the paper
-    expect(semsim("--help"), "score", "compare", "label")
-    for command, words in {"score": ["a", "b"], "compare": ["a", "b", "c"], "label": ["status", "a"]}.items():
-        extra = "label" if command == "label" else "score"
+    expect(semsim("--help"), "score", "compare", "audit", "label")
+    of_audit = ["--model", "a", "--images", "b", "--out", "c"]
+    commands = {"score": ["a", "b"], "compare": ["a", "b", "c"], "audit": of_audit, "label": ["status", "a"]}
+    for command, words in commands.items():
+        extra = {"label": "label", "audit": "attack,score"}.get(command, "score")
         said = semsim(command, *words, status=1)
         assert said == f"error: semsim {command} needs: pip install 'semsim[{extra}]'\n", said
 
@@ -132,6 +134,14 @@ def use_attack(semsim):
     assert found.images.shape == (2, 3, 8, 8) and found.status == ("finished", "finished")
 
 
+def use_audit(semsim):
+    """Audit one of the networks of semsim, which needs what both extras bring."""
+    make_images()
+    words = ["--model", "mlp", "--images", "originals", "--originals", "2", "--steps", "3", "--attacks", "analytic"]
+    expect(semsim("audit", *words, "--out", "audit"), "analytic comes closest")
+    expect(Path("audit", "report.html").read_text(encoding="utf-8"), "What mlp with random weights gives away")
+
+
 def use_label(semsim):
     """Make a campaign of a folder of images, answer a question on its page, and export the label."""
     make_images()
@@ -166,7 +176,7 @@ def ask(address, path, content=None):
         return json.load(answer)
 
 
-PARTS = {"core": use_core, "score": use_score, "attack": use_attack, "label": use_label}
+PARTS = {"core": use_core, "score": use_score, "attack": use_attack, "audit": use_audit, "label": use_label}
 
 if __name__ == "__main__":
     main()

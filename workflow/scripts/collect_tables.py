@@ -50,7 +50,7 @@ def parse_arguments():
         ("scales", "how to read each metric"),
         ("leakage", "target models ranked by each metric"),
         ("accuracy", "target models and their accuracy"),
-        ("attacks", "every reconstruction's attack: status, cost, steps, seconds"),
+        ("attacks", "every reconstruction's attack: status, cost, knowledge"),
         ("datasets", "data sets and their sizes"),
     ):
         parser.add_argument(f"--out-{name}", required=True, metavar="X.csv", help=f"to write: {help_text}")

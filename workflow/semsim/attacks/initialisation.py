@@ -15,7 +15,7 @@ torch = lazy_loader.load("torch")
 INITIALISATIONS = Registry()
 
 
-@INITIALISATIONS.register()
+@INITIALISATIONS.register(needs={"batch_shape"})
 def normal(target: torch.nn.Module, observed: list[torch.Tensor], seeds: list[int]) -> torch.Tensor:
     """Standard normal noise, drawn on the CPU so that it is the same on every device."""
     shape = (3, target.spec["image_size"], target.spec["image_size"])
@@ -23,7 +23,7 @@ def normal(target: torch.nn.Module, observed: list[torch.Tensor], seeds: list[in
     return torch.stack(images).to(observed[0].device)
 
 
-@INITIALISATIONS.register(needs={"first_linear"})
+@INITIALISATIONS.register(needs={"first_linear", "exact_gradient", "batch_shape"})
 def analytic(target: torch.nn.Module, observed: list[torch.Tensor], seeds: list[int]) -> torch.Tensor:
     """The closed form through the first fully connected layer; it needs no seed."""
     from semsim.attacks.analytic import invert_first_layer

@@ -16,7 +16,7 @@ torch = lazy_loader.load("torch")
 LABELS = Registry()
 
 
-@LABELS.register(needs={"true_labels"})
+@LABELS.register(needs={"labels"})
 def known(
     target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
 ) -> torch.Tensor:
@@ -24,7 +24,7 @@ def known(
     return labels
 
 
-@LABELS.register(needs={"last_bias"})
+@LABELS.register(needs={"last_bias", "exact_gradient"})
 def analytic(
     target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[int]
 ) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 An objective is made once from what was observed, a list of tensors [N, *shape], one per parameter of the target model.
 Called with the candidates' gradients, a list of tensors or of `semsim.attacks.outer_products.OuterProduct`, and the
-rows that they belong to, it returns their distances, one per row. ``@OBJECTIVES.register()`` adds one.
+rows that they belong to, it returns their distances, one per row. ``@OBJECTIVES.register(needs=...)`` adds one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ torch = lazy_loader.load("torch")
 OBJECTIVES = Registry()
 
 
-@OBJECTIVES.register()
+@OBJECTIVES.register(needs={"exact_gradient"})
 class Cosine:
     """1 - the cosine of the angle between the whole gradients (Geiping et al. 2020, equation 4)."""
 
@@ -32,7 +32,7 @@ class Cosine:
         return 1 - inner / squared_lengths.clamp_min(torch.finfo(inner.dtype).tiny).sqrt()
 
 
-@OBJECTIVES.register()
+@OBJECTIVES.register(needs={"exact_gradient"})
 class Squared:
     """The squared Euclidean distance (Zhu et al. 2019, equation 4).
 

@@ -59,7 +59,7 @@ def l2_norm(images: torch.Tensor) -> torch.Tensor:
     return images.flatten(-3).norm(dim=-1)
 
 
-@PRIORS.register(of="batchnorm_inputs", needs={"batchnorm", "batchnorm_statistics"})
+@PRIORS.register(of="batchnorm_inputs", needs={"batchnorm", "running_statistics"})
 def batchnorm(batchnorm_inputs: list[tuple[torch.nn.Module, torch.Tensor]]) -> torch.Tensor:
     """Distance of an image's channel statistics from those that BatchNorm layers remember (Yin et al. 2021, eq. 7).
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from semsim.attacks.run import AttackRun
-from semsim.attacks.settings import AttackSettings, attack_settings
+from semsim.attacks.settings import Attacker, AttackSettings, attack_settings
 from semsim.errors import SemsimError
 from semsim.io.images import as_tensor
 from semsim.settings import Settings, validated
@@ -68,6 +68,7 @@ def reconstruct(
     std: Sequence[float] | None = None,
     last: str | None = None,
     defence: GradientDefence | dict | None = None,
+    attacker: Attacker | dict | None = None,
     memory_gib: float = 2.0,
     **changes,
 ) -> Reconstructions:
@@ -101,6 +102,9 @@ def reconstruct(
     defence : semsim.targets.defences.GradientDefence or dict, optional
         What the client does to its gradient before sharing it; or, as in a study, its settings, such as
         ``{"kind": "prune", "share": 0.9}``.
+    attacker : semsim.attacks.settings.Attacker or dict, optional
+        What the attacker does not know, such as ``{"labels": False}``; by default, it knows everything that a preset
+        makes use of. A preset that needs more is refused.
     memory_gib : float
         How much memory the searches that run at once may take.
     **changes
@@ -136,14 +140,12 @@ def reconstruct(
     if steps is not None:
         changes["steps"] = steps
     settings = attack_settings(preset, **changes)
-    seed = _checked_seed(seed)
-    memory_gib = _checked_memory(memory_gib)
-    defence = _checked_defence(defence)
+    check_knowledge({preset: settings}, checked_attacker(attacker))
+    seed = checked_seed(seed)
+    memory_gib = checked_memory(memory_gib)
+    defence = checked_defence(defence)
     device = checked_device(device)
-    images = _checked_images(images)
-    target = _as_target(_checked_module(module), images.shape[-1], mean, std, last).to(device).eval()
-    labels = _checked_labels(labels, len(images), target.spec["classes"])
-    _check_logits(target, images)
+    target, images, labels = checked_client(module, images, labels, device, mean, std, last)
     attack_run = AttackRun(
         dataset="images",
         target_name=network_label(target.spec["architecture"]),
@@ -169,13 +171,42 @@ def reconstruct(
     )
 
 
+def checked_client(
+    module: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    device: torch.device,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    last: str | None = None,
+) -> tuple[Target, torch.Tensor, torch.Tensor]:
+    """Return a copy of a module as a target model, and the images and labels as attacks take them.
+
+    Parameters and errors are those of `reconstruct`.
+
+    Returns
+    -------
+    target : semsim.targets.models.Target
+        In eval mode, on the device.
+    images : torch.Tensor, [N, 3, S, S]
+        On the CPU: uint8, or float32 in [0, 1].
+    labels : torch.Tensor, int64, [N]
+        On the CPU.
+    """
+    images = _checked_images(images)
+    target = _as_target(_checked_module(module), images.shape[-1], mean, std, last).to(device).eval()
+    labels = _checked_labels(labels, len(images), target.spec["classes"])
+    _check_logits(target, images)
+    return target, images, labels
+
+
 class _Defended(Settings):
     """A defence, to be checked as a study checks it."""
 
     defence: AnyDefence
 
 
-def _checked_defence(defence):
+def checked_defence(defence: GradientDefence | dict | None) -> GradientDefence:
     """Return a defence, from its settings if these are given."""
     if defence is None:
         return GradientDefence()
@@ -189,13 +220,34 @@ def _checked_defence(defence):
     return validated(_Defended, {"defence": defence}, "The defence is not valid").defence
 
 
-def _checked_seed(seed):
+def checked_attacker(attacker: Attacker | dict | None) -> Attacker:
+    """Return what an attacker knows, from settings if these are given."""
+    if isinstance(attacker, Attacker):
+        return attacker
+    return validated(Attacker, {} if attacker is None else attacker, "The attacker is not valid")
+
+
+def check_knowledge(attacks: dict[str, AttackSettings], attacker: Attacker) -> None:
+    """Refuse attacks, by name, that need knowledge that the attacker does not have.
+
+    Raises
+    ------
+    SemsimError
+    """
+    for name, settings in attacks.items():
+        if problems := settings.forbidden(attacker):
+            raise SemsimError(f"attack {name}: {'; '.join(problems)}, which this one does not. Take another attack.")
+
+
+def checked_seed(seed: int) -> int:
+    """Return a seed; raise a `SemsimError` if it is no whole number."""
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
         raise SemsimError(f"seed must be a whole number, but is {seed!r}.")
     return int(seed)
 
 
-def _checked_memory(memory_gib):
+def checked_memory(memory_gib: float) -> float:
+    """Return an amount of memory in GiB; raise a `SemsimError` if it is no finite number above 0."""
     if not isinstance(memory_gib, numbers.Real) or isinstance(memory_gib, bool) or not 0 < memory_gib < math.inf:
         raise SemsimError(f"memory_gib must be a finite number of GiB above 0, but is {memory_gib!r}.")
     return float(memory_gib)

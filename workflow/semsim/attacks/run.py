@@ -28,6 +28,8 @@ from semsim.text import counted
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 30
+MEASURED_SECONDS = 0.5
+"""A step of one original that takes longer is not measured on more of them."""
 LOOK_EVERY_STEPS = 20  # asking a GPU for a cost makes it wait
 
 
@@ -133,6 +135,25 @@ class AttackRun:
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
         return attacked, Outcome(**{name: torch.cat(parts) for name, parts in joined.items()})
 
+    def seconds(self):
+        """Return how long the run takes, estimated from the second step on its first originals.
+
+        One original is measured first, and all of a share only if that is quick.
+        """
+        plan = plan_gradients(self.target, self.target.mean.device)
+        attacked, share = self.attacked(), min(self._originals_per_share(plan), len(self.originals))
+        for count in (1, share):
+            search = self._search(torch.arange(count), attacked[:count], plan)
+            search.advance()
+            search.costs.sum().item()  # which waits for a GPU
+            started = time.monotonic()
+            search.advance()
+            search.costs.sum().item()
+            seconds = time.monotonic() - started
+            if seconds > MEASURED_SECONDS:
+                break
+        return seconds / count * len(self.originals) * self.settings.steps
+
     def table(self, outcome):
         """Return a table with one row per original: what the attack knew, did and reached."""
         return pd.DataFrame(
@@ -149,6 +170,7 @@ class AttackRun:
                 "initial_cost": outcome.initial_costs.numpy(),
                 "cost": outcome.costs.numpy(),
                 "seed": [self._search_seeds(place)[0] for place in range(len(self.labels))],
+                "knowledge": " ".join(self.settings.knowledge(self._traits())),
             }
         ).replace({"diverged_at": {-1: pd.NA}})
 
@@ -157,15 +179,7 @@ class AttackRun:
 
     def _run_share(self, share, attacked, plan, state, bar):
         """Attack the originals of one share, from the state if it holds a search."""
-        device = self.target.mean.device
-        labels = self.labels[share].to(device)
-        images = attacked.to(device)
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        seeds = self._seeds("defence", share.tolist())
-        observed = shared_gradients(self.target, plan, images, labels, self.defence, seeds)
-        seeds = [seed for place in share.tolist() for seed in self._search_seeds(place)]
-        search = Search(self.target, observed, labels, seeds, self.settings, plan)
+        search = self._search(share, attacked, plan)
         if state.search:
             search.load_state_dict(state.search)
         while not (search.step % LOOK_EVERY_STEPS == 0 and search.is_over()) and search.step < self.settings.steps:
@@ -176,6 +190,18 @@ class AttackRun:
                 state.keep(search)
         bar.update(self.settings.steps - search.step)
         return search.outcome()
+
+    def _search(self, share, attacked, plan):
+        """Return the search for the originals of one share, before its first step."""
+        device = self.target.mean.device
+        labels = self.labels[share].to(device)
+        images = attacked.to(device)
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        seeds = self._seeds("defence", share.tolist())
+        observed = shared_gradients(self.target, plan, images, labels, self.defence, seeds)
+        seeds = [seed for place in share.tolist() for seed in self._search_seeds(place)]
+        return Search(self.target, observed, labels, seeds, self.settings, plan)
 
     def _originals_per_share(self, plan):
         """Return how many originals fit into the memory budget at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
@@ -15,10 +15,29 @@ from semsim.attacks.priors import PRIORS
 from semsim.errors import SemsimError
 from semsim.registry import Registry
 from semsim.settings import OneOf, Settings, Several, ShareOfSteps, validated
-from semsim.targets.traits import lacking
+from semsim.targets.traits import KNOWLEDGE, lacking
 from semsim.text import suggestion
 
 SEVERAL_RESTARTS = "several_restarts"
+
+
+class _Attacker(Settings):
+    """What an attacker knows. An attack that needs more is refused."""
+
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """What it does not know: keys of `semsim.targets.traits.KNOWLEDGE`."""
+        return frozenset(name for name, known in self if not known)
+
+
+Attacker = create_model(
+    "Attacker",
+    __base__=_Attacker,
+    __doc__=_Attacker.__doc__,
+    __module__=__name__,
+    **{name: (bool, Field(True, description=f"whether the attacker knows {what}")) for name, what in KNOWLEDGE.items()},
+)
+"""One setting for each piece of `semsim.targets.traits.KNOWLEDGE`."""
 
 
 class AttackSettings(Settings):
@@ -114,6 +133,22 @@ class AttackSettings(Settings):
             for trait in sorted(PRIORS[name].needs)
             if trait not in traits
         ]
+
+    def knowledge(self, traits: Collection[str]) -> list[str]:
+        """Return what the attack makes use of: keys of `semsim.targets.traits.KNOWLEDGE`, in order.
+
+        Parameters
+        ----------
+        traits : collection of str
+            As for `unmet`; priors that lack what they need use nothing.
+        """
+        used = self.needs.union(*(PRIORS[name].needs for name in self.priors_on(traits)))
+        return [name for name in KNOWLEDGE if name in used]
+
+    def forbidden(self, attacker: Attacker) -> list[str]:
+        """Return what the attack needs to know although the attacker does not, as sentences."""
+        parts = self._parts() | {f"prior {name}": PRIORS[name] for name in self.priors}
+        return [lacking(who, trait) for who, part in parts.items() for trait in sorted(part.needs & attacker.forbidden)]
 
     def _parts(self):
         """Return the parts that the attack requires, by their names in sentences."""

@@ -138,6 +138,9 @@ def _attacks(settings):
             if attack not in wrong and (problems := _problems_of(complete_attack(settings, dataset, attack))):
                 yield from (f"{place}: {problem}" for problem in problems)
                 wrong.add(attack)
+            elif attack not in wrong and (problems := _forbidden(settings, dataset, attack)):
+                yield f"{place}: {'; '.join(problems)}, which `attacker` forbids. Change the attack, or allow it."
+                wrong.add(attack)
     if not wrong:
         for target in settings.targets:
             unmet = {attack: unmet_by(settings, attack, target) for attack in settings.attacks}
@@ -159,6 +162,10 @@ def _unsuited_on_a_dataset(settings):
                     f"datasets.{name}.attacks.{attack}: {'; '.join(missing)}, but the attack is planned for {unsuited}."
                     " Change what is set here, or make it an attack of its own in `attacks`."
                 )
+
+
+def _forbidden(settings, dataset, attack):
+    return attack_settings(**complete_attack(settings, dataset, attack)).forbidden(settings.attacker)
 
 
 def _problems_of(attack):

@@ -15,6 +15,7 @@ from semsim.commandline import run
 from semsim.config.study import Study, read_config
 from semsim.errors import SemsimError
 from semsim.targets.architectures import ARCHITECTURES
+from semsim.targets.own_networks import network_label
 from semsim.text import duration, listed, size_in_bytes
 
 RATES = files("semsim.attacks") / "rates.jsonl"
@@ -58,17 +59,38 @@ def read_rates(device, path=RATES):
 def forward_flops(architecture, width, image_size, classes):
     """Return the floating-point operations of one forward pass of one image; arguments as for `build_target`."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     from semsim.targets.models import build_target
 
     # Ours are built without memory for this; a user's network may need actual values when it is built.
     with torch.device("meta" if isinstance(architecture, str) and architecture in ARCHITECTURES else "cpu"):
-        target = build_target(architecture, classes, image_size, width).eval()
-        images = torch.empty(1, 3, image_size, image_size)
+        return flops_of(build_target(architecture, classes, image_size, width).eval())
+
+
+def flops_of(target):
+    """Return the floating-point operations of one forward pass of one image through a target model in eval mode."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    side, place = target.spec["image_size"], next(target.parameters()).device
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        target.network(images)
+        target.network(torch.zeros(1, 3, side, side, device=place))
     return counter.get_total_flops()
+
+
+def milliseconds_on(device, target):
+    """Return the milliseconds per image-step of a target model on a device, scaled from the rates measured there.
+
+    Parameters
+    ----------
+    device : str
+        As for `read_rates`.
+    target : semsim.targets.models.Target
+        In eval mode.
+    """
+    flops = flops_of(target)
+    rate, known = _nearest(_with_flops(read_rates(device)), network_label(target.spec["architecture"]), flops)
+    return rate.milliseconds * flops / known
 
 
 class Cost(NamedTuple):
@@ -103,7 +125,7 @@ def estimate(study, rates):
                 key = (study.target_traits(target)["architecture"], network["width"], size)
                 networks[key] = network["architecture"]
                 steps[key] += originals * settings.steps * settings.restarts
-    measured = [(rate, forward_flops(rate.architecture, rate.width, rate.image_size, 100)) for rate in rates]
+    measured = _with_flops(rates)
     costs = {}
     for (architecture, width, size), count in steps.items():
         flops = forward_flops(networks[architecture, width, size], width, size, 100)
@@ -113,6 +135,11 @@ def estimate(study, rates):
         name = architecture + (f" of width {width}" if width else "") + f", {size} pixels"
         costs[name] = Cost(count, rate.milliseconds * (1 if same else flops / known), basis)
     return costs
+
+
+def _with_flops(rates):
+    """Return pairs of a rate and the operations of its network."""
+    return [(rate, forward_flops(rate.architecture, rate.width, rate.image_size, 100)) for rate in rates]
 
 
 def _nearest(measured, architecture, flops):

@@ -12,7 +12,7 @@ from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.priors import PRIORS
-from semsim.attacks.settings import PRESETS
+from semsim.attacks.settings import PRESETS, Attacker
 from semsim.commandline import run
 from semsim.config.settings import StudyAttack, StudyDataset, StudySettings, StudyTarget
 from semsim.errors import SemsimError
@@ -26,7 +26,7 @@ from semsim.targets.settings import Normalisation, OwnNetwork
 from semsim.targets.traits import ATTACK, KNOWLEDGE, TARGET
 
 SCHEMA, MANUAL = Path("config.schema.json"), Path("README.md")
-SECTIONS = ("datasets", "training", "targets", "attacks", "observers", "observer_training")
+SECTIONS = ("datasets", "training", "targets", "attacks", "attacker", "observers", "observer_training")
 SECTIONS += ("semsim", "semsim_training", "classifier_training", "ablations")
 """Settings of a study that have tables of their own."""
 MARKED = re.compile(r"(<!-- settings: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -62,6 +62,7 @@ def tables():
         "presets": _two_columns("`preset`", "what it is", {name: part.summary for name, part in PRESETS.items()}),
         "attacks": _table(StudyAttack, first="preset", defaults=False),
         "attack_parts": _attack_parts(),
+        "attacker": _table(Attacker),
         "observers": _table(ObserverSettings),
         "semsim": _table(SemSimSettings),
         "ablations": _table(Variant, without=set(Variant.model_fields) - evaluation),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from semsim.attacks.settings import PRESETS, AttackSettings
+from semsim.attacks.settings import PRESETS, Attacker, AttackSettings
 from semsim.data.request import DatasetSettings, ImageSize
 from semsim.defects import DEFECTS
 from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettings, VariantChanges
@@ -210,6 +210,7 @@ class StudySettings(Settings):
     training: TargetRecipe = Field(default_factory=TargetRecipe, description="how target models are trained")
     targets: SomeEntries[StudyTarget] = Field(description="the target models by name")
     attacks: SomeEntries[StudyAttack] = Field(description="the attacks by name")
+    attacker: Attacker = Field(default_factory=Attacker, description="what attackers know")
     observers: Entries[ObserverSettings] = Field(
         OBSERVERS, description="the simulated observers of all data sets but embedded ones, by name"
     )

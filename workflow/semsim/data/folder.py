@@ -74,7 +74,7 @@ def read_images(
     """Choose and read images like `read_folder`, from an open source (`semsim.data.sources`)."""
     listing = list_images(source.names(), source.path)
     classes = request.first_classes(listing.images)
-    _require_images(listing, classes, source.path)
+    require_images(listing, classes, source.path)
     images = _candidates(listing.images, classes)
     held_out = None if listing.held_out is None else _candidates(listing.held_out, classes)
     chosen, pixels = _read_distinct(source, images, held_out, request)
@@ -184,7 +184,7 @@ def _misfit(images, folders):
     return f"'{example}' does not fit"
 
 
-def _require_images(listing, classes, where):
+def require_images(listing: Listing, classes: Iterable[str], where: str | os.PathLike) -> None:
     """Raise a `SemsimError` for a class folder without an image (in either part, if there are parts)."""
     for images, part in ((listing.images, "training part"), (listing.held_out, "held-out part")):
         for name in classes if images is not None else ():

@@ -5,7 +5,8 @@ import pandas as pd
 from scipy import stats
 
 from semsim.metrics import METRICS
-from semsim.text import counted, percent
+from semsim.targets.traits import KNOWLEDGE
+from semsim.text import counted, listed, percent
 
 
 def accuracy_findings(accuracy: pd.DataFrame) -> list[str]:
@@ -55,6 +56,25 @@ def attack_findings(attacks: pd.DataFrame) -> list[str]:
     right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).mean()
     shares = ", ".join(f"{percent(share)} ({attack})" for attack, share in right.items())
     return [ended, f"Share of originals for which the attack knew the true label: {shares}."]
+
+
+def knowledge_findings(attacks: pd.DataFrame) -> list[str]:
+    """Say what the attackers made use of, once for all attacks that make use of the same.
+
+    Parameters
+    ----------
+    attacks : pandas.DataFrame
+        The table of attacks.
+
+    Returns
+    -------
+    list of str
+    """
+    used = attacks.groupby("attack", sort=False)["knowledge"].agg(lambda each: set(" ".join(each.unique()).split()))
+    alike = {}
+    for attack, names in used.items():
+        alike.setdefault(listed([KNOWLEDGE[name] for name in KNOWLEDGE if name in names]), []).append(attack)
+    return [f"{listed(names)} made use of {known}." for known, names in alike.items()]
 
 
 def spread_findings(metrics: pd.DataFrame, name: str = "psnr") -> list[str]:

@@ -297,7 +297,7 @@ def target_models(results: Results) -> Iterator:
 def attacks(results: Results) -> Iterator:
     """How the attacks ended."""
     table = results.tables["attacks"]
-    yield Points(findings.attack_findings(table))
+    yield Points([*findings.attack_findings(table), *findings.knowledge_findings(table)])
     yield chart(
         charts.status_chart(table),
         "Share of reconstructions that converged, ran all steps or diverged, for each data set and attack.",

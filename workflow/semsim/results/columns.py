@@ -142,17 +142,16 @@ TABLES = {
     ),
     "attacks": TableOfStudy(
         "A reconstruction.",
-        f"{_KEYS} label recovered_label status diverged_at steps restart initial_cost cost seed seconds",
+        f"{_KEYS} label recovered_label status diverged_at restart initial_cost cost seed knowledge",
         {
             "recovered_label": "class that the attack assumed",
             "status": "`converged`, `finished` (all steps) or `diverged`",
             "diverged_at": "step at which it became non-finite",
-            "steps": "steps that were run",
             "restart": "number of the restart that was kept",
             "initial_cost": "cost before the first step",
             "cost": "cost at the end",
             "seed": "seed of the attack",
-            "seconds": "time of the attack, divided among its reconstructions",
+            "knowledge": "what the attacker made use of, by the names of the settings of `attacker`",
         },
     ),
     "metrics": TableOfStudy(

@@ -1,6 +1,7 @@
 """The scores of one set as a self-contained HTML page: distributions, and the nearest and farthest pairs."""
 
 import io
+import os
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def ends_of(scores, scale):
 def _shown(group, scale, value):
     """Return a pair in the form that the template expects."""
     paths = group.original, *group.reconstructions
-    original, reconstruction = (data_url("image/png", _thumbnail(read_again(path))) for path in paths)
+    original, reconstruction = map(small_picture, paths)
     return {
         "name": printable(group.name),
         "value": f"{scale.label} {number(value)}",
@@ -149,9 +150,16 @@ def _shown(group, scale, value):
     }
 
 
-def _thumbnail(image):
-    """Return an image as the bytes of a PNG file, scaled down if it is large."""
+def small_picture(path: str | os.PathLike) -> str:
+    """Return an image file as the address of a picture for a page, scaled down if it is large.
+
+    Raises
+    ------
+    SemsimError
+        If it can no longer be read.
+    """
+    image = read_again(path)
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return data_url("image/png", buffer.getvalue())

@@ -3,17 +3,19 @@
 import hashlib
 import json
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from semsim.errors import SemsimError
+from semsim.io.checkpoints import CHECKPOINTS, read_checkpoint
 from semsim.io.tensors import encode_metadata, open_tensors, read_metadata
 from semsim.io.whole import written_whole
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.calls import traits_of
-from semsim.targets.own_networks import TORCHVISION, build_network, file_digest, network_label
+from semsim.targets.own_networks import LIBRARIES, build_network, file_digest, network_label
 
 
 class Target(nn.Module):
@@ -82,7 +84,7 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
     Parameters
     ----------
     architecture : str or dict
-        A key of `ARCHITECTURES`; ``torchvision:`` and the name of a network there; or a network from a Python file, as
+        A key of `ARCHITECTURES`; or a network of torchvision, of timm or from a Python file, as
         `semsim.targets.own_networks.build_network` takes it.
     classes : int
         Number of classes.
@@ -93,7 +95,7 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
     mean, std : sequence of 3 floats, optional
         Of each channel of the training images, which are in [0, 1]. By default, images are not normalised.
     weights : path-like, optional
-        A safetensors file with the state dict of the network.
+        A file with the state dict of the network: safetensors, or a checkpoint of PyTorch.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def build_target(architecture, classes, image_size, width=None, mean=None, std=N
     """
     mean = _per_channel((0, 0, 0) if mean is None else mean)
     std = _per_channel((1, 1, 1) if std is None else std)
-    if isinstance(architecture, dict) or architecture.startswith(TORCHVISION):
+    if isinstance(architecture, dict) or architecture.startswith(LIBRARIES):
         return _own_target(architecture, classes, image_size, mean, std, weights)
     check_architecture(architecture, image_size, width)
     chosen = ARCHITECTURES[architecture]
@@ -138,15 +140,16 @@ def _own_target(architecture, classes, image_size, mean, std, weights):
 
 
 def load_weights(network, path, what):
-    """Load the state dict in a safetensors file into a network.
+    """Load the state dict in a file, safetensors or a checkpoint of PyTorch, into a network.
 
     Raises
     ------
     SemsimError
-        If it belongs to another network.
+        If it belongs to another network, or holds anything but tensors.
     """
+    state = read_checkpoint(path) if Path(path).suffix in CHECKPOINTS else read_state(path)
     try:
-        network.load_state_dict(read_state(path))
+        network.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise SemsimError(f"{path}: not the weights of {what} ({reason}).") from None

@@ -1,4 +1,4 @@
-"""Networks that are not part of the library: from a Python file, or from torchvision.
+"""Networks that are not part of the library: from a Python file, from torchvision, or from timm.
 
 Importing this needs no PyTorch; building a network does.
 """
@@ -16,6 +16,9 @@ from semsim.text import short_name, suggestion
 
 TORCHVISION = "torchvision:"
 """Prefix of torchvision architectures, as in ``torchvision:resnet18``."""
+TIMM = "timm:"
+"""Prefix of those of timm, if that is installed, as in ``timm:resnet18``."""
+LIBRARIES = (TORCHVISION, TIMM)
 BUILDER = "build"
 """The function or class that is called where none is named."""
 GIVEN = ("classes", "image_size")
@@ -130,12 +133,13 @@ def _defined(module):
 
 
 def build_network(architecture, classes, image_size):
-    """Build a network from torchvision or from a file.
+    """Build a network from torchvision, from timm or from a file.
 
     Parameters
     ----------
     architecture : str or dict
-        ``torchvision:NAME``; or ``file``, ``name``, ``arguments`` and, if the file must be unchanged, ``digest``.
+        ``torchvision:NAME`` or ``timm:NAME``; or ``file``, ``name``, ``arguments`` and, if the file must be unchanged,
+        ``digest``.
     classes, image_size : int
 
     Returns
@@ -148,7 +152,8 @@ def build_network(architecture, classes, image_size):
         If there is no such network, its file has changed, or it cannot be built.
     """
     if isinstance(architecture, str):
-        return _torchvision_network(architecture.removeprefix(TORCHVISION), classes, image_size)
+        build = _timm_network if architecture.startswith(TIMM) else _torchvision_network
+        return build(architecture.partition(":")[2], classes, image_size)
     path, name = architecture["file"], architecture.get("name", BUILDER)
     if architecture.get("digest", digest := file_digest(path)) != digest:
         raise SemsimError(
@@ -162,7 +167,8 @@ def build_network(architecture, classes, image_size):
         check_arguments(arguments)
     except SemsimError as error:
         raise SemsimError(f"{path}: the arguments of {name}: {error}") from None
-    given = {"classes": classes} | ({"image_size": image_size} if _takes(build, "image_size") else {})
+    given = {"classes": classes, "image_size": image_size}
+    given = {argument: value for argument, value in given.items() if _takes(build, argument)}
     return _called(build, given | arguments, f"{path}: {name}")
 
 
@@ -184,6 +190,19 @@ def _torchvision_network(name, classes, image_size):
         raise SemsimError(f"torchvision has no network '{name}' for classifying images.{suggestion(name, known)}")
     arguments = {"num_classes": classes} | ({"image_size": image_size} if name.startswith("vit") else {})
     return _called(models.get_model, {"name": name, "weights": None, **arguments}, f"{TORCHVISION}{name}")
+
+
+def _timm_network(name, classes, image_size):
+    try:
+        import timm
+    except ModuleNotFoundError:
+        raise SemsimError(f"{TIMM}{name} needs the package timm: pip install timm.") from None
+    known = timm.list_models()
+    if name.partition(".")[0] not in known:
+        raise SemsimError(f"timm has no network '{name}'.{suggestion(name, known)}")
+    return _called(
+        timm.create_model, {"model_name": name, "num_classes": classes, "pretrained": False}, f"{TIMM}{name}"
+    )
 
 
 def _imported(path, digest):

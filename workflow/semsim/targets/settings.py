@@ -110,7 +110,7 @@ class TargetSettings(Settings):
     )
     weights: Place | None = Field(
         None,
-        description="a .safetensors file with the state dict that training starts from; `null` draws random weights."
+        description="a file with the state dict that training starts from, .safetensors, or .pt of tensors alone; `null` draws random weights."
         " With `training: {epochs: 0}`, the weights stay as they are",
     )
     normalisation: Normalisation | None = Field(

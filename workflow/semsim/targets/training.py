@@ -34,7 +34,7 @@ def initial_target(architecture, classes, images, width=None, seed=0, weights=No
     seed : int
         Seed of the training, from which the weights are drawn.
     weights : path-like, optional
-        A safetensors file with the state dict of the network, in place of random weights.
+        A file with the state dict of the network, in place of random weights.
     normalisation : semsim.targets.settings.Normalisation, optional
         By default, computed from these images.
     """

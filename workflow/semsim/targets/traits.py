@@ -12,8 +12,12 @@ TARGET = {
 """Traits of a target model, described as what it has."""
 
 KNOWLEDGE = {
-    "true_labels": "the true labels",
-    "batchnorm_statistics": "the running statistics of BatchNorm layers",
+    "exact_gradient": "each client's exact gradient or update",
+    "batch_shape": "the number and size of a client's images",
+    "labels": "the true labels",
+    "running_statistics": "the running statistics of BatchNorm layers",
+    "batch_statistics": "the BatchNorm statistics of the private batch",
+    "public_images": "public images of the same classes",
 }
 """Traits of the attacker, described as what it knows."""
 

@@ -155,6 +155,11 @@ def _check(target):
             f"{name} must give logits in floating point, but they are {logits.dtype}. "
             "Return the scores before they are rounded or turned into classes."
         )
+    if logits.device != inputs.device:
+        raise SemsimError(
+            f"{name} is given images on {inputs.device} but gives logits on {logits.device}. Let its forward move"
+            " nothing."
+        )
     if logits.dtype != inputs.dtype:
         raise SemsimError(f"{name} computes in {inputs.dtype} but gives logits in {logits.dtype}. Convert them.")
     if not logits[1].isfinite().all():  # of the smooth image; some networks have none for noise

@@ -1,0 +1,129 @@
+"""The attacks of an audit: those that suit the network and what the attacker knows, and how long they take."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from semsim.attacks.reconstruct import check_knowledge
+from semsim.attacks.settings import PRESETS, attack_settings
+from semsim.config.estimate import milliseconds_on
+from semsim.errors import SemsimError
+from semsim.targets.traits import KNOWLEDGE
+from semsim.text import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semsim.attacks.run import AttackRun
+    from semsim.attacks.settings import Attacker, AttackSettings
+    from semsim.targets.models import Target
+
+BENCHMARK = "NVIDIA H100"
+"""The GPU that an estimate mentions beside this machine."""
+
+
+def suited_attacks(target: Target, attacker: Attacker, steps: int) -> tuple[dict[str, AttackSettings], list]:
+    """Return the presets that suit a target model and an attacker.
+
+    A preset suits if it has all that it needs, its priors included. An attacker who does not know the labels reads them
+    from the gradient where a preset would know them, or optimises them. Of presets that differ in nothing but how they
+    obtain the label, the last one is taken, which knows more.
+
+    Parameters
+    ----------
+    target : semsim.targets.models.Target
+    attacker : semsim.attacks.settings.Attacker
+    steps : int
+        Of each attack that takes any.
+
+    Returns
+    -------
+    attacks : dict of str to semsim.attacks.settings.AttackSettings
+    left_out : list of str
+        Which presets do not suit and why, as sentences.
+
+    Raises
+    ------
+    SemsimError
+        If no preset suits.
+    """
+    has, found, left_out = {*target.traits, *KNOWLEDGE}, {}, []
+    for name in PRESETS:
+        settings = _with_label_of(_shortened(attack_settings(name), steps), attacker, has)
+        problems = [*settings.unmet(has), *settings.left_out(has), *settings.forbidden(attacker)]
+        if problems:
+            left_out.append(f"{name}: {'; '.join(problems)}.")
+        else:
+            found[name] = settings
+    if not found:
+        raise SemsimError(f"no attack suits this network and this attacker: {' '.join(left_out)}")
+    last = {_without_label(settings): name for name, settings in found.items()}
+    for name, settings in found.items():
+        if (other := last[_without_label(settings)]) != name:
+            left_out.append(f"{name}: differs from {other} only in how it obtains the label.")
+    return {name: found[name] for name in found if name in last.values()}, left_out
+
+
+def named_attacks(names: Sequence[str], target: Target, attacker: Attacker, steps: int) -> dict[str, AttackSettings]:
+    """Return presets by their names, shortened to `steps`.
+
+    Raises
+    ------
+    SemsimError
+        If one does not exist, needs what the target model lacks, or knowledge that the attacker does not have.
+    """
+    attacks = {name: _shortened(attack_settings(name), steps) for name in names}
+    check_knowledge(attacks, attacker)
+    for name, settings in attacks.items():
+        if problems := settings.unmet({*target.traits, *KNOWLEDGE}):
+            raise SemsimError(f"attack {name}: {'; '.join(problems)}. Leave it out.")
+    return attacks
+
+
+def _without_label(settings):
+    return settings.model_copy(update={"label": ""}).model_dump_json()
+
+
+def _shortened(settings, steps):
+    return settings.model_copy(update={"steps": min(settings.steps, steps)})
+
+
+def _with_label_of(settings, attacker, has):
+    """Return the settings with a label rule that the attacker can follow."""
+    if settings.label != "known" or "labels" not in attacker.forbidden:
+        return settings
+    return settings.model_copy(update={"label": "analytic" if "last_bias" in has else "optimised"})
+
+
+def estimate(runs: Sequence[AttackRun]) -> tuple[float, str]:
+    """Measure a step of each attack and say how long all of them take.
+
+    Parameters
+    ----------
+    runs : sequence of semsim.attacks.run.AttackRun
+        On one target model, those that are not finished.
+
+    Returns
+    -------
+    seconds : float
+    sentence : str
+    """
+    working = [run for run in runs if run.settings.steps]
+    if not working:
+        return 0.0, "The attacks take a moment."
+    seconds = sum(run.seconds() for run in working)
+    target = working[0].target
+    steps = sum(run.settings.steps * run.settings.restarts * len(run.originals) for run in working)
+    side = f"{target.spec['image_size']} pixels"
+    here = "this GPU" if target.mean.is_cuda else "this CPU"
+    sentence = f"{steps:,} steps of single images at {side}: about {duration(seconds)} on {here}, as a few steps took"
+    if not target.mean.is_cuda:
+        elsewhere = duration(steps * milliseconds_on(BENCHMARK, target) / 1000)
+        sentence += f", and {elsewhere} on an {BENCHMARK.removeprefix('NVIDIA ')} by benchmark"
+    return seconds, f"{sentence}."
+
+
+def say(sentence: str) -> None:
+    """Write a sentence to standard error."""
+    print(sentence, file=sys.stderr)

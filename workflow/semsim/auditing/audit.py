@@ -1,0 +1,292 @@
+"""An audit from the model and the images to the report, in a folder in which it goes on after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+from PIL import Image
+from torch import nn
+
+from semsim import __version__
+from semsim.attacks.reconstruct import checked_client
+from semsim.attacks.run import AttackRun
+from semsim.auditing.attacks import estimate, named_attacks, say, suited_attacks
+from semsim.auditing.findings import answer
+from semsim.auditing.folder import check_folder, claimed
+from semsim.auditing.gradients import as_floats, describe_gradients
+from semsim.auditing.measures import GUESS, class_means, compare_with_guess, score_reconstructions
+from semsim.auditing.page import render_page
+from semsim.auditing.sample import Sample, sample_of
+from semsim.auditing.settings import AuditSettings
+from semsim.io.tables import write_for_people, write_table
+from semsim.io.tensors import write_arrays
+from semsim.io.whole import written_whole
+from semsim.learned.shipped import EMBEDDED
+from semsim.metrics.reconstructions import read_reconstructions
+from semsim.scoring.arguments import checked_path, in_words_of_python
+from semsim.scoring.scores import load_measures
+from semsim.settings import validated
+from semsim.targets.device import checked_device
+from semsim.targets.own_networks import network_label
+
+if TYPE_CHECKING:
+    import os
+
+    from semsim.attacks.settings import AttackSettings
+    from semsim.targets.models import Target
+
+REPORT = "report.html"
+DATASET = "images"
+"""What the images are called in tables and seeds."""
+ORIGINALS = "originals"
+"""The folder of originals beside those of the attacks."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of an audit.
+
+    Attributes
+    ----------
+    answer : tuple of str
+        The sentences with which the report begins.
+    originals : pandas.DataFrame
+        One row per attacked image: original (its number), image (its file), source, label, class, and what
+        `semsim.auditing.gradients.describe_gradients` says of its gradient.
+    attacks : pandas.DataFrame
+        One row per reconstruction: how the attack ended, as in a study's ``attacks.csv``.
+    scores : pandas.DataFrame
+        How close images come to each original: `semsim.auditing.measures.score_reconstructions`.
+    comparison : pandas.DataFrame
+        One row per attack and metric: `semsim.auditing.measures.compare_with_guess`.
+    presets : dict of str to semsim.attacks.settings.AttackSettings
+        The attacks that were run, with all their settings.
+    left_out : tuple of str
+        Attacks and priors that were left out and why.
+    settings : semsim.auditing.settings.AuditSettings
+    report : pathlib.Path
+        The page.
+    """
+
+    answer: tuple[str, ...]
+    originals: pd.DataFrame
+    attacks: pd.DataFrame
+    scores: pd.DataFrame
+    comparison: pd.DataFrame
+    presets: dict[str, AttackSettings]
+    left_out: tuple[str, ...]
+    settings: AuditSettings
+    report: Path
+
+
+@in_words_of_python()
+def audit(
+    module: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    out: str | os.PathLike,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    last: str | None = None,
+    device: torch.device | str = "auto",
+    weights: str | os.PathLike = EMBEDDED,
+    pretrained: str | os.PathLike | None = None,
+    **settings,
+) -> Audit:
+    """Attack a model with the gradients that it would share, and report what they give away, like ``semsim audit``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The model, as for `semsim.reconstruct`. It is copied, not trained and not changed.
+    images : torch.Tensor or array-like, shape [N, 3, S, S]
+        Floating point in [0, 1], or uint8. A balanced sample of them is attacked; the others are what the mean images
+        of classes are made of.
+    labels : torch.Tensor or array-like, shape [N], whole numbers
+        The classes of the images.
+    out : path-like
+        The folder to write: a new or empty one, or that of the same audit, which goes on where it was stopped.
+    mean, std, last
+        As for `semsim.reconstruct`.
+    device : torch.device or {"auto", "cpu", "cuda"}
+    weights : str or path-like
+        Of SemSim, as for `semsim.SemSim.from_pretrained`.
+    pretrained : path-like, optional
+        Folder with the weights of LPIPS's trunk.
+    **settings
+        Fields of `semsim.auditing.settings.AuditSettings`, such as ``originals=8`` or ``attacker={"labels": False}``.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    SemsimError
+        If the module, the images, the labels and the settings do not fit together, or the folder holds other things.
+    """
+    settings = validated(AuditSettings, settings, "The audit is not valid")
+    out, weights, device = checked_path(out, "out"), checked_path(weights, "weights"), checked_device(device)
+    target, images, labels = checked_client(module, images, labels, device, mean, std, last)
+    sample = sample_of(images, labels, settings.originals, settings.seed, target.spec["classes"])
+    return carry_out(target, sample, out, settings, weights, pretrained, network_label(target.spec["architecture"]))
+
+
+def carry_out(
+    target: Target,
+    sample: Sample,
+    out: str | os.PathLike,
+    settings: AuditSettings,
+    weights: str | os.PathLike,
+    pretrained: str | os.PathLike | None,
+    name: str,
+    confirm: Callable[[float, str], None] = lambda seconds, sentence: None,
+) -> Audit:
+    """Attack, measure and report.
+
+    Parameters
+    ----------
+    target : semsim.targets.models.Target
+        In eval mode, on the device to run on.
+    sample : semsim.auditing.sample.Sample
+    out : path-like
+    settings : semsim.auditing.settings.AuditSettings
+    weights, pretrained
+        As for `audit`.
+    name : str
+        What the model is called on the page.
+    confirm : callable
+        Given the estimated seconds and a sentence about them, it may raise an error to stop before anything is written.
+
+    Returns
+    -------
+    Audit
+    """
+    if settings.attacks is None:
+        attacks, left_out = suited_attacks(target, settings.attacker, settings.steps)
+    else:
+        attacks, left_out = named_attacks(settings.attacks, target, settings.attacker, settings.steps), []
+    runs = {name: _run(name, chosen, target, sample, settings) for name, chosen in attacks.items()}
+    left_out += [f"{name}: {sentence}." for name, run in runs.items() for sentence in run.left_out()]
+    measures, about = load_measures(None, weights, target.mean.device, pretrained)
+    identity = _identity(target, sample, attacks, settings, weights)
+    check_folder(out, identity)
+    seconds, sentence = estimate([run for name, run in runs.items() if not _stored(out, name)[1].exists()])
+    confirm(seconds, sentence)
+    say(sentence)
+    with claimed(out, identity) as folder:
+        finished = {name: _finished(name, run, folder) for name, run in runs.items()}
+        reconstructions = {name: images for name, (images, _) in finished.items()} | {GUESS: class_means(sample)}
+        table = pd.concat([rows for _, rows in finished.values()], ignore_index=True)
+        originals = _describe(target, sample)
+        lost = {attack: (rows["status"] == "diverged").to_numpy() for attack, rows in table.groupby("attack")}
+        scores = score_reconstructions(target, sample, reconstructions, lost, measures)
+        comparison = compare_with_guess(scores, measures, settings.seed)
+        paths = _write_images(folder, sample, reconstructions)
+        sentences = tuple(answer(originals, table, comparison, measures))
+        tables = originals, table, scores, comparison
+        result = Audit(sentences, *tables, attacks, tuple(left_out), settings, folder / REPORT)
+        for stem in ("originals", "attacks", "scores", "comparison"):
+            write_for_people(getattr(result, stem), folder / f"{stem}.csv")
+        html = render_page(result, target, name, measures, about, paths)
+        with written_whole(result.report) as part:
+            part.write_text(html, encoding="utf-8")
+    return result
+
+
+def _run(name, settings, target, sample, audit_settings):
+    return AttackRun(
+        dataset=DATASET,
+        target_name=network_label(target.spec["architecture"]),
+        attack=name,
+        target=target,
+        originals=sample.images,
+        labels=sample.labels,
+        settings=settings,
+        augmentation=lambda image, generator: image,
+        defence=audit_settings.shared,
+        study_seed=audit_settings.seed,
+        memory_gib=audit_settings.memory_gib,
+    )
+
+
+def _identity(target: Target, sample: Sample, attacks: dict[str, AttackSettings], settings: AuditSettings, weights):
+    """Return everything that decides the results, by what it is called when it differs."""
+    return {
+        "version of semsim": __version__,
+        "version of PyTorch": torch.__version__,
+        "the device": target.mean.device.type,
+        "the model": _digest([*target.state_dict().values()], target.spec),
+        "the images": _digest([sample.images, sample.labels, sample.others, sample.other_labels], sample.names),
+        "the attacks": {name: each.model_dump(mode="json") for name, each in attacks.items()},
+        "the settings": settings.model_dump(mode="json", exclude={"attacks", "steps"}),
+        "the weights of SemSim": str(weights),
+    }
+
+
+def _digest(tensors, names):
+    digest = hashlib.blake2b(repr(names).encode(), digest_size=16)
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _stored(folder, name):
+    """Return the files of an attack that is finished: images, and then its table."""
+    place = Path(folder) / "reconstructions"
+    return place / f"{name}.safetensors", place / f"{name}.csv"
+
+
+def _finished(name, run, folder):
+    """Return the reconstructions of an attack, uint8 [N, 3, S, S], and its table; run it if it is not finished."""
+    images_path, table_path = _stored(folder, name)
+    if not table_path.exists():
+        attacked, outcome = run.run(folder / "state" / f"{name}.pt")
+        arrays = {
+            **dict.fromkeys(("original", "attacked"), (as_floats(attacked) * 255).round().to(torch.uint8).numpy()),
+            "reconstruction": outcome.images.numpy(),
+            "label": run.labels.numpy(),
+        }
+        names = {"dataset": run.dataset, "target": run.target_name, "attack": name}
+        write_arrays(arrays, images_path, names)
+        write_table(run.table(outcome), table_path)
+    stored = read_reconstructions(images_path, table_path)
+    return torch.from_numpy(stored.images["reconstruction"][:]), stored.table
+
+
+def _describe(target, sample):
+    """Return the table of originals."""
+    count = len(sample.labels)
+    table = pd.DataFrame(
+        {
+            "original": range(count),
+            "image": [f"images/{ORIGINALS}/{_file(place)}" for place in range(count)],
+            "source": sample.names,
+            "label": sample.labels.numpy(),
+            "class": [sample.classes[label] for label in sample.labels],
+        }
+    )
+    return table.join(describe_gradients(target, sample.images, sample.labels))
+
+
+def _file(place):
+    return f"{place:03d}.png"
+
+
+def _write_images(folder, sample, reconstructions):
+    """Write all images as PNG files; return their paths by attack, those of the originals first."""
+    originals = (as_floats(sample.images) * 255).round().to(torch.uint8)
+    paths = {}
+    for name, images in ({ORIGINALS: originals} | reconstructions).items():
+        paths[name] = [folder / "images" / name / _file(place) for place in range(len(images))]
+        for path, image in zip(paths[name], images, strict=True):
+            with written_whole(path) as part:
+                Image.fromarray(image.permute(1, 2, 0).numpy()).save(part)
+    return paths

@@ -1,0 +1,155 @@
+"""What an audit found, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semsim.auditing.gradients import VANISHED
+from semsim.scoring.scores import SEMSIM
+from semsim.scoring.summary import number
+from semsim.targets.traits import KNOWLEDGE
+from semsim.text import counted, listed, percent, sentence_case
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from semsim.attacks.settings import Attacker
+    from semsim.scoring.scores import Measure
+
+FEWEST = 8
+"""Originals below which flips of signs, corrected for several metrics, can hardly tell an attack from a guess."""
+MANY_ZEROS = 0.9
+"""Share of zero entries from which a gradient is said to have many."""
+
+
+def judge(comparison: pd.DataFrame, measures: Sequence[Measure]) -> Measure:
+    """Return the metric that orders attacks and originals: SemSim, or else the first one that has values."""
+    valued = set(comparison.loc[comparison["scored"] > 0, "metric"])
+    known = {measure.name: measure for measure in measures if measure.name in valued} or {m.name: m for m in measures}
+    return known.get(SEMSIM) or next(iter(known.values()))
+
+
+def better_attacks(comparison: pd.DataFrame) -> list[str]:
+    """Return the attacks that are better than a guess by any metric, in order."""
+    return [attack for attack, rows in comparison.groupby("attack", sort=False) if rows["better"].any()]
+
+
+def closest_attack(comparison: pd.DataFrame, measure: Measure) -> str:
+    """Return the attack whose median is closest to the originals by a metric, of those that are better than a guess."""
+    better = better_attacks(comparison) or list(comparison["attack"])
+    rows = comparison[(comparison["metric"] == measure.name) & comparison["attack"].isin(better)]
+    medians = rows.set_index("attack")["median"]
+    ordered = medians.sort_values(ascending=not measure.scale.higher_is_better, na_position="last", kind="stable")
+    return ordered.index[0]
+
+
+def answer(
+    originals: pd.DataFrame, attacks: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence[Measure]
+) -> list[str]:
+    """Return the sentences with which the report begins.
+
+    Parameters
+    ----------
+    originals, attacks, comparison
+        As in `semsim.auditing.audit.Audit`.
+    measures : sequence of semsim.scoring.scores.Measure
+
+    Returns
+    -------
+    list of str
+    """
+    measure = judge(comparison, measures)
+    best = closest_attack(comparison, measure)
+    row = comparison[(comparison["attack"] == best) & (comparison["metric"] == measure.name)].iloc[0]
+    label = measure.scale.label
+    better, sentences = better_attacks(comparison), []
+    if better:
+        verb = "show" if len(better) > 1 else "shows"
+        sentences.append(f"The gradients leak: {listed(better)} {verb} more of these images than could be guessed.")
+    elif len(originals) < FEWEST:
+        sentences.append(
+            f"{counted(len(originals), 'originals')} are too few to tell whether an attack shows more than could be"
+            f" guessed. Attack {FEWEST} or more."
+        )
+    else:
+        sentences.append("None of the attacks shows more of these images than could be guessed.")
+    if row["scored"]:
+        sentences.append(
+            f"{best} comes closest. By {label}, {row['closer']} of its {counted(int(row['scored']), 'reconstructions')}"
+            " are closer to their originals than the mean image of the class, and than what it makes of other images."
+            f" The median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
+        )
+    sentences += converged(originals)
+    sentences.append(
+        "These are distances, not chances: they do not say how many of the images a person would recognise. Compare the"
+        " pictures below."
+    )
+    return sentences
+
+
+def converged(originals: pd.DataFrame) -> list[str]:
+    """Say if the model has converged so far that gradients vanish, or has many zero gradients."""
+    vanished, count = int(originals["vanished"].sum()), len(originals)
+    sentences = []
+    if vanished:
+        norm = originals.loc[originals["vanished"], "gradient_norm"].median()
+        zeros = originals.loc[originals["vanished"], "zero_share"].median()
+        sentences.append(
+            f"The model has converged on {vanished} of {counted(count, 'images')}: it is so certain of their classes"
+            f" (to within {VANISHED:.0e}) that their gradients vanish (median norm {norm:.1e}, {percent(zeros)} of the"
+            " entries zero), and what is left is rounding. Attacks find nothing there. They found more before the model"
+            " had learnt these images, and find more in images that it does not know."
+        )
+    elif originals["zero_share"].median() >= MANY_ZEROS:
+        zeros = percent(originals["zero_share"].median())
+        sentences.append(f"In the median, {zeros} of the entries of a gradient are zero, so attacks see only a part.")
+    return sentences
+
+
+def no_better(comparison: pd.DataFrame) -> list[str]:
+    """Name the attacks that are no better than a guess by any metric."""
+    sentences = []
+    for attack, rows in comparison.groupby("attack", sort=False):
+        if not rows["better"].any():
+            closest = rows.loc[rows["closer"].idxmax()]
+            sentences.append(
+                f"{attack} is no better than a guess: by no metric are its reconstructions closer to their originals"
+                " than the mean image of the class, and than what it makes of other images, beyond chance (at best"
+                f" {closest['closer']} of {closest['scored']})."
+            )
+    return sentences
+
+
+def ended(attacks: pd.DataFrame) -> list[str]:
+    """Say how many searches diverged, and how often attackers had the right label."""
+    by_attack = attacks.groupby("attack", sort=False)
+    right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).sum()
+    count = by_attack.size().iloc[0]
+    sentences = [
+        f"Of {counted(count, 'originals')}, attacks had the right label of"
+        f" {listed([f'{number} ({attack})' for attack, number in right.items()])}."
+    ]
+    for attack, rows in by_attack:
+        if diverged := int((rows["status"] == "diverged").sum()):
+            sentences.append(f"{diverged} of {counted(count, 'searches')} of {attack} diverged; they are not scored.")
+    return sentences
+
+
+def knowledge_table(attacks: pd.DataFrame, attacker: Attacker) -> dict[str, list[str]]:
+    """Return what each attack made use of, as columns of texts: one row per piece of knowledge.
+
+    Parameters
+    ----------
+    attacks : pandas.DataFrame
+        With a column ``knowledge``, as in a study.
+    attacker : semsim.attacks.settings.Attacker
+    """
+    used = attacks.groupby("attack", sort=False)["knowledge"].first().str.split()
+    allowed = {name: "no" if name in attacker.forbidden else "yes" for name in KNOWLEDGE}
+    return {
+        "What an attacker may know": [sentence_case(about) for about in KNOWLEDGE.values()],
+        "allowed here": list(allowed.values()),
+        **{attack: ["used" if name in names else "–" for name in KNOWLEDGE] for attack, names in used.items()},
+    }

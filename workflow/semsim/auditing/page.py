@@ -1,0 +1,176 @@
+"""The report of an audit: one page, which begins with the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from semsim import __version__
+from semsim.auditing.findings import closest_attack, ended, judge, knowledge_table, no_better
+from semsim.auditing.measures import GUESS, OWN, TOP1
+from semsim.html.blocks import Paragraph, Points, Table
+from semsim.html.templates import page_templates
+from semsim.metrics import METRICS
+from semsim.metrics.scales import without_twins
+from semsim.scoring.page import small_picture
+from semsim.scoring.summary import DIRECTIONS, number
+from semsim.targets.models import count_parameters
+from semsim.text import NO_BREAK, counted, listed, percent, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from semsim.auditing.audit import Audit
+    from semsim.scoring.scores import Measure
+    from semsim.targets.models import Target
+
+GUESS_LABEL = "class mean"
+LIMITS = (
+    "Little that is found is no proof of safety: other attacks, more steps or better knowledge may find more.",
+    "A guess stands for what somebody could come up with who knows the class and such images, but not the gradient. An"
+    " attack that is no better shows nothing beyond that, whatever its pictures look like.",
+    "Attacked is the gradient of one image at a time, with the model in eval mode. Gradients averaged over a batch"
+    " usually give away less of each image.",
+)
+
+
+def render_page(
+    audit: Audit,
+    target: Target,
+    name: str,
+    measures: Sequence[Measure],
+    about: Sequence[str],
+    paths: dict[str, list[Path]],
+) -> str:
+    """Return the page as HTML; pictures are inside it.
+
+    Parameters
+    ----------
+    audit : semsim.auditing.audit.Audit
+    target : semsim.targets.models.Target
+    name : str
+        What the model is called.
+    measures : sequence of semsim.scoring.scores.Measure
+    about : sequence of str
+        Remarks about their values.
+    paths : dict of str to list of pathlib.Path
+        The image files by attack; the first are the originals.
+    """
+    measure = judge(audit.comparison, measures)
+    return (
+        page_templates("semsim.auditing")
+        .get_template("audit.html.j2")
+        .render(
+            name=printable(name),
+            answer=audit.answer,
+            cards=_cards(audit, measure, paths),
+            order=f"{measure.scale.label} by {closest_attack(audit.comparison, measure)}",
+            pictures=len(paths),
+            sections=_sections(audit, target, measures, about),
+            version=__version__,
+        )
+    )
+
+
+def _cards(audit, measure, paths):
+    """Return the originals with their reconstructions, those that leak most by the closest attack first."""
+    values = audit.scores[audit.scores["image"] == OWN].pivot(index="original", columns="attack", values=measure.name)
+    closest = values[closest_attack(audit.comparison, measure)].to_numpy()
+    order = np.argsort(-closest if measure.scale.higher_is_better else closest, kind="stable")
+    (originals, files), *others = paths.items()
+    status = audit.attacks.set_index(["attack", "original"])["status"]
+    cards = []
+    for place in order:
+        row = audit.originals.iloc[place]
+        shown = [
+            {
+                "picture": small_picture(files[place]),
+                "name": "original",
+                "value": printable(row["class"]).replace("_", " "),
+            }
+        ]
+        for attack, images in others:
+            diverged = attack != GUESS and status[attack, place] == "diverged"
+            value = "diverged" if diverged else number(values.loc[place, attack])
+            label = GUESS_LABEL if attack == GUESS else attack
+            shown.append({"picture": small_picture(images[place]), "name": label, "value": value})
+        cards.append({"shown": shown, "source": printable(row["source"])})
+    return cards
+
+
+def _sections(audit, target, measures, about):
+    """Return the sections below the pictures: pairs of a title and its blocks."""
+    return {
+        "What each attack found": [
+            *_results(audit, measures),
+            Points([*no_better(audit.comparison), *ended(audit.attacks)]),
+        ],
+        "What the attackers knew": list(_knowledge(audit)),
+        "What was attacked": list(_model(audit, target)),
+        "Limits": [Points([*LIMITS, *about])],
+    }
+
+
+def _results(audit, measures):
+    """Yield the table of attacks and metrics."""
+    rows = []
+    tops = audit.scores[audit.scores["image"] == OWN].groupby("attack", sort=False)[TOP1].mean()
+    names = without_twins([measure.name for measure in measures])
+    labels = {measure.name: measure.scale.axis_label for measure in measures if measure.name in names}
+    comparison = audit.comparison[audit.comparison["metric"].isin(names)]
+    for attack, lines in comparison.groupby("attack", sort=False):
+        row = {"attack": attack}
+        for line in lines.itertuples():
+            share = f" ({line.closer} of {line.scored})" if line.scored else ""
+            row[labels[line.metric]] = f"{number(line.median)}{share}".replace(" ", NO_BREAK)
+        rows.append(row | {METRICS[TOP1].axis_label: percent(tops[attack]) if tops[attack] == tops[attack] else "–"})
+    guess = comparison.drop_duplicates("metric").set_index("metric")["guess"]
+    row = {labels[name]: number(value) for name, value in guess.items()}
+    rows.append({"attack": GUESS_LABEL} | row | {METRICS[TOP1].axis_label: percent(tops[GUESS])})
+    frame = pd.DataFrame(rows)
+    caption = (
+        "Medians over originals and, in brackets, how many reconstructions are closer to their originals than a guess:"
+        " than the mean of the other images of the class, and than what the same attack makes of other images. The last"
+        f" column is how many the model itself classifies as the original's class. {DIRECTIONS}"
+    )
+    yield Table(frame, caption, tuple(frame.columns)[1:])
+
+
+def _knowledge(audit):
+    """Yield what the attackers knew, and which attacks were left out."""
+    caption = "What each attack made use of. An attacker who knows less may find less."
+    yield Table(pd.DataFrame(knowledge_table(audit.attacks, audit.settings.attacker)), caption)
+    if audit.left_out:
+        yield Paragraph("Left out:")
+        yield Points(list(audit.left_out))
+
+
+def _model(audit, target):
+    """Yield what the model is, and what clients share."""
+    originals, spec = audit.originals, target.spec
+    right = int((originals["predicted"] == originals["label"]).sum())
+    norm, zeros = originals["gradient_norm"].median(), percent(originals["zero_share"].median())
+    steps = listed([f"{each.steps:,} ({name})" for name, each in audit.presets.items()])
+    yield Points(
+        [
+            f"{counted(count_parameters(target), 'parameters')}, {counted(spec['classes'], 'classes')}, images of"
+            f" {spec['image_size']} pixels a side. {_normalisation(target)}",
+            f"It names the right class of {right} of the {counted(len(originals), 'originals')}.",
+            f"Gradients have a median norm of {norm:.3g}, and {zeros} of their entries are zero.",
+            "What clients share: the gradient of one image, with the model in eval mode; defence:"
+            f" {audit.settings.shared}.",
+            f"Steps: {steps}.",
+        ]
+    )
+
+
+def _normalisation(target):
+    """Say how images are normalised."""
+    mean, std = (values.flatten().tolist() for values in (target.mean, target.std))
+    if mean == [0, 0, 0] and std == [1, 1, 1]:
+        return "Images in [0, 1] enter it as they are."
+    written = (", ".join(f"{value:.3g}" for value in values) for values in (mean, std))
+    return "Images in [0, 1] are normalised by the mean {} and the standard deviation {}.".format(*written)

@@ -1,0 +1,136 @@
+"""Audit a model: attack it with the gradients that it would share, and see what they give away.
+
+The model is a Python file and the function in it that builds the network, which is called with `classes` and
+`image_size` as far as it takes them (net.py:build); a network of torchvision or timm (torchvision:resnet18); or one of
+the project's. Without --weights, they are random. Images lie in folders by class, DIR/cats/7.png; where the model knows
+more classes, --classes names a text file with all of them, one a line, in the order of its outputs.
+
+A balanced sample of the images is attacked, one gradient each, by the attacks that suit the network. Nothing is
+trained. It first says how long that takes. After an interruption, the same command goes on where it was stopped.
+"""
+
+import argparse
+
+from semsim.commandline import json_object, positive, share_cores
+
+LONG_SECONDS = 600
+"""A run that is estimated to take more has to be confirmed."""
+EXAMPLES = """examples:
+  semsim audit --model net.py:build --weights w.safetensors --images photos --out audit
+  semsim audit --model torchvision:resnet18 --images photos --image-size 32 --originals 8 --out audit
+  semsim audit --model net.py --weights w.pt --images photos --out audit --attacker labels=false
+
+The folder then has report.html, tables (originals.csv, attacks.csv, scores.csv, comparison.csv) and all images.
+"""
+
+
+def add_arguments(parser):
+    """Add the arguments of ``semsim audit`` to its parser."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("--model", required=True, metavar="MODEL", help="FILE.py:FUNCTION, or torchvision:NAME")
+    parser.add_argument("--weights", metavar="FILE", help="its state dict: .safetensors, or .pt of tensors alone")
+    parser.add_argument("--images", required=True, metavar="DIR", help="a folder or .zip file with CLASS/IMAGE")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write, new or of the same audit")
+    parser.add_argument("--classes", metavar="FILE", help="names of the model's classes, one a line (the folders')")
+    parser.add_argument("--image-size", type=positive, metavar="N", help="crop and resize images to N pixels a side")
+    parser.add_argument("--mean", type=_three, metavar="R,G,B", help="of the channels that the model expects (0,0,0)")
+    parser.add_argument("--std", type=_three, metavar="R,G,B", help="their standard deviation (1,1,1)")
+    parser.add_argument("--last", metavar="NAME", help="name of the last layer, if it cannot be detected")
+    parser.add_argument("--originals", type=positive, metavar="N", help="how many images are attacked (32)")
+    parser.add_argument("--attacks", type=_names, metavar="NAMES", help="such as invertgrad,idlg (those that suit)")
+    parser.add_argument("--steps", type=positive, metavar="N", help="of each attack (2000)")
+    parser.add_argument(
+        "--attacker", type=_setting, nargs="+", metavar="NAME=false", help="what attackers do not know: labels=false"
+    )
+    parser.add_argument("--defence", type=json_object, metavar="JSON", help='such as {"kind": "prune", "share": 0.9}')
+    parser.add_argument("--seed", type=int, metavar="N", help="of the sample and the attacks (1)")
+    parser.add_argument("--memory-gib", type=float, metavar="N", help="memory for searches at once (2)")
+    parser.add_argument("--semsim", metavar="FOLDER", default="embedded", help="SemSim's weights (embedded)")
+    parser.add_argument("--pretrained", metavar="FOLDER", help="folder with the weights of LPIPS's trunk")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
+    parser.add_argument("--yes", action="store_true", help="go on, however long it takes")
+    parser.set_defaults(carry_out=audit)
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _three(text):
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers, such as 0.5,0.5,0.5")
+    return numbers
+
+
+def _setting(text):
+    """Parse NAME=true or NAME=false."""
+    name, _, value = text.partition("=")
+    if value not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a setting, such as labels=false")
+    return name, value == "true"
+
+
+SETTINGS = ("originals", "attacks", "steps", "defence", "seed", "memory_gib")
+"""Options that are settings of `semsim.auditing.settings.AuditSettings` of the same names."""
+
+
+def audit(arguments):
+    """Attack, measure, write the report, and print the answer."""
+    share_cores()
+    from pathlib import Path
+
+    from semsim.attacks.reconstruct import checked_client
+    from semsim.auditing.audit import carry_out
+    from semsim.auditing.network import build_model
+    from semsim.auditing.sample import read_classes, read_sample
+    from semsim.auditing.settings import AuditSettings
+    from semsim.settings import validated
+    from semsim.targets.device import choose_device
+    from semsim.text import printable
+
+    given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    given["attacker"] = dict(arguments.attacker or [])
+    settings = validated(AuditSettings, given, "The audit is not valid")
+    device = choose_device(arguments.device)
+    classes = read_classes(arguments.classes) if arguments.classes else None
+    sample = read_sample(arguments.images, settings.originals, settings.seed, arguments.image_size, classes)
+    normalisation = {"mean": arguments.mean, "std": arguments.std}
+    target = build_model(
+        arguments.model,
+        len(sample.classes),
+        sample.images.shape[-1],
+        arguments.weights,
+        **normalisation,
+        last=arguments.last,
+        seed=settings.seed,
+    )
+    target, _, _ = checked_client(target, sample.images, sample.labels, device)
+    weights = Path(arguments.weights).name if arguments.weights else "random weights"
+    name = f"{Path(arguments.model).name} with {weights}"
+
+    def confirm(seconds, sentence):
+        if seconds > LONG_SECONDS and not arguments.yes:
+            _ask(sentence)
+
+    result = carry_out(
+        target, sample, arguments.out, settings, arguments.semsim, arguments.pretrained, name, confirm=confirm
+    )
+    print("\n".join([*result.answer, "", printable(result.report)]))
+
+
+def _ask(sentence):
+    """Let whoever started a long run decide whether it begins."""
+    import sys
+
+    from semsim.errors import SemsimError
+
+    if sys.stdin.isatty():
+        print(f"{sentence}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+        raise SemsimError("stopped before anything was written.")
+    raise SemsimError(f"{sentence} Go on with --yes, or take fewer --originals, --steps or --attacks.")
