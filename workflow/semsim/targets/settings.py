@@ -110,8 +110,8 @@ class TargetSettings(Settings):
     )
     weights: Place | None = Field(
         None,
-        description="a file with the state dict that training starts from, .safetensors, or .pt of tensors alone; `null` draws random weights."
-        " With `training: {epochs: 0}`, the weights stay as they are",
+        description="a file with the state dict that training starts from, .safetensors or .pt of tensors alone; `null`"
+        " draws random weights. With `training: {epochs: 0}`, the weights stay as they are",
     )
     normalisation: Normalisation | None = Field(
         None,
