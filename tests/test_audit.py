@@ -106,18 +106,21 @@ def test_python_gives_the_same_as_the_command(desk):
 def test_an_audit_goes_on_where_it_was_stopped(desk, monkeypatch):
     folder, audit = desk
     words = ["--attacks", "analytic,invertgrad"]
-    run, ran = AttackRun.run, []
+    run_share, ran = AttackRun._run_share, []
 
-    def stops(self, state_path=None):
+    def stops(self, *arguments):
         ran.append(self.attack)
-        if self.attack == "invertgrad" and len(ran) == 2:
+        if len(ran) == 2:
             raise KeyboardInterrupt
-        return run(self, state_path)
+        return run_share(self, *arguments)
 
-    monkeypatch.setattr(AttackRun, "run", stops)
+    monkeypatch.setattr(AttackRun, "_run_share", stops)
     assert audit(*words)[0] == 1 and not (folder / "audit" / "report.html").exists()
-    assert audit(*words)[0] == 0
-    assert ran == ["analytic", "invertgrad", "invertgrad"]  # what is finished is not run again
+    status, _, errors = audit(*words)
+    assert status == 0 and "24 steps of single images" in errors
+    assert ran == ["invertgrad", "analytic", "analytic"]  # what is finished is not run again
+    status, _, errors = audit(*words)
+    assert status == 0 and "The attacks take a moment." in errors and len(ran) == 3
     assert audit(*words, out="whole")[0] == 0
     for name in ("attacks", "scores", "comparison", "originals"):
         assert (folder / "audit" / f"{name}.csv").read_text() == (folder / "whole" / f"{name}.csv").read_text()
@@ -280,9 +283,10 @@ def test_the_estimate_is_measured_on_the_network_itself():
         AttackRun("images", "lenet", name, target, images, labels, each, *client, 1, 1.0)
         for name, each in attacks.items()
     ]
-    seconds, sentence = estimate(runs)
+    seconds, sentence = estimate([(run, 1.0) for run in runs])
     assert 0.5 < seconds < 600 and sentence.startswith("3,000 steps of single images at 16 pixels: about ")
-    assert estimate([]) == (0.0, "The attacks take a moment.")
+    assert estimate([(runs[0], 0.0)]) == (0.0, "The attacks take a moment.")
+    assert estimate([(runs[0], 0.5)])[1].startswith("750 steps of single images")
 
 
 def test_samples_are_balanced_and_come_from_the_test_part(tmp_path):

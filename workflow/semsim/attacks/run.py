@@ -154,6 +154,17 @@ class AttackRun:
                 break
         return seconds / count * len(self.originals) * self.settings.steps
 
+    def left(self, state_path):
+        """Return the share of its steps that `run` would still take, from 0 (finished) to 1 (new); nothing changes."""
+        if not Path(state_path).exists():
+            return 1.0
+        attacked, plan = self.attacked(), plan_gradients(self.target, self.target.mean.device)
+        shares = -(-len(attacked) // self._originals_per_share(plan))
+        state = _State(state_path, self._fingerprint(attacked, plan, ""))
+        state.release()
+        done = len(state.outcomes) + (state.search["step"] / self.settings.steps if state.search else 0)
+        return max(0.0, 1 - done / shares)
+
     def table(self, outcome):
         """Return a table with one row per original: what the attack knew, did and reached."""
         return pd.DataFrame(

@@ -96,25 +96,25 @@ def _with_label_of(settings, attacker, has):
     return settings.model_copy(update={"label": "analytic" if "last_bias" in has else "optimised"})
 
 
-def estimate(runs: Sequence[AttackRun]) -> tuple[float, str]:
+def estimate(runs: Sequence[tuple[AttackRun, float]]) -> tuple[float, str]:
     """Measure a step of each attack and say how long all of them take.
 
     Parameters
     ----------
-    runs : sequence of semsim.attacks.run.AttackRun
-        On one target model, those that are not finished.
+    runs : sequence of (semsim.attacks.run.AttackRun, float)
+        On one target model, and which share of each is left.
 
     Returns
     -------
     seconds : float
     sentence : str
     """
-    working = [run for run in runs if run.settings.steps]
+    working = [(run, left) for run, left in runs if left and run.settings.steps]
     if not working:
         return 0.0, "The attacks take a moment."
-    seconds = sum(run.seconds() for run in working)
-    target = working[0].target
-    steps = sum(run.settings.steps * run.settings.restarts * len(run.originals) for run in working)
+    seconds = sum(left * run.seconds() for run, left in working)
+    target = working[0][0].target
+    steps = round(sum(left * run.settings.steps * run.settings.restarts * len(run.originals) for run, left in working))
     side = f"{target.spec['image_size']} pixels"
     here = "this GPU" if target.mean.is_cuda else "this CPU"
     sentence = f"{steps:,} steps of single images at {side}: about {duration(seconds)} on {here}, as a few steps took"

@@ -24,11 +24,9 @@ from semsim.auditing.measures import GUESS, class_means, compare_with_guess, sco
 from semsim.auditing.page import render_page
 from semsim.auditing.sample import Sample, sample_of
 from semsim.auditing.settings import AuditSettings
-from semsim.io.tables import write_for_people, write_table
-from semsim.io.tensors import write_arrays
+from semsim.io.tables import write_for_people
 from semsim.io.whole import written_whole
 from semsim.learned.shipped import EMBEDDED
-from semsim.metrics.reconstructions import read_reconstructions
 from semsim.scoring.arguments import checked_path, in_words_of_python
 from semsim.scoring.scores import load_measures
 from semsim.settings import validated
@@ -178,13 +176,13 @@ def carry_out(
     measures, about = load_measures(None, weights, target.mean.device, pretrained)
     identity = _identity(target, sample, attacks, settings, weights)
     check_folder(out, identity)
-    seconds, sentence = estimate([run for name, run in runs.items() if not _stored(out, name)[1].exists()])
+    seconds, sentence = estimate([(run, run.left(_state(out, name))) for name, run in runs.items()])
     confirm(seconds, sentence)
     say(sentence)
     with claimed(out, identity) as folder:
-        finished = {name: _finished(name, run, folder) for name, run in runs.items()}
-        reconstructions = {name: images for name, (images, _) in finished.items()} | {GUESS: class_means(sample)}
-        table = pd.concat([rows for _, rows in finished.values()], ignore_index=True)
+        outcomes = {name: run.run(_state(folder, name))[1] for name, run in runs.items()}
+        reconstructions = {name: outcome.images for name, outcome in outcomes.items()} | {GUESS: class_means(sample)}
+        table = pd.concat([run.table(outcomes[name]) for name, run in runs.items()], ignore_index=True)
         originals = _describe(target, sample)
         lost = {attack: (rows["status"] == "diverged").to_numpy() for attack, rows in table.groupby("attack")}
         scores = score_reconstructions(target, sample, reconstructions, lost, measures)
@@ -238,27 +236,9 @@ def _digest(tensors, names):
     return digest.hexdigest()
 
 
-def _stored(folder, name):
-    """Return the files of an attack that is finished: images, and then its table."""
-    place = Path(folder) / "reconstructions"
-    return place / f"{name}.safetensors", place / f"{name}.csv"
-
-
-def _finished(name, run, folder):
-    """Return the reconstructions of an attack, uint8 [N, 3, S, S], and its table; run it if it is not finished."""
-    images_path, table_path = _stored(folder, name)
-    if not table_path.exists():
-        attacked, outcome = run.run(folder / "state" / f"{name}.pt")
-        arrays = {
-            **dict.fromkeys(("original", "attacked"), (as_floats(attacked) * 255).round().to(torch.uint8).numpy()),
-            "reconstruction": outcome.images.numpy(),
-            "label": run.labels.numpy(),
-        }
-        names = {"dataset": run.dataset, "target": run.target_name, "attack": name}
-        write_arrays(arrays, images_path, names)
-        write_table(run.table(outcome), table_path)
-    stored = read_reconstructions(images_path, table_path)
-    return torch.from_numpy(stored.images["reconstruction"][:]), stored.table
+def _state(folder, name):
+    """Return the file in which an attack is kept, from its first steps to its outcome."""
+    return Path(folder) / "state" / f"{name}.pt"
 
 
 def _describe(target, sample):
