@@ -103,7 +103,8 @@ build = Net
         "is given images on cpu but gives logits on meta. Let its forward move nothing",
     ),
     "no parameters": (
-        "class build(nn.Module):\n    def forward(self, x):\n        return x.flatten(1)[:, :2]\n",
+        "class Net(nn.Module):\n    def forward(self, x):\n        return x.flatten(1)[:, :2]\n"
+        "def build():\n    return Net()",
         "has no trainable parameters",
     ),
     "double precision": (GOOD.replace("classes))", "classes)).double()"), "single precision"),
