@@ -146,14 +146,16 @@ rule observers_embedded:
 
 rule defects:
     input:
-        expand(rules.notebook_html.output, study=STUDY.name, notebook=DEFECTS_NOTEBOOK),
+        expand(rules.run_notebook.output.html, study=STUDY.name, notebook=DEFECTS_NOTEBOOK),
 
 
 onsuccess:
+    time_left.close()
     print(f"Done: results are in {OWN_RESULTS}/, figures in figures/{STUDY.name}/.")
 
 
 onerror:
+    time_left.close()
     print(
         "Stopped. Finished work is kept: fix what the log above says and run the same command again; it resumes where it"
         " stopped."

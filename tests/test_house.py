@@ -8,12 +8,25 @@ import pytest
 import semsim
 
 ROOMS = [
-    *("errors", "extras", "seeds", "text", "progress", "compat", "commandline", "registry", "settings", "io", "html"),
+    *(
+        "errors",
+        "extras",
+        "seeds",
+        "text",
+        "progress",
+        "timing",
+        "compat",
+        "commandline",
+        "registry",
+        "settings",
+        "io",
+        "html",
+    ),
     *("data", "targets", "attacks", "pretrained", "metrics", "labels", "observers", "statistics", "learned", "defects"),
     *("config", "results", "figures", "findings", "report", "labelling", "scoring", "auditing", "commands"),
 ]
 """Top-level modules and packages in the order in which they build on each other."""
-GROUND = ("errors", "extras", "seeds", "text", "progress", "commandline", "registry")
+GROUND = ("errors", "extras", "seeds", "text", "progress", "timing", "commandline", "registry")
 """What everything may import, because it costs nothing."""
 
 

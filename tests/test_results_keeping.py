@@ -14,8 +14,9 @@ from PIL import Image
 from semsim.errors import SemsimError
 from semsim.figures.notebook import Gallery
 from semsim.io.tables import write_table
-from semsim.results.keeping import COLOURS, LARGEST_CSV, LEFT_OUT, RUN, keep, pack_pages
+from semsim.results.keeping import COLOURS, LARGEST_CSV, LEFT_OUT, RUN, SECONDS, keep, pack_pages
 from semsim.results.study_tables import StudyTables
+from semsim.timing import read_seconds
 
 FIGURES = {
     "contact_sheet_people": 1,
@@ -117,6 +118,11 @@ def test_large_tables_are_kept_as_parquet_and_read_alike(finished):
     for name in ("datasets", "large"):
         assert name in StudyTables(kept / "tables")
         pd.testing.assert_frame_equal(StudyTables(kept / "tables")[name], ours[name])
+
+
+def test_what_jobs_took_is_kept_for_later_runs(finished):
+    (finished / "results" / "faces" / SECONDS).write_text("rule,seconds\ndraw,2\n")
+    assert read_seconds(keep("faces", "make", root=finished) / SECONDS) == {"draw": 2}
 
 
 def test_notebooks_keep_what_they_say_and_not_where_and_when_they_ran(finished):

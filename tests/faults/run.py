@@ -108,10 +108,10 @@ class Study:
         listed = subprocess.run(["ps", "-A", "-o", "pgid=,args="], capture_output=True, text=True, check=True).stdout
         jobs = []
         for group, command in (line.split(maxsplit=1) for line in listed.splitlines()):
-            found = re.search(r"^\S*python\S* \S+/(?:scripts/(\w+)\.py|bin/(jupyter-nbconvert)) ", command)
+            found = re.search(r"^\S*python\S* .*scripts/(\w+)\.py ", command)
             if found and int(group) == self.process.pid:
                 attacked = re.search(r"attack\.py .* --target (\S+)", command)
-                jobs.append(" ".join([found[1] or found[2], *(attacked.groups() if attacked else ())]))
+                jobs.append(" ".join([found[1], *(attacked.groups() if attacked else ())]))
         return sorted(jobs)
 
     def states(self):

@@ -14,6 +14,7 @@ from semsim.data.embedded import EMBEDDED
 from semsim.learned.folds import WITHIN
 from semsim.learned.starts import SEEN, start_name
 from semsim.observers.shipped import PANEL
+from semsim.timing import SayTimeLeft
 
 # Relative to the working directory, so that a study resumes after its folder has been moved.
 HOUSE = Path(os.path.relpath(workflow.basedir))
@@ -33,6 +34,17 @@ ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)
 # Decided once, where the study is started: a cluster job must not use more than it requested.
 GPUS = int(os.environ.setdefault("SEMSIM_GPUS", str(int(uses_gpu))))
+
+
+# What the jobs of this study took, or those of the reference run: from this, the time that is left.
+time_left = SayTimeLeft(
+    path=f"{OWN_RESULTS}/seconds.csv",
+    otherwise=HOUSE / "results" / "reference" / "demo" / "seconds.csv",
+    cores=workflow.resource_settings.cores,
+    say=lambda text: print(text, file=sys.stderr, flush=True),
+)
+if workflow.is_main_process and workflow.resource_settings.cores and not workflow.output_settings.dryrun:
+    logger.addHandler(time_left)
 
 
 wildcard_constraints:

@@ -49,4 +49,4 @@ def outcome_of_study():
         return [*page.output, *page.input.tables, *page.input.figures, *page.input.notebooks]
     notebooks = ["05_semsim"] if OWN_RESULTS != RESULTS and ABLATIONS else []
     tables = [table for defect in STUDY.defects for table in DEFECT_TABLES[defect]]
-    return [*tables, *expand(rules.notebook_html.output, study=STUDY.name, notebook=notebooks)]
+    return [*tables, *expand(rules.run_notebook.output.html, study=STUDY.name, notebook=notebooks)]

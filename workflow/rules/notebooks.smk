@@ -64,12 +64,18 @@ wildcard_constraints:
 
 
 rule run_notebook:
-    """Execute a notebook on a study's tables and figures."""
+    """Execute a notebook on a study's tables and figures, and convert it to HTML."""
     input:
         notebook=notebook_of,
         read=notebook_inputs,
     output:
-        "results/{study}/notebooks/{notebook}.ipynb",
+        notebook="results/{study}/notebooks/{notebook}.ipynb",
+        html=report(
+            "results/{study}/notebooks/{notebook}.html",
+            caption="../report/notebook.rst",
+            category="Notebooks",
+            labels={"notebook": "{notebook}", "study": "{study}"},
+        ),
     log:
         "results/{study}/logs/notebooks/{notebook}.log",
     benchmark:
@@ -86,46 +92,19 @@ rule run_notebook:
         notebook="results/{study}/logs/notebooks/{notebook}.ipynb",
         results=lambda wildcards: f"results/{HUMAN_STUDY}" if wildcards.study == HUMAN_STUDY else RESULTS,
         further=lambda wildcards: NOTEBOOKS[wildcards.notebook].parameters,
+        question=lambda wildcards: NOTEBOOKS[wildcards.notebook].question,
     shell:
         "python {params.script:q} --notebook {input.notebook:q} --parameter study {wildcards.study}"
         " --parameter results {params.results:q} --parameter figures figures/{wildcards.study} {params.further:q}"
-        " --out {params.notebook:q} &> {log:q}"
-        " && cp {params.notebook:q} {output:q}"
-
-
-rule notebook_html:
-    """Convert an executed notebook to HTML."""
-    input:
-        rules.run_notebook.output,
-    output:
-        report(
-            "results/{study}/notebooks/{notebook}.html",
-            caption="../report/notebook.rst",
-            category="Notebooks",
-            labels={"notebook": "{notebook}", "study": "{study}"},
-        ),
-    log:
-        "results/{study}/logs/notebooks/{notebook}_html.log",
-    benchmark:
-        "results/{study}/benchmarks/notebooks/{notebook}_html.tsv"
-    conda:
-        "../../envs/notebook.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        question=lambda wildcards: NOTEBOOKS[wildcards.notebook].question,
-        folder=subpath(output[0], parent=True),
-    shell:
-        "jupyter nbconvert --to html --embed-images --output-dir {params.folder:q} {input:q} &> {log:q}"
+        " --out {params.notebook:q} --html {output.html:q} &> {log:q}"
+        " && cp {params.notebook:q} {output.notebook:q}"
 
 
 NOTEBOOKS_OF_STUDY = expand(
-    rules.notebook_html.output, study=BASE, notebook=[name for name in NOTEBOOKS if name != DEFECTS_NOTEBOOK]
+    rules.run_notebook.output.html, study=BASE, notebook=[name for name in NOTEBOOKS if name != DEFECTS_NOTEBOOK]
 )
 NOTEBOOKS_OF_LABELS = expand(
-    rules.notebook_html.output,
+    rules.run_notebook.output.html,
     study=HUMAN_STUDY,
     notebook=[name for name, notebook in NOTEBOOKS.items() if notebook.of_labels],
 )

@@ -1,17 +1,20 @@
-"""Execute a notebook on a study's tables and figures."""
+"""Execute a notebook on a study's tables and figures, and convert it to HTML."""
 
 import argparse
+from pathlib import Path
 
 import papermill
+from nbconvert import HTMLExporter
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
+from semsim.io.whole import written_whole
 
 
 def main():
     arguments = parse_arguments()
     try:
-        papermill.execute_notebook(
+        executed = papermill.execute_notebook(
             arguments.notebook,
             arguments.out,
             dict(arguments.parameter),
@@ -22,6 +25,9 @@ def main():
         if error.ename != SemsimError.__name__:
             raise
         raise SemsimError(error.evalue) from None
+    page, _ = HTMLExporter(embed_images=True).from_notebook_node(executed, {"metadata": {"name": arguments.out.stem}})
+    with written_whole(arguments.html) as part:
+        part.write_text(page, encoding="utf-8")
 
 
 def parse_arguments():
@@ -31,7 +37,10 @@ def parse_arguments():
     parser.add_argument(
         "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one of its parameters"
     )
-    parser.add_argument("--out", required=True, metavar="X.ipynb", help="to write: with outputs, as far as it came")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="X.ipynb", help="to write: with outputs, as far as it came"
+    )
+    parser.add_argument("--html", required=True, metavar="X.html", help="to write: the page, if it came to its end")
     return parser.parse_args()
 
 

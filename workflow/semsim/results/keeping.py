@@ -29,6 +29,8 @@ from semsim.io.whole import written_whole
 if TYPE_CHECKING:
     import os
 
+SECONDS = "seconds.csv"
+"""What the jobs of each rule took: later runs know from it how long they will take."""
 RUN = "run.json"
 """Names the command that made a reference, the commit and the packages that were there when it was kept."""
 MADE_WITH = ("Snakefile", "workflow", "config", "notebooks", "profiles", "envs", "requirements.txt")
@@ -102,6 +104,8 @@ def keep(study: str, command: str, numbers_only: bool = False, root: str | os.Pa
     _keep_tables(results / "tables", kept / "tables", GIVEN.get(study, ()))
     _keep_notebooks(results / "notebooks", kept / "notebooks", shown, LEFT_OUT[numbers_only])
     _keep_charts(shown, drawn)
+    if (results / SECONDS).is_file():
+        shutil.copyfile(results / SECONDS, kept / SECONDS)
     about |= {"python": sys.version.split()[0], "packages": {name: version(name) for name in PACKAGES}}
     (kept / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return kept

@@ -1,0 +1,152 @@
+"""The time that a run of the workflow still takes, from its start on, by what jobs took in an earlier run and in this.
+
+Knows of Snakemake what it says in its log: records with an ``event`` and what belongs to it.
+"""
+
+import csv
+import logging
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+COLUMNS = ("rule", "seconds")
+EVERY_SECONDS = 20
+"""How often the time left is said."""
+TRUSTED_SECONDS = 60
+"""Of jobs that this run must have finished to be taken as seriously, in how fast it is, as the earlier run."""
+
+
+class TimeLeft:
+    """What a run still takes.
+
+    Parameters
+    ----------
+    jobs : dict of str to int
+        How many jobs of each rule the run has.
+    known : dict of str to float
+        The mean seconds of a job by rule, in an earlier run.
+    cores : int
+        How many jobs run at once.
+
+    Examples
+    --------
+    >>> left = TimeLeft({"draw": 2, "train": 1}, {"draw": 5, "train": 20}, cores=2)
+    >>> left.seconds(now=0)
+    15.0
+    """
+
+    def __init__(self, jobs, known, cores):
+        self._left, self._known, self._cores = Counter(jobs), known, cores
+        self._running = {}
+        self._took = defaultdict(list)
+
+    def start(self, job, rule, now):
+        """Note that a job begins."""
+        self._running[job] = rule, now
+
+    def finish(self, job, now):
+        """Note that a job has ended well."""
+        rule, began = self._running.pop(job)
+        self._left[rule] -= 1
+        self._took[rule].append(now - began)
+
+    def fail(self, job):
+        """Note that a job has not; it may begin again."""
+        self._running.pop(job, None)
+
+    def means(self):
+        """Return the mean seconds of a job by rule, of those that have ended."""
+        return {rule: sum(seconds) / len(seconds) for rule, seconds in self._took.items()}
+
+    def seconds(self, now):
+        """Return the time left, or None as long as nothing is known about any rule."""
+        expected = self._expected()
+        if not expected:
+            return None
+        usual = sum(expected.values()) / len(expected)
+        waiting = sum(count * expected.get(rule, usual) for rule, count in self._left.items())
+        done = sum(min(now - began, expected.get(rule, usual)) for rule, began in self._running.values())
+        return (waiting - done) / self._cores
+
+    def _expected(self):
+        """Return the seconds of a job by rule: those of this run, or known ones at the pace of this run."""
+        took = [
+            (seconds, self._known[rule])
+            for rule, times in self._took.items()
+            for seconds in times
+            if rule in self._known
+        ]
+        here, there = (TRUSTED_SECONDS + sum(column) for column in (zip(*took, strict=True) if took else ((), ())))
+        return {rule: seconds * here / there for rule, seconds in self._known.items()} | self.means()
+
+
+class SayTimeLeft(logging.Handler):
+    """Says the time left, of a run of which it is shown the log, and writes down what jobs took.
+
+    Parameters
+    ----------
+    path : path-like
+        A table of what jobs took: read first, and written when the run ends.
+    otherwise : path-like
+        Such a table of another study, for rules that the first has not.
+    cores : int
+    say : callable
+        Takes each sentence.
+    """
+
+    def __init__(self, path, otherwise, cores, say=print):
+        super().__init__()
+        self._path, self._cores, self._say = Path(path), cores, say
+        self._known = read_seconds(otherwise) | read_seconds(path)
+        self._left, self._said_at = None, None
+
+    def emit(self, record):
+        """Take notice of one record."""
+        event, now = str(getattr(record, "event", "")), time.monotonic()
+        if event == "run_info" and self._left is None:
+            jobs = {rule: count for rule, count in record.stats.items() if rule != "total"}
+            self._left = TimeLeft(jobs, self._known, self._cores)
+            self._say_left(now)
+        elif self._left is None:
+            return
+        elif event == "job_info":
+            self._left.start(record.jobid, record.rule_name, now)
+        elif event == "job_error":
+            self._left.fail(record.jobid)
+        elif event == "job_finished":
+            self._left.finish(record.job_id, now)
+            if self._said_at is None or now - self._said_at >= EVERY_SECONDS:
+                self._say_left(now)
+
+    def _say_left(self, now):
+        seconds = self._left.seconds(now)
+        if seconds is not None:
+            minutes, rest = divmod(round(max(seconds, 0)), 60)
+            self._say(f"{minutes}:{rest:02} left")
+            self._said_at = now
+
+    def close(self):
+        """Write down what jobs took."""
+        if self._left is not None and (means := self._left.means()):
+            write_seconds(read_seconds(self._path) | means, self._path)
+            self._left = None
+        super().close()
+
+
+def read_seconds(path):
+    """Return the mean seconds of a job by rule; nothing of a table that is not there or not readable."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return {row["rule"]: float(row["seconds"]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_seconds(seconds, path):
+    """Write the mean seconds of a job by rule."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows((rule, f"{each:.3g}") for rule, each in sorted(seconds.items()))
