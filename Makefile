@@ -84,6 +84,7 @@ $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv && \
 	$(BIN)/pip install -qq -r requirements.txt && \
 	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable . && \
+	{ $(BIN)/semsim fetch > /dev/null || echo "Going on without them."; } && \
 	touch $@
 
 # How long the attacks of a study will take, from measured rates: make estimate CONFIG=... DEVICE="NVIDIA H100"
@@ -134,7 +135,7 @@ help:
 	@echo "make estimate         how long the attacks of CONFIG will take on DEVICE=cpu, without running them"
 	@echo "make compare          compare the tables of STUDY=demo with its reference"
 	@echo "make reference-pages  pack the HTML pages of finished REFERENCES='demo human-study real-small' for a release"
-	@echo "make setup            only make .venv, from requirements.txt"
+	@echo "make setup            only make .venv, from requirements.txt, and fetch pretrained networks"
 	@echo "make test             set up and run the tests"
 	@echo "make wheel-test       build the wheel and use it in an environment of its own"
 	@echo "make lint             check the style of code and workflow"

@@ -50,6 +50,7 @@ include: "workflow/rules/report.smk"
 
 localrules:
     all,
+    fetch_pretrained,
     data,
     targets,
     attacks,

@@ -6,12 +6,28 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # One thread each: tests are small and run beside each other (`make test`). It holds once PyTorch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Pretrained networks of whoever runs the tests change which metrics there are: only tests that ask for them see them.
+FETCHED = {name: os.environ.get(name) for name in ("SEMSIM_CACHE", "TORCH_HOME")}
+os.environ |= dict.fromkeys(FETCHED, os.path.join(tempfile.gettempdir(), "semsim-tests-have-no-cache"))
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """Let a test find the pretrained networks that `semsim fetch` has brought; it is skipped where there are none."""
+    from semsim.pretrained.weights import find_weights
+
+    for name, value in FETCHED.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    if not (find_weights("alexnet") and find_weights("vgg16")):
+        pytest.skip("needs pretrained networks: semsim fetch")
 
 
 @pytest.fixture

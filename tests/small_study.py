@@ -23,7 +23,14 @@ from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
 from semsim.metrics.scales import scales_of
-from semsim.metrics.summaries import concatenated, describe_datasets, describe_targets, rank_leakage, summarise_metrics
+from semsim.metrics.summaries import (
+    concatenated,
+    describe_datasets,
+    describe_targets,
+    describe_unmeasured,
+    rank_leakage,
+    summarise_metrics,
+)
 from semsim.statistics.agreement import describe_agreement
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import cross_annotators, human_ceiling
@@ -288,6 +295,7 @@ def _write_tables(folder):
     attacks = [folder / "reconstructions" / d / t / f"{attack}.csv" for d, t in pairs for attack in ATTACKS]
     tables = {
         "metrics": metrics,
+        "unmeasured": describe_unmeasured(metrics.columns, [], [], SIZE),
         "leakage": rank_leakage(summarise_metrics(metrics), sets),
         "accuracy": describe_targets([folder / "targets" / d / f"{t}.safetensors" for d, t in pairs]),
         "attacks": concatenated(attacks),

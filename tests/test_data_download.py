@@ -10,8 +10,9 @@ import pytest
 from web_site import served
 
 from semsim.data import download
-from semsim.data.download import ATTEMPTS, CHUNK, cache_folder, fetch
+from semsim.data.download import ATTEMPTS, CHUNK, fetch
 from semsim.errors import SemsimError
+from semsim.io.cache import cache_folder
 
 CONTENT = np.random.default_rng(1).bytes(3 * 2**20 + 7)  # some pieces, and a rest
 CHECKSUM = "sha256:" + hashlib.sha256(CONTENT).hexdigest()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from skimage import metrics as skimage_metrics
+from trunks import write_trunk
 
 from semsim.errors import SemsimError
-from semsim.metrics import METRICS, metric
+from semsim.metrics import METRICS, costly_metrics, metric
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks, measure_pairs
 from semsim.metrics.pixels import mse, psnr, ssim
 from semsim.metrics.registry import metrics_at_hand, metrics_of
@@ -86,11 +87,13 @@ def test_metrics_refuse_what_would_give_wrong_numbers(bad, message):
 
 
 @pytest.fixture(scope="module")
-def resources():
-    """All that any metric of a pair asks for, but the reconstruction."""
+def resources(tmp_path_factory):
+    """All that any metric of a pair asks for, but the reconstruction; the weights of pretrained networks are random."""
     target = build_target("convnet", classes=4, image_size=32, width=4).eval()
-    (network,) = gather_networks(32, pretrained=None, seed=1).values()
-    networks = {"lpips_network": network, "random_trunk_network": network}
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("alexnet", "vgg16"):
+        write_trunk(name, folder)
+    networks = gather_networks(32, folder, costly=costly_metrics()) | gather_networks(32, seed=1)
     return {"target": target, "label": torch.arange(3), "reference": images()} | networks
 
 

@@ -1,15 +1,34 @@
-"""Networks of metrics: found on disk, loaded right, never downloaded, and refused when damaged."""
+"""Networks of metrics: found on disk, loaded right, never downloaded by a metric, and refused when damaged."""
 
 import socket
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from trunks import random_trunk, write_trunk
 
 from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
+from semsim.metrics import METRICS
 from semsim.metrics.measure import gather_networks, measure_pairs
-from semsim.pretrained.networks import ALEXNET, INCEPTION, find_weights, load_inception, load_lpips, random_lpips
+from semsim.pretrained.networks import (
+    RESOURCES,
+    load_dists,
+    load_inception,
+    load_lpips,
+    load_lpips_vgg,
+    load_vgg16,
+    random_lpips,
+)
+from semsim.pretrained.weights import NETWORKS, cached_weights, find_weights, weights_at_hand
+
+import_torchvision()
+import lpips  # noqa: E402
+from torchmetrics.functional.image import dists as torchmetrics_dists  # noqa: E402
+
+TRUNKS = {"alexnet": load_lpips, "vgg16": load_lpips_vgg}
+COSTLY = ("lpips_vgg", "dists")
 
 
 @pytest.fixture(autouse=True)
@@ -24,40 +43,103 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def alexnet():
-    """AlexNet with random weights, in place of the pretrained one."""
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return import_torchvision().models.alexnet(weights=None).eval()
-
-
-@pytest.fixture(scope="module")
-def weights(alexnet, tmp_path_factory):
-    """A folder that holds AlexNet's weights under the name that torchvision gives them."""
+def weights(tmp_path_factory):
+    """A folder that holds random weights of both networks under the names that torchvision gives them."""
     folder = tmp_path_factory.mktemp("pretrained")
-    torch.save(alexnet.state_dict(), folder / ALEXNET)
+    for name in TRUNKS:
+        write_trunk(name, folder)
     return folder
 
 
+def path_of(name, folder):
+    return folder / NETWORKS[name].file
+
+
+def images(size=32, count=3):
+    """Return images and their noisy copies, float in [0, 1]."""
+    generator = torch.Generator().manual_seed(0)
+    reference = torch.rand(count, 3, size, size, generator=generator)
+    return reference, (reference + 0.2 * torch.randn(reference.shape, generator=generator)).clamp(0, 1)
+
+
 def pair():
-    """Return uint8 images and their noisy copies."""
-    generator = np.random.default_rng(0)
-    reference = generator.integers(0, 256, (2, 3, 32, 32), dtype=np.uint8)
-    return reference, (reference // 2 + generator.integers(0, 128, reference.shape, dtype=np.uint8)).astype(np.uint8)
+    """The same as bytes."""
+    return [(255 * batch).byte().numpy() for batch in images()]
 
 
-def test_lpips_has_the_weights_of_the_file(weights, alexnet):
-    network = load_lpips(find_weights(ALEXNET, weights))
-    images = torch.rand(2, 3, 32, 32)
+@pytest.mark.parametrize(("name", "slices"), [("alexnet", (2, 5, 8, 10, 12)), ("vgg16", (4, 9, 16, 23, 30))])
+def test_lpips_has_the_weights_of_the_file(weights, name, slices):
+    network, trunk = TRUNKS[name](find_weights(name, weights)), random_trunk(name)
+    batch = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        slices = network.net(images)
-        torch.testing.assert_close(slices.relu1, alexnet.features[:2](images))
-        torch.testing.assert_close(slices.relu5, alexnet.features[:12](images))
+        for found, end in zip(network.net(batch), slices, strict=True):
+            torch.testing.assert_close(found, trunk[:end](batch))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision.models")
+@pytest.mark.parametrize(("name", "net"), [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_lpips_is_that_of_its_package(fetched, name, net):
+    """With the pretrained trunk in place of the random one that the package would make of these options."""
+    theirs = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    ours = TRUNKS[name](find_weights(name))
+    theirs.net.load_state_dict(ours.net.state_dict())
+    metric = METRICS["lpips" if name == "alexnet" else "lpips_vgg"]
+    for size in (32, 64, 100):
+        reference, reconstruction = images(size)
+        with torch.inference_mode():
+            expected = theirs(2 * reference - 1, 2 * reconstruction - 1).flatten()
+            found = metric.function(reference, reconstruction, ours)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def torchmetrics_network(path):
+    """Return torchmetrics' network of DISTS, which asks torchvision for VGG16, with the convolutions of a file."""
+    vgg16 = torch.nn.Module()
+    vgg16.features = load_vgg16(path)
+    with patch.object(torchmetrics_dists, "vgg16", lambda weights: vgg16):
+        return torchmetrics_dists.DISTSNetwork()
+
+
+@pytest.mark.parametrize("size", [16, 32, 50])
+def test_dists_is_that_of_torchmetrics(weights, size):
+    path = path_of("vgg16", weights)
+    check_dists(load_dists(path), torchmetrics_network(path), size)
+
+
+def test_pretrained_dists_is_that_of_torchmetrics(fetched):
+    path = find_weights("vgg16")
+    check_dists(load_dists(path), torchmetrics_network(path), 64)
+
+
+def check_dists(ours, theirs, size):
+    reference, reconstruction = images(size)
+    for other in (reconstruction, torch.zeros_like(reference), reference.flip(-1)):
+        with torch.inference_mode():
+            torch.testing.assert_close(ours(reference, other), theirs(reference, other), rtol=0, atol=1e-5)
+            assert (ours(reference, reference) == 0).all()
+
+
+def test_pretrained_networks_tell_near_from_far(fetched):
+    """Weights in the wrong layers, or kernels turned the wrong way, would still give some distance."""
+    from skimage import data
+
+    image = torch.from_numpy(data.astronaut()[:224:2, 120:344:2].copy()).permute(2, 0, 1)[None] / 255
+    blurred = torch.nn.functional.avg_pool2d(image, 5, 1, 2)
+    with torch.inference_mode():
+        relu5 = load_vgg16(find_weights("vgg16"))((image - 0.45) / 0.225)
+        assert 0.05 < (relu5 > 0).float().mean() < 0.6  # sparse, as in trained networks
+        networks = gather_networks(112, costly=COSTLY)
+        for name in ("lpips", *COSTLY):
+            values = [
+                METRICS[name](networks | {"reference": image, "reconstruction": other}).item()
+                for other in (image, image * 0.95, blurred, image.flip(-2))
+            ]
+            assert values == sorted(values) and values[0] == 0 and values[1] < 0.1 < 0.25 < values[3], (name, values)
 
 
 def test_lpips_is_told_that_images_are_in_0_to_1(weights):
     reference, reconstruction = pair()
-    network = load_lpips(weights / ALEXNET)
+    network = load_lpips(path_of("alexnet", weights))
     table = measure_pairs(reference, reconstruction, lpips_network=network)
     a, b = (torch.from_numpy(batch).float() / 127.5 - 1 for batch in (reference, reconstruction))
     with torch.inference_mode():
@@ -71,10 +153,25 @@ def test_only_pretrained_weights_make_it_lpips(weights, tmp_path):
     assert "lpips_random_trunk" in without and "lpips" not in without
 
 
-def test_images_too_small_for_alexnet_have_neither(tmp_path):
-    assert gather_networks(30, tmp_path) == {}
+def test_costly_metrics_are_computed_where_they_are_named(weights):
+    assert set(gather_networks(32, weights)) == {"lpips_network"}
+    networks = gather_networks(32, weights, costly=COSTLY)
+    assert set(networks) == set(RESOURCES)
+    assert not {*COSTLY} & {*measure_pairs(*pair(), **networks)}
+    table = measure_pairs(*pair(), costly=COSTLY, **networks)
+    assert (table[list(COSTLY)] > 0).all(axis=None)
+
+
+def test_images_too_small_for_a_network_have_no_value_of_it(weights, tmp_path):
+    assert gather_networks(30, tmp_path) == {} == gather_networks(15, weights, costly=COSTLY)
+    assert set(gather_networks(16, weights, costly=COSTLY)) == {"lpips_vgg_network", "dists_network"}
     smallest = np.zeros((1, 3, 31, 31), dtype=np.uint8)
     assert measure_pairs(smallest, smallest, **gather_networks(31, tmp_path))["lpips_random_trunk"].tolist() == [0]
+    networks = gather_networks(31, weights, costly=COSTLY)
+    assert set(measure_pairs(smallest[..., :16], smallest[..., :16], costly=COSTLY, **networks)) == {
+        *("mse", "psnr", "ssim"),
+        *COSTLY,
+    }
 
 
 def test_the_random_trunk_depends_on_its_seed_alone():
@@ -85,17 +182,43 @@ def test_the_random_trunk_depends_on_its_seed_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_weights_are_looked_up_where_torch_hub_would_put_them(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert find_weights(ALEXNET) is None
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "hub" / "checkpoints" / ALEXNET).touch()
-    assert find_weights(ALEXNET) == tmp_path / "hub" / "checkpoints" / ALEXNET
+def test_loading_draws_no_random_numbers(weights):
+    before = torch.random.get_rng_state()
+    load_lpips(path_of("alexnet", weights))
+    load_dists(path_of("vgg16", weights))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_weights_are_looked_up_in_the_folder_then_in_torch_hub_then_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("SEMSIM_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    assert find_weights("alexnet", folder) is None and weights_at_hand() == []
+    places = (cached_weights("alexnet"), path_of("alexnet", tmp_path / "torch" / "hub" / "checkpoints"))
+    for path in (*places, path_of("alexnet", folder)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        assert find_weights("alexnet", folder) == path
+    assert find_weights("alexnet") == places[1] and weights_at_hand() == ["alexnet"]
+
+
+@pytest.mark.parametrize("variables", [{"TORCH_HOME": "here"}, {"XDG_CACHE_HOME": "here"}, {}])
+def test_the_folder_of_torch_hub_is_the_one_that_torch_uses(monkeypatch, tmp_path, variables):
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    path = path_of("vgg16", tmp_path / torch.hub.get_dir() / "checkpoints")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert find_weights("vgg16") == path
 
 
 def test_a_folder_of_weights_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(SemsimError, match="no such folder of pretrained weights"):
-        find_weights(ALEXNET, tmp_path / "nowhere")
+        find_weights("alexnet", tmp_path / "nowhere")
 
 
 class Runs:
@@ -105,13 +228,16 @@ class Runs:
         return exec, ("raise AssertionError('code in a weights file ran')",)
 
 
-@pytest.mark.parametrize("load", [load_lpips, load_inception])
+@pytest.mark.parametrize("load", [load_lpips, load_dists, load_inception])
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", {"features.0.weight": torch.zeros(1)}, [1], Runs()])
 def test_unsuitable_weights_are_refused_by_name(load, content, tmp_path):
-    path = tmp_path / (ALEXNET if load is load_lpips else INCEPTION)
+    path = tmp_path / "weights.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
+        (tmp_path / "weights.safetensors").write_bytes(content)
+        with pytest.raises(SemsimError, match="weights.safetensors: damaged or not the weights of"):
+            load(tmp_path / "weights.safetensors")
     else:
         torch.save(content, path)
-    with pytest.raises(SemsimError, match=f"{path.name}: damaged or not the weights of"):
+    with pytest.raises(SemsimError, match="weights.pth: damaged or not the weights of"):
         load(path)

@@ -11,7 +11,7 @@ from semsim.metrics import sets
 from semsim.metrics.measure import measure_sets
 from semsim.metrics.reconstructions import read_reconstructions
 from semsim.metrics.sets import fid, kid
-from semsim.pretrained.networks import INCEPTION
+from semsim.pretrained.weights import NETWORKS
 
 import_torchvision()
 from torch_fidelity import feature_extractor_inceptionv3  # noqa: E402
@@ -109,7 +109,7 @@ def inception_folder(tmp_path_factory):
         patch.setattr(feature_extractor_inceptionv3, "load_state_dict_from_url", lambda *_, **__: {})
         patch.setattr(torch.nn.Module, "load_state_dict", lambda *_: None)
         network = feature_extractor_inceptionv3.FeatureExtractorInceptionV3("inception", ["2048"])
-    torch.save(network.state_dict(), folder / INCEPTION)
+    torch.save(network.state_dict(), folder / NETWORKS["inception"].file)
     return folder
 
 
@@ -137,5 +137,5 @@ def test_sets_are_measured_with_inception_from_a_file(inception_folder, tmp_path
 def test_without_inception_sets_have_a_reason_instead_of_a_value(tmp_path):
     table = measure_sets([attack(tmp_path, "first")], tmp_path)
     assert table["value"].isna().all()
-    assert set(table["note"]) == {f"{INCEPTION} is not available"}
+    assert set(table["note"]) == {f"{NETWORKS['inception'].file} is not available"}
     assert set(table["attack"]) == {"first", "all"}

@@ -11,7 +11,7 @@ from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
 from semsim.metrics.scales import scales_of
-from semsim.metrics.summaries import rank_leakage, summarise_attacks, summarise_metrics
+from semsim.metrics.summaries import describe_unmeasured, rank_leakage, summarise_attacks, summarise_metrics
 from semsim.targets.models import build_target
 
 
@@ -181,13 +181,40 @@ def collect(run_script, study, tmp_path):
             "--metrics": metrics,
             "--sets": sorted(study.glob("metrics/*/*_sets.parquet")),
         }
-        for name in ("metrics", "scales", "leakage", "accuracy", "attacks", "datasets"):
+        for name in ("metrics", "unmeasured", "scales", "leakage", "accuracy", "attacks", "datasets"):
             arguments[f"--out-{name}"] = [tmp_path / f"{name}.csv"]
         options = [part for option, values in arguments.items() for part in (option, *values)]
         done = run_script("collect_tables", *options)
         assert done.returncode == 0, done.stderr
 
     return collect
+
+
+def test_what_is_not_measured_has_its_reason(collect, study, tmp_path):
+    collect(metrics_of_pairs(study))
+    reasons = read_table(tmp_path / "unmeasured.csv").set_index("metric")["reason"]
+    assert reasons.to_dict() == {
+        "lpips": "the weights of AlexNet are missing: run `semsim fetch`",
+        "lpips_vgg": "takes long and is not named in `costly_metrics`",
+        "dists": "takes long and is not named in `costly_metrics`",
+    }
+
+
+def test_each_reason_is_the_one_that_holds():
+    pixels = ["mse", "psnr", "ssim", "feature_distance", "top1"]
+    measured = [*pixels, "lpips", "lpips_vgg"]
+
+    def reasons(*arguments):
+        return describe_unmeasured(*arguments).set_index("metric")["reason"].to_dict()
+
+    missing = "the weights of VGG16 are missing: run `semsim fetch`"
+    assert reasons(measured, ["alexnet", "vgg16"], ["lpips_vgg"], 32) == {
+        "dists": "takes long and is not named in `costly_metrics`"
+    }
+    assert reasons([*pixels, "lpips"], ["alexnet"], ["dists"], 32)["dists"] == missing
+    assert reasons(pixels, ["alexnet", "vgg16"], [], 20)["lpips"] == "images have 20 pixels; 31 are needed"
+    table = describe_unmeasured([*measured, "dists"], ["alexnet", "vgg16"], ["lpips_vgg", "dists"], 32)
+    assert table.empty and list(table) == ["metric", "label", "reason"]
 
 
 def test_tables_of_equal_columns_are_put_one_below_the_other(collect, study, tmp_path):

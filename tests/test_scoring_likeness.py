@@ -13,7 +13,8 @@ from PIL import Image
 import semsim as library
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
-from semsim.pretrained.networks import ALEXNET, random_lpips
+from semsim.pretrained.networks import random_lpips
+from semsim.pretrained.weights import NETWORKS
 from semsim.scoring import likeness
 from semsim.scoring.likeness import assign, doubt, nearer_to_another
 
@@ -151,10 +152,10 @@ def test_other_sizes_are_resized_where_that_is_asked_for(semsim, folder):
 def test_the_weights_of_lpips_are_taken_from_a_folder(semsim, folder):
     (folder / "weights").mkdir()
     status, _, errors = semsim("score", "originals", "noisy", "--pretrained", "weights")
-    assert status == 1 and f"weights: has no {ALEXNET}" in errors
+    assert status == 1 and f"weights: has none of {NETWORKS['alexnet'].file}" in errors
     state = random_lpips(seed=3).net.state_dict()
     trunk = {f"features.{name.partition('.')[2]}": values for name, values in state.items()}
-    torch.save(trunk, folder / "weights" / ALEXNET)
+    torch.save(trunk, folder / "weights" / NETWORKS["alexnet"].file)
     words = ("score", "originals", "noisy", "--metrics", "lpips", "--pretrained", "weights", "--out", "s.csv")
     assert semsim(*words)[0] == 0
     expected = library.score("originals", "noisy", metrics="lpips", pretrained="weights")

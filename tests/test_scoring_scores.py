@@ -6,6 +6,7 @@ import torch
 from image_sets import make_sets, noisy, save, smooth
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from trunks import write_trunk
 
 from semsim import SemSim
 from semsim.errors import SemsimError
@@ -13,7 +14,7 @@ from semsim.metrics import METRICS
 from semsim.metrics.measure import gather_networks
 from semsim.scoring import scores as scoring
 from semsim.scoring.folders import Group, match_pair, read_group
-from semsim.scoring.scores import check_names, known_metrics, make_measures, score_groups
+from semsim.scoring.scores import check_names, known_metrics, load_measures, make_measures, score_groups
 from semsim.scoring.summary import remarks, summarise
 
 SIZES = ((32, 32), (40, 33), (32, 48))
@@ -121,10 +122,23 @@ def test_names_of_metrics_are_checked(semsim):
     assert [measure.name for measure in make_measures(["semsim", "mse", "semsim"], semsim)] == ["semsim", "mse"]
     with pytest.raises(SemsimError, match="semsim is not available. Give its weights"):
         make_measures(["mse", "semsim"])
-    there = "lpips" if "lpips_network" in gather_networks(32) else "lpips_random_trunk"
-    (other,) = {"lpips", "lpips_random_trunk"} - {there}
-    with pytest.raises(SemsimError, match=f"{other} is not available.*use {there}"):
-        make_measures([other])
+    for name, network in {"lpips": "AlexNet", "lpips_vgg": "VGG16", "dists": "VGG16"}.items():
+        with pytest.raises(SemsimError, match=f"{name} is not available. Get the weights of {network}.* semsim fetch"):
+            make_measures([name])
+
+
+def test_metrics_of_pretrained_networks_are_there_with_their_weights(tmp_path):
+    write_trunk("alexnet", tmp_path)
+    assert [measure.name for measure in make_measures(pretrained=tmp_path)] == ["mse", "psnr", "ssim", "lpips"]
+    with pytest.raises(SemsimError, match="lpips_random_trunk is not available.*use lpips"):
+        make_measures(["lpips_random_trunk"], pretrained=tmp_path)
+    with pytest.raises(SemsimError, match="dists is not available"):
+        make_measures(["mse", "dists"], pretrained=tmp_path)
+    write_trunk("vgg16", tmp_path)
+    assert [measure.name for measure in make_measures(["mse", "dists"], pretrained=tmp_path)] == ["mse", "dists"]
+    assert "dists" not in [measure.name for measure in make_measures(pretrained=tmp_path)]
+    _, about = load_measures(pretrained=tmp_path)
+    assert about[-1] == "These take long and are computed if --metrics names them: lpips_vgg, dists."
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):

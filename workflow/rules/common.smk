@@ -14,6 +14,7 @@ from semsim.data.embedded import EMBEDDED
 from semsim.learned.folds import WITHIN
 from semsim.learned.starts import SEEN, start_name
 from semsim.observers.shipped import PANEL
+from semsim.pretrained.weights import weights_at_hand
 from semsim.timing import SayTimeLeft
 
 # Relative to the working directory, so that a study resumes after its folder has been moved.
@@ -110,6 +111,14 @@ def every(pattern):
 def pretrained_weights(wildcards):
     """Return the option that names the folder of pretrained weights; a function, so that braces in it are not wildcards."""
     return ["--pretrained", STUDY.weights] if STUDY.weights else []
+
+
+def networks_at_hand(wildcards):
+    """Return the names of the pretrained networks whose weights are found."""
+    try:
+        return weights_at_hand(STUDY.weights)
+    except SemsimError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def watched(*paths):

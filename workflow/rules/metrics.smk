@@ -1,3 +1,20 @@
+rule fetch_pretrained:
+    """Fetch the networks that LPIPS and DISTS stand on into the cache that all studies share, unless they are found."""
+    log:
+        f"{RESULTS}/logs/fetch_pretrained.log",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        script=script("fetch_pretrained.py"),
+        pretrained=pretrained_weights,
+    shell:
+        "python {params.script:q} {params.pretrained:q} &> {log:q}"
+
+
 rule compute_metrics:
     """Score all reconstructions of a target model against both references."""
     input:
@@ -23,12 +40,14 @@ rule compute_metrics:
     params:
         script=script("compute_metrics.py"),
         pretrained=pretrained_weights,
+        networks=networks_at_hand,  # metrics are computed anew when weights come or go
+        costly=STUDY.costly_metrics,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --data {input.data:q} --weights {input.weights:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q} {params.pretrained:q}"
-        " --seed {params.seed} --device {params.device} --threads {threads}"
+        " --costly {params.costly} --seed {params.seed} --device {params.device} --threads {threads}"
         " --out {output.metrics:q} --sets {output.sets:q} &> {log:q}"
 
 
@@ -56,6 +75,7 @@ rule collect_tables:
         attacks=f"{RESULTS}/tables/attacks.csv",
         metrics=f"{RESULTS}/tables/metrics.csv",
         scales=f"{RESULTS}/tables/scales.csv",
+        unmeasured=f"{RESULTS}/tables/unmeasured.csv",
         leakage=report(
             f"{RESULTS}/tables/leakage.csv",
             caption="../report/leakage.rst",
@@ -74,8 +94,12 @@ rule collect_tables:
         runtime=30,
     params:
         script=script("collect_tables.py"),
+        networks=rules.compute_metrics.params.networks,
+        costly=STUDY.costly_metrics,
     shell:
         "python {params.script:q} --data {input.data:q} --weights {input.weights:q} --attacks {input.attacks:q}"
         " --metrics {input.metrics:q} --sets {input.sets:q}"
+        " --networks {params.networks} --costly {params.costly}"
         " --out-datasets {output.datasets:q} --out-accuracy {output.accuracy:q} --out-attacks {output.attacks:q}"
-        " --out-metrics {output.metrics:q} --out-scales {output.scales:q} --out-leakage {output.leakage:q} &> {log:q}"
+        " --out-metrics {output.metrics:q} --out-scales {output.scales:q} --out-leakage {output.leakage:q}"
+        " --out-unmeasured {output.unmeasured:q} &> {log:q}"

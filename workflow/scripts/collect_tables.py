@@ -11,6 +11,7 @@ from semsim.metrics.summaries import (
     concatenated,
     describe_datasets,
     describe_targets,
+    describe_unmeasured,
     measured_metrics,
     rank_leakage,
     summarise_metrics,
@@ -31,7 +32,10 @@ def main():
     write_table(rank_leakage(pd.concat(summaries), concatenated(arguments.sets)), arguments.out_leakage)
     write_table(describe_scales(metrics), arguments.out_scales)
     write_table(describe_targets(arguments.weights), arguments.out_accuracy)
-    write_table(describe_datasets(arguments.data), arguments.out_datasets)
+    datasets = describe_datasets(arguments.data)
+    write_table(datasets, arguments.out_datasets)
+    unmeasured = describe_unmeasured(names, arguments.networks, arguments.costly, datasets["image_size"].max())
+    write_table(unmeasured, arguments.out_unmeasured)
 
 
 def parse_arguments():
@@ -46,8 +50,14 @@ def parse_arguments():
     ):
         parser.add_argument(f"--{name}", required=True, nargs="+", metavar=f"X.{suffix}", help=help_text)
     for name, help_text in (
+        ("networks", "pretrained networks whose weights are found"),
+        ("costly", "metrics that take long, and are computed"),
+    ):
+        parser.add_argument(f"--{name}", nargs="*", default=[], metavar="NAME", help=help_text)
+    for name, help_text in (
         ("metrics", "every metric of every reconstruction"),
         ("scales", "how to read each metric"),
+        ("unmeasured", "metrics that were not computed, and why"),
         ("leakage", "target models ranked by each metric"),
         ("accuracy", "target models and their accuracy"),
         ("attacks", "every reconstruction's attack: status, cost, knowledge"),

@@ -28,7 +28,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="PATH", help="files or folders")
     parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")

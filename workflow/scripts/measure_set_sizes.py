@@ -42,7 +42,7 @@ def parse_arguments():
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
     add_start_arguments(parser, required=True)
-    parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")

@@ -42,7 +42,7 @@ def parse_arguments():
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
     parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
     parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="LPIPS as it is meant")
-    parser.add_argument("--pretrained", metavar="DIR", help="folder of public weights (default: torch hub's)")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")

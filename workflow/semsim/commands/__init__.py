@@ -10,7 +10,7 @@ from importlib import import_module
 from semsim.commandline import run
 from semsim.extras import needing
 
-COMMANDS = {"score": "score", "compare": "score", "audit": "attack,score", "label": "label"}
+COMMANDS = {"score": "score", "compare": "score", "audit": "attack,score", "label": "label", "fetch": "score"}
 """The modules, in the order in which the help lists them, and the extra that each needs."""
 
 

@@ -6,10 +6,10 @@ reconstructions are nearer to another original than to their own, a warning says
 images in any order: --match pairs them by likeness, whatever their names, with an optimal assignment of thumbnails (up
 to 2,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
 
-The metrics are semsim and those of image pairs, such as psnr and ssim (--metrics list names all). Weights of networks
-are never downloaded: lpips needs those of its trunk in torch hub's folder or in that of --pretrained; if they are
-missing, lpips_random_trunk takes its place, the same computation with random weights. The output says what the weights
-of SemSim were trained on, and how far apart different originals are by it.
+The metrics are semsim and those of image pairs, such as psnr, ssim and lpips; lpips_vgg and dists take long and are
+computed if --metrics names them. The networks that these three stand on are not downloaded here: semsim fetch brings
+them. Without AlexNet, lpips_random_trunk takes the place of lpips, the same computation with random weights. The output
+says what the weights of SemSim were trained on, and how far apart different originals are by it.
 
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
@@ -59,7 +59,7 @@ def add_measuring(parser):
         "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"
     )
     parser.add_argument(
-        "--pretrained", metavar="FOLDER", help="folder with the weights of LPIPS's trunk (torch hub's folder)"
+        "--pretrained", metavar="FOLDER", help="folder to look in first for the weights of LPIPS and DISTS"
     )
     parser.add_argument("--match", action="store_true", help="pair by likeness, not by name, and say so")
     parser.add_argument("--resize", action="store_true", help="resize reconstructions to their originals' sizes")

@@ -5,8 +5,8 @@ import os
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
 from semsim.learned.settings import Variant
+from semsim.metrics import METRICS
 from semsim.observers.settings import FEWEST_PUBLIC
-from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import listed, near_twins, suggestion
 
@@ -220,8 +220,9 @@ def _defects(settings):
     if "defence_scope" in settings.defects and all(each.gradient_defence for each in settings.targets.values()):
         yield "defects: defence_scope compares with a target model without a gradient defence. Add one to `targets`."
     sizes = [dataset.image_size or settings.image_size for dataset in settings.datasets.values()]
-    if "unscaled_lpips" in settings.defects and max(sizes) < LPIPS_SMALLEST_IMAGE:
-        yield f"defects: unscaled_lpips needs images of {LPIPS_SMALLEST_IMAGE} pixels. Set a larger `image_size`."
+    smallest = METRICS["lpips"].smallest_image
+    if "unscaled_lpips" in settings.defects and max(sizes) < smallest:
+        yield f"defects: unscaled_lpips needs images of {smallest} pixels. Set a larger `image_size`."
 
 
 def _released(settings):

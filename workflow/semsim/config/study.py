@@ -34,6 +34,7 @@ SAME = (
     "memory_gib",
     "shard",
     "weights",
+    "costly_metrics",
     "resamples",
     "labels",
     "human_study_labels",
@@ -60,8 +61,8 @@ class Study:
     ----------
     settings : semsim.config.settings.StudySettings
         All of them, checked.
-    name, seed, device, memory_gib, shard, weights, resamples, labels, human_study_labels, released, folds,
-    defects
+    name, seed, device, memory_gib, shard, weights, costly_metrics, resamples, labels, human_study_labels, released,
+    folds, defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.

@@ -45,11 +45,6 @@ WORTH_WAITING = frozenset((408, 425, 429))
 """HTTP status codes, besides 500 and above, after which another attempt may succeed."""
 
 
-def cache_folder() -> Path:
-    """Return the folder for downloads: that of the environment variable SEMSIM_CACHE, else the user's cache."""
-    return Path(os.environ.get("SEMSIM_CACHE") or pooch.os_cache("semsim")).expanduser().absolute()
-
-
 class DownloadFailed(Exception):
     """A file was not downloaded; the message says why, in a few words."""
 

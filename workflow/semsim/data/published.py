@@ -68,7 +68,7 @@ def read_published(kind: str, request: Request) -> tuple[tuple[str, ...], dict[s
     """Choose and read images of a published data set for the three splits, like `semsim.data.folder.read_folder`.
 
     They are read from ``<kind>.zip`` in the mirror, an image-folder tree, if it exists; otherwise from the published
-    files, which are downloaded into the cache (`semsim.data.download.cache_folder`).
+    files, which are downloaded into the cache (`semsim.io.cache.cache_folder`).
 
     Parameters
     ----------
@@ -98,7 +98,9 @@ def read_published(kind: str, request: Request) -> tuple[tuple[str, ...], dict[s
 
 def _fetch_files(kind, request):
     """Return the paths of the published files; if they are not available, say how to provide them."""
-    from semsim.data.download import cache_folder, fetch  # needs packages that only the data environment has
+    # They need packages that only the data environment has.
+    from semsim.data.download import fetch
+    from semsim.io.cache import cache_folder
 
     published, folder = PUBLISHED[kind], cache_folder() / kind
     try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from semsim.learned.metric import SemSim
-from semsim.pretrained.networks import INCEPTION, find_weights, load_inception
+from semsim.pretrained.networks import load_inception
+from semsim.pretrained.weights import find_weights
 from semsim.progress import progress_bar
 from semsim.targets.models import load_target
 
@@ -37,7 +38,7 @@ def features_of(
     classifier : path-like
         Weights of a plain classifier of public images.
     pretrained : path-like, optional
-        Folder of public weights; by default torch hub's.
+        Folder of public weights, as for `semsim.pretrained.weights.find_weights`.
     device : torch.device or str
 
     Returns
@@ -46,7 +47,7 @@ def features_of(
     features : list of torch.Tensor
         float [N, D] for each part, on the CPU.
     """
-    if path := find_weights(INCEPTION, pretrained):
+    if path := find_weights("inception", pretrained):
         inception = load_inception(path).to(device)
         return "inception", [_in_batches(images, lambda batch: inception(batch)[0], device) for images in parts]
     network = SemSim.from_classifier(load_target(classifier, device), normalised=False).eval()

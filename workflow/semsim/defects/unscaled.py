@@ -11,7 +11,7 @@ from semsim.defects.versions import compare_versions
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS
 from semsim.metrics.measure import gather_networks
-from semsim.pretrained.networks import LPIPS_SMALLEST_IMAGE
+from semsim.metrics.perceptual import ALEXNET_SMALLEST_IMAGE
 
 if TYPE_CHECKING:
     import os
@@ -54,10 +54,10 @@ def load_network(
     measured = [name for name in METRICS.values() if name in metrics and metrics[name].notna().any()]
     if not measured:
         raise SemsimError(
-            f"metrics.csv has no value of {' or '.join(METRICS.values())}: images below {LPIPS_SMALLEST_IMAGE} pixels"
+            f"metrics.csv has no value of {' or '.join(METRICS.values())}: images below {ALEXNET_SMALLEST_IMAGE} pixels"
             " are too small. Set a larger `image_size`, or remove `unscaled_lpips` from `defects`."
         )
-    ((name, network),) = gather_networks(LPIPS_SMALLEST_IMAGE, pretrained, seed, device).items()
+    ((name, network),) = gather_networks(ALEXNET_SMALLEST_IMAGE, pretrained, seed, device).items()
     if measured != [METRICS[name]]:
         raise SemsimError(
             f"metrics.csv has {' and '.join(measured)}, but the available network is that of {METRICS[name]}: weights"

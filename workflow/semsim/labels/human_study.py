@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from semsim.data.download import cache_folder, fetch
+from semsim.data.download import fetch
 from semsim.errors import SemsimError
+from semsim.io.cache import cache_folder
 from semsim.io.pickles import load_builtins
 from semsim.io.tables import KEYS
 from semsim.labels.table import COLUMNS, name_images

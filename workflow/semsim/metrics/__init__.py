@@ -5,6 +5,7 @@ from semsim.metrics import pixels, perceptual, attacked_model, sets  # noqa: F40
 from semsim.metrics.registry import (
     METRICS,
     Metric,
+    costly_metrics,
     describe_scales,
     metric,
     metric_columns,
@@ -12,4 +13,13 @@ from semsim.metrics.registry import (
     metrics_of,
 )
 
-__all__ = ["METRICS", "Metric", "describe_scales", "metric", "metric_columns", "metrics_at_hand", "metrics_of"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "costly_metrics",
+    "describe_scales",
+    "metric",
+    "metric_columns",
+    "metrics_at_hand",
+    "metrics_of",
+]

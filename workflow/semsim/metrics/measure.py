@@ -14,56 +14,62 @@ import torch
 from semsim.errors import SemsimError
 from semsim.io.stored_arrays import JoinedRows
 from semsim.io.tensors import blocks
-from semsim.metrics import metrics_at_hand, metrics_of
+from semsim.metrics import METRICS, metrics_at_hand, metrics_of
 from semsim.metrics.reconstructions import IDENTITY, REFERENCES
-from semsim.pretrained.networks import (
-    ALEXNET,
-    INCEPTION,
-    LPIPS_SMALLEST_IMAGE,
-    find_weights,
-    load_inception,
-    load_lpips,
-    random_lpips,
-)
+from semsim.pretrained.networks import RESOURCES, load_inception, random_lpips
+from semsim.pretrained.weights import NETWORKS, find_weights
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from semsim.metrics.reconstructions import Reconstructions
     from semsim.targets.models import Target
 
 BATCH_PIXELS = 2**18  # per batch: 256 images of 32x32 pixels
 INCEPTION_BATCH = 32  # images, which the network resizes to 299x299 pixels
+PER_PAIR = ("reference", "reconstruction", "label")
+"""What metrics of pairs may ask for of each pair."""
 
 
 def gather_networks(
-    image_size: int, pretrained: str | os.PathLike | None = None, seed: int = 0, device: torch.device | str = "cpu"
+    image_size: int,
+    pretrained: str | os.PathLike | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    costly: Iterable[str] = (),
 ) -> dict[str, torch.nn.Module]:
-    """Load the networks that metrics of pairs need, as far as they are available.
+    """Load the networks that metrics of pairs need, as far as their weights are found.
 
     Parameters
     ----------
     image_size : int
         Shorter side of the images that will be compared.
     pretrained : path-like, optional
-        Folder of public weights; by default torch hub's.
+        Folder of public weights, as for `semsim.pretrained.weights.find_weights`.
     seed : int
         The study's seed; determines the random trunk if LPIPS has no pretrained one.
     device : torch.device or str
+    costly : iterable of str
+        The names of the costly metrics that are asked for.
 
     Returns
     -------
     dict of str to torch.nn.Module
-        ``lpips_network`` or ``random_trunk_network``; empty if the images are too small for either.
+        By the name of the parameter, such as ``lpips_network`` or, in its place, ``random_trunk_network``; without
+        those for which images are too small.
     """
-    if image_size < LPIPS_SMALLEST_IMAGE:
-        return {}
-    path = find_weights(ALEXNET, pretrained)
-    if path is None:
-        return {"random_trunk_network": random_lpips(seed_for(seed, "random_trunk_network") % 2**32).to(device)}
-    return {"lpips_network": load_lpips(path).to(device)}
+    metrics = metrics_at_hand("pair", {*PER_PAIR, *RESOURCES}, costly, image_size)
+    networks = {}
+    for need in [need for metric in metrics for need in metric.needs if need in RESOURCES]:
+        if path := find_weights(RESOURCES[need].weights, pretrained):
+            networks[need] = RESOURCES[need].load(path).to(device)
+    if METRICS["lpips"] in metrics and "lpips_network" not in networks:
+        trunk_seed = seed_for(seed, "random_trunk_network") % 2**32
+        networks["random_trunk_network"] = random_lpips(trunk_seed).to(device)
+    return networks
 
 
 def measure_pairs(
@@ -72,9 +78,10 @@ def measure_pairs(
     labels: np.ndarray | None = None,
     device: torch.device | str = "cpu",
     description: str = "metrics",
+    costly: Iterable[str] = (),
     **resources,
 ) -> pd.DataFrame:
-    """Compute every metric whose needs are met, in batches.
+    """Compute every metric whose needs are met and for which images are large enough; costly ones only if named.
 
     Parameters
     ----------
@@ -86,6 +93,8 @@ def measure_pairs(
         Where the resources are.
     description : str
         Shown by the progress bar.
+    costly : iterable of str
+        The names of the costly metrics that are asked for.
     **resources
         What metrics ask for by parameter name, such as ``target`` or ``lpips_network``.
 
@@ -115,7 +124,7 @@ def measure_pairs(
     per_pair = {"reference": references, "reconstruction": reconstructions}
     if labels is not None:
         per_pair["label"] = labels
-    metrics = metrics_at_hand("pair", {*per_pair, *resources})
+    metrics = metrics_at_hand("pair", {*per_pair, *resources}, costly, min(references.shape[-2:]))
     values = {metric.name: np.empty(len(references)) for metric in metrics}
     batch_size = max(1, BATCH_PIXELS // (references.shape[-2] * references.shape[-1]))
     with torch.inference_mode(), progress_bar(len(references), description, unit="pair") as bar:
@@ -140,6 +149,7 @@ def measure_reconstructions(
     pretrained: str | os.PathLike | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    costly: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Compute all metrics of pairs for all attacks on one target model.
 
@@ -149,7 +159,7 @@ def measure_reconstructions(
         The attacked model, in eval mode, on `device`.
     attacks : list of Reconstructions
         Attacks on this target model.
-    pretrained, seed, device
+    pretrained, seed, device, costly
         As for `gather_networks`.
 
     Returns
@@ -166,7 +176,7 @@ def measure_reconstructions(
     table, images = _pooled(attacks)
     _check_fits(target, table, images["reconstruction"])
     scored = (table["status"] != "diverged").to_numpy()
-    networks = gather_networks(min(images["reconstruction"].shape[-2:]), pretrained, seed, device)
+    networks = gather_networks(min(images["reconstruction"].shape[-2:]), pretrained, seed, device, costly)
     parts = []
     for reference in REFERENCES:
         values = measure_pairs(
@@ -175,6 +185,7 @@ def measure_reconstructions(
             table["label"].to_numpy()[scored],
             device,
             f"{attacks[0].dataset}/{attacks[0].target} against {reference}",
+            costly,
             target=target,
             **networks,
         )
@@ -195,7 +206,7 @@ def measure_sets(
     attacks : list of Reconstructions
         Attacks on one target model.
     pretrained : path-like, optional
-        Folder of public weights; by default torch hub's.
+        Folder of public weights, as for `semsim.pretrained.weights.find_weights`.
     device : torch.device or str
 
     Returns
@@ -211,7 +222,7 @@ def measure_sets(
     """
     table, images = _pooled(attacks)
     scored = (table["status"] != "diverged").to_numpy()
-    path = find_weights(INCEPTION, pretrained)
+    path = find_weights("inception", pretrained)
     features, places = _inception_features(images, path, device) if path else (None, None)
     rows = []
     for reference, attack in itertools.product(REFERENCES, [*table["attack"].unique(), "all"]):
@@ -230,7 +241,7 @@ def measure_sets(
 def _compare_sets(metric, features):
     """Return the value of a set metric and its caveat, or NaN and the reason why there is no value."""
     if not features:
-        return math.nan, f"{INCEPTION} is not available"
+        return math.nan, f"{NETWORKS['inception'].file} is not available"
     if min(map(len, features.values())) < 2:
         return math.nan, "fewer than 2 images to compare"
     return metric(features).item(), metric.caveat

@@ -10,10 +10,18 @@ if TYPE_CHECKING:
     import lpips
     import torch
 
+    from semsim.pretrained.dists import DISTS
 
-@metric(label="LPIPS (AlexNet)", bounds=(0, float("inf")), higher_is_better=False)
+
+ALEXNET_SMALLEST_IMAGE, VGG16_SMALLEST_IMAGE = 31, 16
+"""Pixels on each side that the layers of the networks need."""
+
+
+@metric(
+    label="LPIPS (AlexNet)", bounds=(0, float("inf")), higher_is_better=False, smallest_image=ALEXNET_SMALLEST_IMAGE
+)
 def lpips(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_network: lpips.LPIPS) -> torch.Tensor:
-    """Learned perceptual image patch similarity: weighted distances of an ImageNet network's activations.
+    """Learned perceptual image patch similarity: weighted distances of AlexNet's activations.
 
     Parameters
     ----------
@@ -36,10 +44,56 @@ def lpips(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_network: 
 
 
 @metric(
+    label="LPIPS (VGG16)",
+    bounds=(0, float("inf")),
+    higher_is_better=False,
+    smallest_image=VGG16_SMALLEST_IMAGE,
+    costly=True,
+)
+def lpips_vgg(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_vgg_network: lpips.LPIPS) -> torch.Tensor:
+    """Learned perceptual image patch similarity on VGG16, a deeper network than AlexNet.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+    lpips_vgg_network : lpips.LPIPS
+        With pretrained weights in its trunk, as from `semsim.pretrained.networks.load_lpips_vgg`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N].
+    """
+    return lpips_vgg_network(reference, reconstruction, normalize=True).flatten()
+
+
+@metric(label="DISTS", bounds=(0, 2), higher_is_better=False, smallest_image=VGG16_SMALLEST_IMAGE, costly=True)
+def dists(reference: torch.Tensor, reconstruction: torch.Tensor, dists_network: DISTS) -> torch.Tensor:
+    """Deep image structure and texture similarity: how far means and covariances of VGG16's activations are apart.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+    dists_network : semsim.pretrained.dists.DISTS
+        As from `semsim.pretrained.networks.load_dists`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N].
+    """
+    return dists_network(reference, reconstruction)
+
+
+@metric(
     label="Random-trunk distance",
     bounds=(0, float("inf")),
     higher_is_better=False,
-    caveat="the weights of the LPIPS trunk are not available; with random weights, the values are not LPIPS",
+    caveat="the weights of the LPIPS trunk are not available (semsim fetch brings them); with random weights, the"
+    " values are not LPIPS",
+    smallest_image=ALEXNET_SMALLEST_IMAGE,
 )
 def lpips_random_trunk(
     reference: torch.Tensor, reconstruction: torch.Tensor, random_trunk_network: lpips.LPIPS

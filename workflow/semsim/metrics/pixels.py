@@ -65,7 +65,7 @@ def psnr(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     return 10 * mse(reference, reconstruction).clamp(1e-10, 1).reciprocal().log10()
 
 
-@metric(label="SSIM", bounds=(-1, 1), higher_is_better=True)
+@metric(label="SSIM", bounds=(-1, 1), higher_is_better=True, smallest_image=SSIM_WINDOW)
 def ssim(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     """Structural similarity in windows of 7x7 pixels, averaged over windows and channels.
 

@@ -42,6 +42,10 @@ class Metric:
         Unit of the values; may be empty.
     caveat : str
         What to keep in mind when target models are ranked by it; may be empty.
+    smallest_image : int
+        Pixels that images need on each side.
+    costly : bool
+        Whether it takes so long that it is only computed where it is asked for by name.
     """
 
     function: Callable
@@ -51,6 +55,8 @@ class Metric:
     higher_is_better: bool
     unit: str = ""
     caveat: str = ""
+    smallest_image: int = 1
+    costly: bool = False
 
     @property
     def name(self) -> str:
@@ -94,6 +100,8 @@ def metric(
     of: str = "pair",
     unit: str = "",
     caveat: str = "",
+    smallest_image: int = 1,
+    costly: bool = False,
 ) -> Callable:
     """Register the decorated function as a metric; the arguments are attributes of `Metric`.
 
@@ -116,7 +124,8 @@ def metric(
 
     def register(function):
         checked = _checking_images(function)
-        METRICS[function.__name__] = Metric(checked, of, label, bounds, higher_is_better, unit, caveat)
+        about = (label, bounds, higher_is_better, unit, caveat, smallest_image, costly)
+        METRICS[function.__name__] = Metric(checked, of, *about)
         return checked
 
     return register
@@ -127,9 +136,33 @@ def metrics_of(kind: str) -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.of == kind]
 
 
-def metrics_at_hand(kind: str, available: Iterable[str]) -> list[Metric]:
-    """Return the metrics of a kind that need only what is `available` (names), in order."""
-    return [metric for metric in metrics_of(kind) if set(metric.needs) <= set(available)]
+def metrics_at_hand(
+    kind: str, available: Iterable[str], costly: Iterable[str] = (), image_size: float = math.inf
+) -> list[Metric]:
+    """Return the metrics that can be computed, in order.
+
+    Parameters
+    ----------
+    kind : {"pair", "set"}
+    available : iterable of str
+        What they may need.
+    costly : iterable of str
+        The names of the costly ones that are asked for.
+    image_size : float
+        Shorter side of the images, in pixels.
+    """
+    return [
+        metric
+        for metric in metrics_of(kind)
+        if set(metric.needs) <= set(available)
+        and (not metric.costly or metric.name in costly)
+        and image_size >= metric.smallest_image
+    ]
+
+
+def costly_metrics(kind: str = "pair") -> list[str]:
+    """Return the names of the metrics of a kind that are only computed where they are asked for, in order."""
+    return [metric.name for metric in metrics_of(kind) if metric.costly]
 
 
 def metric_columns(table: pd.DataFrame) -> list[Metric]:

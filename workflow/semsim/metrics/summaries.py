@@ -8,7 +8,9 @@ import pandas as pd
 
 from semsim.io.tables import read_parts, read_table
 from semsim.io.tensors import read_arrays, read_metadata
-from semsim.metrics import METRICS, metric_columns
+from semsim.metrics import METRICS, metric_columns, metrics_of
+from semsim.pretrained.networks import RESOURCES
+from semsim.pretrained.weights import names_of
 
 if TYPE_CHECKING:
     import os
@@ -47,6 +49,44 @@ def measured_metrics(paths: Iterable[str | os.PathLike]) -> list[str]:
 def with_metrics(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Return a table with a column for each of these metrics; a column that it did not have is all NaN."""
     return table.reindex(columns=[*(name for name in table if name not in METRICS), *names])
+
+
+def describe_unmeasured(
+    measured: Iterable[str], networks: Iterable[str], costly: Iterable[str], image_size: int
+) -> pd.DataFrame:
+    """Return the metrics of pairs that a study could have measured but does not.
+
+    Parameters
+    ----------
+    measured : iterable of str
+        The names of those that it measures.
+    networks : iterable of str
+        The pretrained networks whose weights are found.
+    costly : iterable of str
+        The costly metrics that it asks for.
+    image_size : int
+        The side of its largest images, in pixels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns metric, label and reason.
+    """
+    rows = []
+    for metric in metrics_of("pair"):
+        needed = {RESOURCES[need].weights for need in metric.needs if need in RESOURCES}
+        if metric.name in measured:
+            continue
+        if image_size < metric.smallest_image:
+            reason = f"images have {image_size} pixels; {metric.smallest_image} are needed"
+        elif metric.costly and metric.name not in costly:
+            reason = "takes long and is not named in `costly_metrics`"
+        elif missing := needed.difference(networks):
+            reason = f"the weights of {names_of(missing)} are missing: run `semsim fetch`"
+        else:
+            continue  # a stand-in that is not needed
+        rows.append({"metric": metric.name, "label": metric.label, "reason": reason})
+    return pd.DataFrame(rows, columns=["metric", "label", "reason"])
 
 
 def describe_datasets(paths: list[str | os.PathLike]) -> pd.DataFrame:

@@ -1,11 +1,12 @@
-"""Public networks that some metrics need: loaded from disk, never downloaded."""
+"""The networks trained by others, built with weights that are on disk; nothing is downloaded here."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
+from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from semsim.errors import SemsimError
 
@@ -14,47 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import lpips
-
-ALEXNET = "alexnet-owt-7be5be79.pth"
-"""The trunk of LPIPS: the file that torchvision downloads (the heads come with the package lpips)."""
-INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
-"""The features of FID and KID: the file that torch-fidelity and torchmetrics download."""
-LPIPS_SMALLEST_IMAGE = 31
-"""Pixels on each side that AlexNet's layers need."""
-
-
-def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | None:
-    """Return the path of a weights file, or None if it does not exist.
-
-    Parameters
-    ----------
-    name : str
-        `ALEXNET` or `INCEPTION`.
-    folder : path-like, optional
-        Where to look; by default torch hub's folder of checkpoints.
-
-    Raises
-    ------
-    SemsimError
-        If the given folder does not exist.
-    """
     import torch
 
-    if folder is not None and not Path(folder).is_dir():
-        raise SemsimError(
-            f"{folder}: no such folder of pretrained weights. Correct its name where it is set, or leave it out."
-        )
-    path = Path(folder or Path(torch.hub.get_dir()) / "checkpoints") / name
-    return path if path.is_file() else None
+    from semsim.pretrained.dists import DISTS
+
+OF_LPIPS = {"alexnet": "alex", "vgg16": "vgg"}
+"""What the package lpips calls the trunks."""
 
 
-def load_lpips(path: str | os.PathLike) -> lpips.LPIPS:
-    """Return LPIPS with a pretrained AlexNet trunk from a file.
+def load_lpips(path: str | os.PathLike, trunk: str = "alexnet") -> lpips.LPIPS:
+    """Return LPIPS with pretrained weights in its trunk.
 
     Parameters
     ----------
     path : path-like
-        torchvision's AlexNet weights, `ALEXNET`.
+        The trunk's weights; the heads come with the package lpips.
+    trunk : {"alexnet", "vgg16"}
 
     Returns
     -------
@@ -66,19 +42,30 @@ def load_lpips(path: str | os.PathLike) -> lpips.LPIPS:
     SemsimError
         If the file is damaged or holds something else.
     """
-    network = random_lpips(seed=0)
-    weights = _read_state(path)
-    # lpips splits AlexNet's `features` into slices that keep the layers' numbers: slice2.3.weight is features.3.weight.
+    import torch
+
+    lpips, name = _import_lpips(), OF_LPIPS[trunk]
+    with torch.device("meta"), _quiet():  # the weights are those of files: random ones would take seconds
+        network = lpips.LPIPS(net=name, pretrained=False, pnet_rand=True, verbose=False)
+    network.scaling_layer = lpips.ScalingLayer()
+    weights, heads = _read_state(path), _read_state(distribution("lpips").locate_file(f"lpips/weights/v0.1/{name}.pth"))
+    # lpips splits a trunk's `features` into slices that keep the layers' numbers: slice2.3.weight is features.3.weight.
     names = {own: f"features.{own.partition('.')[2]}" for own in network.net.state_dict()}
     try:
-        network.net.load_state_dict({own: weights[theirs] for own, theirs in names.items()})
+        network.net.load_state_dict({own: weights[theirs] for own, theirs in names.items()}, assign=True)
     except (KeyError, RuntimeError) as error:
-        raise _unsuitable(path, "torchvision's AlexNet", error) from None
-    return network
+        raise _unsuitable(path, f"torchvision's {trunk}", error) from None
+    network.load_state_dict(heads, strict=False, assign=True)
+    return network.requires_grad_(False)
+
+
+def load_lpips_vgg(path: str | os.PathLike) -> lpips.LPIPS:
+    """Return LPIPS on VGG16, as `load_lpips` does."""
+    return load_lpips(path, "vgg16")
 
 
 def random_lpips(seed: int) -> lpips.LPIPS:
-    """Return the LPIPS network with a random trunk, for use where the pretrained weights are not available.
+    """Return the LPIPS network with a random AlexNet trunk, for where the pretrained weights are not available.
 
     Parameters
     ----------
@@ -87,17 +74,66 @@ def random_lpips(seed: int) -> lpips.LPIPS:
     """
     import torch
 
-    from semsim.compat import import_torchvision
-
-    import_torchvision()
-    import lpips
-
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", category=UserWarning, module="torchvision"
-        )  # about how lpips asks for no weights
+    lpips = _import_lpips()
+    with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(seed)
         return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+
+
+def load_dists(path: str | os.PathLike) -> DISTS:
+    """Return DISTS with pretrained weights.
+
+    Parameters
+    ----------
+    path : path-like
+        VGG16's weights; what DISTS adds comes with the package torchmetrics.
+
+    Returns
+    -------
+    semsim.pretrained.dists.DISTS
+        On the CPU, in eval mode; takes images in [0, 1].
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or holds something else.
+    """
+    from semsim.pretrained.dists import DISTS
+
+    own = distribution("torchmetrics").locate_file("torchmetrics/functional/image/dists_models/weights.pt")
+    return DISTS(load_vgg16(path), **_read_state(own)).eval()
+
+
+def load_vgg16(path: str | os.PathLike) -> torch.nn.Sequential:
+    """Return the layers of VGG16 up to its last pooling, torchvision's ``features``.
+
+    Parameters
+    ----------
+    path : path-like
+        VGG16's weights.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        On the CPU, in eval mode; takes images that are normalised as for ImageNet.
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or holds something else.
+    """
+    import torch
+
+    from semsim.compat import import_torchvision
+
+    with torch.device("meta"):
+        layers = import_torchvision().models.vgg16().features
+    weights = _read_state(path)
+    try:
+        layers.load_state_dict({name: weights[f"features.{name}"] for name in layers.state_dict()}, assign=True)
+    except (KeyError, RuntimeError) as error:
+        raise _unsuitable(path, "torchvision's vgg16", error) from None
+    return layers.requires_grad_(False).eval()
 
 
 def load_inception(path: str | os.PathLike) -> Callable:
@@ -106,7 +142,7 @@ def load_inception(path: str | os.PathLike) -> Callable:
     Parameters
     ----------
     path : path-like
-        torch-fidelity's weights, `INCEPTION`.
+        torch-fidelity's weights.
 
     Returns
     -------
@@ -130,13 +166,55 @@ def load_inception(path: str | os.PathLike) -> Callable:
         raise _unsuitable(path, "torch-fidelity's Inception network", error) from None
 
 
+class Resource(NamedTuple):
+    """A network that a metric of pairs asks for by parameter name.
+
+    Attributes
+    ----------
+    weights : str
+        The network, one of `semsim.pretrained.weights.NETWORKS`.
+    load : callable
+        Makes it of the file of weights.
+    """
+
+    weights: str
+    load: Callable
+
+
+RESOURCES = {
+    "lpips_network": Resource("alexnet", load_lpips),
+    "lpips_vgg_network": Resource("vgg16", load_lpips_vgg),
+    "dists_network": Resource("vgg16", load_dists),
+}
+"""By the parameter's name."""
+
+
+def _import_lpips():
+    """Return the package lpips, which needs torchvision."""
+    from semsim.compat import import_torchvision
+
+    import_torchvision()
+    import lpips
+
+    return lpips
+
+
+def _quiet():
+    """Return a context without torchvision's warnings about how lpips asks for no weights."""
+    return warnings.catch_warnings(action="ignore", category=UserWarning)
+
+
 def _read_state(path):
-    """Return the tensors of a PyTorch weights file."""
+    """Return the tensors of a file of weights, by PyTorch or safetensors."""
     import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
     try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise _unsuitable(path, "a PyTorch checkpoint", error) from None
     if not isinstance(state, dict):
         raise _unsuitable(path, "a PyTorch checkpoint", f"it holds a {type(state).__name__}")
@@ -146,4 +224,6 @@ def _read_state(path):
 def _unsuitable(path, expected, reason):
     """Return the error for a weights file that is not what its name says."""
     first_line = str(reason).strip().partition("\n")[0]
-    return SemsimError(f"{path}: damaged or not the weights of {expected} ({first_line}). Download it again.")
+    return SemsimError(
+        f"{path}: damaged or not the weights of {expected} ({first_line}). Delete it, and run semsim fetch."
+    )

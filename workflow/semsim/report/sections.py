@@ -228,10 +228,9 @@ def limits(results: Results) -> Iterator:
             " the same ways, as the simulated annotators. It may share their idea of a class, not that of people.",
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
-        sentences.append(
-            "The pretrained weights of LPIPS were not available. The random-trunk distance takes its place in the"
-            " tables; it is not LPIPS."
-        )
+        sentences.append("The random-trunk distance takes the place of LPIPS in the tables; it is not LPIPS.")
+    unmeasured = results.tables["unmeasured"][["label", "reason"]].itertuples(index=False)
+    sentences += [f"Not measured: {label} ({reason})." for label, reason in unmeasured]
     yield Points(sentences)
 
 

@@ -160,6 +160,15 @@ TABLES = {
         f"{_KEYS} label reference status " + " ".join(name.name for name in METRICS.values() if name.of != "set"),
         {"status": "how the attack ended; what diverged is not scored"},
     ),
+    "unmeasured": TableOfStudy(
+        "A metric that the study does not measure.",
+        "metric label reason",
+        {
+            "metric": "metric, which has no column in `metrics.csv`",
+            "label": "name in figures",
+            "reason": "why it is not measured: its network is missing, it takes long, or images are too small",
+        },
+    ),
     "leakage": TableOfStudy(
         "A target model under an attack, ranked by one metric; the attack `all` pools those that all models faced.",
         "dataset target attack reference metric value count diverged rank note",

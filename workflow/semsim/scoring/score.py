@@ -49,7 +49,8 @@ def score(
         Pairs of RGB images in the same order, [N, 3, H, W]: floats in [0, 1], or bytes (uint8). Or two folders of
         images, or two image files, which are paired by their names.
     metrics : str or sequence of str, optional
-        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are available.
+        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are available and do not
+        take long.
     weights : str or path-like
         Of SemSim, as for `semsim.SemSim.from_pretrained`.
     device : torch.device or {"auto", "cpu", "cuda"}
@@ -59,7 +60,7 @@ def score(
     skip : bool
         Whether to leave out files that cannot be scored. Otherwise they are an error.
     pretrained : str or path-like, optional
-        Folder with the weights of LPIPS's trunk; by default torch hub's.
+        Folder to look in first for the weights of LPIPS and DISTS; see ``semsim fetch``.
     resize : bool
         Whether to resize files of reconstructions to their originals' sizes. Otherwise other sizes are an error.
 

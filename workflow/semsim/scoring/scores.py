@@ -1,5 +1,6 @@
 """All metrics that need only a pair of images, computed while files are being read."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -14,19 +15,19 @@ from semsim.errors import SemsimError
 from semsim.learned.metric import SemSim
 from semsim.learned.scales import LEARNED
 from semsim.learned.shipped import EMBEDDED, training_of
-from semsim.metrics import METRICS, describe_scales, metrics_at_hand
+from semsim.metrics import METRICS, costly_metrics, describe_scales, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
-from semsim.metrics.pixels import SSIM_WINDOW
 from semsim.metrics.scales import Scale, scales_of
-from semsim.pretrained.networks import ALEXNET, LPIPS_SMALLEST_IMAGE, find_weights
+from semsim.pretrained.networks import RESOURCES
+from semsim.pretrained.weights import NETWORKS
 from semsim.progress import progress_bar
 from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
 from semsim.text import counted, encodable, suggestion
 
 SEMSIM = "semsim"
-LPIPS_METRICS = ("lpips", "lpips_random_trunk")
-SMALLEST_IMAGE = {"ssim": SSIM_WINDOW, **dict.fromkeys(LPIPS_METRICS, LPIPS_SMALLEST_IMAGE)}
-"""Pixels that images need on each side for these metrics; smaller ones have no value."""
+IMAGES = ("reference", "reconstruction")
+NEEDED = (*RESOURCES, "random_trunk_network")
+"""The pretrained networks that metrics ask for."""
 WAITING_PIXELS = 2**24
 """Limit for images waiting for others of their size: with many sizes, batches start before they are full."""
 
@@ -41,20 +42,18 @@ class Measure:
         Its name, label and direction.
     compute : callable
         From originals and reconstructions, float [N, 3, H, W] in [0, 1], to values [N].
+    smallest_image : int
+        The pixels that images need on each side; smaller ones have no value.
     """
 
     scale: Scale
     compute: Callable
+    smallest_image: int = 1
 
     @property
     def name(self):
         """The name of the column in tables."""
         return self.scale.metric
-
-    @property
-    def smallest_image(self):
-        """The pixels that images need on each side."""
-        return SMALLEST_IMAGE.get(self.name, 1)
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,7 @@ class Scores:
 
 def known_metrics():
     """Return the names of all metrics that can be requested, in the order of tables."""
-    networks = {"lpips_network", "random_trunk_network"}
-    return [metric.name for metric in metrics_at_hand("pair", {"reference", "reconstruction", *networks})] + [SEMSIM]
+    return [metric.name for metric in metrics_at_hand("pair", {*IMAGES, *NEEDED}, costly_metrics())] + [SEMSIM]
 
 
 def check_names(names, option="--metrics"):
@@ -128,12 +126,12 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
     Parameters
     ----------
     names : list of str, optional
-        Checked by `check_names`; by default all that are available.
+        Checked by `check_names`; by default all that are available and do not take long.
     semsim : semsim.SemSim, optional
         On the device; without it there is no metric ``semsim``.
     device : torch.device or str
     pretrained : path-like, optional
-        Folder of public weights, which has to have those of the trunk of LPIPS; by default torch hub's.
+        Folder of public weights, as for `semsim.pretrained.weights.find_weights`; it has to have some.
 
     Returns
     -------
@@ -144,14 +142,15 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
     SemsimError
         If one of the names is not available.
     """
-    wants_lpips = names is None or not set(LPIPS_METRICS).isdisjoint(names)
+    wanted = names is None or any(need in NEEDED for name in names if name in METRICS for need in METRICS[name].needs)
     if pretrained is not None:
-        _check_pretrained(pretrained, wants_lpips)
-    networks = gather_networks(LPIPS_SMALLEST_IMAGE, pretrained, device=device) if wants_lpips else {}
+        _check_pretrained(pretrained, wanted)
+    costly = [name for name in costly_metrics() if name in (names or [])]
+    networks = gather_networks(math.inf, pretrained, device=device, costly=costly) if wanted else {}
     scales = scales_of(describe_scales(pd.DataFrame(columns=list(METRICS)))) | LEARNED
     measures = {
-        metric.name: Measure(scales[metric.name], _of_pairs(metric, networks))
-        for metric in metrics_at_hand("pair", {"reference", "reconstruction", *networks})
+        metric.name: Measure(scales[metric.name], _of_pairs(metric, networks), metric.smallest_image)
+        for metric in metrics_at_hand("pair", {*IMAGES, *networks}, costly)
     }
     if semsim is not None:
         measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances)
@@ -164,9 +163,14 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
 def _check_pretrained(folder, wanted):
     """Refuse a folder of weights that was named for nothing."""
     if not wanted:
-        raise SemsimError("--pretrained: only used by the metric lpips, which --metrics leaves out.")
-    if find_weights(ALEXNET, folder) is None:
-        raise SemsimError(f"{folder}: has no {ALEXNET}, the weights of the trunk of LPIPS. Put them there.")
+        raise SemsimError("--pretrained: only used by LPIPS and DISTS, which --metrics leaves out.")
+    files = [NETWORKS[resource.weights].file for resource in RESOURCES.values()]
+    if not os.path.isdir(folder):
+        raise SemsimError(f"--pretrained: {folder}: no such folder.")
+    if not any(os.path.isfile(os.path.join(folder, file)) for file in files):
+        raise SemsimError(
+            f"{folder}: has none of {', '.join(dict.fromkeys(files))}. Put weights there, or name no folder."
+        )
 
 
 def load_measures(names=None, weights=None, device="cpu", pretrained=None):
@@ -200,6 +204,8 @@ def load_measures(names=None, weights=None, device="cpu", pretrained=None):
         about.append(training_of(weights))
     measures = make_measures(names, semsim, device, pretrained)
     about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != SEMSIM]
+    if names is None:
+        about.append(f"These take long and are computed if --metrics names them: {', '.join(costly_metrics())}.")
     return measures, about
 
 
@@ -214,11 +220,10 @@ def _why_not(name):
     """Say what to do if a metric is not available."""
     if name == SEMSIM:
         return "Give its weights: --weights FOLDER."
-    if name == "lpips":
-        folder = os.path.join(torch.hub.get_dir(), "checkpoints")
+    if missing := [need for need in METRICS[name].needs if need in RESOURCES]:
+        network = NETWORKS[RESOURCES[missing[0]].weights]
         return (
-            f"Put the weights of its trunk, {ALEXNET}, into {folder}, name their folder with --pretrained, or use"
-            " lpips_random_trunk."
+            f"Get the weights of {network.label} with semsim fetch, or name a folder that has them with --pretrained."
         )
     return "It replaces lpips only if the weights of lpips are missing, and they are not: use lpips."
 

