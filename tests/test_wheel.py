@@ -83,7 +83,7 @@ def test_the_metric_loads_its_core_alone(python):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["score"], ["compare"], ["audit"], ["label"], ["label", "new"], ["label", "serve"]]
+    "words", [[], ["score"], ["compare"], ["audit"], ["label"], ["label", "new"], ["label", "serve"], ["fetch"]]
 )
 def test_help_comes_at_once(python, words):
     code = f"import sys\nsys.argv = {['semsim', *words, '--help']}\nfrom semsim.commands import main"
@@ -101,6 +101,7 @@ def test_help_comes_at_once(python, words):
             "pydantic",
             "semsim audit needs: {}'semsim[attack,score]'",
         ),
+        ("sys.argv = ['semsim', 'fetch']; main()", "platformdirs", "semsim fetch needs: {}'semsim[score]'"),
         ("sys.argv = ['semsim', 'label', 'serve', 'a']; main()", "uvicorn", "semsim label needs: {}'semsim[label]'"),
         ("run(lambda: semsim.score)", "pandas", "semsim.score needs: {}'semsim[score]'"),
         ("run(lambda: semsim.reconstruct)", "lazy_loader", "semsim.reconstruct needs: {}'semsim[attack]'"),

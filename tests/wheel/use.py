@@ -78,9 +78,10 @@ def use_core(semsim):
     metric = SemSim.from_pretrained("embedded")
     assert metric(images, images).tolist() == [0, 0] and metric(images, 1 - images).min() > 0
     SemSim()  # the backbone of the paper
-    expect(semsim("--help"), "score", "compare", "audit", "label")
+    expect(semsim("--help"), "score", "compare", "audit", "label", "fetch")
     of_audit = ["--model", "a", "--images", "b", "--out", "c"]
     commands = {"score": ["a", "b"], "compare": ["a", "b", "c"], "audit": of_audit, "label": ["status", "a"]}
+    commands["fetch"] = ["--list"]
     for command, words in commands.items():
         extra = {"label": "label", "audit": "attack,score"}.get(command, "score")
         said = semsim(command, *words, status=1)
@@ -110,6 +111,7 @@ def use_score(semsim):
     expect(Path("s.html").read_text(encoding="utf-8"), "All pairs by SemSim")
     said = semsim("compare", "originals", "noisy", "clear", "--resamples", "50")
     expect(said, "8 images from originals, each in 2 sets", "clear against noisy: ")
+    expect(semsim("fetch", "--list"), "AlexNet (ImageNet, BSD-3-Clause), for LPIPS (AlexNet): ")
 
     import pandas
     import torch

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
 from semsim.io.cache import cache_folder
-from semsim.text import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,15 +95,11 @@ def weights_at_hand(folder: str | os.PathLike | None = None) -> list[str]:
 
 
 def listing(folder: str | os.PathLike | None = None) -> str:
-    """Return a table of all networks and of where their weights are, as text."""
-    columns = {
-        "network": [network.label for network in NETWORKS.values()],
-        "for": [network.used_by for network in NETWORKS.values()],
-        "trained on": [network.data for network in NETWORKS.values()],
-        "licence": [network.licence for network in NETWORKS.values()],
-        "weights": [_place(name, folder) for name in NETWORKS],
-    }
-    return text_table(columns)
+    """Return a line of text for each network: what it is, and where its weights are."""
+    return "\n".join(
+        f"{network.label} ({network.data}, {network.licence}), for {network.used_by}: {_place(name, folder)}"
+        for name, network in NETWORKS.items()
+    )
 
 
 def _place(name, folder):
