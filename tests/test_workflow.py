@@ -456,6 +456,7 @@ def test_braces_and_quotes_in_settings_are_text(snakemake, stub_house, tmp_path)
     campaign, mirror = tmp_path / odd / "labels", tmp_path / odd / "mirror"
     (mirror / odd).mkdir(parents=True)
     campaign.mkdir()
+    (tmp_path / odd / "weights").mkdir()
     for name in ("images.csv", "labels.csv"):
         (campaign / name).touch()
     config["datasets"]["mnist"] |= {"kind": "folder", "path": odd}
