@@ -14,7 +14,7 @@ from semsim.metrics import METRICS
 from semsim.metrics.measure import gather_networks
 from semsim.scoring import scores as scoring
 from semsim.scoring.folders import Group, match_pair, read_group
-from semsim.scoring.scores import check_names, known_metrics, load_measures, make_measures, score_groups
+from semsim.scoring.scores import check_names, known_metrics, make_measures, score_groups
 from semsim.scoring.summary import remarks, summarise
 
 SIZES = ((32, 32), (40, 33), (32, 48))
@@ -137,8 +137,6 @@ def test_metrics_of_pretrained_networks_are_there_with_their_weights(tmp_path):
     write_trunk("vgg16", tmp_path)
     assert [measure.name for measure in make_measures(["mse", "dists"], pretrained=tmp_path)] == ["mse", "dists"]
     assert "dists" not in [measure.name for measure in make_measures(pretrained=tmp_path)]
-    _, about = load_measures(pretrained=tmp_path)
-    assert about[-1] == "These take long and are computed if --metrics names them: lpips_vgg, dists."
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):

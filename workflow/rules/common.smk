@@ -31,6 +31,10 @@ RELEASED = "released"  # the released images: another source for SemSim
 TOGETHER = [
     name for name in STUDY.attacks if not STUDY.shard and all(name in STUDY.attacks_on(each) for each in STUDY.targets)
 ]
+try:
+    PRETRAINED = weights_at_hand(STUDY.weights)
+except SemsimError as error:
+    raise WorkflowError(str(error)) from None
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
 uses_gpu = STUDY.device == "cuda" or (STUDY.device == "auto" and shutil.which("nvidia-smi") is not None)
 # Decided once, where the study is started: a cluster job must not use more than it requested.
@@ -111,14 +115,6 @@ def every(pattern):
 def pretrained_weights(wildcards):
     """Return the option that names the folder of pretrained weights; a function, so that braces in it are not wildcards."""
     return ["--pretrained", STUDY.weights] if STUDY.weights else []
-
-
-def networks_at_hand(wildcards):
-    """Return the names of the pretrained networks whose weights are found."""
-    try:
-        return weights_at_hand(STUDY.weights)
-    except SemsimError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def watched(*paths):

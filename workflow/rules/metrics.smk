@@ -40,7 +40,7 @@ rule compute_metrics:
     params:
         script=script("compute_metrics.py"),
         pretrained=pretrained_weights,
-        networks=networks_at_hand,  # metrics are computed anew when weights come or go
+        networks=PRETRAINED,  # metrics are computed anew when weights come or go
         costly=STUDY.costly_metrics,
         seed=STUDY.seed,
         device=STUDY.device,
@@ -94,7 +94,7 @@ rule collect_tables:
         runtime=30,
     params:
         script=script("collect_tables.py"),
-        networks=rules.compute_metrics.params.networks,
+        networks=PRETRAINED,
         costly=STUDY.costly_metrics,
     shell:
         "python {params.script:q} --data {input.data:q} --weights {input.weights:q} --attacks {input.attacks:q}"

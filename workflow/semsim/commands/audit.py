@@ -46,7 +46,7 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=int, metavar="N", help="of the sample and the attacks (1)")
     parser.add_argument("--memory-gib", type=float, metavar="N", help="memory for searches at once (2)")
     parser.add_argument("--semsim", metavar="FOLDER", default="embedded", help="SemSim's weights (embedded)")
-    parser.add_argument("--pretrained", metavar="FOLDER", help="folder with the weights of LPIPS's trunk")
+    parser.add_argument("--pretrained", metavar="FOLDER", help="folder to look in first for LPIPS's network")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
     parser.add_argument("--yes", action="store_true", help="go on, however long it takes")
     parser.set_defaults(carry_out=audit)

@@ -161,6 +161,7 @@ def prepare(arguments):
     device : torch.device
     """
     from semsim.errors import SemsimError
+    from semsim.metrics import costly_metrics
     from semsim.scoring.scores import load_measures
     from semsim.targets.device import choose_device
 
@@ -168,7 +169,10 @@ def prepare(arguments):
     if arguments.weights and names and "semsim" not in names:
         raise SemsimError("--weights: only used by the metric semsim, which --metrics leaves out.")
     device = choose_device(arguments.device)
-    return *load_measures(names, arguments.weights, device, arguments.pretrained), device
+    measures, about = load_measures(names, arguments.weights, device, arguments.pretrained)
+    if names is None:
+        about.append(f"These take long and are computed if --metrics names them: {', '.join(costly_metrics())}.")
+    return measures, about, device
 
 
 def warn_of(scores, measures, sets):

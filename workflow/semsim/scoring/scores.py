@@ -204,8 +204,6 @@ def load_measures(names=None, weights=None, device="cpu", pretrained=None):
         about.append(training_of(weights))
     measures = make_measures(names, semsim, device, pretrained)
     about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != SEMSIM]
-    if names is None:
-        about.append(f"These take long and are computed if --metrics names them: {', '.join(costly_metrics())}.")
     return measures, about
 
 
