@@ -42,6 +42,7 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
 include: "workflow/rules/from_released.smk" if STUDY.released else "workflow/rules/from_study.smk"
 include: "workflow/rules/semsim.smk"
+include: "workflow/rules/difficulty.smk"
 include: "workflow/rules/defects.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/notebooks.smk"
@@ -58,6 +59,7 @@ localrules:
     labels,
     faithfulness,
     semsim,
+    difficulty,
     figures,
     notebooks,
     report,
@@ -112,6 +114,11 @@ rule semsim:
         rules.measure_generalisation.output,
         rules.learn_semsim.output,
         rules.measure_ablations.output,
+
+
+rule difficulty:
+    input:
+        every(rules.measure_difficulty.output),
 
 
 rule figures:

@@ -18,6 +18,8 @@ from semsim.io.tables import KEYS, write_table
 from semsim.io.tensors import write_arrays
 from semsim.labels import recognition_rates, shown_images, with_truth
 from semsim.labels.table import COLUMNS
+from semsim.learned.difficulty import class_features, try_difficulty, with_predictions
+from semsim.learned.learning_curve import learning_curve
 from semsim.learned.scales import LEARNED
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
@@ -34,7 +36,9 @@ from semsim.metrics.summaries import (
 from semsim.statistics.agreement import describe_agreement
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import cross_annotators, human_ceiling
+from semsim.statistics.content import measure_content
 from semsim.statistics.contradictions import contradiction_curve, count_contradictions
+from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.statistics.crossing import cross_parts
 from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness, with_holm
@@ -131,6 +135,22 @@ def label_tables(metrics, attacks):
         "contradiction_curve": contradiction_curve(panels, directions, 50, 1),
         "ranking": ranking,
         "ranking_limits": ranking_limits(ranking),
+        **difficulty_tables(metrics, rates, answers),
+    }
+
+
+def difficulty_tables(metrics, rates, answers):
+    """Return the tables of how difficult originals are, predicted from their class only."""
+    effects, difficulty = measure_difficulty(answers)
+    table = metrics[metrics["reference"] == "attacked"].merge(rates[[*KEYS, "recognition_rate"]], on=KEYS)
+    features, about = class_features(difficulty), {"kind": "simulated", "reference": "attacked"}
+    trials, predicted = try_difficulty(table, difficulty, {"class": features}, {"psnr": ["psnr"]}, 1)
+    curve = learning_curve(table, difficulty, features, ["psnr"], 1)
+    return {
+        "effects": effects,
+        "difficulty": with_predictions(difficulty, predicted),
+        "content": measure_content(trials.assign(**about), 50, 1),
+        "learning_curve": curve.assign(**about),
     }
 
 

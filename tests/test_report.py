@@ -209,16 +209,21 @@ NOTEBOOKS = {
         "pairwise_simulated",
         "ceiling_simulated",
         "variance_simulated",
+        "rates_simulated",
+        "classes_simulated",
     ),
     "03_faithfulness": (
         "faithfulness_spearman_shapes_simulated",
         "person_simulated",
         "means_shapes_simulated",
         "faithfulness_auc_textures_simulated",
+        "chances_shapes_simulated",
+        "content_shapes_simulated",
     ),
     "04_contradictions": ("contradictions", "against_annotators_simulated", "contradiction_curve_simulated"),
     "05_semsim": ("semsim_training", "semsim_distances", "semsim_ablations"),
     "06_generalisation": ("generalisation_auc", "generalisation_exclusions", "generalisation_models"),
+    "08_ranking": (),  # six originals are too few
     "07_defects": ("defects_semsim", "defects_references", "defects_defences_simulated", "defects_set_sizes"),
 }
 

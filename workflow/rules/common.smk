@@ -112,6 +112,11 @@ def every(pattern):
     return list(dict.fromkeys(expand(every_attack(pattern), study=BASE, dataset=STUDY.datasets)))
 
 
+def of_own_study(path):
+    """Return an input function for what the published human study has not got."""
+    return lambda wildcards: [] if wildcards.study == HUMAN_STUDY else path
+
+
 def pretrained_weights(wildcards):
     """Return the option that names the folder of pretrained weights; a function, so that braces in it are not wildcards."""
     return ["--pretrained", STUDY.weights] if STUDY.weights else []

@@ -34,9 +34,15 @@ NOTEBOOKS = {
         rules.collect_tables.output,
         every(rules.draw_contact_sheet.output),
     ),
-    "02_annotators": Notebook("What did annotators recognise, and how well do they agree?", STATISTICS, of_labels=True),
+    "02_annotators": Notebook(
+        "What did annotators recognise, and how well do they agree?",
+        [*STATISTICS, *rules.measure_difficulty.output],
+        of_labels=True,
+    ),
     "03_faithfulness": Notebook(
-        "How faithful is each metric to what annotators recognised?", STATISTICS, of_labels=True
+        "How faithful is each metric to what annotators recognised?",
+        [*STATISTICS, *rules.measure_difficulty.output],
+        of_labels=True,
     ),
     "04_contradictions": Notebook(
         "How often do metrics order reconstructions differently from each other and from annotators?",
@@ -55,6 +61,9 @@ NOTEBOOKS = {
         rules.measure_generalisation.output,
     ),
     "07_defects": Notebook("What do defects of the paper's released code do to the conclusions?", tables_of_defects),
+    "08_ranking": Notebook(
+        "When may a ranking of target models by a metric be trusted?", rules.measure_ranking.output, of_labels=True
+    ),
 }
 DEFECTS_NOTEBOOK = "07_defects"  # on the results of other studies, so not part of a single study
 

@@ -4,7 +4,7 @@ rule make_report:
         tables=[
             *rules.collect_tables.output,
             *rules.collect_labels.output,
-            *every(STATISTICS),
+            *every([*STATISTICS, *rules.measure_difficulty.output]),
             *rules.measure_generalisation.output,
             *rules.learn_semsim.output,
             *rules.measure_ablations.output,

@@ -35,6 +35,34 @@ rule train_classifier:
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
 
 
+rule describe_originals:
+    """Describe the clear originals by what the classifier from which SemSim starts sees in them."""
+    input:
+        data=every(rules.prepare_data.output.images),
+        classifier=classifier_of,
+    output:
+        f"{RESULTS}/semsim/originals.parquet",
+    log:
+        f"{RESULTS}/logs/semsim/originals.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/semsim/originals.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        script=script("describe_originals.py"),
+        datasets=list(STUDY.datasets),
+        start=start_of,
+        device=STUDY.device,
+    shell:
+        "python {params.script:q} --data {input.data:q} --datasets {params.datasets:q} {params.start:q}"
+        " --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
+
+
 rule try_semsim:
     """Train SemSim with originals, and a data set, architecture, defence or attack, held out; score the held-out part."""
     input:

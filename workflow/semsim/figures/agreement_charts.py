@@ -68,6 +68,39 @@ def recognition_chart(recognition: pd.DataFrame) -> Figure:
 
 
 @styled
+def rates_chart(recognition: pd.DataFrame) -> Figure:
+    """Draw how many reconstructions were recognised by none, by some and by all of their annotators.
+
+    Parameters
+    ----------
+    recognition : pandas.DataFrame
+        The table of recognition rates, of annotators of one kind.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel per data set. Where not all got as many labels, rates are rounded to the nearest bar.
+    """
+    datasets = list(recognition["dataset"].unique())
+    figure, axes = panels(len(datasets), height=2, sharey=True)
+    for panel, dataset in zip(axes, datasets, strict=True):
+        rows = recognition[recognition["dataset"] == dataset]
+        most = int(rows["labels"].max())
+        recognised = (rows["recognition_rate"] * most).round().astype(int)
+        shares = 100 * recognised.value_counts(normalize=True).reindex(range(most + 1), fill_value=0)
+        panel.bar(shares.index, shares, color=COLOURS[0], width=0.75)
+        for place, share in shares.items():
+            panel.annotate(f"{share:.0f}", (place, share), (0, 1), textcoords="offset points", ha="center", size=7)
+        panel.set_title(dataset)
+        panel.set_xticks(range(most + 1), [f"{place}/{most}" for place in range(most + 1)])
+        panel.grid(False, axis="x")
+        panel.margins(y=0.1)
+    figure.supxlabel(f"Recognised by so many of the {kind_of(recognition)}", size=8)
+    figure.supylabel("Reconstructions (%)", size=8)
+    return figure
+
+
+@styled
 def agreement_chart(agreement: pd.DataFrame) -> Figure:
     """Draw agreement beyond chance, Krippendorff's alpha, with 95 % intervals. (Fleiss' kappa is its twin.)
 

@@ -18,6 +18,7 @@ from semsim.metrics.scales import without_twins
 from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import EVERYONE
 from semsim.statistics.person import NOBODY
+from semsim.statistics.resampling import share_interval
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from semsim.metrics.scales import Scales
 
+GROUPS = 10
+"""In which reconstructions are put by a metric, to see the chance of being recognised."""
 NULL_COLOUR, CEILING_COLOUR = "#d9d9d9", COLOURS[2]
 
 
@@ -107,7 +110,7 @@ def means_chart(
     """Draw the mean of metrics against the recognition rate, one point per target model, with intervals on both axes.
 
     Means are over the attacks that were run on every target model of the data set; intervals are 95 %, over originals
-    (t distribution).
+    (t distribution; Wilson's for rates, which stay between 0 and 1).
 
     Parameters
     ----------
@@ -122,8 +125,8 @@ def means_chart(
     -------
     matplotlib.figure.Figure
     """
-    chosen = metrics[metrics["reference"] == reference].merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
-    chosen["recognition_rate"] *= 100
+    chosen = metrics[metrics["reference"] == reference]
+    chosen = chosen.merge(recognition[[*KEYS, "recognition_rate", "labels"]], on=KEYS)
     targets = list(chosen["target"].unique())
     columns = min(len(names), 4)
     names = [*names, *[None] * (-len(names) % columns)]  # whole rows of panels for each data set
@@ -134,12 +137,50 @@ def means_chart(
             panel.remove()
             continue
         rows = faced_by_every_target(chosen[chosen["dataset"] == dataset])
-        _draw_models(panel, *(model_means(rows, column) for column in (name, "recognition_rate")), targets)
+        _draw_models(panel, model_means(rows, name), model_rates(rows), targets)
         panel.set_xlabel(scales[name].axis_label)
         panel.set_title(dataset if len(datasets) > 1 else "")
         if number % columns == 0:
             panel.set_ylabel(f"Recognised by\n{kind_of(recognition)} (%)")
     legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def chances_chart(
+    metrics: pd.DataFrame, recognition: pd.DataFrame, scales: Scales, dataset: str, names: list[str], reference: str
+) -> Figure:
+    """Draw the chance of being recognised given the value of a metric: shares in groups of about equal size.
+
+    Parameters
+    ----------
+    metrics, recognition : pandas.DataFrame
+        The tables of metrics and of recognition rates by annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+    dataset : str
+    names : list of str
+        The metrics, a panel each.
+    reference : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A point at the median of each group, with 95 % intervals over originals (Wilson).
+    """
+    chosen = metrics[(metrics["reference"] == reference) & (metrics["dataset"] == dataset)]
+    chosen = chosen.merge(recognition[[*KEYS, "recognition_rate", "labels"]], on=KEYS)
+    figure, axes = panels(len(names), height=2.2, columns=4, sharey=True)
+    for panel, name in zip(axes, names, strict=True):
+        rows = chosen.dropna(subset=name)
+        panel.axhline(100 * rows["recognition_rate"].mean(), color=FAINT, linewidth=0.8)
+        groups = rows.groupby(pd.qcut(rows[name], GROUPS, duplicates="drop"), observed=True)
+        points = [(group[name].median(), *_rate(group)) for _, group in groups]
+        if points:
+            values, shares, low, high = np.transpose(points) * [[1], [100], [100], [100]]
+            panel.vlines(values, low, high, color=COLOURS[0], linewidth=1.1)
+            panel.plot(values, shares, marker="o", color=COLOURS[0], markersize=4, linewidth=1)
+        panel.set(xlabel=scales[name].axis_label, ylim=(-3, 103))
+    figure.supylabel(f"Recognised by\n{kind_of(recognition)} (%)", size=8)
     return figure
 
 
@@ -150,14 +191,26 @@ def faced_by_every_target(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def model_means(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return by target model the mean of a column and half its 95 % interval over originals, as mean and margin.
+    """Return by target model the mean of a column and its 95 % interval over originals, as value, low and high.
 
-    Each original counts once, with the mean over its attacks; the margin of a single one is unknown.
+    Each original counts once, with the mean over its attacks; the interval of a single one is unknown.
     """
     of_originals = table.groupby(["target", "original"], sort=False)[column].mean().groupby("target", sort=False)
-    count = of_originals.count()
+    count, value = of_originals.count(), of_originals.mean()
     margin = stats.t.ppf(0.975, (count - 1).where(count > 1)) * of_originals.sem()
-    return pd.DataFrame({"mean": of_originals.mean(), "margin": margin})
+    return pd.DataFrame({"value": value, "low": value - margin, "high": value + margin})
+
+
+def model_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Return by target model the recognition rate in per cent, as `model_means` does, with Wilson's interval."""
+    rates = {target: _rate(rows) for target, rows in table.groupby("target", sort=False)}
+    return 100 * pd.DataFrame.from_dict(rates, orient="index", columns=["value", "low", "high"])
+
+
+def _rate(table):
+    """Return the mean recognition rate of reconstructions, and its interval over originals."""
+    rates, originals = table["recognition_rate"].to_numpy(), pd.factorize(table["original"])[0]
+    return rates.mean(), *share_interval(rates, originals, table["labels"].sum())
 
 
 def _draw_models(panel, across, up, targets):
@@ -165,10 +218,12 @@ def _draw_models(panel, across, up, targets):
     for number, target in enumerate(targets):
         if target not in across.index:
             continue
-        (x, dx), (y, dy) = across.loc[target], up.loc[target]
+        x, y = across.loc[target], up.loc[target]
         colour, fill = COLOURS[number % len(COLOURS)], {"markerfacecolor": "white"} if number >= len(COLOURS) else {}
-        look = {"marker": MARKERS[number % len(MARKERS)], "color": colour, "markersize": 5, "elinewidth": 0.7, **fill}
-        panel.errorbar(x, y, xerr=dx, yerr=dy, linestyle="none", label=target, **look)
+        look = {"marker": MARKERS[number % len(MARKERS)], "color": colour, "markersize": 5, **fill}
+        panel.hlines(y["value"], x["low"], x["high"], color=colour, linewidth=0.7)
+        panel.vlines(x["value"], y["low"], y["high"], color=colour, linewidth=0.7)
+        panel.plot(x["value"], y["value"], linestyle="none", label=target, **look)
     panel.margins(x=0.08)
 
 

@@ -17,7 +17,15 @@ from semsim.findings.defects import (
     set_size_findings,
     unscaled_findings,
 )
+from semsim.findings.difficulty import (
+    class_findings,
+    content_findings,
+    curve_findings,
+    effect_findings,
+    rate_findings,
+)
 from semsim.findings.faithfulness import faithfulness_findings, person_findings, reference_change_findings
+from semsim.findings.ranking import ranking_findings
 from semsim.findings.reconstructions import (
     accuracy_findings,
     attack_findings,
@@ -41,9 +49,13 @@ __all__ = [
     "annotator_findings",
     "attack_findings",
     "ceiling_findings",
+    "class_findings",
+    "content_findings",
     "contradiction_findings",
+    "curve_findings",
     "dataset_findings",
     "defence_findings",
+    "effect_findings",
     "faithfulness_findings",
     "generalisation_findings",
     "hand_crafted",
@@ -55,6 +67,8 @@ __all__ = [
     "misalignment_findings",
     "observer_findings",
     "person_findings",
+    "ranking_findings",
+    "rate_findings",
     "reference_change_findings",
     "reference_faithfulness_findings",
     "reference_findings",

@@ -1,8 +1,11 @@
 """A plain classifier of public images: what SemSim may start from, and the baseline that it is held against."""
 
 import numpy as np
+import pandas as pd
+import torch
 
 from semsim.data import load_classes
+from semsim.learned.metric import SemSim
 from semsim.learned.pairs import of_one_size
 from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
@@ -51,6 +54,37 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
         device=device,
         description=description,
     )
+
+
+def describe_images(classifier, images, batch_size=256):
+    """Describe clear images by what a plain classifier sees in them.
+
+    Parameters
+    ----------
+    classifier : semsim.targets.models.Target
+    images : numpy.ndarray
+        uint8 [N, 3, S, S], at least one.
+    batch_size : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row an image: its features of length 1 (``feature_0``, ...); and entropy, of the classes that the classifier
+        thinks of, in nats, unless it came without its last layer, as those in the package do.
+    """
+    eyes = SemSim.from_classifier(classifier, normalised=False).eval()
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            batch = torch.from_numpy(images[start : start + batch_size]).to(classifier.mean.device)
+            parts.append(eyes.embed(batch / 255))
+        features = torch.cat(parts)
+        logits = classifier.last_layer(features)
+    unit = torch.nn.functional.normalize(features, dim=1)
+    table = pd.DataFrame({f"feature_{place}": column for place, column in enumerate(unit.cpu().numpy().T)})
+    if logits.shape[1] > 1:
+        table["entropy"] = torch.distributions.Categorical(logits=logits).entropy().cpu().numpy()
+    return table
 
 
 def _joined(parts):

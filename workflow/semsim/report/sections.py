@@ -11,7 +11,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from semsim import findings
-from semsim.figures import agreement_charts, charts, contradiction_charts, faithfulness_charts, semsim_charts
+from semsim.figures import (
+    agreement_charts,
+    charts,
+    contradiction_charts,
+    difficulty_charts,
+    faithfulness_charts,
+    semsim_charts,
+)
 from semsim.figures.pictures import chart, picture_of_file
 from semsim.html.blocks import Paragraph, Points, Table, Verdicts
 from semsim.metrics import METRICS
@@ -462,6 +469,28 @@ def faithfulness(results: Results) -> Iterator:
             )
         yield Points(findings.person_findings(tables.of_kind("person", kind), scales, reference))
         yield Points(findings.reference_change_findings(of_kind, scales))
+
+
+@section("What the content of the original adds")
+def content(results: Results) -> Iterator:
+    """How hard originals are, and what knowing it adds to metrics."""
+    tables = results.tables
+    yield Paragraph(
+        "A metric compares two images and does not know how hard the original is to recognise. Predicted from others of"
+        " its class, or from what a classifier sees in the clear image, that difficulty joins the metric in a logistic"
+        " regression, which is tested on held-out originals."
+    )
+    for kind in tables.kinds:
+        table, effects = tables.of_kind("content", kind), tables.of_kind("effects", kind)
+        yield Points(findings.content_findings(table, tables.scales) + findings.effect_findings(effects))
+        for dataset in table["dataset"].unique():
+            of_dataset = table[table["dataset"] == dataset]
+            yield chart(
+                difficulty_charts.content_chart(of_dataset, tables.scales),
+                f"Area under the ROC curve of each metric on {dataset}, alone and with the difficulty of the original.",
+                f"{dataset}: metrics alone, and with the difficulty of the original. The original's rate under other"
+                " target models cannot be known beforehand. 95 % intervals over originals and target models.",
+            )
 
 
 @section("Contradictions in detail")

@@ -313,6 +313,56 @@ TABLES = {
         _OF_RANKING
         | {"gap": "that gap, for models like these; empty if there is none", "these_gap": "for exactly these models"},
     ),
+    "effects": TableOfStudy(
+        "A factor of the crossed logistic model, in which the log-odds that a reconstruction is recognised are a sum of"
+        " effects of the annotator, the original, and the cell.",
+        "dataset kind factor deviation low high units average note",
+        {
+            "factor": "`annotator`, `original` or `cell` (target model and attack)",
+            "deviation": "standard deviation of its effects, in log-odds",
+            "low": "lower end of its 95 % interval",
+            "high": "upper end of that interval",
+            "units": "number of annotators, originals or cells",
+            "average": "log-odds for an average annotator, original and cell",
+        },
+    ),
+    "difficulty": TableOfStudy(
+        "An original. Predictions come from other originals, in five parts; `from_image` needs the clear images.",
+        "dataset kind original label labels recognition_rate difficulty error from_class from_image",
+        {
+            "labels": "number of labels",
+            "recognition_rate": "share of them that name the true class",
+            "difficulty": "log-odds by which it is recognised less often than an average original",
+            "error": "standard error of `difficulty`",
+            "from_class": "difficulty predicted from the class",
+            "from_image": "difficulty predicted from what a classifier sees in the clear image",
+        },
+    ),
+    "content": TableOfStudy(
+        "A metric with the difficulty of the original, in a logistic regression tested on held-out originals.",
+        "dataset kind reference level metric difficulty value low high gain gain_low gain_high count undefined note",
+        {
+            "metric": "metric, `combination` (all that see the images only), or `none`",
+            "difficulty": "where the difficulty comes from: `none` (it is not used), `class` or `image` (predicted), or"
+            " `other_models` (the original's own recognition rate under the other target models)",
+            "value": "area under the ROC curve",
+            "gain": "what the difficulty adds to the metric alone",
+            "gain_low": "lower end of its 95 % interval",
+            "gain_high": "upper end of that interval",
+        },
+    ),
+    "learning_curve": TableOfStudy(
+        "All metrics that see the images only, in a logistic regression learned from some originals.",
+        "dataset originals labels metric difficulty value low high note kind reference",
+        {
+            "originals": "labelled originals of each data set",
+            "labels": "labels that they got",
+            "difficulty": "`none`, or predicted from the `class`",
+            "value": "area under the ROC curve over all reconstructions of other originals, mean of ten divisions",
+            "low": "lowest of the divisions",
+            "high": "highest of the divisions",
+        },
+    ),
     "semsim": TableOfStudy(
         "A reconstruction of a held-out original, measured by learned metrics.",
         f"{_KEYS} folds exclusion part semsim classifier_features combination combination_with_target best_metric kind"

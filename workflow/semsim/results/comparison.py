@@ -105,6 +105,8 @@ COUNTED = (
         Tolerance("ranking", ("metric", "originals", "gap"), column, within, {"by": "recognition"})
         for column, within in (("value", 1e-5), ("low", 0.02))
     ),
+    Tolerance("effects", ("factor",), "deviation", 1e-3),
+    *(Tolerance("content", ("level", "metric", "difficulty"), name, 0.01) for name in ("value", "gain", "gain_low")),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0.5, {"statistic": "auc"}),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0, {"statistic": "spearman"}),
     Conclusion("faithfulness_differences", ("level", "statistic", "metric", "other"), "difference", 0),

@@ -115,6 +115,12 @@ class WithinCells:
         weights = column_weights.T[self.numbers]
         return {name: _weighted_mean(np.stack([cell[name] for cell in each]), weights) for name in self.statistics}
 
+    def areas(self, column_weights: np.ndarray, original_weights: np.ndarray) -> np.ndarray:
+        """Return only the areas under the ROC curve, [resamples]."""
+        once = np.ones((len(original_weights), 1), dtype=original_weights.dtype)
+        each = np.stack([cell.areas(once, original_weights) for cell in self.cells])
+        return _weighted_mean(each, column_weights.T[self.numbers])
+
 
 class PooledReconstructions:
     """Level `reconstructions`: all of them pooled, which mixes the other levels.
@@ -141,8 +147,15 @@ class PooledReconstructions:
 
     def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
-        weights = column_weights.T.take(self.columns, axis=0) * original_weights.T.take(self.originals, axis=0)
+        weights = self._weights(column_weights, original_weights)
         return {"auc": self._area(weights), "spearman": self._spearman(weights)}
+
+    def areas(self, column_weights: np.ndarray, original_weights: np.ndarray) -> np.ndarray:
+        """Return only the areas under the ROC curve, [resamples], which takes half the time."""
+        return self._area(self._weights(column_weights, original_weights))
+
+    def _weights(self, column_weights, original_weights):
+        return column_weights.T.take(self.columns, axis=0) * original_weights.T.take(self.originals, axis=0)
 
     def _area(self, weights):
         """Return how often a recognised row has a larger value than an unrecognised one; a tie counts half."""

@@ -147,7 +147,7 @@ def centred_interval(value: float, resampled: np.ndarray) -> tuple[float, float]
     return float(low - bias), float(high - bias)
 
 
-def share_interval(values: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+def share_interval(values: np.ndarray, clusters: np.ndarray, answers: float | None = None) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share; it has a width even where all values are equal.
 
     Values of one cluster are alike, so they count for less than their number: for as many independent ones as would
@@ -157,9 +157,11 @@ def share_interval(values: np.ndarray, clusters: np.ndarray) -> tuple[float, flo
     Parameters
     ----------
     values : numpy.ndarray
-        [n], 0 or 1; n at least 1.
+        [n], 0 or 1, or shares themselves; n at least 1.
     clusters : numpy.ndarray
         [n], the number of each value's cluster, an original for instance.
+    answers : float, optional
+        How many values of 0 or 1 stand behind the shares; by default there are no more than `values`.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def share_interval(values: np.ndarray, clusters: np.ndarray) -> tuple[float, flo
     share = float(np.mean(values))
     variance = (np.bincount(clusters, values - share) ** 2).sum() / len(values) ** 2
     units = len(np.unique(clusters))
-    size = min(len(values), share * (1 - share) / variance) if variance > 1e-15 else units
+    size = min(answers or len(values), share * (1 - share) / variance) if variance > 1e-15 else units
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     centre = share + z**2 / (2 * size)
     half = z * np.sqrt(share * (1 - share) / size + (z / (2 * size)) ** 2)

@@ -1,0 +1,91 @@
+"""Measure how difficult originals are to recognise, predict it, and measure what knowing it adds to each metric."""
+
+import argparse
+
+import pandas as pd
+
+from semsim.commandline import run
+from semsim.io.tables import KEYS, read_parts, read_table, write_table
+from semsim.labels import recognition_rates, with_truth
+from semsim.learned.difficulty import class_features, image_features, try_difficulty, with_predictions
+from semsim.learned.folds import WITHIN
+from semsim.learned.learning_curve import learning_curve
+from semsim.learned.scales import LEARNED
+from semsim.metrics.scales import scales_of, without_twins
+from semsim.seeds import seed_for
+from semsim.statistics.content import CLASS, IMAGE, measure_content
+from semsim.statistics.crossed_effects import measure_difficulty
+from semsim.statistics.crossing import RATE, join_parts
+
+COMBINATION = "combination"
+
+
+def main():
+    arguments = parse_arguments()
+    labels, images = read_table(arguments.labels), read_table(arguments.images)
+    effects, difficulty = measure_difficulty(with_truth(labels, images))
+    rates, seed = recognition_rates(labels, images), seed_for(arguments.seed, "difficulty")
+    described = read_table(arguments.features) if arguments.features else None
+    trials, predicted, curves = [], [], []
+    for kind in rates["kind"].unique():
+        table, metrics, reference = read_metrics(arguments, rates[rates["kind"] == kind], kind)
+        originals = difficulty[difficulty["kind"] == kind].reset_index(drop=True)
+        features = {CLASS: class_features(originals)}
+        if described is not None:
+            features[IMAGE] = image_features(originals, described)
+        tried, each = try_difficulty(table, originals, features, metrics, seed)
+        curve = learning_curve(table, originals, features[CLASS], metrics[COMBINATION], seed)
+        trials.append(tried.assign(kind=kind, reference=reference))
+        curves.append(curve.assign(kind=kind, reference=reference))
+        predicted.append(each)
+    write_table(effects, arguments.out_effects)
+    write_table(with_predictions(difficulty, pd.concat(predicted)), arguments.out)
+    write_table(measure_content(pd.concat(trials), arguments.resamples, seed), arguments.out_content)
+    write_table(pd.concat(curves), arguments.out_curve)
+
+
+def read_metrics(arguments, rates, kind):
+    """Return metrics beside recognition rates, which columns make up each metric, and what images are compared with.
+
+    Metrics see only the images. Those that learn from labels were learned without the original that they measure.
+    """
+    scales = scales_of(read_table(arguments.scales))
+    single = without_twins(name for name, scale in scales.items() if scale.access == "images")
+    learned, reference = None, next(read_parts(arguments.metrics))["reference"].iloc[0]
+    if arguments.trials:
+        learned = read_table(arguments.trials)
+        learned = learned[(learned["folds"] == WITHIN) & (learned["kind"] == kind)]
+        reference = learned["reference"].iloc[0] if len(learned) else reference
+    table = join_parts(
+        (part.loc[part["reference"] == reference, [*KEYS, *single]] for part in read_parts(arguments.metrics)),
+        rates[[*KEYS, RATE]],
+    )
+    complete = [name for name in single if name in table and table[name].notna().all()]
+    metrics = {name: [name] for name in single} | {COMBINATION: complete}
+    if learned is not None and len(learned):
+        names = [name for name in LEARNED if name in ("semsim", "classifier_features") and name in learned]
+        table = table.merge(learned[[*KEYS, *names]], on=KEYS, how="left")
+        metrics = {name: [name] for name in names} | metrics
+    return table, metrics, reference
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
+    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
+    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
+    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    parser.add_argument("--trials", metavar="semsim.csv", help="SemSim's distances of originals that it did not see")
+    parser.add_argument("--features", metavar="X.parquet", help="what a classifier sees in the clear originals")
+    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
+    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    parser.add_argument("--out", required=True, metavar="difficulty.csv", help="table of originals to write")
+    parser.add_argument("--out-effects", required=True, metavar="effects.csv", help="table of the model to write")
+    parser.add_argument("--out-content", required=True, metavar="content.csv", help="table of the gains to write")
+    parser.add_argument("--out-curve", required=True, metavar="X.csv", help="table of the learning curve to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

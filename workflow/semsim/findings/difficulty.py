@@ -1,0 +1,164 @@
+"""What the tables of difficulty say: how much originals differ, and what knowing that adds to metrics."""
+
+import numpy as np
+import pandas as pd
+
+from semsim.learned.scales import LEARNED
+from semsim.metrics.scales import Scales
+from semsim.statistics.content import CLASS, IMAGE, NO_METRIC, NOTHING, OTHER_MODELS, WORTH
+from semsim.text import counted, decimal, interval, listed, percent
+
+FACTORS = {"annotator": "annotators", "original": "originals", "cell": "target models and attacks"}
+KNOWN_FROM = {CLASS: "its class", IMAGE: "its clear image"}
+
+
+def effect_findings(effects: pd.DataFrame) -> list[str]:
+    """Say how much the odds of being recognised differ between annotators, originals and target models.
+
+    Parameters
+    ----------
+    effects : pandas.DataFrame
+        The table ``effects.csv``, for annotators of one kind.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in effects.groupby("dataset", sort=False):
+        known = rows.dropna(subset="deviation")
+        parts = [
+            f"{FACTORS[row.factor]} ({row.units}) by {decimal(row.deviation)} ({interval(row.low, row.high)})"
+            for row in known.itertuples(index=False)
+        ]
+        if parts:
+            sentences.append(
+                f"On {dataset}, a crossed logistic model finds these standard deviations of the log-odds of being"
+                f" recognised: {'; '.join(parts)}."
+            )
+    return sentences
+
+
+def class_findings(difficulty: pd.DataFrame) -> list[str]:
+    """Say how well difficulty is predicted for originals whose labels were not seen.
+
+    Parameters
+    ----------
+    difficulty : pandas.DataFrame
+        The table ``difficulty.csv``, for annotators of one kind.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in difficulty.groupby("dataset", sort=False):
+        parts = []
+        for source, name in KNOWN_FROM.items():
+            known = rows[["difficulty", f"from_{source}"]].dropna() if f"from_{source}" in rows else rows[:0]
+            if len(known) > 2 and known.std().gt(0).all():
+                parts.append(f"{decimal(np.corrcoef(known.T)[0, 1])} from {name}")
+        if parts:
+            sentences.append(
+                f"On {dataset}, the difficulty of {counted(len(rows), 'originals')} of"
+                f" {counted(rows['label'].nunique(), 'classes')} correlates with predictions without their labels:"
+                f" {listed(parts)} (Pearson's r)."
+            )
+    return sentences
+
+
+def content_findings(content: pd.DataFrame, scales: Scales) -> list[str]:
+    """Say what the difficulty of the original adds to the metrics, pooled over all reconstructions.
+
+    Parameters
+    ----------
+    content : pandas.DataFrame
+        The table ``content.csv``, for annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+
+    Returns
+    -------
+    list of str
+        For each data set: the gain of the metric that is best alone, and whether it is worth having: at least `WORTH`,
+        with an interval above zero. Where it is not, the gap to an original's own rate is the limit of what compares
+        images only.
+    """
+    labels = (scales | LEARNED).labels
+    pooled = content[content["level"] == "reconstructions"]
+    sentences = []
+    for dataset, rows in pooled.groupby("dataset", sort=False):
+        areas = rows.set_index(["metric", "difficulty"])
+        alone = areas.xs(NOTHING, level="difficulty")["value"].drop(NO_METRIC, errors="ignore").dropna()
+        if alone.empty:
+            sentences.append(f"On {dataset}, nothing could be learned from so few labelled originals.")
+            continue
+        best = alone.idxmax()
+        sentence = f"On {dataset}, {labels[best]} alone has an area under the ROC curve of {decimal(alone[best])}"
+        parts, worth = [], False
+        for source, name in KNOWN_FROM.items():
+            row = areas.loc[(best, source)] if (best, source) in areas.index else None
+            if row is not None and np.isfinite(row["gain"]):
+                limits = interval(row["gain_low"], row["gain_high"])
+                parts.append(f"{decimal(row['gain'], signed=True)} ({limits}) with a difficulty predicted from {name}")
+                worth = worth or (row["gain"] >= WORTH and row["gain_low"] > 0)
+        gap = areas.loc[(best, OTHER_MODELS)]
+        parts.append(
+            f"{decimal(gap['gain'], signed=True)} ({interval(gap['gain_low'], gap['gain_high'])}) with the original's"
+            " recognition rate under the other target models, which nobody knows beforehand"
+        )
+        verdict = (
+            f"Content is worth knowing: the gain is at least {decimal(WORTH)}, and its interval above zero."
+            if worth
+            else f"No prediction adds {decimal(WORTH)} with an interval above zero: the gap to the original's own rate"
+            " is the limit of metrics that only compare images."
+        )
+        sentences.append(f"{sentence}; {listed(parts)}. {verdict}")
+    return sentences
+
+
+def curve_findings(curve: pd.DataFrame) -> list[str]:
+    """Say how much more labelled originals help.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        The table ``learning_curve.csv``, for annotators of one kind.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in curve.dropna(subset="value").groupby("dataset", sort=False):
+        ends = {source: group.sort_values("originals").iloc[[0, -1]] for source, group in rows.groupby("difficulty")}
+        parts = [
+            f"{name} from {decimal(ends[source]['value'].iloc[0])} to {decimal(ends[source]['value'].iloc[1])}"
+            for source, name in ((NOTHING, "metrics together go"), (CLASS, "with the difficulty of the class they go"))
+            if source in ends
+        ]
+        first, last = (int(end) for end in rows["originals"].agg(["min", "max"]))
+        if parts and first < last:
+            sentences.append(f"On {dataset}, from {first} to {last} labelled originals, {'; '.join(parts)}.")
+    return sentences
+
+
+def rate_findings(recognition: pd.DataFrame) -> list[str]:
+    """Say how many reconstructions all annotators recognised, and how many none did.
+
+    Parameters
+    ----------
+    recognition : pandas.DataFrame
+        The table of recognition rates, for annotators of one kind.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, rows in recognition.groupby("dataset", sort=False):
+        everyone, nobody = ((rows["recognition_rate"] == rate).mean() for rate in (1, 0))
+        sentences.append(
+            f"On {dataset}, all annotators recognised {percent(everyone)} of the reconstructions, and none recognised"
+            f" {percent(nobody)}."
+        )
+    return sentences
