@@ -25,9 +25,10 @@ import time
 import torch
 from torch.nn import functional
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_gradients
-from semsim.attacks.observation import shared_gradients
+from semsim.attacks.gradients import plan_updates
+from semsim.attacks.observation import shared_updates
 from semsim.attacks.settings import attack_settings
 from semsim.progress import progress_bar
 from semsim.targets.defences import GradientDefence
@@ -81,7 +82,7 @@ def target_and_plan(architecture, width, device):
     torch.manual_seed(0)
     target = build_target(architecture, CLASSES, IMAGE_SIZE, width).to(device).eval()
     torch.nn.init.normal_(target.network.head.weight, std=0.1)  # the ViT starts with zeros, which pass nothing back
-    return target, plan_gradients(target, device)
+    return target, plan_updates(target, ClientSettings(), device)
 
 
 class Case:
@@ -96,8 +97,8 @@ class Case:
         coarse = torch.rand(batch, 3, 8, 8)
         self.images = functional.interpolate(coarse, size=IMAGE_SIZE, mode="bilinear").to(device)
         self.labels = torch.randint(CLASSES, (batch,)).to(device)
-        seeds = list(range(batch))
-        self.observed = shared_gradients(self.target, self.plan, self.images, self.labels, GradientDefence(), seeds)
+        clients = self.images[:, None], self.labels[:, None]
+        self.observed = shared_updates(self.target, self.plan, *clients, GradientDefence(), list(range(batch)))
 
     def measure(self, rounds):
         """Run both in turns; return the fastest of each, which other work on the machine has disturbed least."""
@@ -117,7 +118,7 @@ class Case:
         gap = abs(self.batched_costs[: self.loop_images].mean().item() - mean_loop_cost) / mean_loop_cost
         result = {
             "batch": self.batch,
-            "images_per_pass": self.plan.images_per_pass,
+            "images_per_pass": self.plan.clients_per_pass,
             "loop_ms": round(loop_ms, 3),
             "batched_ms": round(batched_ms, 4),
             "ratio": round(loop_ms / batched_ms, 2),
@@ -151,13 +152,13 @@ class Case:
 
     def search(self, plan=None):
         """Return a search for all images, by the library's plan or another."""
-        seeds = list(range(self.batch))
-        return Search(self.target, self.observed, self.labels, seeds, self.settings, plan or self.plan)
+        seeds = [[seed] for seed in range(self.batch)]
+        return Search(self.target, self.observed, self.labels[:, None], seeds, self.settings, plan or self.plan)
 
     def _attack_one(self, image, start):
         parameters = list(self.target.parameters())
         label = self.labels[image : image + 1]
-        observed = [gradient[image] for gradient in self.observed]
+        observed = [gradient[image] for gradient in self.observed.updates]
         candidate = start.clone().requires_grad_()
         optimiser = torch.optim.Adam([candidate], lr=self.settings.learning_rate)
         milestones = [round(share * self.steps) for share in self.settings.milestones]

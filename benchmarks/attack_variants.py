@@ -77,9 +77,9 @@ WAYS = {
     "grouped": ({"method": "captured", "convolution": "grouped"}, nullcontext, None),
     "unfolded": ({"method": "captured", "convolution": "unfolded"}, nullcontext, None),
     "vectorised": ({"method": "vectorised"}, nullcontext, None),
-    "passes of 16": ({"images_per_pass": 16}, nullcontext, None),
-    "passes of 64": ({"images_per_pass": 64}, nullcontext, None),
-    "one pass": ({"images_per_pass": 2**20}, nullcontext, None),
+    "passes of 16": ({"clients_per_pass": 16}, nullcontext, None),
+    "passes of 64": ({"clients_per_pass": 64}, nullcontext, None),
+    "one pass": ({"clients_per_pass": 2**20}, nullcontext, None),
 }
 COSTLY = {"compiled": ({}, nullcontext, compiled), "compiled, plain": ({}, nullcontext, compiled_and_plain)}
 
@@ -116,7 +116,7 @@ def make_case(case, batch, device):
     _, architecture, width, _, _, steps, _ = case
     steps = min(steps, 10)
     case = Case(architecture, width, batch, LOOPED_ON_GPU, steps, steps, device)
-    case.plan = replace(case.plan, images_per_pass=min(case.plan.images_per_pass, batch))
+    case.plan = replace(case.plan, clients_per_pass=min(case.plan.clients_per_pass, batch))
     return case
 
 
@@ -124,7 +124,7 @@ def measured(case, way):
     """Return what one way of taking the steps of a case comes to, or why it fails."""
     changes, settings, prepare = (WAYS | COSTLY)[way]
     plan = replace(case.plan, **changes)
-    plan = replace(plan, images_per_pass=min(plan.images_per_pass, case.batch))
+    plan = replace(plan, clients_per_pass=min(plan.clients_per_pass, case.batch))
     start = time.perf_counter()
     if changes and plan == case.plan:
         return {"same_as": "library"}

@@ -36,9 +36,10 @@ import argparse
 
 import torch
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_gradients
-from semsim.attacks.observation import shared_gradients
+from semsim.attacks.gradients import plan_updates
+from semsim.attacks.observation import Observation, shared_updates
 from semsim.attacks.settings import attack_settings
 from semsim.data.prepare import prepare_dataset
 from semsim.metrics.pixels import psnr
@@ -79,12 +80,12 @@ class Case:
     def __init__(self, data, architecture, state, seed):
         self.seed = seed
         self.target = make_target(data, architecture, state, seed)
-        self.plan = plan_gradients(self.target, "cpu")
+        self.plan = plan_updates(self.target, ClientSettings(), "cpu")
         originals = data.splits["originals"]
         self.images = torch.from_numpy(originals.images).float() / 255
-        self.labels = torch.from_numpy(originals.labels)
-        seeds = list(range(len(self.images)))
-        self.observed = shared_gradients(self.target, self.plan, self.images, self.labels, GradientDefence(), seeds)
+        self.labels = torch.from_numpy(originals.labels)[:, None]
+        clients, seeds = self.images[:, None], list(range(len(self.images)))
+        self.observed = shared_updates(self.target, self.plan, clients, self.labels, GradientDefence(), seeds).updates
 
     def compare(self, attack, evaluations):
         """Return the PSNR and the cost of each original by each optimiser, and the share of accepted trial points."""
@@ -105,12 +106,12 @@ class Case:
 
     def search(self, places, settings):
         """Return a search for some of the originals; the start of each is the same in every search."""
-        observed = [gradients[list(places)] for gradients in self.observed]
-        seeds = [1000 * self.seed + place for place in places]
+        observed = Observation([updates[list(places)] for updates in self.observed], [])
+        seeds = [[1000 * self.seed + place] for place in places]
         return Search(self.target, observed, self.labels[list(places)], seeds, settings, self.plan)
 
     def score(self, search, points):
-        images = search.target.denormalise(points[:, : search.pixels].unflatten(1, search.image_shape))
+        images = search.target.denormalise(points[:, : search.pixels].unflatten(1, search.batch_shape[1:]))
         return psnr(self.images, (images.clamp(0, 1) * 255).round() / 255)
 
 

@@ -245,6 +245,8 @@ def attack_table(dataset, target, attack, labels, diverged=()):
             "target": target,
             "attack": attack,
             "original": np.arange(count),
+            "client": "one image",
+            "batch": np.arange(count),
             "label": labels,
             "recovered_label": labels,
             "status": status,
@@ -317,7 +319,7 @@ def _write_tables(folder):
         "metrics": metrics,
         "unmeasured": describe_unmeasured(metrics.columns, [], [], SIZE),
         "leakage": rank_leakage(summarise_metrics(metrics), sets),
-        "accuracy": describe_targets([folder / "targets" / d / f"{t}.safetensors" for d, t in pairs]),
+        "accuracy": describe_targets([folder / "targets" / d / f"{t}.safetensors" for d, t in pairs], attacks),
         "attacks": concatenated(attacks),
         "datasets": describe_datasets([folder / "data" / f"{dataset}.safetensors" for dataset in DATASETS]),
     }

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from semsim.attacks import cuda
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.cuda import Recording, products_as_convolutions
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_gradients
-from semsim.attacks.observation import shared_gradients
+from semsim.attacks.gradients import plan_updates
+from semsim.attacks.observation import shared_updates
 from semsim.attacks.reconstruct import reconstruct
 from semsim.attacks.settings import attack_settings
 from semsim.targets.architectures import ARCHITECTURES
@@ -17,6 +18,7 @@ from semsim.targets.defences import GradientDefence
 from semsim.targets.models import build_target
 
 SIDE, CLASSES = 16, 4
+ALONE = ClientSettings()
 
 
 def target_of(architecture):
@@ -32,17 +34,18 @@ def images_of(count):
     return torch.rand(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
 
 
-def search_of(target, preset, **changes):
+def search_of(target, preset, client, **changes):
     settings = attack_settings(preset, **changes)
-    device, images = target.mean.device, images_of(3)
-    labels = torch.arange(len(images), device=device)
-    plan = plan_gradients(target, device)
-    observed = shared_gradients(target, plan, images.to(device), labels, GradientDefence(), range(len(images)))
-    return Search(target, observed, labels, list(range(len(images) * settings.restarts)), settings, plan)
+    device, images = target.mean.device, images_of(3 * client.batch).unflatten(0, (3, -1))
+    labels = (torch.arange(3 * client.batch, device=device) % CLASSES).view(3, -1)
+    plan = plan_updates(target, client, device)
+    observed = shared_updates(target, plan, images.to(device), labels, GradientDefence(), range(3))
+    seeds = torch.arange(3 * settings.restarts * client.batch).view(-1, client.batch).tolist()
+    return Search(target, observed, labels, seeds, settings, plan)
 
 
-def assert_recorded_as_plain(target, preset="invertgrad", **changes):
-    recorded, plain = (search_of(target, preset, steps=3, **changes) for _ in range(2))
+def assert_recorded_as_plain(target, preset="invertgrad", client=ALONE, **changes):
+    recorded, plain = (search_of(target, preset, client, steps=3, **changes) for _ in range(2))
     plain.recording.failed = True
     for _ in range(3):
         for search in (recorded, plain):
@@ -66,6 +69,20 @@ def test_recorded_steps_are_the_plain_ones(architecture, gpu):
 def test_recorded_steps_are_the_plain_ones_in_every_attack(preset, gpu):
     changes = {"restarts": 2} if preset == "gradinversion" else {}
     assert_recorded_as_plain(target_of("convnet3").to(gpu), preset, **changes)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    ("client", "priors"),
+    [
+        ({"batch": 4}, {}),
+        ({"batch": 2, "local_steps": 3}, {}),
+        ({"batch": 4, "batchnorm": "train"}, {"batch_statistics": 0.1}),
+    ],
+    ids=str,
+)
+def test_recorded_steps_are_the_plain_ones_for_every_client(client, priors, gpu):
+    assert_recorded_as_plain(target_of("convnet3").to(gpu), client=ClientSettings(**client), priors=priors)
 
 
 class LooksAtItsInput(torch.nn.Module):

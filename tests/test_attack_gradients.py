@@ -7,13 +7,14 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.gradients import (
     METHODS,
-    GradientPlan,
-    PerImageGradients,
+    ClientUpdates,
+    UpdatePlan,
     choose_method,
     left_as_it_was,
-    plan_gradients,
+    plan_updates,
 )
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.outer_products import written_out
@@ -23,6 +24,7 @@ from semsim.targets.calls import unlike_inputs
 from semsim.targets.models import build_target
 from semsim.targets.wrapping import wrap_network
 
+ALONE = ClientSettings()
 NETWORKS = [("lenet", None), ("convnet", 4), ("convnet3", 4), ("mlp", 16), ("resnet20", 1)]
 NETWORKS += [("vgg3", 4), ("resnet6", 4), ("squeezenet", 4)]
 
@@ -53,7 +55,7 @@ def assert_same_as_one_at_a_time(target, plan, device="cpu", rtol=1e-6):
     side = target.spec["image_size"]
     inputs = torch.randn(3, 3, side, side, dtype=target.mean.dtype).to(device).requires_grad_()
     labels = torch.tensor([0, 3, 1], device=device)
-    gradients, _ = PerImageGradients(target, plan)(inputs, labels)
+    gradients, _ = ClientUpdates(target, plan)(inputs[:, None], labels[:, None])
     expected = [plain(image, label) for image, label in zip(inputs, labels, strict=True)]
     for ours, theirs in zip(gradients, zip(*expected, strict=True), strict=True):
         torch.testing.assert_close(written_out(ours), torch.stack(theirs), rtol=1e-3 * rtol, atol=1e-6 * rtol)
@@ -73,22 +75,22 @@ def assert_same_as_one_at_a_time(target, plan, device="cpu", rtol=1e-6):
 @pytest.mark.parametrize("convolution", ["grouped", "unfolded"])
 @pytest.mark.parametrize(("architecture", "width"), NETWORKS)
 def test_captured_gradients_equal_those_of_each_image_alone(architecture, width, convolution, device):
-    plan = GradientPlan("captured", convolution, images_per_pass=3)
+    plan = UpdatePlan(ALONE, "captured", convolution, clients_per_pass=3)
     assert_same_as_one_at_a_time(target_in_eval_mode(architecture, width), plan, device)
 
 
 @pytest.mark.parametrize(("architecture", "width"), [("lenet", None), ("convnet3", 4), ("vit", None), ("mobilenet", 4)])
 def test_vectorised_gradients_equal_those_of_each_image_alone(architecture, width, device):
-    plan = GradientPlan("vectorised", "grouped", images_per_pass=3)
+    plan = UpdatePlan(ALONE, "vectorised", "grouped", clients_per_pass=3)
     assert_same_as_one_at_a_time(target_in_eval_mode(architecture, width), plan, device)
 
 
 def test_labels_may_be_probabilities():
     target = target_in_eval_mode("lenet")
-    per_image_gradients = PerImageGradients(target, plan_gradients(target, "cpu"))
-    inputs, labels = torch.randn(2, 3, 16, 16, dtype=torch.float64), torch.tensor([4, 0])
-    hard, _ = per_image_gradients(inputs, labels)
-    soft, _ = per_image_gradients(inputs, functional.one_hot(labels, 5).double())
+    client_updates = ClientUpdates(target, plan_updates(target, ALONE, "cpu"))
+    inputs, labels = torch.randn(2, 1, 3, 16, 16, dtype=torch.float64), torch.tensor([[4], [0]])
+    hard, _ = client_updates(inputs, labels)
+    soft, _ = client_updates(inputs, functional.one_hot(labels, 5).double())
     for ours, theirs in zip(hard, soft, strict=True):
         torch.testing.assert_close(written_out(ours), written_out(theirs))
 
@@ -98,13 +100,13 @@ def test_labels_may_be_probabilities():
     [("lenet", None, "captured"), ("resnet18", None, "captured"), ("mlp", 16, "captured"), ("vit", None, "vectorised")],
 )
 def test_plan_suits_the_network(architecture, width, method):
-    assert plan_gradients(target_in_eval_mode(architecture, width), "cpu").method == method
+    assert plan_updates(target_in_eval_mode(architecture, width), ALONE, "cpu").method == method
 
 
 def test_plan_falls_back_for_layers_it_does_not_know():
     target = target_in_eval_mode("lenet")
     target.network.body.insert(1, nn.GroupNorm(2, 12))
-    plan = plan_gradients(target.double(), "cpu")
+    plan = plan_updates(target.double(), ALONE, "cpu")
     assert plan.method == "vectorised"
     assert_same_as_one_at_a_time(target, plan)
 
@@ -112,6 +114,8 @@ def test_plan_falls_back_for_layers_it_does_not_know():
 EXPECTED_METHOD = dict.fromkeys(strange.NETWORKS, "vectorised") | {
     strange.NormalisedByFunction: "looped",  # PyTorch's own normalisation is wrong under vmap
     strange.InPlaceAfterBatchNorm: "copied",
+    strange.LinearOnTokens: "captured",
+    strange.TokensInTheBatch: "captured",
     strange.WithoutScale: "captured",
 }
 
@@ -119,28 +123,28 @@ EXPECTED_METHOD = dict.fromkeys(strange.NETWORKS, "vectorised") | {
 @pytest.mark.parametrize("kind", strange.NETWORKS)
 def test_networks_that_break_a_rule_are_computed_right_all_the_same(kind):
     target = wrap_network(strange.made(kind), strange.SIZE, strange.CLASSES)
-    assert choose_method(target) == EXPECTED_METHOD[kind]
+    assert choose_method(target, ALONE) == EXPECTED_METHOD[kind]
     target = target.double()
-    assert choose_method(target) == EXPECTED_METHOD[kind]
-    assert_same_as_one_at_a_time(target, plan_gradients(target, "cpu"))
+    assert choose_method(target, ALONE) == EXPECTED_METHOD[kind]
+    assert_same_as_one_at_a_time(target, plan_updates(target, ALONE, "cpu"))
 
 
 def test_torchvisions_residual_networks_do_not_go_the_slow_ways():
     network = import_torchvision().models.resnet18(num_classes=5)  # activates and adds in place
-    assert choose_method(wrap_network(network, image_size=32)) == "copied"
+    assert choose_method(wrap_network(network, image_size=32), ALONE) == "copied"
 
 
 def test_what_is_slow_is_told(caplog):
     target = wrap_network(strange.made(strange.NormalisedByFunction), strange.SIZE, strange.CLASSES)
-    choose_method(target)
-    assert "NormalisedByFunction: gradients are computed one image after the other" in caplog.text
+    choose_method(target, ALONE)
+    assert "NormalisedByFunction: updates are computed one client after the other" in caplog.text
     assert "vectorised: wrong by" in caplog.text
 
 
 def test_a_layer_that_nobody_turned_is_still_computed_right():
     target = target_in_eval_mode("lenet")
     target.network.body.append(nn.LayerNorm(12 * 16))
-    plan = plan_gradients(target.double(), "cpu")
+    plan = plan_updates(target.double(), ALONE, "cpu")
     assert plan.method == "looped"
     assert_same_as_one_at_a_time(target, plan)
 
@@ -162,12 +166,12 @@ class ChangesWhatAnotherLayerNeeds(strange.Network):
 def test_networks_that_pytorch_cannot_differentiate_twice_are_refused(kind):
     target = wrap_network(strange.made(kind), strange.SIZE, strange.CLASSES)
     with pytest.raises(SemsimError, match=f"{kind.__name__}: PyTorch cannot differentiate this network twice"):
-        plan_gradients(target, "cpu")
+        plan_updates(target, ALONE, "cpu")
 
 
 def test_wide_networks_go_through_in_small_passes():
-    narrow, wide = (plan_gradients(target_in_eval_mode("convnet", width), "cpu") for width in (2, 64))
-    assert wide.images_per_pass < narrow.images_per_pass
+    narrow, wide = (plan_updates(target_in_eval_mode("convnet", width), ALONE, "cpu") for width in (2, 64))
+    assert wide.clients_per_pass < narrow.clients_per_pass
 
 
 @pytest.mark.parametrize(
@@ -183,9 +187,9 @@ def test_wide_networks_go_through_in_small_passes():
     ids=lambda target: target.spec["architecture"],
 )
 def test_batchnorm_inputs_are_what_the_layers_are_given(target):
-    plan, side = plan_gradients(target, "cpu"), target.spec["image_size"]
+    plan, side = plan_updates(target, ALONE, "cpu"), target.spec["image_size"]
     inputs = torch.randn(2, 3, side, side, dtype=torch.float64, requires_grad=True)
-    _, batchnorm_inputs = PerImageGradients(target, plan)(inputs, torch.tensor([0, 1]))
+    _, batchnorm_inputs = ClientUpdates(target, plan)(inputs[:, None], torch.tensor([[0], [1]]))
     expected = []
     layers = [layer for layer in target.network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in layers:
@@ -193,6 +197,7 @@ def test_batchnorm_inputs_are_what_the_layers_are_given(target):
     target.network(inputs)
     assert [layer for layer, _ in batchnorm_inputs] == layers
     for (_, ours), theirs in zip(batchnorm_inputs, expected, strict=True):
+        ours = ours.flatten(0, 1)
         torch.testing.assert_close(ours, theirs)
         weights = torch.randn_like(theirs)
         derivatives = [
@@ -229,22 +234,22 @@ def test_a_layer_under_two_names_has_its_gradient_and_stays_as_it_is(between, me
     parameters = dict(network.named_parameters(remove_duplicate=False))
     values = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     for _ in range(2):  # the second plan sees what the first has left
-        assert plan_gradients(target, "cpu").method == method
+        assert plan_updates(target, ALONE, "cpu").method == method
     after = dict(network.named_parameters(remove_duplicate=False))
     assert after.keys() == parameters.keys()
     assert all(after[name] is parameter for name, parameter in parameters.items())
     assert all(
         type(parameter) is nn.Parameter and torch.equal(parameter, values[name]) for name, parameter in after.items()
     )
-    assert_same_as_one_at_a_time(target.double(), GradientPlan(method, "grouped", 3))
+    assert_same_as_one_at_a_time(target.double(), UpdatePlan(ALONE, method, "grouped", 3))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_changes_the_network(method):
     target, network = with_a_shared_layer()
     with left_as_it_was(network):
-        gradients, _ = PerImageGradients(target, GradientPlan(method, "grouped", 2))(
-            unlike_inputs(target).requires_grad_(), torch.tensor([0, 1])
+        gradients, _ = ClientUpdates(target, UpdatePlan(ALONE, method, "grouped", 2))(
+            unlike_inputs(target)[:, None].requires_grad_(), torch.tensor([[0], [1]])
         )
     assert all(type(parameter) is nn.Parameter for parameter in network.parameters())
     assert all(written_out(gradient).any() for gradient in gradients)
@@ -264,9 +269,9 @@ def test_a_method_that_changes_the_network_is_not_taken(monkeypatch):
         weight.data.zero_()
         return result
 
-    monkeypatch.setattr(PerImageGradients, "_captured", captured)
-    monkeypatch.setattr(PerImageGradients, "_copied", copied)
-    assert choose_method(target) == "vectorised"
+    monkeypatch.setattr(ClientUpdates, "_captured", captured)
+    monkeypatch.setattr(ClientUpdates, "_copied", copied)
+    assert choose_method(target, ALONE) == "vectorised"
     assert network[1].weight is weight and torch.equal(weight, values)
 
 
@@ -280,7 +285,7 @@ class UntrackedOnImages(strange.Network):
 
 def test_methods_are_checked_on_noise_and_on_an_image():
     target = wrap_network(strange.made(UntrackedOnImages), strange.SIZE, strange.CLASSES)
-    assert choose_method(target) == "vectorised"  # on noise alone it could be captured
+    assert choose_method(target, ALONE) == "vectorised"  # on noise alone it could be captured
     noise, smooth = target.denormalise(unlike_inputs(target))
     assert noise.min() < 0 and smooth.min() >= 0 and smooth.max() <= 1
 
@@ -293,7 +298,7 @@ class UntrackedRoot(strange.Network):
 
 
 def test_methods_are_checked_on_the_image_where_noise_has_no_gradient():
-    assert choose_method(wrap_network(UntrackedRoot(), strange.SIZE, strange.CLASSES)) == "vectorised"
+    assert choose_method(wrap_network(UntrackedRoot(), strange.SIZE, strange.CLASSES), ALONE) == "vectorised"
 
 
 class KeepsItsOutputInADict(nn.Linear):
@@ -312,4 +317,4 @@ class Unpacking(strange.Network):
 
 
 def test_layers_may_put_out_anything():
-    assert plan_gradients(wrap_network(Unpacking(), strange.SIZE, strange.CLASSES), "cpu").method == "vectorised"
+    assert choose_method(wrap_network(Unpacking(), strange.SIZE, strange.CLASSES), ALONE) == "vectorised"

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_gradients
-from semsim.attacks.observation import shared_gradients
+from semsim.attacks.gradients import plan_updates
+from semsim.attacks.observation import Observation, shared_updates
 from semsim.attacks.optimisers import LBFGS, Adam, Status
 from semsim.attacks.settings import attack_settings
 from semsim.targets.defences import GradientDefence
@@ -208,12 +209,13 @@ def test_lbfgs_is_as_good_as_torch_on_a_network_with_relus(attack):
     torch.manual_seed(0)
     target = build_target("convnet3", 5, 16, width=4).eval()
     images = torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4), 16, mode="bicubic").clamp(0, 1)
-    labels, plan, evaluations = torch.arange(4), plan_gradients(target, "cpu"), 60
-    observed = shared_gradients(target, plan, images, labels, GradientDefence(), [0] * 4)
+    labels, plan, evaluations = torch.arange(4)[:, None], plan_updates(target, ClientSettings(), "cpu"), 60
+    observed = shared_updates(target, plan, images[:, None], labels, GradientDefence(), [0] * 4).updates
 
     def search(rows):
         settings = attack_settings(attack, steps=evaluations, tolerance=0.0)
-        return Search(target, [each[rows] for each in observed], labels[rows], rows, settings, plan)
+        alone = Observation([each[rows] for each in observed], [])
+        return Search(target, alone, labels[rows], [[row] for row in rows], settings, plan)
 
     ours = search([0, 1, 2, 3])
     for _ in range(evaluations):

@@ -10,11 +10,12 @@ from torch import nn
 
 from semsim.attacks import objectives, priors
 from semsim.attacks.analytic import invert_first_layer
-from semsim.attacks.gradients import plan_gradients
+from semsim.attacks.clients import ClientSettings
+from semsim.attacks.gradients import plan_updates
 from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
-from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.observation import augment, shared_updates
 from semsim.attacks.optimisers import OPTIMISERS
 from semsim.attacks.settings import PRESETS, Attacker, attack_settings
 from semsim.errors import SemsimError
@@ -58,10 +59,10 @@ def test_total_variation_and_norm_equal_their_formulas():
 
 
 def test_batchnorm_prior_is_zero_for_the_remembered_statistics_and_grows_with_distance():
-    activations = torch.randn(2, 3, 8, 8)
+    activations = torch.randn(2, 1, 3, 8, 8)
     layer = nn.BatchNorm2d(3)
-    layer.running_mean = activations[0].mean((1, 2))
-    layer.running_var = activations[0].var((1, 2), correction=0)
+    layer.running_mean = activations[0, 0].mean((1, 2))
+    layer.running_var = activations[0, 0].var((1, 2), correction=0)
     same, other = priors.batchnorm([(layer, activations)])
     assert same == pytest.approx(0, abs=1e-6)
     shifted = priors.batchnorm([(layer, activations + torch.tensor([3.0, 0, 4]).view(3, 1, 1))])[0]
@@ -96,8 +97,10 @@ def mlp():
 
 
 def observe(target, images, labels, defence=None):
-    plan = plan_gradients(target, "cpu")
-    return shared_gradients(target, plan, images, labels, defence or GradientDefence(), list(range(len(images))))
+    """Return the gradient that each image, as a client of its own, shares."""
+    plan = plan_updates(target, ClientSettings(), "cpu")
+    images, labels, seeds = images[:, None], labels[:, None], list(range(len(images)))
+    return shared_updates(target, plan, images, labels, defence or GradientDefence(), seeds).updates
 
 
 def test_closed_form_gives_the_exact_image(mlp):
@@ -118,7 +121,7 @@ def test_labels_are_read_off_the_gradient(architecture, width):
     target = build_target(architecture, 6, 16, width).eval()
     labels = torch.arange(6)
     observed = observe(target, torch.rand(6, 3, 16, 16), labels)
-    assert LABELS["analytic"](target, observed, None, []).tolist() == labels.tolist()
+    assert LABELS["analytic"](target, observed, None, [[0]] * 6).flatten().tolist() == labels.tolist()
 
 
 def test_only_defences_of_the_shared_gradient_change_what_is_seen(mlp):
@@ -141,9 +144,9 @@ def test_augmentation_of_an_image_does_not_depend_on_its_neighbours():
 
 def test_noise_depends_on_the_seed_alone(mlp):
     observed = observe(mlp, torch.rand(2, 3, 12, 12), torch.tensor([0, 1]))
-    start = INITIALISATIONS["normal"](mlp, observed, [3, 4])
-    assert start.shape == (2, 3, 12, 12)
-    assert torch.equal(start[1], INITIALISATIONS["normal"](mlp, observed[:1], [4])[0])
+    start = INITIALISATIONS["normal"](mlp, observed, [[3, 5], [4, 6]])
+    assert start.shape == (2, 2, 3, 12, 12)
+    assert torch.equal(start[1, :1], INITIALISATIONS["normal"](mlp, observed[:1], [[4]])[0])
 
 
 # What each published attack is, with where each number is from; what is not listed here is the default.
@@ -227,12 +230,13 @@ def test_priors_change_those_of_the_preset_one_by_one():
 
 
 def test_what_a_setting_lacks_is_told_in_sentences():
-    everything = {*traits.TARGET, *traits.KNOWLEDGE}
+    everything = {*traits.TARGET, *traits.CLIENT, *traits.KNOWLEDGE}
     assert all(preset().unmet(everything) == preset().left_out(everything) == [] for preset in PRESETS.values())
     closed_form = attack_settings("analytic", label="known")
-    assert closed_form.needs == {"first_linear", "labels", "exact_gradient", "batch_shape"}
+    assert closed_form.needs == {"first_linear", "single_image", "labels", "exact_gradient", "batch_shape"}
     assert closed_form.unmet(traits.KNOWLEDGE) == [
-        "initialisation analytic needs a target model with a first layer that is fully connected and has a bias"
+        "initialisation analytic needs a target model with a first layer that is fully connected and has a bias",
+        "initialisation analytic needs a client with a batch of one image",
     ]
     gradinversion = attack_settings("gradinversion")
     assert gradinversion.unmet(everything - {"batchnorm"}) == []
@@ -260,10 +264,10 @@ def test_an_attack_says_what_it_makes_use_of_and_what_of_that_is_forbidden():
 
 
 def test_parts_need_nothing_but_known_traits_and_say_what_they_are():
-    known = traits.TARGET.keys() | traits.KNOWLEDGE.keys() | traits.ATTACK.keys()
+    known = traits.TARGET.keys() | traits.CLIENT.keys() | traits.KNOWLEDGE.keys() | traits.ATTACK.keys()
     for registry in (OBJECTIVES, OPTIMISERS, INITIALISATIONS, LABELS, priors.PRIORS, PRESETS):
         assert all(part.needs <= known and part.summary for part in registry.values())
-    assert {prior.of for prior in priors.PRIORS.values()} == {"images", "batchnorm_inputs"}
+    assert {prior.of for prior in priors.PRIORS.values()} == {"images", "batchnorm_inputs", "batch_statistics"}
 
 
 def test_settings_are_checked_without_pytorch():

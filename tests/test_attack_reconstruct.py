@@ -325,12 +325,12 @@ def test_one_decorated_function_adds_a_part_of_an_attack(images, registries):
     @INITIALISATIONS.register()
     def grey(target, observed, seeds):
         """Plain mid-grey images."""
-        return torch.full((len(seeds), 3, SIZE, SIZE), 0.5)
+        return torch.full((len(seeds), len(seeds[0]), 3, SIZE, SIZE), 0.5)
 
     @LABEL_RULES.register()
     def first(target, observed, labels, seeds):
         """Always the first class."""
-        return torch.zeros(len(seeds), dtype=torch.int64)
+        return torch.zeros(len(seeds), len(seeds[0]), dtype=torch.int64)
 
     @PRESETS.register()
     def darken():

@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional
 
 from semsim.attacks import run as run_module
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_gradients
-from semsim.attacks.observation import shared_gradients
+from semsim.attacks.gradients import plan_updates
+from semsim.attacks.observation import shared_updates
 from semsim.attacks.optimisers import Status
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
@@ -87,9 +88,10 @@ def batch_and_loop(target, images, steps, device):
     """Return the costs of InvertGrad on images, uint8 [N, 3, S, S], step by step: by the engine and by the loop."""
     target, images = copy.deepcopy(target).to(device), images.to(device) / 255
     labels, seeds = (torch.arange(len(images)) % 4).to(device), list(range(len(images)))
-    plan = plan_gradients(target, device)
-    observed = shared_gradients(target, plan, images, labels, GradientDefence(), seeds)
-    search = Search(target, observed, labels, seeds, attack_settings("invertgrad", steps=steps), plan)
+    plan = plan_updates(target, ClientSettings(), device)
+    observed = shared_updates(target, plan, images[:, None], labels[:, None], GradientDefence(), seeds)
+    settings = attack_settings("invertgrad", steps=steps)
+    search = Search(target, observed, labels[:, None], [[seed] for seed in seeds], settings, plan)
     starts = search.optimiser.points.clone().unflatten(1, images.shape[1:])
     batched = []
     for _ in range(steps):
@@ -160,11 +162,11 @@ def test_every_preset_runs_and_lowers_its_cost(targets, images, device):
 def test_of_the_restarts_the_cheapest_is_kept(targets, images):
     settings = {"steps": 10, "restarts": 4, "priors": {"group_consistency": 0.0}}
     best = make(targets["lenet"], images[:2], attack="gradinversion", **settings).run()[1]
-    plan = plan_gradients(targets["lenet"], "cpu")
+    plan = plan_updates(targets["lenet"], ClientSettings(), "cpu")
     attack_run = make(targets["lenet"], images[:2], attack="gradinversion", **settings)
-    labels = torch.tensor([0, 1])
-    observed = shared_gradients(targets["lenet"], plan, images[:2] / 255, labels, GradientDefence(), [0, 1])
-    seeds = [seed for original in range(2) for seed in attack_run._search_seeds(original)]
+    labels = torch.tensor([[0], [1]])
+    observed = shared_updates(targets["lenet"], plan, images[:2, None] / 255, labels, GradientDefence(), [0, 1])
+    seeds = [[seed] for original in range(2) for seed in attack_run._search_seeds(original)]
     search = Search(targets["lenet"], observed, labels, seeds, attack_run.settings, plan)
     for _ in range(10):
         search.advance()
@@ -198,7 +200,7 @@ def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatc
     target = copy.deepcopy(targets["lenet"]).to(device)
     changes = {"attack": attack, "steps": 60}
     monkeypatch.setattr(
-        AttackRun, "_originals_per_share", lambda attack_run, plan: 2
+        AttackRun, "_clients_per_share", lambda attack_run, plan: 2
     )  # the kill comes in the second of three
     state = tmp_path / "state.pt"
     expected = make(target, images, **changes).run()[1]
@@ -259,29 +261,27 @@ def test_two_processes_do_not_share_an_attack(targets, images, tmp_path):
 
 
 def test_too_little_memory_is_said_before_it_is_too_late(targets, images):
-    with pytest.raises(SemsimError, match="toy/target/invertgrad: one original .* takes .* Raise memory_gib"):
+    with pytest.raises(SemsimError, match="toy/target/invertgrad: one client .* takes .* Raise memory_gib"):
         make(targets["lenet"], images, memory_gib=1e-6).run()
 
 
 @pytest.mark.parametrize(("attack", "changes"), [("invertgrad", {}), ("gradinversion", {"restarts": 3})])
 def test_passes_that_are_never_full_take_the_memory_of_a_share(targets, images, monkeypatch, attack, changes):
-    plan = plan_gradients(targets["lenet"], "cpu")
-    endless = dataclasses.replace(plan, images_per_pass=10**6)  # a GPU's passes hold as many images of small networks
+    plan = plan_updates(targets["lenet"], ClientSettings(), "cpu")
+    endless = dataclasses.replace(plan, clients_per_pass=10**6)  # a GPU's passes hold as many images of small networks
     attack_run = make(targets["lenet"], images, attack, steps=3, memory_gib=0.25, **changes)
-    originals = attack_run._originals_per_share(endless)
-    one_by_one = attack_run._originals_per_share(dataclasses.replace(plan, images_per_pass=1))
+    originals = attack_run._clients_per_share(endless)
+    one_by_one = attack_run._clients_per_share(dataclasses.replace(plan, clients_per_pass=1))
     assert 0.1 * one_by_one < originals < one_by_one  # all activations of the share at once take some, but not all
     expected = attack_run.run()[1]
-    monkeypatch.setattr(run_module, "plan_gradients", lambda target, device: endless)
+    monkeypatch.setattr(run_module, "plan_updates", lambda target, client, device: endless)
     torch.testing.assert_close(attack_run.run()[1].costs, expected.costs)
 
 
 def test_full_passes_leave_the_rest_of_the_memory_to_shares(targets, images):
     attack_run = make(targets["lenet"], images)
-    shares = [
-        attack_run._originals_per_share(dataclasses.replace(plan_gradients(targets["lenet"], "cpu"), images_per_pass=n))
-        for n in (1, 101, 201)
-    ]
+    plan = plan_updates(targets["lenet"], ClientSettings(), "cpu")
+    shares = [attack_run._clients_per_share(dataclasses.replace(plan, clients_per_pass=n)) for n in (1, 101, 201)]
     assert shares[0] - shares[1] == pytest.approx(shares[1] - shares[2], abs=1) and shares[0] > shares[1]
 
 
@@ -290,5 +290,5 @@ def test_an_allocation_that_fails_becomes_a_message(targets, images, monkeypatch
         torch.empty(2**55)
 
     monkeypatch.setattr(Search, "advance", fail)
-    with pytest.raises(SemsimError, match="no space for the batch of 6 originals on cpu. Lower memory_gib"):
+    with pytest.raises(SemsimError, match="no space for the updates of 6 clients on cpu. Lower memory_gib"):
         make(targets["lenet"], images).run()

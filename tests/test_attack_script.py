@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from semsim.io.tables import read_table
 from semsim.io.tensors import write_arrays
 from semsim.targets.models import build_target, save_target
 
@@ -28,7 +29,7 @@ def attack(run_script, tmp_path):
     torch.manual_seed(0)
     save_target(build_target("convnet3", 4, 16, 4), tmp_path / "target.safetensors", {})
 
-    def run(folder, *names, attacks=ATTACKS, state=None):
+    def run(folder, *names, attacks=ATTACKS, state=None, client=None):
         place = tmp_path / folder
         files = {suffix: [place / f"{name}.{suffix}" for name in names] for suffix in ("safetensors", "csv")}
         done = run_script(
@@ -38,6 +39,7 @@ def attack(run_script, tmp_path):
             *("--target-settings", json.dumps({"architecture": "convnet3", "width": 4})),
             *("--settings", json.dumps(attacks), "--images", *files["safetensors"], "--tables", *files["csv"]),
             *(("--state", tmp_path / state) if state else ()),
+            *(("--client", json.dumps(client)) if client else ()),
         )
         assert done.returncode == 0, done.stderr
         return {name: [(place / f"{name}.{suffix}").read_bytes() for suffix in files] for name in names}
@@ -60,3 +62,12 @@ def test_a_job_that_runs_again_attacks_only_by_what_was_not_finished(attack, tmp
     assert again == attack("anew", *ATTACKS, attacks=changed)
     now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "state").iterdir()}
     assert {name for name in now if now[name] != kept.get(name)} == {"idlg.pt", "gradinversion.pt"}
+
+
+def test_a_job_of_another_client_attacks_again(attack, tmp_path):
+    alone = attack("alone", "invertgrad", state="state")
+    batch = attack("batch", "invertgrad", state="state", client={"batch": 2, "batchnorm": "train"})
+    assert batch["invertgrad"][0] != alone["invertgrad"][0]
+    table = read_table(tmp_path / "batch" / "invertgrad.csv")
+    assert set(table["client"]) == {"batch of 2, BatchNorm in train mode"}
+    assert sorted(table["batch"].value_counts()) == [1, 2] and table["original"].tolist() == [0, 1, 2]

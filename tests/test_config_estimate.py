@@ -32,6 +32,12 @@ def test_image_steps_are_originals_times_steps_times_restarts():
     assert {cost.image_steps for cost in costs.values()} == {10 * (50 + 30 * 4)}
 
 
+def test_every_local_step_of_a_client_is_an_evaluation():
+    targets = {"a": {"architecture": "lenet", "client": {"batch": 5, "local_steps": 3}}}
+    costs = estimate(study(targets=targets), [Rate("lenet", None, 32, 2.0, "cpu")])
+    assert costs["lenet, 32 pixels"].image_steps == 3 * 10 * (50 + 30 * 4)
+
+
 def test_a_measured_network_has_its_rate_and_others_are_scaled_by_operations():
     costs = estimate(study(), [Rate("lenet", None, 32, 2.0, "cpu")])
     assert costs["lenet, 32 pixels"][1:] == (2.0, "measured")

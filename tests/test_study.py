@@ -199,6 +199,14 @@ def test_attacks_are_planned_where_they_find_what_they_need():
     assert study.exclusions == ["within"]
 
 
+def test_clients_belong_to_target_models_and_change_nothing_of_their_training():
+    targets = {"alone": {"architecture": "mlp"}, "batch": {"architecture": "mlp", "client": {"batch": 2}}}
+    study = Study(small(targets=targets, attacks={"dlg": {}, "analytic": {}}))
+    assert study.attacks_on("alone") == ("dlg", "analytic") and study.attacks_on("batch") == ("dlg",)
+    assert study.client_settings("alone")["batch"] == 1 and study.client_settings("batch")["batch"] == 2
+    assert study.target_settings("alone") == study.target_settings("batch")
+
+
 def test_priors_of_a_data_set_change_those_of_the_attack_one_by_one():
     config = small(attacks={"gradinversion": {"priors": {"total_variation": 3, "batchnorm": 2}}})
     config["datasets"]["digits"]["attacks"] = {"gradinversion": {"priors": {"batchnorm": 0}}}
@@ -609,6 +617,13 @@ def test_mistake_is_explained(changes, words):
         (dataset(public=2), ["datasets.digits.public: 2 images are too few"]),
         ({"observers": {"a": None}}, ["observers: there are none"]),
         ({"attacks": {"mine": {"preset": "analytic"}}}, ["targets.plain: no attack suits it", "fully connected"]),
+        (target(client={"batch": 0}), ["targets.plain.client.batch: 0 is out of range, from 1"]),
+        (target(client={"batch": 5}), ["targets.plain.client.batch: digits has 4 originals, fewer than a batch of 5"]),
+        (target(client={"batch": 2}) | {"shard": 3}, ["shard: 3 is no multiple of the batch of 2 of targets.plain"]),
+        (
+            target(client={"local_steps": 2}, gradient_defence={"kind": "dp", "norm": 1.0, "noise": 1.0}),
+            ["targets.plain.client: the defence dp bounds each image's own gradient"],
+        ),
         ({"builds_on": "small"}, ["builds_on: 'small' is this study"]),
         ({"defects": ["set_sizes", "set_sizes"]}, ["defects: ", "twice"]),
         ({"defects": ["unscaled_lpips"], "image_size": 16}, ["defects: unscaled_lpips needs images of 31 pixels"]),

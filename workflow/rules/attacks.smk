@@ -21,6 +21,7 @@ rule attack_target:
     params:
         script=script("attack.py"),
         target_settings=lambda wildcards: json.dumps(STUDY.target_settings(wildcards.target)),
+        client=lambda wildcards: json.dumps(STUDY.client_settings(wildcards.target)),
         settings=lambda wildcards: json.dumps(
             {attack: STUDY.attack_settings(wildcards.dataset, attack) for attack in attacks_with(wildcards)}
         ),
@@ -34,7 +35,7 @@ rule attack_target:
     shell:
         "python {params.script:q} --data {input.data:q} --weights {input.weights:q}"
         " --dataset {wildcards.dataset} --target {wildcards.target}"
-        " --target-settings {params.target_settings:q} --settings {params.settings:q}"
+        " --target-settings {params.target_settings:q} --client {params.client:q} --settings {params.settings:q}"
         " --seed {params.seed} --device {params.device} --threads {threads} --memory-gib {params.memory_gib} {params.originals}"
         " --state {params.state:q} --images {output.images:q} --tables {output.table:q} &> {log:q}"
 

@@ -1,4 +1,4 @@
-"""Attack the originals of one target model: reconstruct each image from the gradient it would share."""
+"""Attack the originals of one target model: reconstruct them from what clients that hold them would share."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import json_object, run
@@ -24,7 +25,8 @@ CODE = sys._xoptions.get("code", "")  # how the workflow starts Python: `python 
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    client = validated(TargetSettings, arguments.target_settings, "the settings of the target are not valid")
+    settings = validated(TargetSettings, arguments.target_settings, "the settings of the target are not valid")
+    client = validated(ClientSettings, arguments.client, "the settings of the client are not valid")
     end = None if arguments.count is None else arguments.first + arguments.count
     images, labels = (array[arguments.first : end] for array in open_split(arguments.data, "originals"))
     target = load_target(arguments.weights, choose_device(arguments.device))
@@ -39,11 +41,13 @@ def main():
             originals=torch.from_numpy(images),
             labels=torch.from_numpy(labels),
             settings=attack_settings(**{"preset": attack} | changes),
-            augmentation=Augmentation(client.augmentation),
-            defence=client.defence,
+            augmentation=Augmentation(settings.augmentation),
+            defence=settings.defence,
             study_seed=arguments.seed,
             memory_gib=arguments.memory_gib,
             first=arguments.first,
+            client=client,
+            draw_clients=True,
         )
         attacked, outcome = attack_run.run(arguments.state and arguments.state / f"{attack}.pt", CODE)
         arrays = {
@@ -66,6 +70,9 @@ def parse_arguments():
     parser.add_argument("--target", required=True, help="name of the target model")
     parser.add_argument(
         "--target-settings", type=json_object, required=True, metavar="JSON", help="targets.<name> of the config"
+    )
+    parser.add_argument(
+        "--client", type=json_object, default={}, metavar="JSON", help="what its clients do, targets.<name>.client"
     )
     parser.add_argument(
         "--settings", type=json_object, default={}, metavar="JSON", help="by attack: its preset and changes of it"

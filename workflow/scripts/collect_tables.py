@@ -31,7 +31,7 @@ def main():
             summaries.append(summarise_metrics(measured))
     write_table(rank_leakage(pd.concat(summaries), concatenated(arguments.sets)), arguments.out_leakage)
     write_table(describe_scales(metrics), arguments.out_scales)
-    write_table(describe_targets(arguments.weights), arguments.out_accuracy)
+    write_table(describe_targets(arguments.weights, arguments.attacks), arguments.out_accuracy)
     datasets = describe_datasets(arguments.data)
     write_table(datasets, arguments.out_datasets)
     unmeasured = describe_unmeasured(names, arguments.networks, arguments.costly, datasets["image_size"].max())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from semsim.attacks.cuda import Recording, products_as_convolutions
-from semsim.attacks.gradients import PerImageGradients
+from semsim.attacks.gradients import ClientUpdates
 from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
@@ -17,14 +17,14 @@ from semsim.targets.traits import KNOWLEDGE
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of the attack on N originals; all tensors are on the CPU and have N rows.
+    """The result of the attack on N clients with B images each; all tensors are on the CPU and have N rows.
 
     Attributes
     ----------
-    images : torch.Tensor, uint8, [N, 3, S, S]
-        Reconstructions; where a search diverged, the last candidate with a finite cost.
-    recovered_labels : torch.Tensor, int64
-        The class that the attack assumed or found.
+    images : torch.Tensor, uint8, [N, B, 3, S, S]
+        Reconstructions, in any order; where a search diverged, the last candidate with a finite cost.
+    recovered_labels : torch.Tensor, int64, [N, B]
+        The classes that the attack assumed or found.
     status : torch.Tensor, int8
         `Status`; a search that used up its steps is still RUNNING.
     diverged_at : torch.Tensor, int64
@@ -50,25 +50,24 @@ class Outcome:
 
 
 class Search:
-    """Searches for the images behind N observed gradients, ``settings.restarts`` for each.
+    """Searches for the images behind N observed updates, ``settings.restarts`` for each.
 
     Parameters
     ----------
     target : semsim.targets.models.Target
         In eval mode; everything runs on its device.
-    observed : list of torch.Tensor, each [N, *shape]
-        What `semsim.attacks.observation.shared_gradients` gives.
-    labels : torch.Tensor, shape [N], int64
-        The true classes, used only if the label rule is ``known``.
-    seeds : list of int
-        N * restarts; the restarts of one original are adjacent.
+    observed : semsim.attacks.observation.Observation
+    labels : torch.Tensor, shape [N, B], int64
+        The true classes of the images of each client, used only if the label rule is ``known``.
+    seeds : list of list of int
+        N * restarts lists of one seed per image; the restarts on one client are adjacent.
     settings : semsim.attacks.settings.AttackSettings
-    plan : semsim.attacks.gradients.GradientPlan
+    plan : semsim.attacks.gradients.UpdatePlan
 
     Notes
     -----
-    Row r of every tensor is restart ``r % restarts`` of original ``r // restarts``. A row holds the pixels,
-    followed by the label logits if the attack optimises the label.
+    Row r of every tensor is restart ``r % restarts`` on client ``r // restarts``. A row holds the pixels of all images
+    of the batch, followed by their label logits if the attack optimises the labels.
     """
 
     def __init__(self, target, observed, labels, seeds, settings, plan):
@@ -77,22 +76,28 @@ class Search:
         self.plan = plan
         self.step = 0
         self.recording = Recording()
-        self.per_image_gradients = PerImageGradients(target, plan)
+        self.client_updates = ClientUpdates(target, plan)
+        updates, self.statistics = observed
         if settings.restarts > 1:
-            observed = [gradient.repeat_interleave(settings.restarts, 0) for gradient in observed]
-            labels = labels.repeat_interleave(settings.restarts)
-        self.objective = OBJECTIVES[settings.objective](observed)
-        self.priors = settings.priors_on({*target.traits, *KNOWLEDGE})
-        self.labels = LABELS[settings.label](target, observed, labels, seeds)
+            updates = [update.repeat_interleave(settings.restarts, 0) for update in updates]
+            self.statistics = [
+                tuple(each.repeat_interleave(settings.restarts, 0) for each in pair) for pair in self.statistics
+            ]
+            labels = labels.repeat_interleave(settings.restarts, 0)
+        self.objective = OBJECTIVES[settings.objective](updates)
+        self.priors = settings.priors_on({*target.traits, *plan.client.traits, *KNOWLEDGE})
+        steps = plan.client.local_steps
+        mean_gradients = updates if steps == 1 else [update / steps for update in updates]
+        self.labels = LABELS[settings.label](target, mean_gradients, labels, seeds)
         self.searches_for_label = self.labels.is_floating_point()
 
-        start = INITIALISATIONS[settings.initialisation](target, observed, seeds)
-        self.image_shape = start.shape[1:]
+        start = INITIALISATIONS[settings.initialisation](target, updates, seeds)
+        self.batch_shape = start.shape[1:]
         self.pixels = start[0].numel()
         lower, upper = (target.normalise(torch.full_like(start[0], value)).flatten() for value in (0.0, 1.0))
         start = start.flatten(1)
         if self.searches_for_label:
-            logits = self.labels.to(start)
+            logits = self.labels.flatten(1).to(start)
             unbounded = torch.full_like(logits[0], torch.inf)
             start = torch.cat([start, logits], 1)
             lower, upper = torch.cat([lower, -unbounded]), torch.cat([upper, unbounded])
@@ -127,15 +132,15 @@ class Search:
     def compute(self, points):
         """Evaluate `points` without a recording."""
         costs, gradients = [], []
-        for first in range(0, len(points), self.plan.images_per_pass):
-            rows = slice(first, first + self.plan.images_per_pass)
+        for first in range(0, len(points), self.plan.clients_per_pass):
+            rows = slice(first, first + self.plan.clients_per_pass)
             candidates = points[rows].detach().requires_grad_()
             cost = self._model_cost(candidates, rows)
             gradients.append(torch.autograd.grad(cost.sum(), candidates)[0])
             costs.append(cost.detach())
         costs, gradients = torch.cat(costs), torch.cat(gradients)
 
-        images = points[:, : self.pixels].detach().unflatten(1, self.image_shape).requires_grad_()
+        images = points[:, : self.pixels].detach().unflatten(1, self.batch_shape).requires_grad_()
         cost = self._image_cost(images)
         if cost is not None:
             costs += cost.detach()
@@ -144,22 +149,31 @@ class Search:
 
     def _model_cost(self, candidates, rows):
         """Return the cost terms [R] of candidates [R, D] that depend on the target model."""
-        images = candidates[:, : self.pixels].unflatten(1, self.image_shape)
-        labels = candidates[:, self.pixels :].softmax(1) if self.searches_for_label else self.labels[rows]
-        gradients, batchnorm_inputs = self.per_image_gradients(images, labels)
-        return sum(self._prior_terms("batchnorm_inputs", batchnorm_inputs), start=self.objective(gradients, rows))
+        images = candidates[:, : self.pixels].unflatten(1, self.batch_shape)
+        updates, batchnorm_inputs = self.client_updates(images, self._labels_of(candidates, rows))
+        statistics = [(mean[rows], variance[rows]) for mean, variance in self.statistics]
+        terms = self._prior_terms("batchnorm_inputs", batchnorm_inputs)
+        terms += self._prior_terms("batch_statistics", batchnorm_inputs, statistics)
+        return sum(terms, start=self.objective(updates, rows))
+
+    def _labels_of(self, candidates, rows):
+        """Return the labels of candidates [R, D]: classes [R, B], or probabilities [R, B, classes]."""
+        if not self.searches_for_label:
+            return self.labels[rows]
+        return candidates[:, self.pixels :].unflatten(1, self.labels.shape[1:]).softmax(2)
 
     def _image_cost(self, images):
-        """Return the priors on the images themselves [R], or None if there are none."""
-        terms = self._prior_terms("images", images.unflatten(0, (-1, self.settings.restarts)))
-        return sum(terms).flatten() if terms else None
+        """Return the mean over each batch of the priors on the images themselves [R], or None if there are none."""
+        groups = images.unflatten(0, (-1, self.settings.restarts)).transpose(1, 2).flatten(0, 1)
+        terms = self._prior_terms("images", groups)
+        return sum(terms).unflatten(0, (-1, images.shape[1])).mean(1).flatten() if terms else None
 
-    def _prior_terms(self, of, seen):
+    def _prior_terms(self, of, *seen):
         """Return the weighted priors on one kind of input, given that input."""
-        return [weight * PRIORS[name](seen) for name, weight in self.priors.items() if PRIORS[name].of == of]
+        return [weight * PRIORS[name](*seen) for name, weight in self.priors.items() if PRIORS[name].of == of]
 
     def outcome(self):
-        """Return the `Outcome`: of each original's restarts, the one with the lowest final cost."""
+        """Return the `Outcome`: of the restarts on each client, the one with the lowest final cost."""
         points = self.optimiser.points
         costs, _ = self.evaluate(points)
         status = self.optimiser.status.clone()
@@ -170,8 +184,9 @@ class Search:
         ranking = torch.where(status == Status.DIVERGED, torch.inf, costs).unflatten(0, (-1, self.settings.restarts))
         restarts = ranking.argmin(1)
         kept = torch.arange(len(restarts), device=restarts.device) * self.settings.restarts + restarts
-        images = self.target.denormalise(points[kept, : self.pixels].unflatten(1, self.image_shape))
-        labels = points[:, self.pixels :].argmax(1) if self.searches_for_label else self.labels
+        images = self.target.denormalise(points[kept, : self.pixels].unflatten(1, self.batch_shape))
+        labels = self._labels_of(points, slice(None))
+        labels = labels.argmax(2) if self.searches_for_label else labels
         return Outcome(
             images=(images.nan_to_num(0).clamp(0, 1) * 255).round().to("cpu", torch.uint8),
             recovered_labels=labels[kept].cpu(),

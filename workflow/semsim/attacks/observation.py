@@ -1,8 +1,13 @@
-"""What the attacker observes: the gradient of one augmented image, after the client's defences."""
+"""What the attacker observes: the update that each client computes on its augmented images, after its defences."""
+
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
-from semsim.attacks.gradients import PerImageGradients
+from semsim.attacks.batchnorm import statistics_of
+from semsim.attacks.clients import ClientSettings
+from semsim.attacks.gradients import ClientUpdates
 from semsim.attacks.outer_products import written_out
 
 
@@ -24,33 +29,64 @@ def augment(images, augmentation, seeds):
     return torch.cat([augmentation(image[None], torch.Generator().manual_seed(seed)) for image, seed in pairs])
 
 
-def shared_gradients(target, plan, images, labels, defence, seeds):
-    """Return the gradient that each client shares: one image, one step, the model in eval mode.
+class Observation(NamedTuple):
+    """What N clients share.
+
+    Attributes
+    ----------
+    updates : list of torch.Tensor, each [N, *shape]
+        In the order of ``target.trained_parameters()``.
+    statistics : list of (torch.Tensor [N, C], torch.Tensor [N, C])
+        The means and variances of the clients' batches in each call of a BatchNorm layer on feature maps, at the
+        weights that the clients were sent. Only some attackers know them.
+    """
+
+    updates: list
+    statistics: list
+
+
+def shared_updates(target, plan, images, labels, defence, seeds):
+    """Return what each client shares.
 
     Parameters
     ----------
     target : semsim.targets.models.Target
-    plan : semsim.attacks.gradients.GradientPlan
-    images : torch.Tensor, shape [N, 3, S, S]
-        In [0, 1], on the target's device.
-    labels : torch.Tensor, shape [N], int64
+    plan : semsim.attacks.gradients.UpdatePlan
+    images : torch.Tensor, shape [N, B, 3, S, S]
+        In [0, 1], on the target's device: a batch of B images for each of N clients.
+    labels : torch.Tensor, shape [N, B], int64
     defence : semsim.targets.defences.GradientDefence
         Applied if it acts on the shared gradient.
     seeds : list of int
-        One for each image, for the defence's noise.
+        One for each client, for the defence's noise.
 
     Returns
     -------
-    list of torch.Tensor, each [N, *shape]
-        In the order of ``target.network.parameters()``.
+    Observation
     """
-    per_image_gradients = PerImageGradients(target, plan)
-    passes = []
-    for rows in torch.arange(len(images)).split(plan.images_per_pass):
-        gradients, _ = per_image_gradients(target.normalise(images[rows]), labels[rows])
-        passes.append([written_out(gradient).detach() for gradient in gradients])
-    gradients = [torch.cat(parts) for parts in zip(*passes, strict=True)]
+    client_updates = ClientUpdates(target, plan)
+    passes, statistics = [], []
+    for rows in torch.arange(len(images)).split(plan.clients_per_pass):
+        updates, batchnorm_inputs = client_updates(target.normalise(images[rows]), labels[rows])
+        passes.append([written_out(update).detach() for update in updates])
+        statistics.append([statistics_of(given.detach()) for _, given in batchnorm_inputs])
+    updates = [torch.cat(parts) for parts in zip(*passes, strict=True)]
     if defence.acts_on("shared"):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        gradients = defence.apply_per_sample(gradients, generators)
-    return gradients
+        if defence.alone_in_training and images.shape[1] > 1:
+            updates = _bounded_by_image(target, plan, images, labels, defence, generators)
+        else:
+            updates = defence.apply_per_sample(updates, generators)
+    joined = [tuple(map(torch.cat, zip(*parts, strict=True))) for parts in zip(*statistics, strict=True)]
+    return Observation(updates, joined)
+
+
+def _bounded_by_image(target, plan, images, labels, defence, generators):
+    """Return the gradients of batches, each the noisy mean of the clipped gradients of its images."""
+    of_one_image = ClientUpdates(target, replace(plan, client=ClientSettings()))
+    updates = []
+    for batch, batch_labels, generator in zip(target.normalise(images), labels, generators, strict=True):
+        gradients, _ = of_one_image(batch[:, None], batch_labels[:, None])
+        clipped = defence.clipped([written_out(gradient).detach() for gradient in gradients])
+        updates.append(defence.noisy_mean([each.sum(0) for each in clipped], len(batch), generator))
+    return [torch.stack(parts) for parts in zip(*updates, strict=True)]

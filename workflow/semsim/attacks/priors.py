@@ -1,9 +1,10 @@
 """What makes an image likely, as penalties: one number per image, lower is likelier.
 
 A prior is a function with the decorator ``@PRIORS.register()``; its name is then a key of the setting ``priors``. It
-looks at the candidates' images in the target model's normalised space, [N, restarts, 3, S, S], or, registered with
-``of="batchnorm_inputs"``, at what they put into the BatchNorm layers. Where the target model lacks what a prior needs,
-the attack goes without it and says so.
+looks at the candidates' images in the target model's normalised space, [N, restarts, 3, S, S], and its mean over the
+images of a batch is added to the cost. Registered with ``of="batchnorm_inputs"``, it looks at what the candidates put
+into the BatchNorm layers, and with ``of="batch_statistics"`` also at the statistics of the client's batch there. Where
+the target model, the client or the attacker lacks what a prior needs, the attack goes without it and says so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import lazy_loader
 
+from semsim.attacks.batchnorm import statistics_of
 from semsim.registry import Part, Registry
 
 torch = lazy_loader.load("torch")
@@ -19,7 +21,7 @@ torch = lazy_loader.load("torch")
 
 @dataclass(frozen=True)
 class Prior(Part):
-    """A prior, and what it looks at: ``images`` or ``batchnorm_inputs``."""
+    """A prior, and what it looks at: ``images``, ``batchnorm_inputs`` or ``batch_statistics``."""
 
     of: str = "images"
 
@@ -61,24 +63,57 @@ def l2_norm(images: torch.Tensor) -> torch.Tensor:
 
 @PRIORS.register(of="batchnorm_inputs", needs={"batchnorm", "running_statistics"})
 def batchnorm(batchnorm_inputs: list[tuple[torch.nn.Module, torch.Tensor]]) -> torch.Tensor:
-    """Distance of an image's channel statistics from those that BatchNorm layers remember (Yin et al. 2021, eq. 7).
+    """Distance of a batch's channel statistics from those that BatchNorm layers remember (Yin et al. 2021, eq. 7).
 
     Parameters
     ----------
-    batchnorm_inputs : list of (BatchNorm layer, torch.Tensor [N, C, *positions])
+    batchnorm_inputs : list of (BatchNorm layer, torch.Tensor [N, B, C, *positions])
         Each layer and what it was given; at least one.
 
     Returns
     -------
     torch.Tensor, shape [N]
-        Sum over layers of the distances of the means and of the variances, where an image's statistics are taken over
-        its own positions.
+        Sum over layers of the distances of the means and of the variances, where a batch's statistics are taken over
+        its images and their positions.
     """
+    remembered = [(layer.running_mean, layer.running_var) for layer, _ in batchnorm_inputs]
+    return _distance_of_statistics(batchnorm_inputs, remembered)
+
+
+@PRIORS.register(of="batch_statistics", needs={"batchnorm", "batchnorm_train", "batch_statistics"})
+def batch_statistics(
+    batchnorm_inputs: list[tuple[torch.nn.Module, torch.Tensor]], observed: list[tuple[torch.Tensor, torch.Tensor]]
+) -> torch.Tensor:
+    """Distance of a batch's channel statistics from those of the client's batch, if the client shares them.
+
+    Clients of federated averaging do, where they send the running statistics of BatchNorm along with their weights.
+
+    Parameters
+    ----------
+    batchnorm_inputs : list of (BatchNorm layer, torch.Tensor [N, B, C, *positions])
+        Each layer and what it was given; at least one.
+    observed : list of (torch.Tensor [N, C], torch.Tensor [N, C])
+        Means and variances of the clients' batches in the same calls.
+
+    Returns
+    -------
+    torch.Tensor, shape [N]
+        As for `batchnorm`.
+
+    References
+    ----------
+    Huang, Gupta, Song, Li, Arora: Evaluating Gradient Inversion Attacks and Defenses in Federated Learning. NeurIPS
+    2021, section 3.
+    """
+    return _distance_of_statistics(batchnorm_inputs, observed)
+
+
+def _distance_of_statistics(batchnorm_inputs, others):
+    """Return the sum over layers of the distances of means and of variances from others, [N]."""
     total = 0.0
-    for layer, activations in batchnorm_inputs:
-        positions = tuple(range(2, activations.ndim))
-        variance, mean = torch.var_mean(activations, dim=positions, correction=0)
-        total = total + (mean - layer.running_mean).norm(dim=1) + (variance - layer.running_var).norm(dim=1)
+    for (_, given), (other_mean, other_variance) in zip(batchnorm_inputs, others, strict=True):
+        mean, variance = statistics_of(given)
+        total = total + (mean - other_mean).norm(dim=1) + (variance - other_variance).norm(dim=1)
     return total
 
 

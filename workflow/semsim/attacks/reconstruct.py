@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import Attacker, AttackSettings, attack_settings
 from semsim.errors import SemsimError
@@ -29,6 +30,9 @@ from semsim.targets.wrapping import wrap_network
 class Reconstructions:
     """The result of an attack on N images; all tensors are on the CPU.
 
+    The reconstructions of a batch are matched with its images so that the sum of their squared errors is smallest
+    (`semsim.attacks.matching.match_batch`).
+
     Attributes
     ----------
     images : torch.Tensor, float32, [N, 3, S, S]
@@ -42,6 +46,8 @@ class Reconstructions:
         Of the first and of the last candidate; lower is closer to the shared gradient.
     settings : semsim.attacks.settings.AttackSettings
         The complete settings of the attack.
+    client : semsim.attacks.clients.ClientSettings
+        The complete settings of the clients.
     left_out : tuple of str
         The priors that were left out, as sentences that say why.
     """
@@ -52,6 +58,7 @@ class Reconstructions:
     initial_costs: torch.Tensor
     costs: torch.Tensor
     settings: AttackSettings
+    client: ClientSettings
     left_out: tuple[str, ...]
 
 
@@ -69,14 +76,17 @@ def reconstruct(
     last: str | None = None,
     defence: GradientDefence | dict | None = None,
     attacker: Attacker | dict | None = None,
+    client: ClientSettings | dict | None = None,
     memory_gib: float = 2.0,
     **changes,
 ) -> Reconstructions:
-    """Reconstruct images from the gradients that a client would share for each.
+    """Reconstruct images from the gradients or updates that clients would share.
 
-    For every image, the gradient of the cross-entropy with respect to all trained parameters is computed, with the
-    network in eval mode; the attack then searches for an image that has this gradient. The images are attacked
-    independently, as a batch. Up to rounding, the result depends on the seed but not on the size of the batch.
+    By default, each image is a client of its own, which shares the gradient of the cross-entropy with respect to all
+    trained parameters, with the network in eval mode; the attack then searches for an image that has this gradient.
+    `client` makes it the gradient of a batch, an update after several local steps, or one with BatchNorm in train mode.
+    Clients are attacked independently, all at once. Up to rounding, the result depends on the seed but not on how many
+    there are.
 
     Parameters
     ----------
@@ -105,6 +115,9 @@ def reconstruct(
     attacker : semsim.attacks.settings.Attacker or dict, optional
         What the attacker does not know, such as ``{"labels": False}``; by default, it knows everything that a preset
         makes use of. A preset that needs more is refused.
+    client : semsim.attacks.clients.ClientSettings or dict, optional
+        What a client computes its update on, and how; or, as in a study, its settings, such as
+        ``{"batch": 8, "local_steps": 4}``. Consecutive images belong to one client; the last may have fewer.
     memory_gib : float
         How much memory the searches that run at once may take.
     **changes
@@ -144,6 +157,7 @@ def reconstruct(
     seed = checked_seed(seed)
     memory_gib = checked_memory(memory_gib)
     defence = checked_defence(defence)
+    client = checked_client_settings(client)
     device = checked_device(device)
     target, images, labels = checked_client(module, images, labels, device, mean, std, last)
     attack_run = AttackRun(
@@ -158,6 +172,7 @@ def reconstruct(
         defence=defence,
         study_seed=seed,
         memory_gib=memory_gib,
+        client=client,
     )
     _, outcome = attack_run.run()
     return Reconstructions(
@@ -167,6 +182,7 @@ def reconstruct(
         initial_costs=outcome.initial_costs,
         costs=outcome.costs,
         settings=settings,
+        client=client,
         left_out=tuple(attack_run.left_out()),
     )
 
@@ -225,6 +241,13 @@ def checked_attacker(attacker: Attacker | dict | None) -> Attacker:
     if isinstance(attacker, Attacker):
         return attacker
     return validated(Attacker, {} if attacker is None else attacker, "The attacker is not valid")
+
+
+def checked_client_settings(client: ClientSettings | dict | None) -> ClientSettings:
+    """Return what clients do, from settings if these are given."""
+    if isinstance(client, ClientSettings):
+        return client
+    return validated(ClientSettings, {} if client is None else client, "The client is not valid")
 
 
 def check_knowledge(attacks: dict[str, AttackSettings], attacker: Attacker) -> None:

@@ -1,4 +1,4 @@
-"""One attack on all originals of one target, in shares that fit in memory; it resumes after a kill, and is kept."""
+"""One attack on all clients of one target, in shares that fit in memory; it resumes after a kill, and is kept."""
 
 import fcntl
 import hashlib
@@ -11,9 +11,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from semsim.attacks.clients import ClientSettings, consecutive, drawn
 from semsim.attacks.engine import Outcome, Search
-from semsim.attacks.gradients import count_activations, plan_gradients
-from semsim.attacks.observation import augment, shared_gradients
+from semsim.attacks.gradients import count_activations, plan_updates
+from semsim.attacks.matching import match_batch
+from semsim.attacks.observation import augment, shared_updates
 from semsim.attacks.optimisers import OPTIMISERS
 from semsim.attacks.priors import PRIORS
 from semsim.errors import SemsimError
@@ -29,13 +31,13 @@ log = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 30
 MEASURED_SECONDS = 0.5
-"""A step of one original that takes longer is not measured on more of them."""
+"""A step on one client that takes longer is not measured on more of them."""
 LOOK_EVERY_STEPS = 20  # asking a GPU for a cost makes it wait
 
 
 @dataclass(frozen=True)
 class AttackRun:
-    """One attack on the originals of one target model.
+    """One attack on the originals of one target model, which its clients hold.
 
     Parameters
     ----------
@@ -48,15 +50,20 @@ class AttackRun:
     labels : torch.Tensor, shape [N], int64
     settings : semsim.attacks.settings.AttackSettings
     augmentation : semsim.targets.augmentation.Augmentation
-        What the client does to an image before the model sees it.
+        What a client does to an image before the model sees it.
     defence : semsim.targets.defences.GradientDefence
-        What the client does to the gradient before sharing it.
+        What a client does to its update before sharing it.
     study_seed : int
     memory_gib : float
         How much memory the searches of one share may take. The shares follow from it, so it belongs to the study:
         another value gives other, equally good reconstructions.
     first : int
         The number that the first of these originals has among all of the data set.
+    client : ClientSettings
+        What clients do. If the number of originals is not a multiple of its batch, the last client has fewer.
+    draw_clients : bool
+        Whether the originals of each client are drawn at random, the same for every target model and attack; otherwise
+        consecutive ones belong to one client.
     """
 
     dataset: str
@@ -71,6 +78,8 @@ class AttackRun:
     study_seed: int
     memory_gib: float
     first: int = 0
+    client: ClientSettings = ClientSettings()
+    draw_clients: bool = False
 
     def attacked(self):
         """Return the images that enter the target model, uint8 [N, 3, S, S]; the same for every attack."""
@@ -79,7 +88,7 @@ class AttackRun:
     def left_out(self):
         """Return which priors, or parts of them, are left out on this target and why, as sentences."""
         traits = self._traits()
-        looking = [name for name in self.settings.priors_on(traits) if PRIORS[name].of == "batchnorm_inputs"]
+        looking = [name for name in self.settings.priors_on(traits) if PRIORS[name].of != "images"]
         layers = batchnorm_layers_without_maps(self.target) if looking else []
         overlooked = [
             f"prior {name} has nothing to compare in BatchNorm layer '{layer}', which is given no feature maps"
@@ -103,21 +112,25 @@ class AttackRun:
         -------
         attacked : torch.Tensor, uint8 [N, 3, S, S]
         outcome : semsim.attacks.engine.Outcome
+            With one row for each original, as a client of its own: the reconstructions of a batch are matched with its
+            images by `semsim.attacks.matching.match_batch`.
 
         Raises
         ------
         SemsimError
-            If one original alone does not fit into `memory_gib`, or the machine has less memory than that; if the
-            target lacks what the attack needs, or its gradients cannot be computed.
+            If one client alone does not fit into `memory_gib`, or the machine has less memory than that; if the target
+            or the client lacks what the attack needs, or its update cannot be computed.
         """
         title = f"{self.dataset}/{self.target_name}/{self.attack}"
         if problems := self.settings.unmet(self._traits()):
-            raise SemsimError(f"attack {title}: {'; '.join(problems)}. Take another attack or target.")
+            raise SemsimError(f"attack {title}: {'; '.join(problems)}. Take another attack, target or client.")
+        if problem := self.client.cannot_defend(self.defence):
+            raise SemsimError(f"attack {title}: {problem}")
         for sentence in self.left_out():
             log.warning("attack %s: %s, and runs without it.", title, sentence)
         attacked = self.attacked()
-        plan = plan_gradients(self.target, self.target.mean.device)
-        shares = torch.arange(len(attacked)).split(self._originals_per_share(plan))
+        plan = plan_updates(self.target, self.client, self.target.mean.device)
+        shares = self._shares(plan)
         state = _State(state_path, self._fingerprint(attacked, plan, code))
         done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
         with progress_bar(len(shares) * self.settings.steps, title, unit="step", initial=done) as bar:
@@ -128,22 +141,23 @@ class AttackRun:
                 if not _is_out_of_memory(error):
                     raise
                 raise SemsimError(
-                    f"attack {title}: no space for the batch of {counted(len(shares[0]), 'originals')} on "
+                    f"attack {title}: no space for the updates of {counted(len(shares[0]), 'clients')} on "
                     f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g})."
                 ) from None
         state.release()
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
-        return attacked, Outcome(**{name: torch.cat(parts) for name, parts in joined.items()})
+        order = torch.cat([share.flatten() for share in shares]).argsort()
+        return attacked, Outcome(**{name: torch.cat(parts)[order] for name, parts in joined.items()})
 
     def seconds(self):
-        """Return how long the run takes, estimated from the second step on its first originals.
+        """Return how long the run takes, estimated from the second step on its first clients.
 
-        One original is measured first, and all of a share only if that is quick.
+        One client is measured first, and all of a share only if that is quick.
         """
-        plan = plan_gradients(self.target, self.target.mean.device)
-        attacked, share = self.attacked(), min(self._originals_per_share(plan), len(self.originals))
-        for count in (1, share):
-            search = self._search(torch.arange(count), attacked[:count], plan)
+        plan = plan_updates(self.target, self.client, self.target.mean.device)
+        attacked, first_share = self.attacked(), self._shares(plan)[0]
+        for share in (first_share[:1], first_share):
+            search = self._search(share, attacked[share], plan)
             search.advance()
             search.costs.sum().item()  # which waits for a GPU
             started = time.monotonic()
@@ -152,14 +166,14 @@ class AttackRun:
             seconds = time.monotonic() - started
             if seconds > MEASURED_SECONDS:
                 break
-        return seconds / count * len(self.originals) * self.settings.steps
+        return seconds / share.numel() * len(self.originals) * self.settings.steps
 
     def left(self, state_path):
         """Return the share of its steps that `run` would still take, from 0 (finished) to 1 (new); nothing changes."""
         if not Path(state_path).exists():
             return 1.0
-        attacked, plan = self.attacked(), plan_gradients(self.target, self.target.mean.device)
-        shares = -(-len(attacked) // self._originals_per_share(plan))
+        attacked, plan = self.attacked(), plan_updates(self.target, self.client, self.target.mean.device)
+        shares = len(self._shares(plan))
         state = _State(state_path, self._fingerprint(attacked, plan, ""))
         state.release()
         done = len(state.outcomes) + (state.search["step"] / self.settings.steps if state.search else 0)
@@ -167,12 +181,15 @@ class AttackRun:
 
     def table(self, outcome):
         """Return a table with one row per original: what the attack knew, did and reached."""
+        firsts = {place: self.first + batch[0] for batch in self._clients() for place in batch}
         return pd.DataFrame(
             {
                 "dataset": self.dataset,
                 "target": self.target_name,
                 "attack": self.attack,
                 "original": range(self.first, self.first + len(self.labels)),
+                "client": str(self.client),
+                "batch": [firsts[place] for place in range(len(self.labels))],
                 "label": self.labels.numpy(),
                 "recovered_label": outcome.recovered_labels.numpy(),
                 "status": outcome.named_status(),
@@ -186,10 +203,26 @@ class AttackRun:
         ).replace({"diverged_at": {-1: pd.NA}})
 
     def _traits(self):
-        return {*self.target.traits, *KNOWLEDGE}
+        return {*self.target.traits, *self.client.traits, *KNOWLEDGE}
+
+    def _clients(self):
+        """Return the places of the originals of each client, in ascending order; the last may have fewer."""
+        places = list(range(len(self.originals)))
+        if not self.draw_clients:
+            return consecutive(places, self.client.batch)
+        numbers = drawn(self._numbers(places), self.client.batch, self.study_seed, "client", self.dataset)
+        full = sorted(sorted(number - self.first for number in each) for each in numbers)
+        return sorted(full, key=len, reverse=True)
+
+    def _shares(self, plan):
+        """Return the places of the originals of the clients that are attacked at once: list of [clients, batch]."""
+        clients = self._clients()
+        full = torch.tensor([each for each in clients if len(each) == self.client.batch], dtype=torch.int64)
+        shares = list(full.split(self._clients_per_share(plan)))
+        return shares + [torch.tensor([each]) for each in clients if len(each) < self.client.batch]
 
     def _run_share(self, share, attacked, plan, state, bar):
-        """Attack the originals of one share, from the state if it holds a search."""
+        """Attack the clients of one share, from the state if it holds a search; return the outcome by original."""
         search = self._search(share, attacked, plan)
         if state.search:
             search.load_state_dict(state.search)
@@ -200,61 +233,67 @@ class AttackRun:
                 bar.set_postfix(mean_cost=f"{search.costs.nanmean():.3g}", refresh=False)
                 state.keep(search)
         bar.update(self.settings.steps - search.step)
-        return search.outcome()
+        return _by_original(search.outcome(), _as_floats(attacked))
 
     def _search(self, share, attacked, plan):
-        """Return the search for the originals of one share, before its first step."""
+        """Return the search for the originals of the clients of one share, before its first step."""
         device = self.target.mean.device
-        labels = self.labels[share].to(device)
-        images = attacked.to(device)
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        seeds = self._seeds("defence", share.tolist())
-        observed = shared_gradients(self.target, plan, images, labels, self.defence, seeds)
-        seeds = [seed for place in share.tolist() for seed in self._search_seeds(place)]
-        return Search(self.target, observed, labels, seeds, self.settings, plan)
+        images, labels = _as_floats(attacked).to(device), self.labels[share].to(device)
+        seeds = self._seeds("defence", share[:, 0].tolist())
+        observed = shared_updates(self.target, plan, images, labels, self.defence, seeds)
+        return Search(self.target, observed, labels, self._seeds_of_share(share), self.settings, plan)
 
-    def _originals_per_share(self, plan):
-        """Return how many originals fit into the memory budget at once."""
-        settings, spec = self.settings, self.target.spec
-        parameters = count_parameters(self.target)
-        # Observed gradient, candidate's gradient, and their difference or product on the way back.
-        gradients = 4 * parameters
-        variables = 3 * spec["image_size"] ** 2 + spec["classes"]
+    def _clients_per_share(self, plan):
+        """Return how many clients fit into the memory budget at once."""
+        settings, client, spec = self.settings, self.client, self.target.spec
+        # Of each local step: observed update, candidate's update, and their difference or product on the way back.
+        updates = 4 * client.local_steps * count_parameters(self.target)
+        variables = client.batch * (3 * spec["image_size"] ** 2 + spec["classes"])
         searcher = 6 * variables
         if settings.optimiser == "lbfgs":
             searcher = (2 * settings.history + 12) * variables + 5 * settings.history**2
-        bytes_per_original = 4 * settings.restarts * (gradients + searcher)
-        # A pass keeps the activations for two backward passes. It is full, or has all originals of the share.
-        image_bytes = 4 * 6 * count_activations(self.target)
-        full_pass_bytes, pass_bytes = image_bytes * plan.images_per_pass, image_bytes * settings.restarts
+        bytes_per_client = 4 * settings.restarts * (updates + searcher)
+        # A pass keeps the activations for two backward passes. It is full, or has all clients of the share.
+        candidate_bytes = 4 * 6 * client.batch * client.local_steps * count_activations(self.target)
+        full_pass_bytes, pass_bytes = candidate_bytes * plan.clients_per_pass, candidate_bytes * settings.restarts
         budget = min(self.memory_gib * 2**30, sys.maxsize)
-        with_full_passes = (budget - full_pass_bytes) // bytes_per_original
-        in_one_pass = budget // (bytes_per_original + pass_bytes)
-        originals = int(max(with_full_passes, in_one_pass))
-        if originals < 1:
+        with_full_passes = (budget - full_pass_bytes) // bytes_per_client
+        in_one_pass = budget // (bytes_per_client + pass_bytes)
+        clients = int(max(with_full_passes, in_one_pass))
+        if clients < 1:
             pass_bytes = min(pass_bytes, full_pass_bytes)
             raise SemsimError(
-                f"attack {self.dataset}/{self.target_name}/{self.attack}: one original with {settings.restarts} "
-                f"restart(s) takes {(bytes_per_original + pass_bytes) / 2**30:.2f} GiB, but memory_gib is "
-                f"{self.memory_gib:g}. Raise memory_gib, or choose fewer restarts or a smaller target."
+                f"attack {self.dataset}/{self.target_name}/{self.attack}: one client ({client}) with "
+                f"{settings.restarts} restart(s) takes {(bytes_per_client + pass_bytes) / 2**30:.2f} GiB, but "
+                f"memory_gib is {self.memory_gib:g}. Raise memory_gib, or choose fewer restarts, a smaller batch or "
+                "a smaller target."
             )
-        return originals
+        return clients
+
+    def _numbers(self, places):
+        """Return the numbers that the originals at these places have in the data set."""
+        return [self.first + place for place in places]
 
     def _seeds(self, purpose, places):
         """Seeds of what a client does: the same for every attack."""
         names = (purpose, self.dataset, self.target_name)
-        return [seed_for(self.study_seed, *names, self.first + place) for place in places]
+        return [seed_for(self.study_seed, *names, number) for number in self._numbers(places)]
 
     def _search_seeds(self, place):
         """Seeds of the restarts on the original at a place."""
         names = (self.dataset, self.target_name, self.attack, self.first + place)
         return [seed_for(self.study_seed, "search", *names, restart) for restart in range(self.settings.restarts)]
 
+    def _seeds_of_share(self, share):
+        """Seeds of the searches on the clients of a share: for each restart, one for each image of its batch."""
+        by_client = ([self._search_seeds(place) for place in client] for client in share.tolist())
+        return [list(each) for seeds in by_client for each in zip(*seeds, strict=True)]
+
     def _fingerprint(self, attacked, plan, code):
         """Return a digest of everything that decides how the run goes."""
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first, code)
+        names += (self.draw_clients,)
         device = self.target.mean.device.type
         state = OPTIMISERS[self.settings.optimiser].function.STATE  # another version of this code may keep another
         digest.update(repr((names, self.settings.model_dump(), state, self.defence, plan, device)).encode())
@@ -262,6 +301,24 @@ class AttackRun:
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _as_floats(images):
+    """Return images in [0, 1], from bytes if these are given."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def _by_original(outcome, images):
+    """Return the outcome on clients as rows of originals, the images [N, B, 3, S, S] in their order.
+
+    The reconstructions of a batch come in any order: they are matched with its images.
+    """
+    partners = torch.stack([match_batch(*each) for each in zip(images, outcome.images, strict=True)])
+    rows = torch.arange(len(partners))[:, None]
+    by_client = {field.name: getattr(outcome, field.name) for field in fields(Outcome)}
+    by_image = {name: by_client.pop(name)[rows, partners].flatten(0, 1) for name in ("images", "recovered_labels")}
+    repeated = {name: each.repeat_interleave(images.shape[1]) for name, each in by_client.items()}
+    return Outcome(**by_image, **repeated)
 
 
 class _State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.reconstruct import check_knowledge
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.config.estimate import milliseconds_on
@@ -48,7 +49,7 @@ def suited_attacks(target: Target, attacker: Attacker, steps: int) -> tuple[dict
     SemsimError
         If no preset suits.
     """
-    has, found, left_out = {*target.traits, *KNOWLEDGE}, {}, []
+    has, found, left_out = {*target.traits, *ClientSettings().traits, *KNOWLEDGE}, {}, []
     for name in PRESETS:
         settings = _with_label_of(_shortened(attack_settings(name), steps), attacker, has)
         problems = [*settings.unmet(has), *settings.left_out(has), *settings.forbidden(attacker)]
@@ -76,7 +77,7 @@ def named_attacks(names: Sequence[str], target: Target, attacker: Attacker, step
     attacks = {name: _shortened(attack_settings(name), steps) for name in names}
     check_knowledge(attacks, attacker)
     for name, settings in attacks.items():
-        if problems := settings.unmet({*target.traits, *KNOWLEDGE}):
+        if problems := settings.unmet({*target.traits, *ClientSettings().traits, *KNOWLEDGE}):
             raise SemsimError(f"attack {name}: {'; '.join(problems)}. Leave it out.")
     return attacks
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from semsim.attacks.gradients import plan_gradients
-from semsim.attacks.observation import shared_gradients
+from semsim.attacks.clients import ClientSettings
+from semsim.attacks.gradients import plan_updates
+from semsim.attacks.observation import shared_updates
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import Target, count_parameters
 
@@ -35,14 +36,15 @@ def describe_gradients(target: Target, images: torch.Tensor, labels: torch.Tenso
         those of the true class, 0 to 1.41), gradient_norm, zero_share (share of its entries that are zero), vanished.
     """
     device = target.mean.device
-    plan, parts = plan_gradients(target, device), []
+    plan, parts = plan_updates(target, ClientSettings(), device), []
     step = max(1, AT_ONCE_BYTES // (4 * count_parameters(target)))
     for rows in torch.arange(len(images)).split(step):
         batch, wanted = as_floats(images[rows]).to(device), labels[rows].to(device)
         with torch.no_grad():
             logits = target(batch)
         one_hot = torch.nn.functional.one_hot(wanted, logits.shape[1])
-        gradients = shared_gradients(target, plan, batch, wanted, GradientDefence(), [0] * len(rows))
+        clients = batch[:, None], wanted[:, None]
+        gradients = shared_updates(target, plan, *clients, GradientDefence(), [0] * len(rows)).updates
         squared = sum(each.flatten(1).square().sum(1) for each in gradients)
         zeros = sum((each == 0).flatten(1).sum(1) for each in gradients)
         numbers = {

@@ -29,6 +29,7 @@ def contradictions(settings):
     if not problems:  # otherwise the attacks are not known
         yield from _attacks(settings)
     yield from _numbers_of_images(settings)
+    yield from _clients(settings)
     yield from _sizes(settings)
     yield from _defects(settings)
     yield from _released(settings)
@@ -66,7 +67,7 @@ def unmet_by(settings, attack, target, dataset=None):
     dataset : str, optional
         With the attack's settings for this data set.
     """
-    traits = {*settings.targets[target].traits, *KNOWLEDGE}
+    traits = {*settings.targets[target].traits, *settings.targets[target].client.traits, *KNOWLEDGE}
     return attack_settings(**complete_attack(settings, dataset, attack)).unmet(traits)
 
 
@@ -195,6 +196,22 @@ def _numbers_of_images(settings):
                 f"datasets.{name}.originals: {dataset.originals} cannot be divided into {settings.folds} `folds` so"
                 " that two are left to learn from. Set more originals or other folds."
             )
+
+
+def _clients(settings):
+    """Yield which clients cannot fill their batch, or cannot defend what they share."""
+    for name, target in settings.targets.items():
+        if problem := target.client.cannot_defend(target.defence):
+            yield f"targets.{name}.client: {problem}"
+        batch = target.client.batch
+        for dataset in settings.datasets:
+            if (originals := settings.datasets[dataset].originals) < batch:
+                yield (
+                    f"targets.{name}.client.batch: {dataset} has {originals} originals, fewer than a batch of {batch}."
+                    " Set more originals or a smaller batch."
+                )
+        if settings.shard and settings.shard % batch:
+            yield f"shard: {settings.shard} is no multiple of the batch of {batch} of targets.{name}. Set one that is."
 
 
 def _sizes(settings):

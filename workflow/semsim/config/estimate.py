@@ -124,7 +124,8 @@ def estimate(study, rates):
                 settings = attack_settings(**study.attack_settings(dataset, attack))
                 key = (study.target_traits(target)["architecture"], network["width"], size)
                 networks[key] = network["architecture"]
-                steps[key] += originals * settings.steps * settings.restarts
+                evaluations = settings.steps * settings.restarts * study.client_settings(target)["local_steps"]
+                steps[key] += originals * evaluations
     measured = _with_flops(rates)
     costs = {}
     for (architecture, width, size), count in steps.items():

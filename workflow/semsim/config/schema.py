@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
@@ -23,7 +24,7 @@ from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.defences import DEFENCES
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import Normalisation, OwnNetwork
-from semsim.targets.traits import ATTACK, KNOWLEDGE, TARGET
+from semsim.targets.traits import ATTACK, CLIENT, KNOWLEDGE, TARGET
 
 SCHEMA, MANUAL = Path("config.schema.json"), Path("README.md")
 SECTIONS = ("datasets", "training", "targets", "attacks", "attacker", "observers", "observer_training")
@@ -59,6 +60,7 @@ def tables():
         "own_network": _table(OwnNetwork),
         "normalisation": _table(Normalisation),
         "gradient_defence": _defences(),
+        "client": _table(ClientSettings),
         "presets": _two_columns("`preset`", "what it is", {name: part.summary for name, part in PRESETS.items()}),
         "attacks": _table(StudyAttack, first="preset", defaults=False),
         "attack_parts": _attack_parts(),
@@ -127,7 +129,7 @@ def _attack_parts():
     parts = {"objective": OBJECTIVES, "initialisation": INITIALISATIONS, "label": LABELS, "priors": PRIORS}
     for setting, registry in parts.items():
         for name, part in registry.items():
-            needs = [(TARGET | KNOWLEDGE | ATTACK)[need] for need in sorted(part.needs)]
+            needs = [(TARGET | CLIENT | KNOWLEDGE | ATTACK)[need] for need in sorted(part.needs)]
             rows.append([f"`{setting}`", f"`{name}`", part.summary, ", ".join(needs)])
     return _markdown(rows)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from semsim.attacks.clients import ClientSettings
 from semsim.attacks.settings import PRESETS, Attacker, AttackSettings
 from semsim.data.request import DatasetSettings, ImageSize
 from semsim.defects import DEFECTS
@@ -106,8 +107,12 @@ class StudyDataset(DatasetSettings):
 
 
 class StudyTarget(TargetSettings):
-    """A target model, and the settings of its training that differ."""
+    """A target model, what its clients do, and the settings of its training that differ."""
 
+    client: ClientSettings = Field(
+        default_factory=ClientSettings,
+        description="what a client computes before it shares, such as `{batch: 8}`; see [below](#clients)",
+    )
     training: RecipeChanges = Field(
         default_factory=RecipeChanges, description="overrides of the section `training` for this target"
     )

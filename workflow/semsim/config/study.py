@@ -145,6 +145,10 @@ class Study:
         """Return what a target model is: `semsim.targets.settings.TargetSettings`."""
         return _plain(self.settings.targets[target], include=set(TargetSettings.model_fields))
 
+    def client_settings(self, target):
+        """Return what clients of a target model do: `semsim.attacks.clients.ClientSettings`."""
+        return _plain(self.settings.targets[target].client)
+
     def target_traits(self, target):
         """Return the architecture and the defence of a target model: what SemSim is tried without, each for itself."""
         settings = self.settings.targets[target]

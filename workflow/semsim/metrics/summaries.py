@@ -23,6 +23,7 @@ TARGET_COLUMNS = [
     "architecture",
     "augmentation",
     "gradient_defence",
+    "client",
     "parameters",
     "train_accuracy",
     "validation_accuracy",
@@ -108,15 +109,22 @@ def describe_datasets(paths: list[str | os.PathLike]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def describe_targets(paths: list[str | os.PathLike]) -> pd.DataFrame:
-    """Return one row per target model: what it is, its accuracy (in [0, 1]) after the last epoch, and privacy spent.
+def describe_targets(paths: list[str | os.PathLike], attack_paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
+    """Return one row per target model: it, its clients, its accuracy (in [0, 1]) in the end, and privacy spent.
 
     Parameters
     ----------
     paths : list of path-like
-        The weights files of the target stage, whose metadata hold all of this.
+        The weights files of the target stage, whose metadata hold all but what clients do.
+    attack_paths : iterable of path-like
+        The tables of the attack stage, which say that.
     """
-    return pd.DataFrame([read_metadata(path) for path in paths], columns=TARGET_COLUMNS)
+    clients = {}
+    for path in attack_paths:
+        table = read_table(path)
+        clients |= dict(zip(table["target"], table["client"], strict=True))
+    targets = pd.DataFrame([read_metadata(path) for path in paths], columns=TARGET_COLUMNS)
+    return targets.assign(client=targets["target"].map(clients))
 
 
 def summarise_attacks(attacks: pd.DataFrame) -> pd.DataFrame:

@@ -282,6 +282,7 @@ def target_models(results: Results) -> Iterator:
         "architecture": "Architecture",
         "augmentation": "Augmentation",
         "gradient_defence": "Gradient defence",
+        "client": "Client",
         "parameters": "Parameters",
         "train_accuracy": "Accuracy, training",
         "validation_accuracy": "Accuracy, held out",
@@ -294,8 +295,8 @@ def target_models(results: Results) -> Iterator:
         accuracy,
         names,
         "The target models. A gradient defence changes the training gradients, the shared gradient that is attacked, or"
-        " both.",
-        texts=5,
+        " both. A client shares one gradient, or one update, for the images of its batch.",
+        texts=6,
     )
 
 

@@ -60,6 +60,7 @@ COLUMNS = {
     "architecture": "architecture of the network",
     "augmentation": "augmentation of the images that the target model sees",
     "gradient_defence": "defence that changes gradients",
+    "client": "what a client computes before it shares: images in its batch, local steps, mode of BatchNorm",
     "pairs": "pairs that both order strictly",
     "tied": "pairs that at least one of them ties, which are left out",
     "change": "difference that the change makes",
@@ -128,7 +129,7 @@ TABLES = {
     ),
     "accuracy": TableOfStudy(
         "A target model.",
-        "dataset target architecture augmentation gradient_defence parameters train_accuracy validation_accuracy"
+        "dataset target architecture augmentation gradient_defence client parameters train_accuracy validation_accuracy"
         " epsilon epsilon_shared delta",
         {
             "parameters": "number of parameters",
@@ -142,15 +143,17 @@ TABLES = {
     ),
     "attacks": TableOfStudy(
         "A reconstruction.",
-        f"{_KEYS} label recovered_label status diverged_at restart initial_cost cost seed knowledge",
+        f"{_KEYS} client batch label recovered_label status diverged_at restart initial_cost cost seed knowledge",
         {
+            "batch": "lowest number of an original in the same client's batch. Reconstructions of a batch are matched"
+            " with its images by an optimal assignment, which makes the sum of their squared errors smallest",
             "recovered_label": "class that the attack assumed",
             "status": "`converged`, `finished` (all steps) or `diverged`",
             "diverged_at": "step at which it became non-finite",
             "restart": "number of the restart that was kept",
-            "initial_cost": "cost before the first step",
-            "cost": "cost at the end",
-            "seed": "seed of the attack",
+            "initial_cost": "cost before the first step, of the whole batch",
+            "cost": "cost at the end, of the whole batch",
+            "seed": "seed of the attack; of a batch, one for each of its images in any order",
             "knowledge": "what the attacker made use of, by the names of the settings of `attacker`",
         },
     ),

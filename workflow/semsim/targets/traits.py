@@ -1,7 +1,7 @@
-"""Traits: requirements that parts of an attack may have of the target model or of the attacker's knowledge.
+"""Traits: requirements that parts of an attack may have of the target model, the client or the attacker's knowledge.
 
-Parts of attacks declare the traits that they need, architectures those that they have; planning a study compares the
-two. Importing this needs no PyTorch.
+Parts of attacks declare the traits that they need, architectures and clients those that they have; planning a study
+compares the two. Importing this needs no PyTorch.
 """
 
 TARGET = {
@@ -10,6 +10,12 @@ TARGET = {
     "batchnorm": "BatchNorm layers on feature maps",
 }
 """Traits of a target model, described as what it has."""
+
+CLIENT = {
+    "single_image": "a batch of one image",
+    "batchnorm_train": "BatchNorm layers in train mode",
+}
+"""Traits of a client, described as what it has."""
 
 KNOWLEDGE = {
     "exact_gradient": "each client's exact gradient or update",
@@ -29,6 +35,8 @@ def lacking(who: str, trait: str) -> str:
     """Return a clause that says which missing trait something needs."""
     if trait in TARGET:
         return f"{who} needs a target model with {TARGET[trait]}"
+    if trait in CLIENT:
+        return f"{who} needs a client with {CLIENT[trait]}"
     if trait in KNOWLEDGE:
         return f"{who} needs an attacker who knows {KNOWLEDGE[trait]}"
     return f"{who} needs {ATTACK[trait]}"

@@ -1,0 +1,28 @@
+"""Which reconstruction of a client's batch belongs to which of its images: gradients do not tell their order."""
+
+import torch
+from scipy.optimize import linear_sum_assignment
+
+
+def match_batch(images, reconstructions):
+    """Match reconstructions with images so that the sum of their squared errors is as small as possible.
+
+    Parameters
+    ----------
+    images : torch.Tensor, shape [B, 3, S, S]
+        In [0, 1].
+    reconstructions : torch.Tensor, uint8, [B, 3, S, S]
+
+    Returns
+    -------
+    torch.Tensor, shape [B], int64
+        ``reconstructions[match_batch(images, reconstructions)]`` are in the order of the images.
+
+    References
+    ----------
+    Crouse: On implementing 2D rectangular assignment algorithms. IEEE Transactions on Aerospace and Electronic Systems
+    52 (4), 2016; implemented in `scipy.optimize.linear_sum_assignment`.
+    """
+    differences = images[:, None].double() - reconstructions[None].double() / 255
+    _, partners = linear_sum_assignment(differences.square().flatten(2).sum(2).numpy())
+    return torch.from_numpy(partners)
