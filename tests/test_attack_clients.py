@@ -450,7 +450,8 @@ def test_the_table_says_who_did_what():
         ({"local_rate": 0.0}, "local_rate: 0.0 is out of range"),
         ({"batchnorm": "off"}, "batchnorm: 'off' is not one of eval, train"),
         ({"images": 8}, "unknown setting 'images'"),
-        (8, "client must be ClientSettings, or a dict such as"),
+        (8, "The client is not valid"),
+        ({"batch": 3}, "2 images cannot fill a batch of 3"),
     ],
 )
 def test_wrong_clients_are_named(client, message):

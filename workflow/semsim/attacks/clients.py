@@ -1,4 +1,10 @@
-"""What a client does before it shares: how many images, how many local steps, and how BatchNorm normalises."""
+"""What a client does before it shares: how many images, how many local steps, and how BatchNorm normalises.
+
+Its update is the gradient of the mean cross-entropy over a batch of its images. After several local steps it is the
+difference of the weights before and after, divided by the learning rate: the sum of the gradients at the weights in
+between. Every local step is plain gradient descent on the whole batch, as in algorithm 1 of McMahan, Moore, Ramage,
+Hampson, Agüera y Arcas: Communication-Efficient Learning of Deep Networks from Decentralized Data. AISTATS 2017.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +18,7 @@ from semsim.targets.defences import GradientDefence
 
 
 class ClientSettings(Settings):
-    """A client of federated learning: it computes an update on a batch of its images, and shares it.
-
-    The update is the gradient of the mean cross-entropy over the batch. After several local steps it is the difference
-    of the weights before and after, divided by the learning rate: the sum of the gradients at the weights in between.
-    Every local step is plain gradient descent on the whole batch. The attacker knows these settings.
-
-    References
-    ----------
-    McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learning of Deep Networks from
-    Decentralized Data. AISTATS 2017, algorithm 1.
-    """
+    """What a client of federated learning computes before it shares; attackers know these settings."""
 
     batch: int = Field(
         1, ge=1, le=1000, description="number of images in the batch of a client, which shares one update for them"

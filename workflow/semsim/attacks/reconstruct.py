@@ -160,6 +160,8 @@ def reconstruct(
     client = checked_client_settings(client)
     device = checked_device(device)
     target, images, labels = checked_client(module, images, labels, device, mean, std, last)
+    if client.batch > len(images):
+        raise SemsimError(f"{len(images)} images cannot fill a batch of {client.batch}. Give more, or a smaller batch.")
     attack_run = AttackRun(
         dataset="images",
         target_name=network_label(target.spec["architecture"]),
