@@ -6,7 +6,8 @@ import os
 import pytest
 
 from semsim.errors import SemsimError
-from semsim.io.handmade import LARGEST, read_rows, read_text, value_of
+from semsim.io.handmade import read_rows, value_of
+from semsim.io.texts import LARGEST, read_text
 
 TABLE = "image,annotator\nZürich,Zoë\n"
 DECOMPOSED = "image,annotator\nZu\u0308rich,Zoe\u0308\n"
@@ -73,11 +74,11 @@ def test_what_is_no_file_is_not_read(tmp_path):
     (tmp_path / "sparse").touch()
     os.truncate(tmp_path / "sparse", LARGEST + 1)
     for path, message in {
-        tmp_path: "a folder, pipe or device",
-        tmp_path / "pipe": "a folder, pipe or device",
-        "/dev/zero": "a folder, pipe or device",
+        tmp_path: "a folder, pipe, socket or device",
+        tmp_path / "pipe": "a folder, pipe, socket or device",
+        "/dev/zero": "a folder, pipe, socket or device",
         tmp_path / "sparse": "bytes, more than",
-        tmp_path / "gone": "no such text",
+        tmp_path / "gone": r"cannot be read \(No such file",
         f"{tmp_path}/a\0b": "cannot be read",
     }.items():
         with pytest.raises(SemsimError, match=message):

@@ -102,6 +102,36 @@ def test_an_end_that_comes_early_is_gone_on_from(site, get):
     assert [asked_range for _, asked_range in site.asked] == [None, "bytes=200000-"]
 
 
+@pytest.mark.parametrize("headers", [{"Content_Length": str(SIZE)}, {}, {"Transfer_Encoding": "chunked"}])
+def test_a_server_that_sends_next_to_nothing_is_given_up(site, get, tmp_path, monkeypatch, headers):
+    """Each byte comes in time, so that no wait for the next one ever ends the connection."""
+    monkeypatch.setattr(download, "WINDOW", 0.1)
+    byte = b"1\r\n" + CONTENT[:1] + b"\r\n" if "Transfer_Encoding" in headers else CONTENT[:1]
+
+    def trickle():
+        while not site.closing.wait(0.02):
+            yield byte
+
+    def answer(request):
+        request.protocol_version = "HTTP/1.1"
+        answers(trickle(), **headers)(request)
+
+    site.moods = [answer] * ATTEMPTS
+    with pytest.raises(
+        SemsimError, match=r"\(the server sends less than 1,000 bytes a second\)\. Run again later; the"
+    ):
+        get()
+    assert len(site.asked) == ATTEMPTS and left(tmp_path) == [".data.tar.part"]
+
+
+def test_a_slow_server_is_waited_for(site, get, monkeypatch):
+    monkeypatch.setattr(download, "WINDOW", 0.01)
+    monkeypatch.setattr(download, "SLOWEST", 10)
+    parts = [CONTENT[start : start + 60_000] for start in range(0, SIZE, 60_000)]
+    site.moods = [answers(part for part in parts if not site.closing.wait(0.05))]
+    assert get().read_bytes() == CONTENT and len(site.asked) == 1
+
+
 @pytest.mark.parametrize("target", ["somewhere", "nowhere"])
 def test_a_link_in_the_place_of_an_unfinished_download_is_not_followed(site, get, tmp_path, target):
     (tmp_path / "somewhere").write_text("mine")
@@ -114,7 +144,7 @@ def test_a_link_in_the_place_of_an_unfinished_download_is_not_followed(site, get
 @pytest.mark.parametrize("place", ["data.tar", ".data.tar.part"])
 def test_a_pipe_is_not_waited_for(site, get, tmp_path, place):
     os.mkfifo(tmp_path / place)
-    with pytest.raises(SemsimError, match=f"{place}: a .*Remove it"):
+    with pytest.raises(SemsimError, match=f"{place}: a .*(Remove it|Put a file there)"):
         get()
 
 

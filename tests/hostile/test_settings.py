@@ -1,6 +1,7 @@
 """Settings that hang, overflow or mean two things: told in a few lines, at once."""
 
 import copy
+import os
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from semsim.config.study import Study, read_config
 from semsim.errors import SemsimError
 from semsim.io.yaml_files import MOST_BYTES, read_yaml
 from semsim.labelling.campaign import read_settings
+from semsim.targets.own_networks import check_file
 
 SMALL = {
     "study": "small",
@@ -40,9 +42,9 @@ FILES = {
     "lists in lists": ("a: " + "[" * 5_000, "nested too deeply"),
     "sections in sections": ("{a: " * 5_000, "nested too deeply"),
     "lines in lines": ("- " * 5_000, "nested too deeply"),
-    "a long file": ("#" * (MOST_BYTES + 1), "larger than 1 MiB"),
+    "a long file": ("#" * (MOST_BYTES + 1), "1,048,577 bytes, more than 1,048,576"),
     "a long tag": ("!" * 50_000 + " x", "not valid YAML"),
-    "a zero byte": ("a: \0", "not valid YAML"),
+    "a zero byte": ("a: \0", "a NUL byte, in line 1"),
     "two of one name": ("seed: 1\nstudy: a\nseed: 2\n", r"line 3: 'seed' is set again, after line 1\. Remove"),
     "two inside": ("targets:\n  a: {width: 1, width: 2}\n", "line 2: 'width' is set again, after line 2"),
     "two of one value": ("0x10: a\n16: b\n", "line 2: '16' is set again, after line 1"),
@@ -60,6 +62,14 @@ def test_a_file_is_refused_at_once_and_in_a_line(tmp_path, name, read):
         read(path)
     assert time.monotonic() - start < AT_ONCE
     assert len(str(error.value)) < 1000 and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [read_config, read_settings, lambda path: check_file(path, "net")])
+def test_a_pipe_is_not_waited_for(tmp_path, read):
+    path = tmp_path / "pipe.py"
+    os.mkfifo(path)
+    with pytest.raises(SemsimError, match="pipe.py: a folder, pipe, socket or device, not a file"):
+        read(path)
 
 
 def test_keys_that_a_merge_changes_are_not_set_twice(tmp_path):

@@ -1,6 +1,7 @@
 """Weights of SemSim that come from anybody: they run nothing, take no more memory than they hold, and do not hang."""
 
 import json
+import os
 import shutil
 import time
 
@@ -59,12 +60,21 @@ def test_a_configuration_runs_no_file(folder, tmp_path):
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(
-    "content", [b"[]", b"[" * 60_000, b" " * 70_000, b'{"a": "\xff"}', b'{"width": ' + 5_000 * b"9"]
-)
+@pytest.mark.parametrize("content", [b"[]", b"[" * 60_000, b'{"a": "\xff"}', b'{"width": ' + 5_000 * b"9"])
 def test_what_is_no_configuration_is_told(folder, content):
     (folder / "config.json").write_bytes(content)
     with pytest.raises(SemsimError, match="config.json: not the configuration of a SemSim"):
+        SemSim.from_pretrained(folder)
+
+
+def test_a_configuration_is_a_small_file(folder):
+    config = folder / "config.json"
+    config.write_bytes(b" " * 70_000)
+    with pytest.raises(SemsimError, match="config.json: 70,000 bytes, more than 65,536"):
+        SemSim.from_pretrained(folder)
+    config.unlink()
+    os.mkfifo(config)
+    with pytest.raises(SemsimError, match="config.json: a folder, pipe, socket or device, not a file"):
         SemSim.from_pretrained(folder)
 
 

@@ -74,6 +74,17 @@ def printable(name):
     return encodable(name).translate(CONTROLS)
 
 
+def spelled_out(name):
+    r"""Return the name of a file with all that is not ASCII as escapes, so that names which look alike do not.
+
+    Examples
+    --------
+    >>> print(spelled_out("Zu\u0308rich.png"))
+    Zu\u0308rich.png
+    """
+    return printable(name).encode("ascii", "backslashreplace").decode()
+
+
 def arrow(higher_is_better):
     """Return the arrow that gives the direction of better reconstructions."""
     return "↑" if higher_is_better else "↓"

@@ -35,7 +35,11 @@ PAUSE = 1.0
 TIMEOUTS = (15, 60)
 """Seconds to wait for a connection, and for the next bytes."""
 CHUNK = 2**16
-"""Bytes written at once; an incomplete chunk is discarded when the connection is lost."""
+"""Bytes written at once, at most."""
+SLOWEST = 1000
+"""Bytes per second below which a download is given up, to be resumed in the next attempt."""
+WINDOW = 60.0
+"""Seconds over which the speed is measured."""
 MOST_REDIRECTIONS = 10
 LARGEST_DOWNLOAD = 16 * 2**30
 """Size limit in bytes of a file whose size is not known beforehand."""
@@ -51,6 +55,10 @@ class DownloadFailed(Exception):
 
 class _TooLong(Exception):
     """A server sends more than the file has."""
+
+
+class _TooSlow(requests.RequestException):
+    """A server keeps the connection busy with next to nothing."""
 
 
 class Client(requests.Session):
@@ -254,6 +262,8 @@ def _begun(part):
 
 def _reason(error):
     """Describe a failed transfer in a few words."""
+    if isinstance(error, _TooSlow):
+        return str(error)
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answers {response.status_code} {phrases.get(response.status_code, '')}".rstrip()
@@ -283,12 +293,30 @@ def _transfer(ask, part, begun, size):
             os.fdopen(os.open(part, flags, 0o666), "wb") as file,
             progress_bar(total, f"downloading {name}", unit="B", initial=begun) as bar,
         ):
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
+            pace = _Pace()
+            for chunk in iter(partial(response.raw.read1, CHUNK, decode_content=False), b""):  # what has come, at once
                 file.write(chunk)
                 bar.update(len(chunk))
                 _check_size(bar.n, size)
+                pace.check(len(chunk))
             if size is not None and bar.n < size:
                 raise urllib3.exceptions.ProtocolError("the end came early")
+
+
+class _Pace:
+    """The speed of a transfer, measured over one window after the other."""
+
+    def __init__(self):
+        self.begun, self.count = time.monotonic(), 0
+
+    def check(self, count):
+        """Add bytes that have come; give up if those of a window are too few."""
+        self.count += count
+        seconds = time.monotonic() - self.begun
+        if seconds >= WINDOW:
+            if self.count < SLOWEST * seconds:
+                raise _TooSlow(f"the server sends less than {SLOWEST:,} bytes a second")
+            self.begun, self.count = time.monotonic(), 0
 
 
 def _check_offer(response, total, size):

@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 from collections import deque
-from pathlib import Path
 from typing import NamedTuple
 
 from semsim.errors import SemsimError
@@ -128,10 +127,10 @@ def require_file(path: str | os.PathLike) -> int:
     """
     try:
         about = os.stat(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError for a NUL in a path
         raise _unreadable(path, error) from None
     if not stat.S_ISREG(about.st_mode):
-        raise SemsimError(f"{path}: a folder, pipe, socket or device, not a file. Remove it.")
+        raise SemsimError(f"{path}: a folder, pipe, socket or device, not a file. Put a file there.")
     return about.st_size
 
 
@@ -155,12 +154,14 @@ def read_file(path: str | os.PathLike, most: int) -> bytes:
     """
     size = require_file(path)
     if size > most:
-        raise SemsimError(f"{path}: {size:,} bytes, more than {most:,}. Make it smaller or remove it.")
+        raise SemsimError(f"{path}: {size:,} bytes, more than {most:,}. Make it smaller, or divide it.")
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read(most)  # no more, even if it grows
     except OSError as error:
         raise _unreadable(path, error) from None
 
 
 def _unreadable(path, error):
-    return SemsimError(f"{path}: cannot be read ({error.strerror}). Make it readable or remove it.")
+    reason = getattr(error, "strerror", error)
+    return SemsimError(f"{path}: cannot be read ({reason}). Correct the path, or the permissions.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from semsim.errors import SemsimError
+from semsim.io.texts import read_verbatim
 from semsim.settings import DEEPEST, MOST_VALUES
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def read_yaml(path: str | os.PathLike) -> object:
     SemsimError
         If the file cannot be read, is too large, nested too deeply or not valid, or sets one key twice.
     """
-    text = _decoded(path)
+    text = read_verbatim(path, "YAML", MOST_BYTES)
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
@@ -43,25 +42,6 @@ def read_yaml(path: str | os.PathLike) -> object:
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SemsimError(f"{path}: not valid YAML: {reason[:LONGEST_REASON]}") from None
-
-
-def _decoded(path):
-    """Return the text of a file in UTF-8, with or without a byte order mark."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise SemsimError(f"{path}: cannot be read ({error.strerror}).") from None
-    if len(content) > MOST_BYTES:
-        raise SemsimError(f"{path}: larger than {MOST_BYTES // 2**20} MiB, so it is not a file of settings.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        encoding = "UTF-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "perhaps Latin-1"
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SemsimError(
-            f"{path}: not in UTF-8 ({encoding}) from line {line} on. Save it in the encoding UTF-8."
-        ) from None
 
 
 class _Check:

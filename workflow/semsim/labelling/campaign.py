@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from semsim.errors import SemsimError
-from semsim.io.handmade import read_text
+from semsim.io.texts import read_text
 from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
 from semsim.settings import OneOf, Settings, validated
@@ -70,6 +70,12 @@ ClassName = Annotated[
 ClassNames = Annotated[
     list[ClassName], Field(min_length=2, description="at least two different names"), AfterValidator(_different)
 ]
+
+
+class Classes(Settings):
+    """The classes of one data set."""
+
+    classes: ClassNames
 
 
 class CampaignSettings(Settings):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from semsim.data.decoding import decode_rgb
+from semsim.data.decoding import LARGEST_FILE, decode_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
+from semsim.io.folders import read_file
 from semsim.io.handmade import read_rows
 from semsim.io.tables import write_table
 from semsim.labelling.campaign import Campaign, read_results_folder
@@ -18,6 +20,7 @@ from semsim.labelling.making import (
     LONGEST_SIDE,
     QUESTION,
     TITLE,
+    check_classes,
     fill_in,
     read_classes,
     write_settings,
@@ -28,7 +31,7 @@ from semsim.labelling.results import check_choices
 from semsim.labels.images import IMAGE_COLUMNS, images_of
 from semsim.labels.table import COLUMNS, NO_ANSWER, answers_of
 from semsim.progress import progress_bar
-from semsim.text import composed, counted, first_few
+from semsim.text import composed, counted, first_few, listed, spelled_out
 
 UNKNOWN = "unknown"
 MOST_CLASSES = 50_000
@@ -156,6 +159,7 @@ def _classes(path, images, given):
     datasets = images["dataset"].unique()
     if path:
         names = read_classes(path)
+        check_classes(names, path)
         return {dataset: [*names] for dataset in datasets}
     labels = pd.to_numeric(given["label"], errors="coerce")
     named = pd.DataFrame({"dataset": given["image"].map(images.set_index("image")["dataset"]), "label": labels})
@@ -169,10 +173,13 @@ def _copy_pictures(names, source, folder):
     pictures = _pictures(source)
     if missing := [name for name in names if name not in pictures]:
         raise SemsimError(f"{source}: no picture of {first_few(missing)}. Add the files, or leave out --images.")
+    if several := [name for name in names if len(pictures[name]) > 1]:
+        paths = [spelled_out(path.relative_to(source)) for path in pictures[several[0]]]
+        raise SemsimError(f"{source}: {several[0]} may be {listed(paths)}. Keep one of these elsewhere.")
     with progress_bar(len(names), "copying images", unit="image") as bar:
         for name in names:
-            path = pictures[name]
-            content = path.read_bytes()
+            (path,) = pictures[name]
+            content = read_file(path, LARGEST_FILE)
             decode_rgb(content, LONGEST_SIDE, path)
             copy = folder / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -181,6 +188,10 @@ def _copy_pictures(names, source, folder):
 
 
 def _pictures(source):
-    """Return the image files of a folder by their paths in it, with and without their suffixes."""
-    found = {composed(path.relative_to(source).as_posix()): path for path in find_images(source)}
-    return {name.rpartition(".")[0]: path for name, path in found.items()} | found
+    """Return lists of the image files of a folder by their paths in it, or by these without their suffixes."""
+    whole, stems = defaultdict(list), defaultdict(list)
+    for path in find_images(source):
+        name = composed(path.relative_to(source).as_posix())
+        whole[name].append(path)
+        stems[name.rpartition(".")[0]].append(path)
+    return stems | whole

@@ -23,13 +23,20 @@ from semsim.data.dataset import load_classes, load_split
 from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
-from semsim.io.handmade import read_text
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.io.tensors import read_arrays
-from semsim.labelling.campaign import CHECK_COLUMNS, SOURCE, CampaignSettings, read_campaign_folder, read_settings
+from semsim.io.texts import read_text
+from semsim.labelling.campaign import (
+    CHECK_COLUMNS,
+    SOURCE,
+    CampaignSettings,
+    Classes,
+    read_campaign_folder,
+    read_settings,
+)
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
-from semsim.settings import schema_of
+from semsim.settings import schema_of, validated
 from semsim.text import composed, counted, near_twins, why_no_name
 
 if TYPE_CHECKING:
@@ -240,6 +247,7 @@ def from_folder(
     names = read_classes(classes) if classes else sorted({_class_of(path, folder) for path in found} - {None})
     if not names:
         raise SemsimError(f"{folder}: no class folders. Sort images into <class>/<image>, or give --classes FILE.")
+    check_classes(names, classes or folder)
     if twins := near_twins(names):
         warnings.warn(f"{folder}: classes {' and '.join(map(repr, twins))} are hard to tell apart.", stacklevel=2)
     images = _labelled(folder, found, names).assign(target="unknown", attack="unknown", original=range(len(found)))
@@ -257,6 +265,10 @@ def from_folder(
 def _name_of(folder):
     """Return the name of the data set that a folder is: its own name, wherever it was called from."""
     name = composed(Path(os.path.abspath(folder)).name)
+    if not name:
+        raise SemsimError(
+            f"{folder}: has no name that could be that of the data set. Give a folder in it, or a link to it."
+        )
     if reason := why_no_name(name):
         raise SemsimError(
             f"{folder}: its name, {name!r}, would be that of the data set, and {reason}. Rename it, or give a link to"
@@ -279,10 +291,21 @@ def read_classes(path: str | os.PathLike) -> list[str]:
     Raises
     ------
     SemsimError
-        As for `semsim.io.handmade.read_text`.
+        As for `semsim.io.texts.read_text`.
     """
     lines = read_text(path, "list of classes").splitlines()
     return [line.strip() for line in lines if line.strip()]
+
+
+def check_classes(names: list[str], origin: str | os.PathLike) -> None:
+    """Check that a campaign can have these classes.
+
+    Raises
+    ------
+    SemsimError
+        If it cannot, about where they come from.
+    """
+    validated(Classes, {"classes": names}, f"{origin}: cannot be the classes of a campaign")
 
 
 def _class_of(path, folder):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from semsim.errors import SemsimError
+from semsim.io.folders import read_file
 from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
 from semsim.io.whole import written_whole
@@ -219,14 +220,13 @@ class SemSim(nn.Module):
         """
         folder = weights_folder(weights)
         try:
-            config = _read_config(folder / CONFIG)
+            content = read_file(folder / CONFIG, LARGEST_CONFIG)
+        except SemsimError as error:
+            known = ", ".join(shipped_weights())
+            raise SemsimError(f"{error} Name a folder of weights, or weights that come with semsim: {known}.") from None
+        try:
             with torch.device("meta"):  # whatever it says, no more memory than the weights need
-                metric = cls(**config, reduction=reduction)
-        except OSError as error:
-            raise SemsimError(
-                f"{folder / CONFIG}: cannot be read ({error.strerror}). Name a folder of weights, or weights that come"
-                f" with semsim: {', '.join(shipped_weights())}."
-            ) from None
+                metric = cls(**_parsed(content), reduction=reduction)
         except (ValueError, TypeError, RecursionError, SemsimError) as error:
             reason = str(error)[:LONGEST_REASON]
             raise SemsimError(f"{folder / CONFIG}: not the configuration of a SemSim ({reason}).") from None
@@ -244,17 +244,13 @@ class SemSim(nn.Module):
         return metric.to(device).eval()
 
 
-def _read_config(path):
-    """Return the configuration in a file, which may come from anybody.
+def _parsed(content):
+    """Return a configuration that may come from anybody.
 
     Raises
     ------
-    OSError, ValueError, TypeError, RecursionError
+    ValueError, TypeError, RecursionError
     """
-    with path.open("rb") as file:
-        content = file.read(LARGEST_CONFIG + 1)
-    if len(content) > LARGEST_CONFIG:
-        raise ValueError(f"more than {LARGEST_CONFIG // 2**10} KiB")
     config = json.loads(content)
     if not isinstance(config, dict):
         raise TypeError("no settings by name")

@@ -11,7 +11,7 @@ from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.folders import walk
 from semsim.scoring.likeness import thumbnail
-from semsim.text import composed, encodable, first_few, listed, printable
+from semsim.text import composed, encodable, first_few, listed, printable, spelled_out
 
 FULL_SIZE = 2**15
 """Side in pixels requested from the decoder, so that it never scales down a JPEG file."""
@@ -123,11 +123,17 @@ def name_of(path):
 def _sharing_names(found):
     """Return the files that have the same name as another one in their folder."""
     return [
-        Unusable(printable(path), f"the same name as {printable(next(other for other in paths if other != path).name)}")
+        _twin(path, next(other for other in paths if other != path))
         for files in found
         for paths in files.values()
         for path in (paths if len(paths) > 1 else ())
     ]
+
+
+def _twin(path, other):
+    """Return that a file has the name of another one; if they look alike, spelled out."""
+    shown = spelled_out if composed(encodable(path.name)) == composed(encodable(other.name)) else printable
+    return Unusable(shown(path), f"the same name as {shown(other.name)}")
 
 
 def _incomplete(originals, sets, folders):

@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 from semsim.errors import SemsimError
+from semsim.io.folders import read_file
 from semsim.text import short_name, suggestion
 
 TORCHVISION = "torchvision:"
@@ -21,6 +22,8 @@ TIMM = "timm:"
 LIBRARIES = (TORCHVISION, TIMM)
 BUILDER = "build"
 """The function or class that is called where none is named."""
+LARGEST_FILE = 2**24
+"""Bytes of the largest file of code that is read."""
 GIVEN = ("classes", "image_size")
 """Arguments that the study sets."""
 
@@ -60,11 +63,9 @@ def file_digest(path):
 
 def _read(path):
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise SemsimError(
-            f"{path}: cannot be read ({error.strerror}). Paths are relative to the working directory."
-        ) from None
+        return read_file(path, LARGEST_FILE)
+    except SemsimError as error:
+        raise SemsimError(f"{error} Paths are relative to the working directory.") from None
 
 
 def check_file(path, name):
