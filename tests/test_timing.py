@@ -31,6 +31,8 @@ def test_a_slow_machine_is_noticed_and_jobs_that_ended_are_the_measure_of_their_
 def test_where_nothing_is_known_nothing_is_said_until_a_job_has_ended():
     left = TimeLeft({"draw": 3}, {}, cores=1)
     assert left.seconds(now=0) is None
+    left.finish(1, now=5)  # of which nobody knows when it began
+    assert left.seconds(now=5) is None
     left.start(1, "draw", now=0)
     left.finish(1, now=5)
     assert left.seconds(now=5) == 10

@@ -45,10 +45,11 @@ class TimeLeft:
         self._running[job] = rule, now
 
     def finish(self, job, now):
-        """Note that a job has ended well."""
-        rule, began = self._running.pop(job)
-        self._left[rule] -= 1
-        self._took[rule].append(now - began)
+        """Note that a job has ended well; nothing is known of one whose beginning was not noted."""
+        if job in self._running:
+            rule, began = self._running.pop(job)
+            self._left[rule] -= 1
+            self._took[rule].append(now - began)
 
     def fail(self, job):
         """Note that a job has not; it may begin again."""
