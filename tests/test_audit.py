@@ -235,7 +235,7 @@ def test_a_model_that_has_converged_is_told(tmp_path):
     sure = describe_gradients(target, images, labels)
     assert sure["vanished"].all()
     (sentence,) = converged(sure)
-    assert sentence.startswith("The model has converged on 4 of 4 images") and "zero)" in sentence
+    assert sentence.startswith("The model has converged on 4 of 4 images") and "entries are zero)" in sentence
     found = semsim.audit(network, images, labels, tmp_path / "audit", originals=4, steps=2, attacks=["invertgrad"])
     assert sentence in found.report.read_text(encoding="utf-8")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semsim.auditing.gradients import VANISHED
 from semsim.scoring.scores import SEMSIM
 from semsim.scoring.summary import number
 from semsim.targets.traits import KNOWLEDGE
@@ -97,10 +96,10 @@ def converged(originals: pd.DataFrame) -> list[str]:
         norm = originals.loc[originals["vanished"], "gradient_norm"].median()
         zeros = originals.loc[originals["vanished"], "zero_share"].median()
         sentences.append(
-            f"The model has converged on {vanished} of {counted(count, 'images')}: it is so certain of their classes"
-            f" (to within {VANISHED:.0e}) that their gradients vanish (median norm {norm:.1e}, {percent(zeros)} of the"
-            " entries zero), and what is left is rounding. Attacks find nothing there. They found more before the model"
-            " had learnt these images, and find more in images that it does not know."
+            f"The model has converged on {vanished} of {counted(count, 'images')}: the probability that it gives to"
+            f" their classes rounds to 1, so their gradients vanish (median norm {norm:.1e}, {percent(zeros)} of the"
+            " entries are zero), and searches find little in what is left. That is no protection: gradients of earlier"
+            " rounds, and of images that it does not know, give away more."
         )
     elif originals["zero_share"].median() >= MANY_ZEROS:
         zeros = percent(originals["zero_share"].median())
