@@ -273,6 +273,8 @@ def test_an_out_that_is_in_use_or_holds_other_things(desk):
         ("--attacks", "invertgard", "'invertgard' is not one of"),
         ("--attacker", "lables=false", "unknown setting 'lables'. Did you mean 'labels'"),
         ("--attacker", "labels=false", "attack invertgrad: label known needs an attacker who knows the true labels"),
+        ("--client", "batch=8", "2 originals are fewer than the batch of 8 of a client"),
+        ("--client", "batchnorm=training", "'training' is not one of eval, train"),
         ("--defence", '{"kind": "prun"}', "'prun' is not one of"),
         ("--std", "0,1,1", "std must be positive"),
         ("--last", "nothing", "has no layer 'nothing'"),

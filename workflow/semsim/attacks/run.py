@@ -23,6 +23,7 @@ from semsim.io.whole import written_whole
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.calls import batchnorm_layers_without_maps
+from semsim.targets.defences import GradientDefence
 from semsim.targets.models import count_parameters
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted
@@ -181,7 +182,7 @@ class AttackRun:
 
     def table(self, outcome):
         """Return a table with one row per original: what the attack knew, did and reached."""
-        firsts = {place: self.first + batch[0] for batch in self._clients() for place in batch}
+        firsts = {place: self.first + batch[0] for batch in self.clients() for place in batch}
         return pd.DataFrame(
             {
                 "dataset": self.dataset,
@@ -205,7 +206,7 @@ class AttackRun:
     def _traits(self):
         return {*self.target.traits, *self.client.traits, *KNOWLEDGE}
 
-    def _clients(self):
+    def clients(self):
         """Return the places of the originals of each client, in ascending order; the last may have fewer."""
         places = list(range(len(self.originals)))
         if not self.draw_clients:
@@ -216,7 +217,7 @@ class AttackRun:
 
     def _shares(self, plan):
         """Return the places of the originals of the clients that are attacked at once: list of [clients, batch]."""
-        clients = self._clients()
+        clients = self.clients()
         full = torch.tensor([each for each in clients if len(each) == self.client.batch], dtype=torch.int64)
         shares = list(full.split(self._clients_per_share(plan)))
         return shares + [torch.tensor([each]) for each in clients if len(each) < self.client.batch]
@@ -233,15 +234,26 @@ class AttackRun:
                 bar.set_postfix(mean_cost=f"{search.costs.nanmean():.3g}", refresh=False)
                 state.keep(search)
         bar.update(self.settings.steps - search.step)
-        return _by_original(search.outcome(), _as_floats(attacked))
+        return _by_original(search.outcome(), as_floats(attacked))
 
     def _search(self, share, attacked, plan):
         """Return the search for the originals of the clients of one share, before its first step."""
-        device = self.target.mean.device
-        images, labels = _as_floats(attacked).to(device), self.labels[share].to(device)
-        seeds = self._seeds("defence", share[:, 0].tolist())
-        observed = shared_updates(self.target, plan, images, labels, self.defence, seeds)
+        labels = self.labels[share].to(self.target.mean.device)
+        observed = self._shared(share, attacked, plan, self.defence)
         return Search(self.target, observed, labels, self._seeds_of_share(share), self.settings, plan)
+
+    def undefended(self):
+        """Yield the places of the originals of some clients, [clients, batch], and their updates before any defence."""
+        attacked, plan = self.attacked(), plan_updates(self.target, self.client, self.target.mean.device)
+        for share in self._shares(plan):
+            yield share, self._shared(share, attacked[share], plan, GradientDefence()).updates
+
+    def _shared(self, share, attacked, plan, defence):
+        """Return what the clients of a share give away, `semsim.attacks.observation.Observation`."""
+        device = self.target.mean.device
+        images, labels = as_floats(attacked).to(device), self.labels[share].to(device)
+        seeds = self._seeds("defence", share[:, 0].tolist())
+        return shared_updates(self.target, plan, images, labels, defence, seeds)
 
     def _clients_per_share(self, plan):
         """Return how many clients fit into the memory budget at once."""
@@ -303,7 +315,7 @@ class AttackRun:
         return digest.hexdigest()
 
 
-def _as_floats(images):
+def as_floats(images):
     """Return images in [0, 1], from bytes if these are given."""
     return images.float() / 255 if images.dtype == torch.uint8 else images
 

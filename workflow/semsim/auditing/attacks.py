@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from semsim.attacks.clients import ClientSettings
 from semsim.attacks.reconstruct import check_knowledge
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.config.estimate import milliseconds_on
@@ -16,6 +15,7 @@ from semsim.text import duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from semsim.attacks.clients import ClientSettings
     from semsim.attacks.run import AttackRun
     from semsim.attacks.settings import Attacker, AttackSettings
     from semsim.targets.models import Target
@@ -24,16 +24,20 @@ BENCHMARK = "NVIDIA H100"
 """The GPU that an estimate mentions beside this machine."""
 
 
-def suited_attacks(target: Target, attacker: Attacker, steps: int) -> tuple[dict[str, AttackSettings], list]:
-    """Return the presets that suit a target model and an attacker.
+def suited_attacks(
+    target: Target, client: ClientSettings, attacker: Attacker, steps: int
+) -> tuple[dict[str, AttackSettings], list]:
+    """Return the presets that suit a target model, its clients and an attacker.
 
     A preset suits if it has all that it needs, its priors included. An attacker who does not know the labels reads them
-    from the gradient where a preset would know them, or optimises them. Of presets that differ in nothing but how they
+    from the gradient where a preset would know them, or optimises them. One who knows the BatchNorm statistics of the
+    batch compares with these instead of the running ones. Of presets that differ in nothing but how they
     obtain the label, the last one is taken, which knows more.
 
     Parameters
     ----------
     target : semsim.targets.models.Target
+    client : semsim.attacks.clients.ClientSettings
     attacker : semsim.attacks.settings.Attacker
     steps : int
         Of each attack that takes any.
@@ -49,16 +53,16 @@ def suited_attacks(target: Target, attacker: Attacker, steps: int) -> tuple[dict
     SemsimError
         If no preset suits.
     """
-    has, found, left_out = {*target.traits, *ClientSettings().traits, *KNOWLEDGE}, {}, []
+    has, found, left_out = {*target.traits, *client.traits, *KNOWLEDGE}, {}, []
     for name in PRESETS:
-        settings = _with_label_of(_shortened(attack_settings(name), steps), attacker, has)
+        settings = _for_attacker(_shortened(attack_settings(name), steps), attacker, has)
         problems = [*settings.unmet(has), *settings.left_out(has), *settings.forbidden(attacker)]
         if problems:
             left_out.append(f"{name}: {'; '.join(problems)}.")
         else:
             found[name] = settings
     if not found:
-        raise SemsimError(f"no attack suits this network and this attacker: {' '.join(left_out)}")
+        raise SemsimError(f"no attack suits this network, client and attacker: {' '.join(left_out)}")
     last = {_without_label(settings): name for name, settings in found.items()}
     for name, settings in found.items():
         if (other := last[_without_label(settings)]) != name:
@@ -66,18 +70,21 @@ def suited_attacks(target: Target, attacker: Attacker, steps: int) -> tuple[dict
     return {name: found[name] for name in found if name in last.values()}, left_out
 
 
-def named_attacks(names: Sequence[str], target: Target, attacker: Attacker, steps: int) -> dict[str, AttackSettings]:
+def named_attacks(
+    names: Sequence[str], target: Target, client: ClientSettings, attacker: Attacker, steps: int
+) -> dict[str, AttackSettings]:
     """Return presets by their names, shortened to `steps`.
 
     Raises
     ------
     SemsimError
-        If one does not exist, needs what the target model lacks, or knowledge that the attacker does not have.
+        If one does not exist, or needs what the target model or the client lacks, or knowledge that the attacker does
+        not have.
     """
     attacks = {name: _shortened(attack_settings(name), steps) for name in names}
     check_knowledge(attacks, attacker)
     for name, settings in attacks.items():
-        if problems := settings.unmet({*target.traits, *ClientSettings().traits, *KNOWLEDGE}):
+        if problems := settings.unmet({*target.traits, *client.traits, *KNOWLEDGE}):
             raise SemsimError(f"attack {name}: {'; '.join(problems)}. Leave it out.")
     return attacks
 
@@ -90,11 +97,15 @@ def _shortened(settings, steps):
     return settings.model_copy(update={"steps": min(settings.steps, steps)})
 
 
-def _with_label_of(settings, attacker, has):
-    """Return the settings with a label rule that the attacker can follow."""
-    if settings.label != "known" or "labels" not in attacker.forbidden:
-        return settings
-    return settings.model_copy(update={"label": "analytic" if "last_bias" in has else "optimised"})
+def _for_attacker(settings, attacker, has):
+    """Return the settings with a label rule that the attacker can follow, and with the statistics that it knows."""
+    changes = {}
+    if settings.label == "known" and not attacker.labels:
+        changes["label"] = "analytic" if "last_bias" in has else "optimised"
+    if "batchnorm" in settings.priors and "batchnorm_train" in has and attacker.batch_statistics:
+        renamed = {"batchnorm": "batch_statistics"}
+        changes["priors"] = {renamed.get(name, name): weight for name, weight in settings.priors.items()}
+    return settings.model_copy(update=changes)
 
 
 def estimate(runs: Sequence[tuple[AttackRun, float]]) -> tuple[float, str]:

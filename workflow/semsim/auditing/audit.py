@@ -15,11 +15,11 @@ from torch import nn
 
 from semsim import __version__
 from semsim.attacks.reconstruct import checked_client
-from semsim.attacks.run import AttackRun
+from semsim.attacks.run import AttackRun, as_floats
 from semsim.auditing.attacks import estimate, named_attacks, say, suited_attacks
 from semsim.auditing.findings import answer
 from semsim.auditing.folder import check_folder, claimed
-from semsim.auditing.gradients import as_floats, describe_gradients
+from semsim.auditing.gradients import describe_updates
 from semsim.auditing.measures import GUESS, class_means, compare_with_guess, score_reconstructions
 from semsim.auditing.page import render_page
 from semsim.auditing.sample import Sample, sample_of
@@ -56,7 +56,7 @@ class Audit:
         The sentences with which the report begins.
     originals : pandas.DataFrame
         One row per attacked image: original (its number), image (its file), source, label, class, and what
-        `semsim.auditing.gradients.describe_gradients` says of its gradient.
+        `semsim.auditing.gradients.describe_updates` says of what its client shares.
     attacks : pandas.DataFrame
         One row per reconstruction: how the attack ended, as in a study's ``attacks.csv``.
     scores : pandas.DataFrame
@@ -167,10 +167,11 @@ def carry_out(
     -------
     Audit
     """
+    conditions = settings.client, settings.attacker, settings.steps
     if settings.attacks is None:
-        attacks, left_out = suited_attacks(target, settings.attacker, settings.steps)
+        attacks, left_out = suited_attacks(target, *conditions)
     else:
-        attacks, left_out = named_attacks(settings.attacks, target, settings.attacker, settings.steps), []
+        attacks, left_out = named_attacks(settings.attacks, target, *conditions), []
     runs = {name: _run(name, chosen, target, sample, settings) for name, chosen in attacks.items()}
     left_out += [f"{name}: {sentence}." for name, run in runs.items() for sentence in run.left_out()]
     measures, about = load_measures(None, weights, target.mean.device, pretrained)
@@ -183,12 +184,13 @@ def carry_out(
         outcomes = {name: run.run(_state(folder, name))[1] for name, run in runs.items()}
         reconstructions = {name: outcome.images for name, outcome in outcomes.items()} | {GUESS: class_means(sample)}
         table = pd.concat([run.table(outcomes[name]) for name, run in runs.items()], ignore_index=True)
-        originals = _describe(target, sample)
+        run = next(iter(runs.values()))
+        originals = _describe(sample, run)
         lost = {attack: (rows["status"] == "diverged").to_numpy() for attack, rows in table.groupby("attack")}
-        scores = score_reconstructions(target, sample, reconstructions, lost, measures)
-        comparison = compare_with_guess(scores, measures, settings.seed)
+        scores = score_reconstructions(target, sample, reconstructions, lost, run.clients(), measures)
+        comparison = compare_with_guess(scores, run.clients(), measures, settings.seed)
         paths = _write_images(folder, sample, reconstructions)
-        sentences = tuple(answer(originals, table, comparison, measures))
+        sentences = tuple(answer(originals, comparison, measures))
         tables = originals, table, scores, comparison
         result = Audit(sentences, *tables, attacks, tuple(left_out), settings, folder / REPORT)
         for stem in ("originals", "attacks", "scores", "comparison"):
@@ -212,6 +214,8 @@ def _run(name, settings, target, sample, audit_settings):
         defence=audit_settings.shared,
         study_seed=audit_settings.seed,
         memory_gib=audit_settings.memory_gib,
+        client=audit_settings.client,
+        draw_clients=True,
     )
 
 
@@ -241,7 +245,7 @@ def _state(folder, name):
     return Path(folder) / "state" / f"{name}.pt"
 
 
-def _describe(target, sample):
+def _describe(sample, run):
     """Return the table of originals."""
     count = len(sample.labels)
     table = pd.DataFrame(
@@ -253,7 +257,8 @@ def _describe(target, sample):
             "class": [sample.classes[label] for label in sample.labels],
         }
     )
-    return table.join(describe_gradients(target, sample.images, sample.labels))
+    clients = {place: number for number, places in enumerate(run.clients()) for place in places}
+    return table.assign(client=table["original"].map(clients)).join(describe_updates(run))
 
 
 def _file(place):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from semsim.attacks.settings import Attacker
     from semsim.scoring.scores import Measure
 
-FEWEST = 8
-"""Originals below which flips of signs, corrected for several metrics, can hardly tell an attack from a guess."""
+FEWEST = 4
+"""Clients below which nothing can tell an attack from a guess: each finds its own among as many by chance."""
 MANY_ZEROS = 0.9
 """Share of zero entries from which a gradient is said to have many."""
 
@@ -44,14 +44,12 @@ def closest_attack(comparison: pd.DataFrame, measure: Measure) -> str:
     return ordered.index[0]
 
 
-def answer(
-    originals: pd.DataFrame, attacks: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence[Measure]
-) -> list[str]:
+def answer(originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence[Measure]) -> list[str]:
     """Return the sentences with which the report begins.
 
     Parameters
     ----------
-    originals, attacks, comparison
+    originals, comparison
         As in `semsim.auditing.audit.Audit`.
     measures : sequence of semsim.scoring.scores.Measure
 
@@ -67,18 +65,18 @@ def answer(
     if better:
         verb = "show" if len(better) > 1 else "shows"
         sentences.append(f"The gradients leak: {listed(better)} {verb} more of these images than could be guessed.")
-    elif len(originals) < FEWEST:
+    elif (clients := originals["client"].nunique()) < FEWEST:
         sentences.append(
-            f"{counted(len(originals), 'originals')} are too few to tell whether an attack shows more than could be"
-            f" guessed. Attack {FEWEST} or more."
+            f"{counted(clients, 'clients')} are too few to tell whether an attack shows more than could be guessed."
+            f" Attack {FEWEST} or more."
         )
     else:
         sentences.append("None of the attacks shows more of these images than could be guessed.")
     if row["scored"]:
         sentences.append(
             f"{best} comes closest. By {label}, {row['closer']} of its {counted(int(row['scored']), 'reconstructions')}"
-            " are closer to their originals than the mean image of the class, and than what it makes of other images."
-            f" The median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
+            " are closer to their originals than the mean image of the class and all that it makes of other images. The"
+            f" median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
         )
     sentences += converged(originals)
     sentences.append(
@@ -115,7 +113,7 @@ def no_better(comparison: pd.DataFrame) -> list[str]:
             closest = rows.loc[rows["closer"].idxmax()]
             sentences.append(
                 f"{attack} is no better than a guess: by no metric are its reconstructions closer to their originals"
-                " than the mean image of the class, and than what it makes of other images, beyond chance (at best"
+                " than the mean image of the class and all that it makes of other images, beyond chance (at best"
                 f" {closest['closer']} of {closest['scored']})."
             )
     return sentences

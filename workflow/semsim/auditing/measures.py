@@ -1,7 +1,7 @@
 """How close reconstructions come, beside what comes as close without the gradient of the image.
 
 That is, first, the mean image of the class. Metrics that punish its blur are fooled by anything with edges, so there
-are, second, what the same attack makes of other images: it looks the same, but shows something else.
+are, second, what the same attack makes of other images: they look alike, but show something else.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semsim.auditing.gradients import as_floats
+from semsim.attacks.matching import match_batch
+from semsim.attacks.run import as_floats
 from semsim.metrics import METRICS
 from semsim.metrics.measure import BATCH_PIXELS
 from semsim.scoring.scores import Measure, compute
-from semsim.statistics.resampling import SIGNIFICANT, holm, sign_flip_p
+from semsim.statistics.resampling import SIGNIFICANT, holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +29,11 @@ GUESS = "class_mean"
 """What tables call the mean image of the other images of a class, which stands beside the attacks."""
 TOP1 = "top1"
 """Whether the audited model itself names the true class."""
-OWN, OTHERS = "own", "others"
-"""Whose reconstruction is compared with an original: its own, or the median over those of other originals."""
-MOST_PARTNERS = 4
-"""Other originals whose reconstructions are compared with each."""
-FLIPS = 10_000
+MOST_OTHERS = 9
+"""Reconstructions of other originals with which each original is compared."""
+DRAWS = 10_000
+KEYS = ["attack", "original", "of"]
+"""Columns of scores: an original, and the one whose reconstruction it is compared with, itself or another."""
 
 
 def class_means(sample: Sample) -> torch.Tensor:
@@ -61,24 +62,40 @@ def class_means(sample: Sample) -> torch.Tensor:
     return (torch.stack(means) * 255).round().to(torch.uint8)
 
 
-def partners(labels: torch.Tensor) -> torch.Tensor:
-    """Return for each original some others, of the same class where there are any: int64 [K, N], none if it is alone.
+def others_of(sample: Sample, images: torch.Tensor, clients: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Return reconstructions of other originals with which each original is compared.
 
-    Examples
-    --------
-    >>> partners(torch.tensor([0, 1, 0, 1, 0])).tolist()
-    [[2, 3, 4, 1, 0], [4, 3, 0, 1, 2]]
+    Parameters
+    ----------
+    sample : semsim.auditing.sample.Sample
+    images : torch.Tensor, uint8, [N, 3, S, S]
+        The reconstructions of one attack.
+    clients : sequence of sequence of int
+        The places of the originals of each client.
+
+    Returns
+    -------
+    torch.Tensor, int64, [K, N]
+        Places of reconstructions, up to `MOST_OTHERS` for each original: first those of its class. Those of a batch are
+        all of another batch, matched with its originals as its own reconstructions are: matched noise is closer than
+        noise. -1 where there is none.
     """
-    columns = []
-    for place, label in enumerate(labels):
-        alike = [other for other in torch.nonzero(labels == label).flatten().tolist() if other != place]
-        among = alike or [other for other in range(len(labels)) if other != place]
-        turned = [other for other in among if other > place] + [other for other in among if other < place]
-        columns.append(turned[:MOST_PARTNERS])
-    most = max(map(len, columns), default=0)
-    if not most:
-        return torch.empty(0, len(labels), dtype=torch.int64)
-    return torch.tensor([[column[row % len(column)] for column in columns] for row in range(most)])
+    count = min(MOST_OTHERS, len(clients) - 1)
+    places = torch.full((count, len(images)), -1)
+    if max(map(len, clients)) == 1:
+        for place, label in enumerate(sample.labels):
+            turned = torch.arange(place + 1, place + len(images)) % len(images)
+            alike = sample.labels[turned] == label
+            places[:, place] = torch.cat([turned[alike], turned[~alike]])[:count]
+        return places
+    originals = as_floats(sample.images)
+    for turn in range(count):
+        for number, own in enumerate(clients):
+            other = clients[(number + turn + 1) % len(clients)]
+            if len(other) >= len(own):
+                own, other = torch.tensor(own), torch.tensor(other)
+                places[turn, own] = other[match_batch(originals[own], images[other])]
+    return places
 
 
 def score_reconstructions(
@@ -86,9 +103,10 @@ def score_reconstructions(
     sample: Sample,
     reconstructions: dict[str, torch.Tensor],
     diverged: dict[str, np.ndarray],
+    clients: Sequence[Sequence[int]],
     measures: Sequence[Measure],
 ) -> pd.DataFrame:
-    """Compute all metrics of all reconstructions.
+    """Compute all metrics of all originals with their reconstructions, and with those of others.
 
     Parameters
     ----------
@@ -99,41 +117,40 @@ def score_reconstructions(
         By attack, uint8 [N, 3, S, S]; among them those of `GUESS`.
     diverged : dict of str to numpy.ndarray
         By attack, bool [N]: reconstructions that are not scored.
+    clients : sequence of sequence of int
+        The places of the originals of each client.
     measures : sequence of semsim.scoring.scores.Measure
 
     Returns
     -------
     pandas.DataFrame
-        One row per attack, original (its place) and `image`, which is `OWN` or, of attacks, `OTHERS`; one column per
-        measure, and `TOP1`. NaN where nothing is scored.
+        `KEYS`, one column per measure, and `TOP1`; NaN where nothing is scored. First the rows in which `of` is the
+        original itself, for each attack.
     """
     originals, parts = as_floats(sample.images), []
+    own = torch.arange(len(originals))[None]
     for attack, images in reconstructions.items():
-        images, lost = as_floats(images), diverged.get(attack, np.zeros(len(images), bool))
-        own = _values(target, originals, images, sample.labels, measures)
-        own[lost] = np.nan
-        parts.append(own.assign(attack=attack, original=range(len(own)), image=OWN))
-        if attack == GUESS:
-            continue
-        swapped = []
-        for places in partners(sample.labels):
-            values = _values(target, originals, images[places], sample.labels, measures)
-            values[lost[places.numpy()]] = np.nan
-            swapped.append(values)
-        if swapped:
-            medians = pd.concat(swapped).groupby(level=0).median()
-            parts.append(medians.assign(attack=attack, original=range(len(own)), image=OTHERS))
-    keys = ["attack", "original", "image"]
-    table = pd.concat(parts, ignore_index=True)
-    return table[[*keys, *(name for name in table if name not in keys)]]
+        lost = torch.tensor(diverged.get(attack, np.zeros(len(images), bool)))
+        swapped = [] if attack == GUESS else [others_of(sample, images, clients)]
+        for places in torch.cat([own, *swapped]):
+            there = places >= 0
+            values = _values(target, originals[there], as_floats(images[places[there]]), sample.labels[there], measures)
+            values[lost[places[there]].numpy()] = np.nan
+            keys = {"attack": attack, "original": own[0, there].numpy(), "of": places[there].numpy()}
+            parts.append(pd.DataFrame(keys).join(values))
+    return pd.concat(parts, ignore_index=True)
+
+
+def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of scores that compare originals with their own reconstructions."""
+    return scores[scores["original"] == scores["of"]]
 
 
 def _values(target, originals, images, labels, measures):
     """Return one column per measure, and `TOP1`, for pairs of images [N, 3, S, S] in [0, 1]."""
     device = target.mean.device
-    step = max(1, BATCH_PIXELS // originals[0, 0].numel())
-    values = {measure.name: np.full(len(originals), np.nan) for measure in measures}
-    values[TOP1] = np.full(len(originals), np.nan)
+    step = max(1, BATCH_PIXELS // originals.shape[-1] ** 2)
+    values = {name: np.full(len(originals), np.nan) for name in (*(measure.name for measure in measures), TOP1)}
     with torch.inference_mode():
         for rows in torch.arange(len(originals)).split(step):
             batch = originals[rows].to(device), images[rows].to(device)
@@ -144,21 +161,26 @@ def _values(target, originals, images, labels, measures):
     return pd.DataFrame(values)
 
 
-def compare_with_guess(scores: pd.DataFrame, measures: Sequence[Measure], seed: int) -> pd.DataFrame:
+def compare_with_guess(
+    scores: pd.DataFrame, clients: Sequence[Sequence[int]], measures: Sequence[Measure], seed: int
+) -> pd.DataFrame:
     """Compare each attack with what comes as close without the gradient of the image, original by original.
 
-    A reconstruction is closer than a guess if it is closer to its original than the mean image of the class, and than
-    the median of the attack's reconstructions of other originals. An attack is better than a guess if by any metric it
-    is, in the mean over originals, by more than chance: p is two-sided, by flipping the signs of the originals' gains,
-    and corrected for the number of metrics by Holm's method.
+    A reconstruction is closer than a guess if it is closer to its original than the mean image of the class and than
+    all the reconstructions of other originals. p is the share of random choices, for each client, of its own
+    reconstructions or those of one of the others, under which as many would be closer than the rest, with one more for
+    what was found; it is corrected for the number of metrics by Holm's method. An attack is better than a guess if it
+    is by any metric: one original that is found is hidden in a mean of distances, but not here.
 
     Parameters
     ----------
     scores : pandas.DataFrame
         From `score_reconstructions`.
+    clients : sequence of sequence of int
+        The places of the originals of each client.
     measures : sequence of semsim.scoring.scores.Measure
     seed : int
-        Of the flips that are drawn.
+        Of the choices.
 
     Returns
     -------
@@ -167,32 +189,35 @@ def compare_with_guess(scores: pd.DataFrame, measures: Sequence[Measure], seed: 
         (that of reconstructions of other originals), scored (originals with a value), closer (of these, closer than a
         guess), p, p_holm, better.
     """
-    by_original = scores.set_index("original")
-    guess = by_original[by_original["attack"] == GUESS]
+    guess = scores[scores["attack"] == GUESS].set_index("original")
     parts = []
-    for attack, rows in by_original[by_original["attack"] != GUESS].groupby("attack", sort=False):
-        own, others = (rows[rows["image"] == image] for image in (OWN, OTHERS))
-        lines = [_compared(measure, own, others, guess, seed) for measure in measures]
+    for attack, rows in scores[scores["attack"] != GUESS].groupby("attack", sort=False):
+        turns = rows.groupby("original").cumcount()
+        lines = []
+        for measure in measures:
+            values = rows.pivot_table(measure.name, "original", turns, dropna=False).reindex(guess.index)
+            found, p = _found(values, guess[measure.name], measure.scale.higher_is_better, clients, seed)
+            line = {"metric": measure.name, "median": values[0].median(), "guess": guess[measure.name].median()}
+            line |= {"others": values.drop(columns=0).stack().median(), "scored": values[0].notna().sum()}
+            lines.append(line | {"closer": found, "p": p})
         table = pd.DataFrame(lines)
         table.insert(0, "attack", attack)
         table["p_holm"] = holm(table["p"].to_numpy())
-        table["better"] = (table["gain"] > 0) & (table["p_holm"] < SIGNIFICANT)
-        parts.append(table.drop(columns="gain"))
+        parts.append(table.assign(better=table["p_holm"] < SIGNIFICANT))
     return pd.concat(parts, ignore_index=True)
 
 
-def _compared(measure, own, others, guess, seed):
-    """Return one row of the comparison."""
-    name, sign = measure.name, 1 if measure.scale.higher_is_better else -1
-    guesses = pd.concat([sign * guess[name], sign * others[name]], axis=1).max(axis=1)
-    gains = (sign * own[name] - guesses).dropna().to_numpy()
-    return {
-        "metric": name,
-        "median": own[name].median(),
-        "guess": guess[name].median(),
-        "others": others[name].median(),
-        "scored": len(gains),
-        "closer": int((gains > 0).sum()),
-        "gain": gains.mean() if len(gains) else np.nan,
-        "p": sign_flip_p(gains, FLIPS, np.random.default_rng(seed)) if len(gains) else np.nan,
-    }
+def _found(values, guess, higher_is_better, clients, seed):
+    """Return how many originals are closest to their own reconstruction, and the p value of as many."""
+    sign = 1 if higher_is_better else -1
+    near = (sign * values).fillna(-np.inf).to_numpy()
+    best = near.max(axis=1, keepdims=True)
+    # A tie is no find: of equal images, none is closer.
+    closest = (near == best) & ((near == best).sum(1, keepdims=True) == 1) & (near > sign * guess.to_numpy()[:, None])
+    finds = np.stack([closest[list(places)].sum(0) for places in clients])
+    found = int(finds[:, 0].sum())
+    if finds.shape[1] < 2 or not np.isfinite(near[:, 0]).any():
+        return found, np.nan
+    chosen = np.random.default_rng(seed).integers(finds.shape[1], size=(DRAWS, len(clients)))
+    as_many = finds[np.arange(len(clients)), chosen].sum(1) >= found
+    return found, (as_many.sum() + 1) / (DRAWS + 1)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from semsim import __version__
+from semsim.attacks.clients import ClientSettings
 from semsim.auditing.findings import closest_attack, ended, judge, knowledge_table, no_better
-from semsim.auditing.measures import GUESS, OWN, TOP1
+from semsim.auditing.measures import GUESS, TOP1, own_scores
 from semsim.html.blocks import Paragraph, Points, Table
 from semsim.html.templates import page_templates
 from semsim.metrics import METRICS
@@ -32,8 +33,14 @@ LIMITS = (
     "Little that is found is no proof of safety: other attacks, more steps or better knowledge may find more.",
     "A guess stands for what somebody could come up with who knows the class and such images, but not the gradient. An"
     " attack that is no better shows nothing beyond that, whatever its pictures look like.",
-    "Attacked is the gradient of one image at a time, with the model in eval mode. Gradients averaged over a batch"
-    " usually give away less of each image.",
+)
+ONE_IMAGE = (
+    "Attacked is the gradient of one image at a time, with the model in eval mode. Clients that share one update for a"
+    " batch usually give away less of each image."
+)
+BATCHES = (
+    "The reconstructions of a batch come in any order. They are matched with its originals so that the sum of their"
+    " squared errors is smallest, and so are those of other batches that they are compared with."
 )
 
 
@@ -77,7 +84,7 @@ def render_page(
 
 def _cards(audit, measure, paths):
     """Return the originals with their reconstructions, those that leak most by the closest attack first."""
-    values = audit.scores[audit.scores["image"] == OWN].pivot(index="original", columns="attack", values=measure.name)
+    values = own_scores(audit.scores).pivot(index="original", columns="attack", values=measure.name)
     closest = values[closest_attack(audit.comparison, measure)].to_numpy()
     order = np.argsort(-closest if measure.scale.higher_is_better else closest, kind="stable")
     (originals, files), *others = paths.items()
@@ -110,14 +117,14 @@ def _sections(audit, target, measures, about):
         ],
         "What the attackers knew": list(_knowledge(audit)),
         "What was attacked": list(_model(audit, target)),
-        "Limits": [Points([*LIMITS, *about])],
+        "Limits": [Points([*LIMITS, ONE_IMAGE if audit.settings.client == ClientSettings() else BATCHES, *about])],
     }
 
 
 def _results(audit, measures):
     """Yield the table of attacks and metrics."""
     rows = []
-    tops = audit.scores[audit.scores["image"] == OWN].groupby("attack", sort=False)[TOP1].mean()
+    tops = own_scores(audit.scores).groupby("attack", sort=False)[TOP1].mean()
     names = without_twins([measure.name for measure in measures])
     labels = {measure.name: measure.scale.axis_label for measure in measures if measure.name in names}
     comparison = audit.comparison[audit.comparison["metric"].isin(names)]
@@ -133,7 +140,7 @@ def _results(audit, measures):
     frame = pd.DataFrame(rows)
     caption = (
         "Medians over originals and, in brackets, how many reconstructions are closer to their originals than a guess:"
-        " than the mean of the other images of the class, and than what the same attack makes of other images. The last"
+        " than the mean of the other images of the class and all that the same attack makes of other images. The last"
         f" column is how many the model itself classifies as the original's class. {DIRECTIONS}"
     )
     yield Table(frame, caption, tuple(frame.columns)[1:])
@@ -160,11 +167,17 @@ def _model(audit, target):
             f" {spec['image_size']} pixels a side. {_normalisation(target)}",
             f"It names the right class of {right} of the {counted(len(originals), 'originals')}.",
             f"Gradients have a median norm of {norm:.3g}, and {zeros} of their entries are zero.",
-            "What clients share: the gradient of one image, with the model in eval mode; defence:"
-            f" {audit.settings.shared}.",
+            f"What clients share: {_shared(audit.settings.client)}; defence: {audit.settings.shared}.",
             f"Steps: {steps}.",
         ]
     )
+
+
+def _shared(client):
+    """Say what clients share for their images."""
+    what = "the gradient" if client.local_steps == 1 else "one update"
+    mode = "" if client.batchnorm == "train" else ", with the model in eval mode"
+    return f"{what} ({client}){mode}"
 
 
 def _normalisation(target):

@@ -5,11 +5,13 @@ The model is a Python file and the function in it that builds the network, which
 the project's. Without --weights, they are random. Images lie in folders by class, DIR/cats/7.png; where the model knows
 more classes, --classes names a text file with all of them, one a line, in the order of its outputs.
 
-A balanced sample of the images is attacked, one gradient each, by the attacks that suit the network. Nothing is
-trained. It first says how long that takes. After an interruption, the same command goes on where it was stopped.
+A balanced sample of the images is attacked, each with a gradient of its own or, with --client, as clients share it: in
+batches, after several local steps, with BatchNorm in train mode. Nothing is trained. It first says how long that takes.
+After an interruption, the same command goes on where it was stopped.
 """
 
 import argparse
+import json
 
 from semsim.commandline import json_object, positive, share_cores
 
@@ -18,7 +20,7 @@ LONG_SECONDS = 600
 EXAMPLES = """examples:
   semsim audit --model net.py:build --weights w.safetensors --images photos --out audit
   semsim audit --model torchvision:resnet18 --images photos --image-size 32 --originals 8 --out audit
-  semsim audit --model net.py --weights w.pt --images photos --out audit --attacker labels=false
+  semsim audit --model net.py --weights w.pt --images photos --out audit --attacker labels=false --client batch=8
 
 The folder then has report.html, tables (originals.csv, attacks.csv, scores.csv, comparison.csv) and all images.
 """
@@ -41,6 +43,9 @@ def add_arguments(parser):
     parser.add_argument("--steps", type=positive, metavar="N", help="of each attack (2000)")
     parser.add_argument(
         "--attacker", type=_setting, nargs="+", metavar="NAME=false", help="what attackers do not know: labels=false"
+    )
+    parser.add_argument(
+        "--client", type=_setting, nargs="+", metavar="NAME=VALUE", help="batch=8 local_steps=4 batchnorm=train"
     )
     parser.add_argument("--defence", type=json_object, metavar="JSON", help='such as {"kind": "prune", "share": 0.9}')
     parser.add_argument("--seed", type=int, metavar="N", help="of the sample and the attacks (1)")
@@ -67,11 +72,14 @@ def _three(text):
 
 
 def _setting(text):
-    """Parse NAME=true or NAME=false."""
-    name, _, value = text.partition("=")
-    if value not in ("true", "false"):
+    """Parse NAME=VALUE, where VALUE is a number, true, false or text."""
+    name, given, value = text.partition("=")
+    if not name or not given:
         raise argparse.ArgumentTypeError(f"{text!r} is not a setting, such as labels=false")
-    return name, value == "true"
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 SETTINGS = ("originals", "attacks", "steps", "defence", "seed", "memory_gib")
@@ -93,7 +101,7 @@ def audit(arguments):
     from semsim.text import printable
 
     given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
-    given["attacker"] = dict(arguments.attacker or [])
+    given |= {name: dict(getattr(arguments, name) or []) for name in ("attacker", "client")}
     settings = validated(AuditSettings, given, "The audit is not valid")
     device = choose_device(arguments.device)
     classes = read_classes(arguments.classes) if arguments.classes else None
