@@ -72,7 +72,11 @@ def test_an_audit_writes_its_page_tables_and_images(desk):
     assert output.startswith("The gradients leak: analytic shows more of these images than could be guessed.")
     page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
     assert page.index("The gradients leak") < page.index("<h2>") and "http" not in page
-    assert "net.py:build with random weights" in page and page.count("<figure><img") == 8 * 4
+    assert (
+        "3 by invertgrad (published: 8,000)" in page
+        and "net.py:build with random weights" in page
+        and page.count("<figure><img") == 8 * 4
+    )
     originals, attacks, scores, comparison = (
         pd.read_csv(folder / "audit" / f"{name}.csv") for name in ("originals", "attacks", "scores", "comparison")
     )
@@ -254,7 +258,9 @@ def test_an_attack_that_is_no_better_than_a_guess_is_named():
     assert first == "The gradients leak: near shows more of these images than could be guessed."
     assert second.startswith("near comes closest. By PSNR, 10 of its 10 reconstructions are closer")
     alone = comparison[comparison["attack"] == "idle"]
-    assert answer(updates, alone, measures)[0].startswith("None of the attacks shows more")
+    assert answer(updates, alone, measures)[0].startswith(
+        "None of the attacks shows more of these images than could be guessed"
+    )
     assert "3 clients are too few" in answer(updates[:3], alone, measures)[0]
 
 

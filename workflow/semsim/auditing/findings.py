@@ -71,7 +71,9 @@ def answer(originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence
             f" Attack {FEWEST} or more."
         )
     else:
-        sentences.append("None of the attacks shows more of these images than could be guessed.")
+        sentences.append(
+            "None of the attacks shows more of these images than could be guessed, in the steps that they had."
+        )
     if row["scored"]:
         sentences.append(
             f"{best} comes closest. By {label}, {row['closer']} of its {counted(int(row['scored']), 'reconstructions')}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from semsim import __version__
 from semsim.attacks.clients import ClientSettings
+from semsim.attacks.settings import PRESETS
 from semsim.auditing.findings import closest_attack, ended, judge, knowledge_table, no_better
 from semsim.auditing.measures import GUESS, TOP1, own_scores
 from semsim.html.blocks import Paragraph, Points, Table
@@ -160,7 +161,7 @@ def _model(audit, target):
     originals, spec = audit.originals, target.spec
     right = int((originals["predicted"] == originals["label"]).sum())
     norm, zeros = originals["gradient_norm"].median(), percent(originals["zero_share"].median())
-    steps = listed([f"{each.steps:,} ({name})" for name, each in audit.presets.items()])
+    steps = listed([_steps(name, each.steps) for name, each in audit.presets.items()])
     yield Points(
         [
             f"{counted(count_parameters(target), 'parameters')}, {counted(spec['classes'], 'classes')}, images of"
@@ -171,6 +172,12 @@ def _model(audit, target):
             f"Steps: {steps}.",
         ]
     )
+
+
+def _steps(preset, steps):
+    """Say how many steps a preset took, and how many are published."""
+    published = PRESETS[preset]().steps
+    return f"{steps:,} by {preset}" + (f" (published: {published:,})" if steps < published else "")
 
 
 def _shared(client):
