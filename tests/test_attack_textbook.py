@@ -178,7 +178,7 @@ def test_the_search_goes_as_in_the_textbook(preset, architecture):
 REACHED = [
     ("dlg", "lenet", {"steps": 200}, 1e-4, 0.01),
     ("idlg", "lenet", {"steps": 200}, 1e-4, 0.01),
-    ("idlg", "mlp", {"steps": 200}, 0.05, 0.01),
+    ("idlg", "mlp", {"steps": 200, "restarts": 4}, 0.05, 0.01),  # from half of the starts, by chance, it stays far away
     ("invertgrad", "lenet", {"steps": 200}, 0.01, 0.05),
     ("invertgrad", "convnet3", {"steps": 200}, 0.05, 0.7),
     ("gradinversion", "lenet", {"steps": 200, "restarts": 2}, 0.05, 0.9),

@@ -101,12 +101,17 @@ class Adam:
 
 @OPTIMISERS.register()
 class LBFGS:
-    """Limited-memory BFGS in lock-step over the rows, which shortens a step only where the cost blows up.
+    """Limited-memory BFGS in lock-step over the rows, which takes full steps unless they are clearly too short or long.
 
     Every `tell` is one evaluation of every row, and no row waits for another. A row takes the full quasi-Newton step
-    even if its cost rises, as published attacks do with `torch.optim.LBFGS`, and the best point is kept. Only a trial
-    whose cost is not finite, or more than `TOLERATED_RISE` times the row's lowest, is rejected: the row tries a
-    shorter step.
+    even if its cost rises, as published attacks do with `torch.optim.LBFGS`, and the best point is kept. Two kinds of
+    trials are rejected:
+
+    - too long: the cost is not finite, or more than `TOLERATED_RISE` times the row's lowest. The row tries a shorter
+      step.
+    - too short: the cost falls, but still almost as steeply as at the base. The row tries a longer step, as a strong
+      Wolfe search does. This matters at the start, where nothing is known of the scale of a step: the first one is
+      often a hundred times too short, and the history would begin with a scale that is wrong.
 
     A line search that asks for descent fails here. Gradients of a network with ReLUs jump wherever a unit switches, and
     so does the distance between gradients, by percents where a step is expected to gain a thousandth: such a search
@@ -123,8 +128,9 @@ class LBFGS:
 
     Notes
     -----
-    The first step, the scaling of the first Hessian and the curvature condition are those of `torch.optim.LBFGS`. The
-    history of a row holds those of the last `history` evaluations that were steps of positive curvature.
+    The first step, the scaling of the first Hessian, the curvature condition and the lengthening of steps are those of
+    `torch.optim.LBFGS`. The history of a row holds those of the last `history` evaluations that were steps of positive
+    curvature.
 
     References
     ----------
@@ -134,11 +140,15 @@ class LBFGS:
     """
 
     TOLERATED_RISE = 5.0
+    STEEP = 0.9
+    LONGEST_STRETCH = 10.0
     LEAST_CURVATURE = 1e-10
     MAX_SHORTENINGS = 12
+    MAX_LENGTHENINGS = 25
     STATE = (
         "points", "status", "costs", "gradients",
-        "bases", "base_costs", "base_gradients", "directions", "slopes", "step_sizes", "shortenings",
+        "bases", "base_costs", "base_gradients", "directions", "slopes", "step_sizes", "shortenings", "lengthenings",
+        "short_sizes", "short_costs", "short_slopes",
         "position_changes", "gradient_changes", "products", "scales", "used",
     )  # fmt: skip
 
@@ -153,7 +163,11 @@ class LBFGS:
         self.costs, self.base_costs = (start.new_full((rows,), torch.inf) for _ in range(2))
         self.gradients, self.base_gradients, self.directions = (torch.zeros_like(start) for _ in range(3))
         self.step_sizes, self.slopes = start.new_zeros(rows), start.new_zeros(rows)
-        self.shortenings = torch.zeros(rows, dtype=torch.int64, device=start.device)
+        self.shortenings, self.lengthenings = (
+            torch.zeros(rows, dtype=torch.int64, device=start.device) for _ in range(2)
+        )
+        # The last trial of each row that was too short, at first the base itself.
+        self.short_sizes, self.short_costs, self.short_slopes = (start.new_zeros(rows) for _ in range(3))
         # A ring buffer with one place for each evaluation, the same for all rows; not every row uses each.
         self.position_changes, self.gradient_changes = (
             start.new_zeros(rows, self.history, dimensions) for _ in range(2)
@@ -171,16 +185,20 @@ class LBFGS:
         finite = costs.isfinite() & gradients.isfinite().all(1)
         first = self.costs.isinf()
         self.status[running & first & ~finite] = Status.DIVERGED
-        accepted = running & finite & (first | (costs <= self.TOLERATED_RISE * self.costs))
-        rejected = running & ~accepted & ~first
+        sound = running & finite & (first | (costs <= self.TOLERATED_RISE * self.costs))
+        slopes = (self.directions * gradients).sum(1)
+        too_long = running & ~sound & ~first
+        too_short = sound & ~first & self._is_too_short(costs, slopes)
+        accepted = sound & ~too_short
 
         self._remember(accepted & ~first, trials - self.bases, gradients - self.base_gradients)
-        improved = accepted & (costs < self.costs)
+        improved = sound & (costs < self.costs)
         self._set(improved, points=trials, costs=costs, gradients=gradients)
         self.status[improved & (costs <= self.tolerance)] = Status.CONVERGED
-        self._shorten(rejected, costs)
+        self._shorten(too_long, costs)
+        self._lengthen(too_short, costs, slopes)
         self._set(accepted, bases=trials, base_costs=costs, base_gradients=gradients)
-        exhausted = rejected & (self.shortenings > self.MAX_SHORTENINGS)
+        exhausted = too_long & (self.shortenings > self.MAX_SHORTENINGS)
         self._return(exhausted)
         self._aim(accepted | exhausted)
         self.step += 1
@@ -209,6 +227,20 @@ class LBFGS:
         shares = (-0.5 * self.step_sizes * self.slopes / excess).nan_to_num(0.5).clamp(0.1, 0.5)
         self._set(rows, step_sizes=shares * self.step_sizes, shortenings=self.shortenings + 1)
 
+    def _is_too_short(self, costs, slopes):
+        """Return which rows go on falling, almost as steeply as at the base, and have not been too far already."""
+        falls = (costs < self.short_costs) & (slopes < self.STEEP * self.slopes)
+        return falls & (self.shortenings == 0) & (self.lengthenings < self.MAX_LENGTHENINGS)
+
+    def _lengthen(self, rows, costs, slopes):
+        """Lengthen steps to the minimum of the cubic through this trial and the last one, by a factor of up to 10."""
+        sizes = self.step_sizes
+        least, most = sizes + 0.01 * (sizes - self.short_sizes), self.LONGEST_STRETCH * sizes
+        minima = _cubic_minima((self.short_sizes, self.short_costs, self.short_slopes), (sizes, costs, slopes))
+        longer = torch.where(minima.isfinite(), minima.clamp(least, most), (least + most) / 2)
+        self._set(rows, short_sizes=sizes, short_costs=costs, short_slopes=slopes)
+        self._set(rows, step_sizes=longer, lengthenings=self.lengthenings + 1)
+
     def _return(self, rows):
         """Return to the best points without a history; without one already, no step is left at this precision."""
         self.status[rows & ~self.used.any(1)] = Status.CONVERGED
@@ -228,8 +260,11 @@ class LBFGS:
         directions = torch.where(uphill[:, None], -gradients, directions)
         step_sizes = torch.where(self.used.any(1), 1, (1 / gradients.abs().sum(1)).clamp(max=1))
         slopes = (directions * gradients).sum(1)
-        unshortened = torch.zeros_like(self.shortenings)
-        self._set(rows, directions=directions, slopes=slopes, step_sizes=step_sizes, shortenings=unshortened)
+        none = torch.zeros_like(self.shortenings)
+        self._set(
+            rows, directions=directions, slopes=slopes, step_sizes=step_sizes, shortenings=none, lengthenings=none
+        )
+        self._set(rows, short_sizes=torch.zeros_like(slopes), short_costs=self.base_costs, short_slopes=slopes)
 
     def _inverse_hessian_times(self, vectors):
         """Return the two-loop recursion over each row's own history.
@@ -269,6 +304,17 @@ class LBFGS:
         self.step = state["step"]
         for name in self.STATE:
             getattr(self, name).copy_(state[name])
+
+
+def _cubic_minima(first, second):
+    """Return where the cubics through two trials have their minima [N], NaN where they have none.
+
+    Each trial is a tuple of the step sizes, costs and slopes [N].
+    """
+    (near, near_costs, near_slopes), (far, far_costs, far_slopes) = first, second
+    centres = near_slopes + far_slopes - 3 * (near_costs - far_costs) / (near - far)
+    roots = (centres.square() - near_slopes * far_slopes).sqrt()
+    return far - (far - near) * (far_slopes + roots - centres) / (far_slopes - near_slopes + 2 * roots)
 
 
 def _products(matrices, vectors):
