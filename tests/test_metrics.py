@@ -11,7 +11,7 @@ from skimage import metrics as skimage_metrics
 from trunks import write_trunk
 
 from semsim.errors import SemsimError
-from semsim.metrics import METRICS, costly_metrics, metric
+from semsim.metrics import METRICS, extra_metrics, metric
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks, measure_pairs
 from semsim.metrics.pixels import mse, psnr, ssim
 from semsim.metrics.registry import metrics_at_hand, metrics_of
@@ -93,21 +93,33 @@ def resources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     for name in ("alexnet", "vgg16"):
         write_trunk(name, folder)
-    networks = gather_networks(32, folder, costly=costly_metrics()) | gather_networks(32, seed=1)
+    networks = gather_networks(32, folder, extra=extra_metrics()) | gather_networks(32, seed=1)
     return {"target": target, "label": torch.arange(3), "reference": images()} | networks
+
+
+def side_for(name):
+    """Return the side of test images: 32 pixels, or as many as the metric needs."""
+    return max(32, METRICS[name].smallest_image)
+
+
+def best_of(name):
+    """Return the value of equal images."""
+    low, high = METRICS[name].bounds
+    return {"vif": 1}.get(name, high if METRICS[name].higher_is_better else low)
 
 
 @pytest.mark.parametrize("name", PAIR_METRICS)
 def test_every_metric_is_best_without_noise_gets_worse_with_it_and_keeps_its_bounds(name, resources):
-    chosen, reference = METRICS[name], resources["reference"]
+    chosen, reference = METRICS[name], images(3, side_for(name), side_for(name))
+    pairs = [{"reference": reference, "reconstruction": noisy(reference, noise)} for noise in (0, 0.05, 0.5)]
     with torch.inference_mode():
-        values = [chosen(resources | {"reconstruction": noisy(reference, noise)}) for noise in (0, 0.05, 0.5)]
+        values = [chosen(resources | pair) for pair in pairs]
     low, high = chosen.bounds
     assert all(value.shape == (3,) and (value >= low).all() and (value <= high).all() for value in values)
     if "reference" in chosen.needs:
         closest, closer, far = (value if chosen.higher_is_better else -value for value in values)
         assert (closest > closer).all() and (closer > far).all()
-        np.testing.assert_allclose(values[0], high if chosen.higher_is_better else low, atol=1e-5)
+        np.testing.assert_allclose(values[0], best_of(name), atol=1e-5)
 
 
 FLAT = torch.tensor([0, 1, 3, 128, 225, 228, 254, 255]) / 255
@@ -115,9 +127,9 @@ FLAT = torch.tensor([0, 1, 3, 128, 225, 228, 254, 255]) / 255
 
 @pytest.mark.parametrize("name", PAIR_METRICS)
 def test_every_metric_keeps_its_bounds_on_flat_and_extreme_images(name, resources):
-    chosen, (low, high) = METRICS[name], METRICS[name].bounds
-    flat = FLAT[:, None, None, None].expand(-1, 3, 32, 32)
-    checks = (torch.arange(32)[:, None] + torch.arange(32)).remainder(2).float().expand(1, 3, -1, -1)
+    chosen, (low, high), side = METRICS[name], METRICS[name].bounds, side_for(name)
+    flat = FLAT[:, None, None, None].expand(-1, 3, side, side)
+    checks = (torch.arange(side)[:, None] + torch.arange(side)).remainder(2).float().expand(1, 3, -1, -1)
     extreme = torch.cat([flat, checks, 1 - checks, 0.9 + checks / 255])
     first, second = (index.flatten() for index in torch.meshgrid(*[torch.arange(len(extreme))] * 2, indexing="ij"))
     given = {"reference": extreme[first], "reconstruction": extreme[second], "label": torch.zeros_like(first)}
@@ -125,7 +137,7 @@ def test_every_metric_keeps_its_bounds_on_flat_and_extreme_images(name, resource
         values = chosen(resources | given)
     assert values.isfinite().all() and (values >= low).all() and (values <= high).all()
     if "reference" in chosen.needs:
-        assert (values[first == second] == (high if chosen.higher_is_better else low)).all()
+        assert (values[first == second] == best_of(name)).all()
 
 
 def test_ssim_of_flat_images_is_how_near_their_greys_are():
@@ -170,7 +182,8 @@ def reversed_in_memory(array):
 
 @pytest.mark.parametrize("name", [name for name in PAIR_METRICS if "reference" in METRICS[name].needs])
 def test_every_metric_takes_any_floats(name, resources):
-    pair = {"reference": images(), "reconstruction": noisy(images(), 0.1)}
+    reference = images(3, side_for(name), side_for(name))
+    pair = {"reference": reference, "reconstruction": noisy(reference, 0.1)}
     with torch.inference_mode():
         expected = METRICS[name](resources | pair)
         for cast in CASTS.values():

@@ -28,7 +28,7 @@ import lpips  # noqa: E402
 from torchmetrics.functional.image import dists as torchmetrics_dists  # noqa: E402
 
 TRUNKS = {"alexnet": load_lpips, "vgg16": load_lpips_vgg}
-COSTLY = ("lpips_vgg", "dists")
+EXTRA = ("lpips_vgg", "dists")
 
 
 @pytest.fixture(autouse=True)
@@ -128,8 +128,8 @@ def test_pretrained_networks_tell_near_from_far(fetched):
     with torch.inference_mode():
         relu5 = load_vgg16(find_weights("vgg16"))((image - 0.45) / 0.225)
         assert 0.05 < (relu5 > 0).float().mean() < 0.6  # sparse, as in trained networks
-        networks = gather_networks(112, costly=COSTLY)
-        for name in ("lpips", *COSTLY):
+        networks = gather_networks(112, extra=EXTRA)
+        for name in ("lpips", *EXTRA):
             values = [
                 METRICS[name](networks | {"reference": image, "reconstruction": other}).item()
                 for other in (image, image * 0.95, blurred, image.flip(-2))
@@ -153,24 +153,24 @@ def test_only_pretrained_weights_make_it_lpips(weights, tmp_path):
     assert "lpips_random_trunk" in without and "lpips" not in without
 
 
-def test_costly_metrics_are_computed_where_they_are_named(weights):
+def test_extra_metrics_are_computed_where_they_are_named(weights):
     assert set(gather_networks(32, weights)) == {"lpips_network"}
-    networks = gather_networks(32, weights, costly=COSTLY)
+    networks = gather_networks(32, weights, extra=EXTRA)
     assert set(networks) == set(RESOURCES)
-    assert not {*COSTLY} & {*measure_pairs(*pair(), **networks)}
-    table = measure_pairs(*pair(), costly=COSTLY, **networks)
-    assert (table[list(COSTLY)] > 0).all(axis=None)
+    assert not {*EXTRA} & {*measure_pairs(*pair(), **networks)}
+    table = measure_pairs(*pair(), extra=EXTRA, **networks)
+    assert (table[list(EXTRA)] > 0).all(axis=None)
 
 
 def test_images_too_small_for_a_network_have_no_value_of_it(weights, tmp_path):
-    assert gather_networks(30, tmp_path) == {} == gather_networks(15, weights, costly=COSTLY)
-    assert set(gather_networks(16, weights, costly=COSTLY)) == {"lpips_vgg_network", "dists_network"}
+    assert gather_networks(30, tmp_path) == {} == gather_networks(15, weights, extra=EXTRA)
+    assert set(gather_networks(16, weights, extra=EXTRA)) == {"lpips_vgg_network", "dists_network"}
     smallest = np.zeros((1, 3, 31, 31), dtype=np.uint8)
     assert measure_pairs(smallest, smallest, **gather_networks(31, tmp_path))["lpips_random_trunk"].tolist() == [0]
-    networks = gather_networks(31, weights, costly=COSTLY)
-    assert set(measure_pairs(smallest[..., :16], smallest[..., :16], costly=COSTLY, **networks)) == {
+    networks = gather_networks(31, weights, extra=EXTRA)
+    assert set(measure_pairs(smallest[..., :16], smallest[..., :16], extra=EXTRA, **networks)) == {
         *("mse", "psnr", "ssim"),
-        *COSTLY,
+        *EXTRA,
     }
 
 

@@ -195,8 +195,8 @@ def test_what_is_not_measured_has_its_reason(collect, study, tmp_path):
     reasons = read_table(tmp_path / "unmeasured.csv").set_index("metric")["reason"]
     assert reasons.to_dict() == {
         "lpips": "the weights of AlexNet are missing: run `semsim fetch`",
-        "lpips_vgg": "takes long and is not named in `costly_metrics`",
-        "dists": "takes long and is not named in `costly_metrics`",
+        "lpips_vgg": "not named in `extra_metrics`",
+        "dists": "not named in `extra_metrics`",
     }
 
 
@@ -208,9 +208,7 @@ def test_each_reason_is_the_one_that_holds():
         return describe_unmeasured(*arguments).set_index("metric")["reason"].to_dict()
 
     missing = "the weights of VGG16 are missing: run `semsim fetch`"
-    assert reasons(measured, ["alexnet", "vgg16"], ["lpips_vgg"], 32) == {
-        "dists": "takes long and is not named in `costly_metrics`"
-    }
+    assert reasons(measured, ["alexnet", "vgg16"], ["lpips_vgg"], 32) == {"dists": "not named in `extra_metrics`"}
     assert reasons([*pixels, "lpips"], ["alexnet"], ["dists"], 32)["dists"] == missing
     assert reasons(pixels, ["alexnet", "vgg16"], [], 20)["lpips"] == "images have 20 pixels; 31 are needed"
     table = describe_unmeasured([*measured, "dists"], ["alexnet", "vgg16"], ["lpips_vgg", "dists"], 32)

@@ -41,13 +41,13 @@ rule compute_metrics:
         script=script("compute_metrics.py"),
         pretrained=pretrained_weights,
         networks=PRETRAINED,  # metrics are computed anew when weights come or go
-        costly=STUDY.costly_metrics,
+        extra=STUDY.extra_metrics,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --data {input.data:q} --weights {input.weights:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q} {params.pretrained:q}"
-        " --costly {params.costly} --seed {params.seed} --device {params.device} --threads {threads}"
+        " --extra {params.extra} --seed {params.seed} --device {params.device} --threads {threads}"
         " --out {output.metrics:q} --sets {output.sets:q} &> {log:q}"
 
 
@@ -95,11 +95,11 @@ rule collect_tables:
     params:
         script=script("collect_tables.py"),
         networks=PRETRAINED,
-        costly=STUDY.costly_metrics,
+        extra=STUDY.extra_metrics,
     shell:
         "python {params.script:q} --data {input.data:q} --weights {input.weights:q} --attacks {input.attacks:q}"
         " --metrics {input.metrics:q} --sets {input.sets:q}"
-        " --networks {params.networks} --costly {params.costly}"
+        " --networks {params.networks} --extra {params.extra}"
         " --out-datasets {output.datasets:q} --out-accuracy {output.accuracy:q} --out-attacks {output.attacks:q}"
         " --out-metrics {output.metrics:q} --out-scales {output.scales:q} --out-leakage {output.leakage:q}"
         " --out-unmeasured {output.unmeasured:q} &> {log:q}"

@@ -34,7 +34,7 @@ def main():
     write_table(describe_targets(arguments.weights, arguments.attacks), arguments.out_accuracy)
     datasets = describe_datasets(arguments.data)
     write_table(datasets, arguments.out_datasets)
-    unmeasured = describe_unmeasured(names, arguments.networks, arguments.costly, datasets["image_size"].max())
+    unmeasured = describe_unmeasured(names, arguments.networks, arguments.extra, datasets["image_size"].max())
     write_table(unmeasured, arguments.out_unmeasured)
 
 
@@ -51,7 +51,7 @@ def parse_arguments():
         parser.add_argument(f"--{name}", required=True, nargs="+", metavar=f"X.{suffix}", help=help_text)
     for name, help_text in (
         ("networks", "pretrained networks whose weights are found"),
-        ("costly", "metrics that take long, and are computed"),
+        ("extra", "extra metrics that are computed"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[], metavar="NAME", help=help_text)
     for name, help_text in (

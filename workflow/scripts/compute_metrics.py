@@ -22,7 +22,7 @@ def main():
     for attack in attacks:
         check_originals(attack, originals)
     target = load_target(arguments.weights, device)
-    pairs = measure_reconstructions(target, attacks, arguments.pretrained, arguments.seed, device, arguments.costly)
+    pairs = measure_reconstructions(target, attacks, arguments.pretrained, arguments.seed, device, arguments.extra)
     sets = measure_sets(attacks, arguments.pretrained, device)
     write_table(pairs, arguments.out)
     write_table(sets, arguments.sets)
@@ -40,7 +40,7 @@ def parse_arguments():
         "--tables", required=True, nargs="+", metavar="A.csv", help="tables of the attacks, in that order"
     )
     parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
-    parser.add_argument("--costly", nargs="*", default=[], metavar="NAME", help="metrics that take long, to compute")
+    parser.add_argument("--extra", nargs="*", default=[], metavar="NAME", help="extra metrics to compute")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")

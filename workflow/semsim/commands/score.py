@@ -6,10 +6,10 @@ reconstructions are nearer to another original than to their own, a warning says
 images in any order: --match pairs them by likeness, whatever their names, with an optimal assignment of thumbnails (up
 to 2,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
 
-The metrics are semsim and those of image pairs, such as psnr, ssim and lpips; lpips_vgg and dists take long and are
-computed if --metrics names them. The networks that these three stand on are not downloaded here: semsim fetch brings
-them. Without AlexNet, lpips_random_trunk takes the place of lpips, the same computation with random weights. The output
-says what the weights of SemSim were trained on, and how far apart different originals are by it.
+The metrics are semsim and those of image pairs, such as psnr, ssim and lpips; others, such as lpips_vgg and dists, are
+computed if --metrics names them. The networks of these three are not downloaded here: semsim fetch brings them. Without
+AlexNet, lpips_random_trunk takes the place of lpips, the same computation with random weights. The output says what the
+weights of SemSim were trained on, and how far apart different originals are by it.
 
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
@@ -161,7 +161,7 @@ def prepare(arguments):
     device : torch.device
     """
     from semsim.errors import SemsimError
-    from semsim.metrics import costly_metrics
+    from semsim.metrics import extra_metrics
     from semsim.scoring.scores import load_measures
     from semsim.targets.device import choose_device
 
@@ -171,7 +171,7 @@ def prepare(arguments):
     device = choose_device(arguments.device)
     measures, about = load_measures(names, arguments.weights, device, arguments.pretrained)
     if names is None:
-        about.append(f"These take long and are computed if --metrics names them: {', '.join(costly_metrics())}.")
+        about.append(f"More metrics, if --metrics names them: {', '.join(extra_metrics())}.")
     return measures, about, device
 
 

@@ -13,14 +13,14 @@ from semsim.attacks.settings import PRESETS, Attacker, AttackSettings
 from semsim.data.request import DatasetSettings, ImageSize
 from semsim.defects import DEFECTS
 from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettings, VariantChanges
-from semsim.metrics import costly_metrics
+from semsim.metrics import extra_metrics
 from semsim.observers.settings import OBSERVERS, ObserverRecipe, ObserverSettings
 from semsim.settings import OneOf, Place, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.text import listed, near_twins
 
-COSTLY_METRICS = costly_metrics()
+EXTRA_METRICS = extra_metrics()
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
 TAKEN = ("reference", "human-study", "human-study-others", "released", "embedded")
 """Folders of results that do not belong to a study."""
@@ -180,9 +180,10 @@ class StudySettings(Settings):
         " then follow torch hub's folder and what `semsim fetch` has fetched. A study downloads none: metrics whose"
         " weights are missing are left out, and `unmeasured.csv` says so",
     )
-    costly_metrics: Annotated[list[Annotated[str, OneOf(COSTLY_METRICS)]], AfterValidator(_each_once)] = Field(
+    extra_metrics: Annotated[list[Annotated[str, OneOf(EXTRA_METRICS)]], AfterValidator(_each_once)] = Field(
         [],
-        description="metrics that take long, and are only measured if they are named here",
+        description="metrics that are only measured if they are named here: they take long, or say little beside"
+        " others",
     )
     resamples: int = Field(
         10000,

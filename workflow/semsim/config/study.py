@@ -34,7 +34,7 @@ SAME = (
     "memory_gib",
     "shard",
     "weights",
-    "costly_metrics",
+    "extra_metrics",
     "resamples",
     "labels",
     "human_study_labels",
@@ -61,7 +61,7 @@ class Study:
     ----------
     settings : semsim.config.settings.StudySettings
         All of them, checked.
-    name, seed, device, memory_gib, shard, weights, costly_metrics, resamples, labels, human_study_labels, released,
+    name, seed, device, memory_gib, shard, weights, extra_metrics, resamples, labels, human_study_labels, released,
     folds, defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None

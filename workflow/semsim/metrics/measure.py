@@ -39,7 +39,7 @@ def gather_networks(
     pretrained: str | os.PathLike | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    costly: Iterable[str] = (),
+    extra: Iterable[str] = (),
 ) -> dict[str, torch.nn.Module]:
     """Load the networks that metrics of pairs need, as far as their weights are found.
 
@@ -52,8 +52,8 @@ def gather_networks(
     seed : int
         The study's seed; determines the random trunk if LPIPS has no pretrained one.
     device : torch.device or str
-    costly : iterable of str
-        The names of the costly metrics that are asked for.
+    extra : iterable of str
+        The names of the extra metrics that are asked for.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def gather_networks(
         By the name of the parameter, such as ``lpips_network`` or, in its place, ``random_trunk_network``; without
         those for which images are too small.
     """
-    metrics = metrics_at_hand("pair", {*PER_PAIR, *RESOURCES}, costly, image_size)
+    metrics = metrics_at_hand("pair", {*PER_PAIR, *RESOURCES}, extra, image_size)
     networks = {}
     for need in [need for metric in metrics for need in metric.needs if need in RESOURCES]:
         if path := find_weights(RESOURCES[need].weights, pretrained):
@@ -78,10 +78,10 @@ def measure_pairs(
     labels: np.ndarray | None = None,
     device: torch.device | str = "cpu",
     description: str = "metrics",
-    costly: Iterable[str] = (),
+    extra: Iterable[str] = (),
     **resources,
 ) -> pd.DataFrame:
-    """Compute every metric whose needs are met and for which images are large enough; costly ones only if named.
+    """Compute every metric whose needs are met and for which images are large enough; extra ones only if named.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def measure_pairs(
         Where the resources are.
     description : str
         Shown by the progress bar.
-    costly : iterable of str
-        The names of the costly metrics that are asked for.
+    extra : iterable of str
+        The names of the extra metrics that are asked for.
     **resources
         What metrics ask for by parameter name, such as ``target`` or ``lpips_network``.
 
@@ -124,7 +124,7 @@ def measure_pairs(
     per_pair = {"reference": references, "reconstruction": reconstructions}
     if labels is not None:
         per_pair["label"] = labels
-    metrics = metrics_at_hand("pair", {*per_pair, *resources}, costly, min(references.shape[-2:]))
+    metrics = metrics_at_hand("pair", {*per_pair, *resources}, extra, min(references.shape[-2:]))
     values = {metric.name: np.empty(len(references)) for metric in metrics}
     batch_size = max(1, BATCH_PIXELS // (references.shape[-2] * references.shape[-1]))
     with torch.inference_mode(), progress_bar(len(references), description, unit="pair") as bar:
@@ -149,7 +149,7 @@ def measure_reconstructions(
     pretrained: str | os.PathLike | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    costly: Iterable[str] = (),
+    extra: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Compute all metrics of pairs for all attacks on one target model.
 
@@ -159,7 +159,7 @@ def measure_reconstructions(
         The attacked model, in eval mode, on `device`.
     attacks : list of Reconstructions
         Attacks on this target model.
-    pretrained, seed, device, costly
+    pretrained, seed, device, extra
         As for `gather_networks`.
 
     Returns
@@ -176,7 +176,7 @@ def measure_reconstructions(
     table, images = _pooled(attacks)
     _check_fits(target, table, images["reconstruction"])
     scored = (table["status"] != "diverged").to_numpy()
-    networks = gather_networks(min(images["reconstruction"].shape[-2:]), pretrained, seed, device, costly)
+    networks = gather_networks(min(images["reconstruction"].shape[-2:]), pretrained, seed, device, extra)
     parts = []
     for reference in REFERENCES:
         values = measure_pairs(
@@ -185,7 +185,7 @@ def measure_reconstructions(
             table["label"].to_numpy()[scored],
             device,
             f"{attacks[0].dataset}/{attacks[0].target} against {reference}",
-            costly,
+            extra,
             target=target,
             **networks,
         )

@@ -48,7 +48,7 @@ def lpips(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_network: 
     bounds=(0, float("inf")),
     higher_is_better=False,
     smallest_image=VGG16_SMALLEST_IMAGE,
-    costly=True,
+    extra=True,
 )
 def lpips_vgg(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_vgg_network: lpips.LPIPS) -> torch.Tensor:
     """Learned perceptual image patch similarity on VGG16, a deeper network than AlexNet.
@@ -68,7 +68,7 @@ def lpips_vgg(reference: torch.Tensor, reconstruction: torch.Tensor, lpips_vgg_n
     return lpips_vgg_network(reference, reconstruction, normalize=True).flatten()
 
 
-@metric(label="DISTS", bounds=(0, 2), higher_is_better=False, smallest_image=VGG16_SMALLEST_IMAGE, costly=True)
+@metric(label="DISTS", bounds=(0, 2), higher_is_better=False, smallest_image=VGG16_SMALLEST_IMAGE, extra=True)
 def dists(reference: torch.Tensor, reconstruction: torch.Tensor, dists_network: DISTS) -> torch.Tensor:
     """Deep image structure and texture similarity: how far means and covariances of VGG16's activations are apart.
 

@@ -65,6 +65,60 @@ def psnr(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     return 10 * mse(reference, reconstruction).clamp(1e-10, 1).reciprocal().log10()
 
 
+@metric(label="Registered PSNR", unit="dB", bounds=(0, 100), higher_is_better=True, extra=True)
+def registered_psnr(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
+    """The best PSNR over shifts of up to an eighth of the image's side, and a horizontal flip.
+
+    Each shift is judged on what then overlaps. Where this is far above PSNR, a reconstruction is misaligned rather than
+    wrong, as is one of a cropped and flipped image against the original.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N], in [0, 100], at least the PSNR.
+    """
+    import torch
+
+    reference, reconstruction = reference.double(), reconstruction.double()
+    errors = [_shifted_errors(reference, each).flatten(1) for each in (reconstruction, reconstruction.flip(-1))]
+    return 10 * torch.cat(errors, dim=1).amin(dim=1).clamp(1e-10, 1).reciprocal().log10().float()
+
+
+def _shifted_errors(x, y):
+    """Return the mean squared errors of x and shifted y on what overlaps, [N, shifts down, shifts to the right].
+
+    An error is the energy of both less twice their product: the products of all shifts come from one Fourier
+    transform, the energies from sums over rectangles.
+    """
+    import torch
+
+    height, width = x.shape[-2:]
+    down, right = (torch.arange(-(side // 8), side // 8 + 1, device=x.device) for side in (height, width))
+    size = (height + len(down) // 2, width + len(right) // 2)  # so that nothing comes round the edge
+    spectrum = (torch.fft.rfft2(x, s=size) * torch.fft.rfft2(y, s=size).conj()).sum(1)
+    products = torch.fft.irfft2(spectrum, s=size)[:, down][:, :, right]
+    energies = _energies(x, down, right) + _energies(y, -down, -right)
+    counts = x.shape[1] * (height - down.abs())[:, None] * (width - right.abs())
+    return (energies - 2 * products) / counts
+
+
+def _energies(images, down, right):
+    """Return the sums of squares in the part of images that overlaps with others shifted by so much."""
+    import torch
+
+    sums = torch.nn.functional.pad(images.square().sum(1).cumsum(-1).cumsum(-2), (1, 0, 1, 0))
+    (top, bottom), (left, end) = (
+        (shifts.clamp(min=0), side + shifts.clamp(max=0))
+        for shifts, side in zip((down, right), images.shape[-2:], strict=True)
+    )
+    return sums[:, bottom][:, :, end] - sums[:, top][:, :, end] - sums[:, bottom][:, :, left] + sums[:, top][:, :, left]
+
+
 @metric(label="SSIM", bounds=(-1, 1), higher_is_better=True, smallest_image=SSIM_WINDOW)
 def ssim(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     """Structural similarity in windows of 7x7 pixels, averaged over windows and channels.

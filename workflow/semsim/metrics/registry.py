@@ -44,8 +44,8 @@ class Metric:
         What to keep in mind when target models are ranked by it; may be empty.
     smallest_image : int
         Pixels that images need on each side.
-    costly : bool
-        Whether it takes so long that it is only computed where it is asked for by name.
+    extra : bool
+        Whether it is only computed where it is asked for by name: it takes long, or says little beside the others.
     """
 
     function: Callable
@@ -56,7 +56,7 @@ class Metric:
     unit: str = ""
     caveat: str = ""
     smallest_image: int = 1
-    costly: bool = False
+    extra: bool = False
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ def metric(
     unit: str = "",
     caveat: str = "",
     smallest_image: int = 1,
-    costly: bool = False,
+    extra: bool = False,
 ) -> Callable:
     """Register the decorated function as a metric; the arguments are attributes of `Metric`.
 
@@ -124,7 +124,7 @@ def metric(
 
     def register(function):
         checked = _checking_images(function)
-        about = (label, bounds, higher_is_better, unit, caveat, smallest_image, costly)
+        about = (label, bounds, higher_is_better, unit, caveat, smallest_image, extra)
         METRICS[function.__name__] = Metric(checked, of, *about)
         return checked
 
@@ -137,7 +137,7 @@ def metrics_of(kind: str) -> list[Metric]:
 
 
 def metrics_at_hand(
-    kind: str, available: Iterable[str], costly: Iterable[str] = (), image_size: float = math.inf
+    kind: str, available: Iterable[str], extra: Iterable[str] = (), image_size: float = math.inf
 ) -> list[Metric]:
     """Return the metrics that can be computed, in order.
 
@@ -146,8 +146,8 @@ def metrics_at_hand(
     kind : {"pair", "set"}
     available : iterable of str
         What they may need.
-    costly : iterable of str
-        The names of the costly ones that are asked for.
+    extra : iterable of str
+        The names of the extra ones that are asked for.
     image_size : float
         Shorter side of the images, in pixels.
     """
@@ -155,14 +155,14 @@ def metrics_at_hand(
         metric
         for metric in metrics_of(kind)
         if set(metric.needs) <= set(available)
-        and (not metric.costly or metric.name in costly)
+        and (not metric.extra or metric.name in extra)
         and image_size >= metric.smallest_image
     ]
 
 
-def costly_metrics(kind: str = "pair") -> list[str]:
+def extra_metrics(kind: str = "pair") -> list[str]:
     """Return the names of the metrics of a kind that are only computed where they are asked for, in order."""
-    return [metric.name for metric in metrics_of(kind) if metric.costly]
+    return [metric.name for metric in metrics_of(kind) if metric.extra]
 
 
 def metric_columns(table: pd.DataFrame) -> list[Metric]:

@@ -53,7 +53,7 @@ def with_metrics(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
 
 
 def describe_unmeasured(
-    measured: Iterable[str], networks: Iterable[str], costly: Iterable[str], image_size: int
+    measured: Iterable[str], networks: Iterable[str], extra: Iterable[str], image_size: int
 ) -> pd.DataFrame:
     """Return the metrics of pairs that a study could have measured but does not.
 
@@ -63,8 +63,8 @@ def describe_unmeasured(
         The names of those that it measures.
     networks : iterable of str
         The pretrained networks whose weights are found.
-    costly : iterable of str
-        The costly metrics that it asks for.
+    extra : iterable of str
+        The extra metrics that it asks for.
     image_size : int
         The side of its largest images, in pixels.
 
@@ -80,8 +80,8 @@ def describe_unmeasured(
             continue
         if image_size < metric.smallest_image:
             reason = f"images have {image_size} pixels; {metric.smallest_image} are needed"
-        elif metric.costly and metric.name not in costly:
-            reason = "takes long and is not named in `costly_metrics`"
+        elif metric.extra and metric.name not in extra:
+            reason = "not named in `extra_metrics`"
         elif missing := needed.difference(networks):
             reason = f"the weights of {names_of(missing)} are missing: run `semsim fetch`"
         else:

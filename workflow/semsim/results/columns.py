@@ -169,7 +169,7 @@ TABLES = {
         {
             "metric": "metric, which has no column in `metrics.csv`",
             "label": "name in figures",
-            "reason": "why it is not measured: its network is missing, it takes long, or images are too small",
+            "reason": "why it is not measured: its network is missing, it is not asked for, or images are too small",
         },
     ),
     "leakage": TableOfStudy(

@@ -49,8 +49,8 @@ def score(
         Pairs of RGB images in the same order, [N, 3, H, W]: floats in [0, 1], or bytes (uint8). Or two folders of
         images, or two image files, which are paired by their names.
     metrics : str or sequence of str, optional
-        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are available and do not
-        take long.
+        Names such as ``["psnr", "ssim", "semsim"]``; by default all that are available, without
+        the extra ones.
     weights : str or path-like
         Of SemSim, as for `semsim.SemSim.from_pretrained`.
     device : torch.device or {"auto", "cpu", "cuda"}

@@ -15,7 +15,7 @@ from semsim.errors import SemsimError
 from semsim.learned.metric import SemSim
 from semsim.learned.scales import LEARNED
 from semsim.learned.shipped import EMBEDDED, training_of
-from semsim.metrics import METRICS, costly_metrics, describe_scales, metrics_at_hand
+from semsim.metrics import METRICS, describe_scales, extra_metrics, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
 from semsim.metrics.scales import Scale, scales_of
 from semsim.pretrained.networks import RESOURCES
@@ -96,7 +96,7 @@ class Scores:
 
 def known_metrics():
     """Return the names of all metrics that can be requested, in the order of tables."""
-    return [metric.name for metric in metrics_at_hand("pair", {*IMAGES, *NEEDED}, costly_metrics())] + [SEMSIM]
+    return [metric.name for metric in metrics_at_hand("pair", {*IMAGES, *NEEDED}, extra_metrics())] + [SEMSIM]
 
 
 def check_names(names, option="--metrics"):
@@ -126,7 +126,7 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
     Parameters
     ----------
     names : list of str, optional
-        Checked by `check_names`; by default all that are available and do not take long.
+        Checked by `check_names`; by default all that are available, without the extra ones.
     semsim : semsim.SemSim, optional
         On the device; without it there is no metric ``semsim``.
     device : torch.device or str
@@ -145,12 +145,12 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
     wanted = names is None or any(need in NEEDED for name in names if name in METRICS for need in METRICS[name].needs)
     if pretrained is not None:
         _check_pretrained(pretrained, wanted)
-    costly = [name for name in costly_metrics() if name in (names or [])]
-    networks = gather_networks(math.inf, pretrained, device=device, costly=costly) if wanted else {}
+    extra = [name for name in extra_metrics() if name in (names or [])]
+    networks = gather_networks(math.inf, pretrained, device=device, extra=extra) if wanted else {}
     scales = scales_of(describe_scales(pd.DataFrame(columns=list(METRICS)))) | LEARNED
     measures = {
         metric.name: Measure(scales[metric.name], _of_pairs(metric, networks), metric.smallest_image)
-        for metric in metrics_at_hand("pair", {*IMAGES, *networks}, costly)
+        for metric in metrics_at_hand("pair", {*IMAGES, *networks}, extra)
     }
     if semsim is not None:
         measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances)
