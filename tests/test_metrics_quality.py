@@ -11,7 +11,7 @@ from semsim.compat import import_torchvision
 from semsim.metrics import METRICS, extra_metrics
 from semsim.metrics.measure import measure_pairs
 from semsim.metrics.pixels import psnr, registered_psnr
-from semsim.metrics.quality import gmsd, haarpsi, ms_ssim, vif
+from semsim.metrics.quality import fsim, gmsd, haarpsi, ms_ssim, vif
 
 import_torchvision()
 from torchmetrics.functional.image import visual_information_fidelity  # noqa: E402
@@ -77,6 +77,51 @@ def test_gmsd_and_haarpsi_are_those_of_their_papers(metric, of_paper, size, devi
     reconstruction = noisy(reference, deviation)
     expected = [of_paper(*pair) for pair in zip(reference, reconstruction, strict=True)]
     np.testing.assert_allclose(metric(reference, reconstruction), expected, atol=1e-4)
+
+
+def phase_congruency(luminance):
+    """Return how far the phases of a channel's wavelets agree, after Kovesi: at four scales in four orientations."""
+    down, right = (np.fft.ifftshift((np.arange(side) - side // 2) / (side - side % 2)) for side in luminance.shape)
+    radius, angle = np.hypot(down[:, None], right), np.arctan2(-down[:, None], right)
+    radius[0, 0] = 1
+    bands = np.array([np.exp(-((np.log(radius * 6 * 2**scale) / np.log(0.55)) ** 2) / 2) for scale in range(4)])
+    energies = amplitudes = 0
+    for turn in np.arange(4) * np.pi / 4:
+        apart = np.angle(np.exp(1j * (angle - turn))) / (np.pi / 4 / 1.2)
+        filters = bands * np.exp(-(apart**2) / 2) / (1 + (radius / 0.45) ** 30)
+        filters[:, 0, 0] = 0
+        responses = np.fft.ifft2(np.fft.fft2(luminance) * filters)
+        mean = responses.sum(0)
+        along = responses * (mean / (np.abs(mean) + 1e-4)).conj()
+        power = np.median(np.abs(responses[0]) ** 2) / np.log(2) / np.square(filters[0]).sum()
+        spread = np.sqrt(power * luminance.size * np.square(np.fft.ifft2(filters).real.sum(0)).sum())
+        noise = (np.sqrt(np.pi / 2) + 2 * np.sqrt(2 - np.pi / 2)) * spread / 1.7
+        energies += np.maximum((along.real - np.abs(along.imag)).sum(0) - noise, 0)
+        amplitudes += np.abs(responses).sum(0)
+    return energies / amplitudes
+
+
+def fsim_of_paper(first, second):
+    """Return the similarity of phase congruency, gradients (Scharr's) and colours, weighted by phase congruency."""
+    planes = [255 * channels(image) for image in (first, second)]
+    congruency = [phase_congruency(each[0]) for each in planes]
+    kernel = np.outer([3, 10, 3], [1, 0, -1]) / 16
+    gradients = [
+        np.hypot(*(signal.convolve2d(each[0], turned, mode="same") for turned in (kernel, kernel.T))) for each in planes
+    ]
+    colours = np.abs(np.prod([alike(planes[0][number], planes[1][number], 200) for number in (1, 2)], axis=0))
+    similarity = alike(*congruency, 0.85) * alike(*gradients, 160) * colours**0.03
+    return np.average(similarity, weights=np.maximum(*congruency))
+
+
+@pytest.mark.parametrize("deviation", [0.05, 0.3])
+@pytest.mark.parametrize("size", [(32, 32), (33, 40)])
+def test_fsim_is_that_of_its_paper(size, deviation):
+    """But for the median of an even number of values, of which PyTorch takes the lower middle one."""
+    reference = images(3, *size)
+    reconstruction = noisy(reference, deviation)
+    expected = [fsim_of_paper(*pair) for pair in zip(reference, reconstruction, strict=True)]
+    np.testing.assert_allclose(fsim(reference, reconstruction), expected, atol=5e-4)
 
 
 def ms_ssim_of_paper(first, second):
@@ -162,7 +207,7 @@ def test_extra_metrics_in_batches_are_those_one_by_one():
     reference = (255 * images(3, 176, 176)).byte().numpy()
     reconstruction = (255 * noisy(images(3, 176, 176), 0.2)).byte().numpy()
     together = measure_pairs(reference, reconstruction, extra=extra_metrics())
-    assert {"registered_psnr", "ms_ssim", "vif", "gmsd", "haarpsi"} <= set(together)
+    assert {"registered_psnr", "ms_ssim", "fsim", "vif", "gmsd", "haarpsi"} <= set(together)
     for place in range(3):
         rows = slice(place, place + 1)
         alone = measure_pairs(reference[rows], reconstruction[rows], extra=extra_metrics())
@@ -173,6 +218,6 @@ def test_images_too_small_for_a_metric_leave_it_out():
     small = (255 * images(1, 40, 40)).byte().numpy()
     names = set(measure_pairs(small, small, extra=extra_metrics()))
     assert "haarpsi" in names and not {"vif", "ms_ssim"} & names
-    for name in ("ms_ssim", "vif", "gmsd", "haarpsi"):
+    for name in ("ms_ssim", "fsim", "vif", "gmsd", "haarpsi"):
         smallest = images(1, *[METRICS[name].smallest_image] * 2)
         assert METRICS[name].function(smallest, noisy(smallest, 0.1)).isfinite().all()

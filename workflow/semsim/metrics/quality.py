@@ -32,6 +32,28 @@ def ms_ssim(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tens
     return _by_piq("multi_scale_ssim", reference, reconstruction).clamp(0, 1)
 
 
+@metric(label="FSIM", bounds=(0, 1), higher_is_better=True, smallest_image=16, extra=True)
+def fsim(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
+    """Feature similarity: how alike phase congruency, gradients and colours are, weighted by phase congruency.
+
+    Parameters
+    ----------
+    reference, reconstruction : torch.Tensor
+        RGB images [N, 3, H, W], float, in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [N].
+
+    References
+    ----------
+    Zhang, Zhang, Mou, Zhang: "FSIM: a feature similarity index for image quality assessment", IEEE Transactions on
+    Image Processing 20 (2011). With colours, it is called FSIMc there.
+    """
+    return _by_piq("fsim", reference, reconstruction)
+
+
 @metric(label="VIF", bounds=(0, float("inf")), higher_is_better=True, smallest_image=41, extra=True)
 def vif(reference: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
     """Visual information fidelity in the pixel domain: the share of the original's information that is left.
