@@ -7,7 +7,7 @@ from small_study import DATASETS, ORIGINALS, attack_table, small_study, smooth_i
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table, write_table
-from semsim.metrics import describe_scales
+from semsim.metrics import describe_scales, extra_metrics, metrics_of
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
 from semsim.metrics.scales import scales_of
@@ -195,13 +195,15 @@ def test_what_is_not_measured_has_its_reason(collect, study, tmp_path):
     reasons = read_table(tmp_path / "unmeasured.csv").set_index("metric")["reason"]
     assert reasons.to_dict() == {
         "lpips": "the weights of AlexNet are missing: run `semsim fetch`",
-        "lpips_vgg": "not named in `extra_metrics`",
-        "dists": "not named in `extra_metrics`",
+        **dict.fromkeys(extra_metrics(), "not named in `extra_metrics`"),
+        "ms_ssim": "images have 32 pixels; 161 are needed",
+        "vif": "images have 32 pixels; 41 are needed",
     }
 
 
 def test_each_reason_is_the_one_that_holds():
-    pixels = ["mse", "psnr", "ssim", "feature_distance", "top1"]
+    networks = {"lpips", "lpips_vgg", "dists", "lpips_random_trunk"}
+    pixels = [metric.name for metric in metrics_of("pair") if metric.name not in networks]
     measured = [*pixels, "lpips", "lpips_vgg"]
 
     def reasons(*arguments):
