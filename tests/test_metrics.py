@@ -137,7 +137,8 @@ def test_every_metric_keeps_its_bounds_on_flat_and_extreme_images(name, resource
         values = chosen(resources | given)
     assert values.isfinite().all() and (values >= low).all() and (values <= high).all()
     if "reference" in chosen.needs:
-        assert (values[first == second] == best_of(name)).all()
+        exactly = 1e-6 if name == "vif" else 0  # which adds a small number to variances
+        assert ((values[first == second] - best_of(name)).abs() <= exactly).all()
 
 
 def test_ssim_of_flat_images_is_how_near_their_greys_are():
