@@ -83,7 +83,7 @@ def content_chart(content: pd.DataFrame, scales: Scales) -> Figure:
     ]
     sources = [source for source in SOURCE_LABELS if source in set(content["difficulty"])]
     height = row_height(len(names)) * (1 + 0.25 * (len(sources) - 1))
-    figure, axes = panels(len(LEVELS), height=1.2 + height * max(1, len(names)), sharex=True, sharey=True)
+    figure, axes = panels(len(LEVELS), height=1.2 + height * len(names), sharex=True, sharey=True)
     for panel, level in zip(axes, LEVELS, strict=True):
         name_lines(panel, [labels[name] for name in names])
         panel.set_title(sentence_case(at_level(level)))
