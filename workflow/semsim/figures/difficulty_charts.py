@@ -78,9 +78,8 @@ def content_chart(content: pd.DataFrame, scales: Scales) -> Figure:
         One panel per level.
     """
     labels = {NO_METRIC: "No metric"} | (scales | LEARNED).labels
-    names = [
-        name for name in content["metric"].unique() if content.loc[content["metric"] == name, "value"].notna().any()
-    ]
+    valued = content.dropna(subset="value")
+    names = list((content if valued.empty else valued)["metric"].unique())
     sources = [source for source in SOURCE_LABELS if source in set(content["difficulty"])]
     height = row_height(len(names)) * (1 + 0.25 * (len(sources) - 1))
     figure, axes = panels(len(LEVELS), height=1.2 + height * len(names), sharex=True, sharey=True)

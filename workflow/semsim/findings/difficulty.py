@@ -9,7 +9,12 @@ from semsim.statistics.content import CLASS, IMAGE, NO_METRIC, NOTHING, OTHER_MO
 from semsim.text import counted, decimal, interval, listed, percent
 
 FACTORS = {"annotator": "annotators", "original": "originals", "cell": "target models and attacks"}
-KNOWN_FROM = {CLASS: "its class", IMAGE: "its clear image"}
+KNOWN_FROM = {
+    CLASS: "the difficulty of the class",
+    IMAGE: "that predicted from the clear image",
+    OTHER_MODELS: "the original's own rate under other target models",
+}
+PREDICTED_FROM = {CLASS: "its class", IMAGE: "its clear image"}
 
 
 def effect_findings(effects: pd.DataFrame) -> list[str]:
@@ -54,7 +59,7 @@ def class_findings(difficulty: pd.DataFrame) -> list[str]:
     sentences = []
     for dataset, rows in difficulty.groupby("dataset", sort=False):
         parts = []
-        for source, name in KNOWN_FROM.items():
+        for source, name in PREDICTED_FROM.items():
             known = rows[["difficulty", f"from_{source}"]].dropna() if f"from_{source}" in rows else rows[:0]
             if len(known) > 2 and known.std().gt(0).all():
                 parts.append(f"{decimal(np.corrcoef(known.T)[0, 1])} from {name}")
@@ -79,40 +84,38 @@ def content_findings(content: pd.DataFrame, scales: Scales) -> list[str]:
     Returns
     -------
     list of str
-        For each data set: the gain of the metric that is best alone, and whether it is worth having: at least `WORTH`,
-        with an interval above zero. Where it is not, the gap to an original's own rate is the limit of what compares
-        images only.
+        For each data set the gain of the metric that is best alone, and on which of them it is worth having: at least
+        `WORTH`, with an interval above zero.
     """
     labels = (scales | LEARNED).labels
     pooled = content[content["level"] == "reconstructions"]
-    sentences = []
+    sentences, worth = [], []
     for dataset, rows in pooled.groupby("dataset", sort=False):
-        areas = rows.set_index(["metric", "difficulty"])
-        alone = areas.xs(NOTHING, level="difficulty")["value"].drop(NO_METRIC, errors="ignore").dropna()
+        alone = rows[(rows["difficulty"] == NOTHING) & (rows["metric"] != NO_METRIC)].dropna(subset="value")
         if alone.empty:
             sentences.append(f"On {dataset}, nothing could be learned from so few labelled originals.")
             continue
-        best = alone.idxmax()
-        sentence = f"On {dataset}, {labels[best]} alone has an area under the ROC curve of {decimal(alone[best])}"
-        parts, worth = [], False
-        for source, name in KNOWN_FROM.items():
-            row = areas.loc[(best, source)] if (best, source) in areas.index else None
-            if row is not None and np.isfinite(row["gain"]):
-                limits = interval(row["gain_low"], row["gain_high"])
-                parts.append(f"{decimal(row['gain'], signed=True)} ({limits}) with a difficulty predicted from {name}")
-                worth = worth or (row["gain"] >= WORTH and row["gain_low"] > 0)
-        gap = areas.loc[(best, OTHER_MODELS)]
-        parts.append(
-            f"{decimal(gap['gain'], signed=True)} ({interval(gap['gain_low'], gap['gain_high'])}) with the original's"
-            " recognition rate under the other target models, which nobody knows beforehand"
+        best = alone.loc[alone["value"].idxmax()]
+        gains = rows[(rows["metric"] == best["metric"]) & rows["gain"].notna()].set_index("difficulty")
+        parts = [
+            f"{decimal(row.gain, signed=True)} ({interval(row.gain_low, row.gain_high)}) with {KNOWN_FROM[row.Index]}"
+            for row in gains.itertuples()
+        ]
+        place = (
+            f"On {dataset}, {labels[best['metric']]} alone has an area under the ROC curve of {decimal(best['value'])}"
         )
-        verdict = (
-            f"Content is worth knowing: the gain is at least {decimal(WORTH)}, and its interval above zero."
-            if worth
-            else f"No prediction adds {decimal(WORTH)} with an interval above zero: the gap to the original's own rate"
-            " is the limit of metrics that only compare images."
+        sentences.append("; ".join([place, *parts]) + ".")
+        predicted = gains.drop(OTHER_MODELS, errors="ignore")
+        if ((predicted["gain"] >= WORTH) & (predicted["gain_low"] > 0)).any():
+            worth.append(dataset)
+    if worth:
+        where = f"On {listed(worth)}, knowing the content is worth it: a prediction adds at least {decimal(WORTH)}"
+        sentences.append(f"{where}, with an interval above zero.")
+    elif sentences:
+        sentences.append(
+            f"Nowhere does a prediction add {decimal(WORTH)} with an interval above zero: the gap to the original's own"
+            " rate is the limit of metrics that only compare images."
         )
-        sentences.append(f"{sentence}; {listed(parts)}. {verdict}")
     return sentences
 
 
