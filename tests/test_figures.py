@@ -10,6 +10,7 @@ from small_study import ATTACKS, CLASSES, DATASETS, ORIGINALS, TARGETS, small_st
 from semsim.errors import SemsimError
 from semsim.figures import charts
 from semsim.figures.contact_sheet import draw_contact_sheet
+from semsim.figures.pictures import LARGEST_VECTOR, chart
 from semsim.figures.style import panels, save_figure, styled
 from semsim.io.tables import read_table
 from semsim.io.tensors import read_arrays, write_arrays
@@ -53,6 +54,14 @@ def test_a_figure_is_saved_as_png_and_pdf_and_the_same_each_time(tmp_path):
     save_figure(draw(), tmp_path / "made" / "chart.v1")
     assert first == {name: (tmp_path / "made" / name).read_bytes() for name in first}
     assert len(list((tmp_path / "made").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("marks", "kind"), [(10, "svg+xml"), (5000, "webp")])
+def test_charts_on_pages_are_vectors_unless_these_would_be_large(marks, kind):
+    figure, (axes,) = panels(1)
+    axes.plot(np.random.default_rng(1).random(marks), "o")
+    picture = chart(figure, "alt", "caption")
+    assert picture.source.startswith(f"data:image/{kind};") and len(picture.source) < 2 * LARGEST_VECTOR
 
 
 def test_the_lowest_panel_of_each_column_says_what_its_ticks_are():

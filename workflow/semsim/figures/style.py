@@ -116,6 +116,14 @@ def svg_of(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+@styled
+def webp_of(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a WebP file, without loss."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="webp", dpi=RESOLUTION, pil_kwargs={"lossless": True, "method": 4})
+    return buffer.getvalue()
+
+
 def save_figure(figure: Figure, stem: str | os.PathLike) -> Path:
     """Write a figure as PNG and PDF.
 
