@@ -159,6 +159,8 @@ def estimates_of(folder):
         ("faithfulness", "value"),
         ("generalisation", "faithfulness"),
         ("ranking", "value"),
+        ("content", "value"),
+        ("content", "gain"),
     ):
         if name in tables:
             scales = LEARNED | tables.scales
