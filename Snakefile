@@ -37,6 +37,7 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/observers.smk"
 include: "workflow/rules/embedded.smk"
 include: "workflow/rules/labels.smk"
+include: "workflow/rules/protection.smk"
 include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
@@ -57,6 +58,7 @@ localrules:
     attacks,
     metrics,
     labels,
+    protection,
     faithfulness,
     semsim,
     difficulty,
@@ -98,6 +100,12 @@ rule metrics:
 rule labels:
     input:
         rules.collect_labels.output,
+
+
+rule protection:
+    input:
+        rules.measure_protection.output,
+        expand(rules.notebook_html.output, study=STUDY.name, notebook="01_reconstructions"),
 
 
 rule faithfulness:

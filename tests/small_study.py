@@ -44,6 +44,7 @@ from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness, with_holm
 from semsim.statistics.generalisation import correct_generalisation, measure_by_dataset, measure_generalisation
 from semsim.statistics.person import compare_with_person, seat_panels
+from semsim.statistics.protection import measure_protection
 from semsim.statistics.ranking import measure_ranking, ranking_limits
 from semsim.statistics.variance import divide_variance
 from semsim.targets.models import build_target, load_target, save_target
@@ -283,6 +284,8 @@ def _write_target(folder, dataset, target, augmentation):
         "train_accuracy": 0.9,
         "validation_accuracy": 0.8,
     }
+    if target == "cropped":
+        about |= {"gradient_defence": "dp 1 0.1 (both)", "epsilon": 782.4, "epsilon_shared": 96.1, "delta": 1e-5}
     save_target(model, folder / "targets" / dataset / f"{target}.safetensors", about)
 
 
@@ -324,6 +327,8 @@ def _write_tables(folder):
         "datasets": describe_datasets([folder / "data" / f"{dataset}.safetensors" for dataset in DATASETS]),
     }
     tables |= label_tables(metrics, tables["attacks"])
+    answers = with_truth(tables["labels"], tables["images"])
+    tables["protection"] = measure_protection(answers, tables["accuracy"], tables["datasets"])
     tables |= semsim_tables(metrics, tables["recognition"])
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")

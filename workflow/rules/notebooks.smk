@@ -31,7 +31,7 @@ class Notebook(NamedTuple):
 NOTEBOOKS = {
     "01_reconstructions": Notebook(
         "How well were the target models trained, and what did the attacks reconstruct?",
-        rules.collect_tables.output,
+        [*rules.collect_tables.output, *rules.measure_protection.output],
         every(rules.draw_contact_sheet.output),
     ),
     "02_annotators": Notebook(

@@ -4,6 +4,7 @@ rule make_report:
         tables=[
             *rules.collect_tables.output,
             *rules.collect_labels.output,
+            *rules.measure_protection.output,
             *every([*STATISTICS, *rules.measure_difficulty.output]),
             *rules.measure_generalisation.output,
             *rules.learn_semsim.output,

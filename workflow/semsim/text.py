@@ -118,6 +118,18 @@ def decimal(value, signed=False):
     return f"{rounded:{'+' if signed and rounded else ''}.2f}".replace("-", "−")
 
 
+def significant(value):
+    """Write a number above 0 with three significant digits, none of them as a power.
+
+    Examples
+    --------
+    >>> significant(0.01234), significant(12.34), significant(83930.2)
+    ('0.0123', '12.3', '83,900')
+    """
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:.3g}"
+
+
 def interval(low, high, write=decimal):
     """Write a 95 % interval.
 

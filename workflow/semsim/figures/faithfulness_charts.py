@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.layout import draw_estimates, draw_model, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.io.tables import KEYS
@@ -218,12 +218,8 @@ def _draw_models(panel, across, up, targets):
     for number, target in enumerate(targets):
         if target not in across.index:
             continue
-        x, y = across.loc[target], up.loc[target]
-        colour, fill = COLOURS[number % len(COLOURS)], {"markerfacecolor": "white"} if number >= len(COLOURS) else {}
-        look = {"marker": MARKERS[number % len(MARKERS)], "color": colour, "markersize": 5, **fill}
-        panel.hlines(y["value"], x["low"], x["high"], color=colour, linewidth=0.7)
-        panel.vlines(x["value"], y["low"], y["high"], color=colour, linewidth=0.7)
-        panel.plot(x["value"], y["value"], linestyle="none", label=target, **look)
+        x, y = (table.loc[target, ["value", "low", "high"]] for table in (across, up))
+        draw_model(panel, number, target, x, y)
     panel.margins(x=0.08)
 
 

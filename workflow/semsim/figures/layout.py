@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semsim.figures.style import INK, panels
+from semsim.figures.style import COLOURS, INK, MARKERS, panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,26 @@ def draw_estimates(
     """
     panel.hlines(places, lows, highs, color=look["color"], linewidth=1.1)
     panel.plot(values, places, linestyle="none", **look)
+
+
+def draw_model(panel: Axes, number: int, name: str, across: Sequence[float], up: Sequence[float]) -> None:
+    """Draw a target model as a point of its own look, with intervals on both axes.
+
+    Parameters
+    ----------
+    panel : matplotlib.axes.Axes
+    number : int
+        Of the target model in the study, which decides its look.
+    name : str
+    across, up : sequence of 3 floats
+        The value on each axis, and the ends of its interval.
+    """
+    colour, fill = COLOURS[number % len(COLOURS)], {"markerfacecolor": "white"} if number >= len(COLOURS) else {}
+    (x, left, right), (y, bottom, top) = across, up
+    panel.hlines(y, left, right, color=colour, linewidth=0.7)
+    panel.vlines(x, bottom, top, color=colour, linewidth=0.7)
+    look = {"marker": MARKERS[number % len(MARKERS)], "color": colour, "markersize": 5, **fill}
+    panel.plot(x, y, linestyle="none", label=name, **look)
 
 
 def legend_above(figure: Figure, panel: Axes) -> None:

@@ -25,6 +25,7 @@ from semsim.findings.difficulty import (
     rate_findings,
 )
 from semsim.findings.faithfulness import faithfulness_findings, person_findings, reference_change_findings
+from semsim.findings.protection import protection_findings
 from semsim.findings.ranking import ranking_findings
 from semsim.findings.reconstructions import (
     accuracy_findings,
@@ -67,6 +68,7 @@ __all__ = [
     "misalignment_findings",
     "observer_findings",
     "person_findings",
+    "protection_findings",
     "ranking_findings",
     "rate_findings",
     "reference_change_findings",

@@ -17,6 +17,7 @@ from semsim.figures import (
     contradiction_charts,
     difficulty_charts,
     faithfulness_charts,
+    protection_charts,
     semsim_charts,
 )
 from semsim.figures.pictures import chart, picture_of_file
@@ -397,6 +398,30 @@ def leakage(results: Results) -> Iterator:
         " them. Rank 1, the darkest, leaks most. Arrows give the direction of closer reconstructions. The means, over"
         " reconstructions that did not diverge, are in leakage.csv.",
     )
+
+
+@section("What protection costs")
+def protection(results: Results) -> Iterator:
+    """Accuracy against recognition, and both against epsilon."""
+    tables = results.tables
+    for kind in tables.kinds:
+        table = tables.of_kind("protection", kind)
+        yield chart(
+            protection_charts.protection_chart(table),
+            "Each target model's recognition rate against its accuracy.",
+            f"How accurate each target model is, and how often {ANNOTATORS[kind]} recognise what its shared gradients"
+            " reveal under the attack that is worst for it. 95 % intervals over held-out images and over originals.",
+        )
+        yield Points(findings.protection_findings(table))
+        if table["epsilon_shared"].notna().any():
+            yield chart(
+                protection_charts.epsilon_chart(table),
+                "Lines of accuracy and recognition rate against epsilon, one panel per data set and network.",
+                f"Differentially private target models: accuracy, and how often {ANNOTATORS[kind]} recognise the image"
+                " of one shared gradient, with 95 % intervals. Dashed: without defence. Grey: the share below which"
+                " nothing counts as recognised. Epsilons are upper bounds; that of the training holds for Poisson"
+                " samples.",
+            )
 
 
 @section("What a reconstruction is compared with")

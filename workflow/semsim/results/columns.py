@@ -109,6 +109,12 @@ _ESTIMATE = "value low high faithfulness faithfulness_low faithfulness_high thes
 _RELEASED = "released released_low released_high meant meant_low meant_high change change_low change_high"
 _KEYS = "dataset target attack original"
 _IS_PART = {"value": "share of these pairs that are in opposite order"}
+_EPSILONS = {
+    "epsilon": "privacy that training spent, an upper bound for adding or removing one image, with Poisson samples as"
+    " batches; empty if it was not differentially private",
+    "epsilon_shared": "the same of one shared gradient of one image",
+    "delta": "the delta for which both are stated",
+}
 _OF_RANKING = {
     "metric": "metric, `person` (one annotator) or `everyone` (all of them)",
     "by": "what `gap` is a difference of: `recognition` (rates) or `metric` (its own means)",
@@ -135,10 +141,7 @@ TABLES = {
             "parameters": "number of parameters",
             "train_accuracy": "accuracy on training images",
             "validation_accuracy": "accuracy on held-out images",
-            "epsilon": "privacy that training spent, an upper bound for adding or removing one image, with Poisson"
-            " samples as batches; empty if it was not differentially private",
-            "epsilon_shared": "the same of one shared gradient of one image",
-            "delta": "the delta for which both are stated",
+            **_EPSILONS,
         },
     ),
     "attacks": TableOfStudy(
@@ -211,6 +214,21 @@ TABLES = {
         "A reconstruction, by annotators of one kind.",
         f"{_KEYS} label kind labels recognition_rate",
         {"labels": "number of labels", "recognition_rate": "share of them that name the true class"},
+    ),
+    "protection": TableOfStudy(
+        "A target model: what its defences cost, and what is recognised in spite of them.",
+        "dataset target kind attack architecture augmentation gradient_defence epsilon epsilon_shared delta accuracy"
+        " accuracy_low accuracy_high recognition_rate low high count note",
+        {
+            "attack": "attack under which most is recognised",
+            **_EPSILONS,
+            "accuracy": "accuracy on held-out images",
+            "accuracy_low": "lower end of its 95 % interval over these images",
+            "accuracy_high": "upper end of that interval",
+            "recognition_rate": "share of answers that name the true class, under that attack",
+            "low": "lower end of its 95 % interval over originals",
+            "count": "originals",
+        },
     ),
     "observers": TableOfStudy(
         "A simulated observer on held-out images of one degradation.",

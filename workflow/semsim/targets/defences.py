@@ -217,11 +217,14 @@ class DifferentialPrivacy(GradientDefence):
     def apply_per_sample(self, gradients, generators):
         """Clip each sample, the gradient of one image, and add noise to it."""
         sigma = self.noise * self.norm
-        return [gradient + sigma * _noise(gradient, generators) for gradient in self.clipped(gradients)]
+        return [gradient + sigma * _noise(gradient, generators) for gradient in _clipped(gradients, self.norm)]
 
-    def clipped(self, gradients):
-        """Return the gradients of images, [N, *shape] for each parameter, none longer than `norm`."""
-        return _clipped(gradients, self.norm)
+    def clipped_sum(self, gradients):
+        """Return the sum of the gradients of images, [N, *shape] for each parameter, each scaled down to `norm`."""
+        import torch
+
+        factors = _factors(gradients, self.norm)
+        return [torch.tensordot(factors, gradient, 1) for gradient in gradients]
 
     def noisy_mean(self, sums, images, generator):
         """Return the mean of clipped gradients with noise.
@@ -258,9 +261,14 @@ def _prune(gradient, share):
 
 def _clipped(gradients, norm):
     """Scale the whole gradient of each sample down to a norm where it is longer."""
-    lengths = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
-    factors = (norm / lengths).clamp(max=1)  # of a gradient of length 0, infinity becomes 1
+    factors = _factors(gradients, norm)
     return [gradient * factors.reshape(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients]
+
+
+def _factors(gradients, norm):
+    """Return what scales the whole gradient of each sample down to a norm where it is longer, [N]."""
+    lengths = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
+    return (norm / lengths).clamp(max=1)  # of a gradient of length 0, infinity becomes 1
 
 
 def _noise(gradient, generators):

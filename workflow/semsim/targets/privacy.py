@@ -120,8 +120,8 @@ def private_gradient(
     at_once = max(1, GRADIENT_BYTES // sum(4 * parameter.numel() for parameter in sums))
     for rows in torch.arange(len(images)).split(at_once) if len(images) else []:
         gradients, logits = of_each(trained, target.normalise(images[rows]), labels[rows])
-        clipped = defence.clipped(gradients.values())
-        sums = [total + each.sum(0) for total, each in zip(sums, clipped, strict=True)]
+        clipped = defence.clipped_sum(list(gradients.values()))
+        sums = [total + each for total, each in zip(sums, clipped, strict=True)]
         all_logits.append(logits)
     return defence.noisy_mean(sums, expected, generator), torch.cat(all_logits)
 
