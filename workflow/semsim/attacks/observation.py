@@ -87,6 +87,6 @@ def _bounded_by_image(target, plan, images, labels, defence, generators):
     updates = []
     for batch, batch_labels, generator in zip(target.normalise(images), labels, generators, strict=True):
         gradients, _ = of_one_image(batch[:, None], batch_labels[:, None])
-        clipped = defence.clipped([written_out(gradient).detach() for gradient in gradients])
-        updates.append(defence.noisy_mean([each.sum(0) for each in clipped], len(batch), generator))
+        clipped = defence.clipped_sum([written_out(gradient).detach() for gradient in gradients])
+        updates.append(defence.noisy_mean(clipped, len(batch), generator))
     return [torch.stack(parts) for parts in zip(*updates, strict=True)]
