@@ -202,7 +202,16 @@ def test_the_closest_attack_follows_the_metrics_direction():
 
 
 NOTEBOOKS = {
-    "01_reconstructions": ("accuracy", "attack_status", "psnr", "ssim", "leakage", "references"),
+    "01_reconstructions": (
+        "accuracy",
+        "attack_status",
+        "psnr",
+        "ssim",
+        "leakage",
+        "references",
+        "protection_simulated",
+        "epsilon_simulated",
+    ),
     "02_annotators": (
         "recognition_simulated",
         "agreement_simulated",

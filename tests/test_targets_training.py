@@ -18,6 +18,7 @@ from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import Gaussian, Prune
 from semsim.targets.models import load_target
+from semsim.targets.privacy import epsilon
 from semsim.targets.recipe import Recipe, TargetRecipe
 from semsim.targets.training import evaluate, initial_target, train_target
 
@@ -196,6 +197,16 @@ def test_the_script_writes_weights_and_curves(tmp_path):
     assert metadata["validation_accuracy"] == pytest.approx(curves["validation_accuracy"].iloc[-1])
     assert metadata["gradient_defence"] == "prune 0.5 (training)"
     assert metadata["parameters"] == sum(parameter.numel() for parameter in target.parameters())
+
+
+def test_the_script_says_what_privacy_is_spent(tmp_path):
+    settings = {"architecture": "lenet", "gradient_defence": {"kind": "dp", "norm": 1.0, "noise": 1.0, "delta": 1e-4}}
+    done = run_script(tmp_path, settings, {"epochs": 1, "batch_size": 16, "learning_rate": 0.02})
+    assert done.returncode == 0, done.stderr
+    target = read_metadata(tmp_path / "out" / "small.safetensors")
+    assert target["gradient_defence"] == "dp 1 1 (both)" and target["delta"] == 1e-4
+    assert target["epsilon"] == epsilon(1.0, 16 / 64, 4, 1e-4)
+    assert target["epsilon_shared"] == epsilon(1.0, 1.0, 1, 1e-4)
 
 
 def test_the_script_says_what_is_wrong_and_writes_nothing(tmp_path):
