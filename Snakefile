@@ -105,7 +105,7 @@ rule labels:
 rule protection:
     input:
         rules.measure_protection.output,
-        expand(rules.notebook_html.output, study=STUDY.name, notebook="01_reconstructions"),
+        expand(rules.run_notebook.output.html, study=STUDY.name, notebook="01_reconstructions"),
 
 
 rule faithfulness:
