@@ -250,7 +250,7 @@ def test_an_attack_that_is_no_better_than_a_guess_is_named():
     parts = [scored("idle", same, others), scored("noise", same + 9, [same + 9] * 2), scored("near", same + 5, others)]
     measures = measures_of("psnr")
     comparison = compare_with_guess(pd.concat([*parts, scored(GUESS, same)]), ALONE, measures, 1)
-    idle, noise = no_better(comparison)  # noise is closer than the mean image, but as close to any other original
+    idle, noise = no_better(comparison, 10)  # noise is closer than the mean image, but as close to any other original
     assert idle.startswith("idle is no better than a guess") and "0 of 10" in idle
     assert noise.startswith("noise is no better than a guess") and "0 of 10" in noise
     updates = pd.DataFrame({"vanished": [False] * 10, "zero_share": 0.0, "gradient_norm": 1.0, "client": range(10)})
@@ -261,7 +261,8 @@ def test_an_attack_that_is_no_better_than_a_guess_is_named():
     assert answer(updates, alone, measures)[0].startswith(
         "None of the attacks shows more of these images than could be guessed"
     )
-    assert "3 clients are too few" in answer(updates[:3], alone, measures)[0]
+    assert "takes 4 clients or more, and this audit attacked 3." in answer(updates[:3], alone, measures)[0]
+    assert not no_better(alone, 3)
 
 
 def test_the_guess_is_the_mean_of_the_others_of_the_class():

@@ -144,6 +144,7 @@ def test_sets_are_ranked_beside_pairs():
 
 def test_attacks_are_summarised(tables):
     summary = summarise_attacks(tables["attacks"]).set_index(["dataset", "attack"])
+    assert set(summary["client"]) == {"one image"}
     noisy = summary.loc[("shapes", "noisy")]
     assert noisy["reconstructions"] == 2 * ORIGINALS and noisy["diverged"] == 1 and noisy["true_label"] == 1
     assert summary.loc[("shapes", "clear"), "cost_left"] == pytest.approx(0.255)

@@ -175,6 +175,7 @@ def test_metrics_that_disagree_are_said_to_disagree():
 
 def test_attacks_that_diverged_are_counted_by_attack():
     attacks = pd.DataFrame({"attack": ["a", "a", "b"], "status": "finished", "label": 1, "recovered_label": [1, 2, 1]})
+    attacks = attacks.assign(dataset="d", target="t", batch=range(3))
     ended, labels = findings.attack_findings(attacks)
     assert ended == "None of the 3 reconstructions diverged."
     assert labels.endswith("50.0\u00a0% (a), 100.0\u00a0% (b).")

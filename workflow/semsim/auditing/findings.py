@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from semsim.metrics.summaries import labels_known
 from semsim.scoring.scores import SEMSIM
 from semsim.scoring.summary import number
 from semsim.targets.traits import KNOWLEDGE
@@ -67,8 +68,8 @@ def answer(originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence
         sentences.append(f"The gradients leak: {listed(better)} {verb} more of these images than could be guessed.")
     elif (clients := originals["client"].nunique()) < FEWEST:
         sentences.append(
-            f"{counted(clients, 'clients')} are too few to tell whether an attack shows more than could be guessed."
-            f" Attack {FEWEST} or more."
+            f"To tell whether an attack shows more than could be guessed takes {FEWEST} clients or more, and this audit"
+            f" attacked {clients}."
         )
     else:
         sentences.append(
@@ -107,8 +108,10 @@ def converged(originals: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def no_better(comparison: pd.DataFrame) -> list[str]:
-    """Name the attacks that are no better than a guess by any metric."""
+def no_better(comparison: pd.DataFrame, clients: int) -> list[str]:
+    """Name the attacks that are no better than a guess by any metric; none where there are too few clients to tell."""
+    if clients < FEWEST:
+        return []
     sentences = []
     for attack, rows in comparison.groupby("attack", sort=False):
         if not rows["better"].any():
@@ -124,7 +127,7 @@ def no_better(comparison: pd.DataFrame) -> list[str]:
 def ended(attacks: pd.DataFrame) -> list[str]:
     """Say how many searches diverged, and how often attackers had the right label."""
     by_attack = attacks.groupby("attack", sort=False)
-    right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).sum()
+    right = labels_known(attacks).groupby(attacks["attack"], sort=False).sum()
     count = by_attack.size().iloc[0]
     sentences = [
         f"Of {counted(count, 'originals')}, attacks had the right label of"

@@ -114,7 +114,7 @@ def _sections(audit, target, measures, about):
     return {
         "What each attack found": [
             *_results(audit, measures),
-            Points([*no_better(audit.comparison), *ended(audit.attacks)]),
+            Points([*no_better(audit.comparison, audit.originals["client"].nunique()), *ended(audit.attacks)]),
         ],
         "What the attackers knew": list(_knowledge(audit)),
         "What was attacked": list(_model(audit, target)),

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from semsim.metrics import METRICS
+from semsim.metrics.summaries import labels_known
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted, listed, percent
 
@@ -53,7 +54,7 @@ def attack_findings(attacks: pd.DataFrame) -> list[str]:
         by_attack = ", ".join(f"{count} by {attack}" for attack, count in diverged.items())
         total = counted(len(attacks), "reconstructions")
         ended = f"{diverged.sum():,} of {total} diverged ({by_attack}); they are not scored."
-    right = (attacks["recovered_label"] == attacks["label"]).groupby(attacks["attack"], sort=False).mean()
+    right = labels_known(attacks).groupby(attacks["attack"], sort=False).mean()
     shares = ", ".join(f"{percent(share)} ({attack})" for attack, share in right.items())
     return [ended, f"Share of originals for which the attack knew the true label: {shares}."]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semsim.io.tables import read_parts, read_table
+from semsim.io.tables import KEYS, read_parts, read_table
 from semsim.io.tensors import read_arrays, read_metadata
 from semsim.metrics import METRICS, metric_columns, metrics_of
 from semsim.pretrained.networks import RESOURCES
@@ -127,8 +127,36 @@ def describe_targets(paths: list[str | os.PathLike], attack_paths: Iterable[str 
     return targets.assign(client=targets["target"].map(clients))
 
 
+def labels_known(attacks: pd.DataFrame) -> pd.Series:
+    """Return for each reconstruction whether the attack assumed a label that its original has.
+
+    The labels of a batch have no order, so each counts as often as the batch has it: of true labels 3, 3, 7, an attack
+    that assumed 3, 7, 7 knew two.
+
+    Parameters
+    ----------
+    attacks : pandas.DataFrame
+        dataset, target, attack, batch, label, recovered_label.
+
+    Returns
+    -------
+    pandas.Series
+        bool, with the index of `attacks`.
+
+    Examples
+    --------
+    >>> batch = pd.DataFrame({"label": [3, 3, 7], "recovered_label": [7, 3, 7]})
+    >>> labels_known(batch.assign(dataset="d", target="t", attack="a", batch=0)).tolist()
+    [True, False, True]
+    """
+    batch = [*KEYS[:3], "batch"]
+    number = attacks.groupby([*batch, "label"]).cumcount()
+    assumed = attacks.groupby([*batch, "recovered_label"]).size()
+    return number < assumed.reindex(pd.MultiIndex.from_frame(attacks[[*batch, "label"]]), fill_value=0).to_numpy()
+
+
 def summarise_attacks(attacks: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per data set and attack: how its reconstructions ended.
+    """Return one row per data set, kind of client and attack: how its reconstructions ended.
 
     Parameters
     ----------
@@ -138,15 +166,15 @@ def summarise_attacks(attacks: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns dataset, attack, reconstructions, converged, diverged (numbers of reconstructions), true_label (share of
-        originals for which the attack used the true label), and initial_cost, cost and cost_left (their ratio), medians
-        over the reconstructions that did not diverge.
+        Columns dataset, client, attack, reconstructions, converged, diverged (numbers of reconstructions), true_label
+        (share of originals whose label the attack knew, see `labels_known`), and initial_cost, cost and cost_left
+        (their ratio), medians over the reconstructions that did not diverge.
     """
-    keys = ["dataset", "attack"]
+    keys = ["dataset", "client", "attack"]
     each = attacks.assign(
         converged=attacks["status"] == "converged",
         diverged=attacks["status"] == "diverged",
-        true_label=attacks["recovered_label"] == attacks["label"],
+        true_label=labels_known(attacks),
         # A closed form starts at its solution, where the cost is rounding error and its ratio meaningless.
         cost_left=attacks["cost"] / attacks["initial_cost"].where(attacks["initial_cost"] > 1e-6),
     )

@@ -316,8 +316,10 @@ def attacks(results: Results) -> Iterator:
     summary["true_label"] = summary["true_label"].map(percent)
     for column in ("initial_cost", "cost", "cost_left"):
         summary[column] = summary[column].map("{:.3g}".format, na_action="ignore").fillna("–")
+    clients = {"client": "Client"} if summary["client"].nunique() > 1 else {}
     names = {
         "dataset": "Data set",
+        **clients,
         "attack": "Attack",
         "reconstructions": "Reconstructions",
         "converged": "Converged",
@@ -332,7 +334,7 @@ def attacks(results: Results) -> Iterator:
         names,
         "Outcomes of the attacks. Costs are medians over target models and originals. Attacks minimise different costs,"
         " so only the share that is left can be compared between them.",
-        texts=2,
+        texts=2 + len(clients),
     )
 
 
