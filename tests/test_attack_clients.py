@@ -364,7 +364,7 @@ def test_originals_are_drawn_into_clients_by_the_seed_alone():
 
 def test_rows_are_those_of_the_originals_and_the_last_client_has_fewer():
     attack_run = make_run(5, {"batch": 2})
-    clients = attack_run._clients()
+    clients = attack_run.clients()
     assert sorted(map(len, clients)) == [1, 2, 2] and clients != consecutive(list(range(5)), 2)
     attacked, outcome = attack_run.run()
     assert torch.equal(attacked, attack_run.originals)

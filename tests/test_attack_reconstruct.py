@@ -275,7 +275,7 @@ def test_parametrised_weights_are_attacked(images):
         ({"memory_gib": "2"}, "memory_gib must be a finite number"),
         ({"mean": (0.5,)}, "mean must be three finite numbers"),
         ({"std": (1, 0, 1)}, "std must be positive"),
-        ({"defence": "prune"}, "defence must be a GradientDefence, or the settings of one of prune, gaussian"),
+        ({"defence": "prune"}, "defence must be a GradientDefence, or the settings of one of prune, random_top,"),
         ({"defence": {"kind": "prun"}}, "defence.kind: 'prun' is not one of .* Did you mean 'prune'"),
         ({"attacker": {"labels": False}}, "attack invertgrad: label known needs an attacker who knows the true labels"),
         ({"attacker": {"lables": False}}, "unknown setting 'lables'. Did you mean 'labels'"),

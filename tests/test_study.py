@@ -376,8 +376,8 @@ def test_later_files_change_earlier_ones(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("study: café\n".encode("latin-1"), "not in UTF-8 (perhaps Latin-1) from line 1 on"),
-        ("study: demo\n".encode("utf-16"), "not in UTF-8 (UTF-16) from line 1 on"),
+        ("study: café\n".encode("latin-1"), "probably Latin-1 or Windows-1252, in which line 1 has"),
+        ("study: demo\n".encode("utf-16"), "UTF-16 text. Open it where it was made"),
         (b"seed: !!int x\n", "not valid YAML: "),
         (b"seed: !!bool x\n", "not valid YAML: "),
         (b"seed: 2000-13-01\n", "not valid YAML: "),

@@ -53,7 +53,10 @@ def add_output(parser, content):
 def add_measuring(parser):
     """Add the options for what is measured, and how."""
     parser.add_argument(
-        "--metrics", type=_names, metavar="NAMES", help="only these, such as psnr,ssim,semsim (all available)"
+        "--metrics",
+        type=_names,
+        metavar="NAMES",
+        help="only these, such as psnr,ssim,semsim (all that cost little; --metrics list names all)",
     )
     parser.add_argument(
         "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"

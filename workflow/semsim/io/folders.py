@@ -157,7 +157,7 @@ def read_file(path: str | os.PathLike, most: int) -> bytes:
         raise SemsimError(f"{path}: {size:,} bytes, more than {most:,}. Make it smaller, or divide it.")
     try:
         with open(path, "rb") as file:
-            return file.read(most)  # no more, even if it grows
+            return file.read(size)  # no more, even if it grows
     except OSError as error:
         raise _unreadable(path, error) from None
 
