@@ -94,8 +94,9 @@ def test_sentences():
     plain = {"plain": (None, {"a": 1.0})}
     first, second = sentences(plain | {"dp0": (2.0, {"a": 0.0}), "dp1": (1234.0, {"a": 0.5})})
     assert first == (
-        "On glyphs, from one gradient of lenet, simulated annotators recognise less than 5.0 % up to ε = 2, 20 for the"
-        " training (upper limit 4.6 %), and more from ε = 1,230, 12,300 for the training on (lower limit 39.3 %)."
+        "On glyphs, from one gradient of lenet, simulated annotators recognise less than 5.0 % up to ε = 2 (of"
+        " the training: 20), by an upper limit of 4.6 %, and more from ε = 1,230 (of the training: 12,300) on, by a"
+        " lower limit of 39.3 %."
     )
     assert second == (
         "With that noise, lenet names 75.0 % (95 % interval 72.2 % to 77.6 %) of the held-out images of glyphs, and"
@@ -106,10 +107,10 @@ def test_sentences():
         "no noise that was tried surely keeps recognition by simulated annotators below 5.0 %, down to ε = 2"
         in everything
     )
-    assert "and more from ε = 2, 20 for the training on" in everything
+    assert "and more from ε = 2 (of the training: 20) on" in everything
     nothing, _ = sentences(plain | {"dp0": (2.0, {"a": 0.0}), "dp1": (9.0, {"a": 0.0})})
     assert "less than 5.0 % up to ε = 9" in nothing
-    assert "more than 5.0 % is not shown at any epsilon, up to ε = 9, 90 for the training." in nothing
+    assert "more than 5.0 % is not shown at any epsilon, up to ε = 9 (of the training: 90)." in nothing
     assert sentences(plain) == []
 
 

@@ -34,11 +34,12 @@ def _of_network(keys, levels, undefended):
     if hidden is None:
         below = f"no noise that was tried surely keeps recognition by {who} below {share}, down to {_epsilon(smallest)}"
     else:
-        below = f"{who} recognise less than {share} up to {_epsilon(hidden)} (upper limit {percent(hidden['high'])})"
+        limit = percent(hidden["high"])
+        below = f"{who} recognise less than {share} up to {_epsilon(hidden)}, by an upper limit of {limit}"
     if seen is None:
         above = f"; more than {share} is not shown at any epsilon, up to {_epsilon(largest)}"
     else:
-        above = f", and more from {_epsilon(seen)} on (lower limit {percent(seen['low'])})"
+        above = f", and more from {_epsilon(seen)} on, by a lower limit of {percent(seen['low'])}"
     yield f"{where}, {below}{above}."
     if hidden is not None:
         without = f", and {_accuracy(undefended.iloc[0])} without defence" if len(undefended) else ""
@@ -47,7 +48,7 @@ def _of_network(keys, levels, undefended):
 
 def _epsilon(level):
     """Return the epsilons of a level of noise: of one gradient, and of the training if that is private."""
-    training = "" if pd.isna(level["epsilon"]) else f", {significant(level['epsilon'])} for the training"
+    training = "" if pd.isna(level["epsilon"]) else f" (of the training: {significant(level['epsilon'])})"
     return f"ε = {significant(level['epsilon_shared'])}{training}"
 
 
