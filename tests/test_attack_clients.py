@@ -388,16 +388,15 @@ def test_one_client_fares_the_same_in_any_company():
 def test_shares_hold_whole_clients_and_small_memory_gives_the_same(monkeypatch):
     attack_run = make_run(7, {"batch": 2})
     expected = attack_run.run()[1]
-    monkeypatch.setattr(AttackRun, "_clients_per_share", lambda attack_run, plan: 2)
-    shares = attack_run._shares(None)
+    monkeypatch.setattr(AttackRun, "_clients_per_share", lambda attack_run: 2)
+    shares = attack_run._shares()
     assert [tuple(share.shape) for share in shares] == [(2, 2), (1, 2), (1, 1)]
     torch.testing.assert_close(attack_run.run()[1].costs, expected.costs, rtol=0.05, atol=1e-4)
 
 
 def test_a_client_takes_memory_with_its_batch_and_steps():
     def clients(**client):
-        attack_run = make_run(4, client)
-        return attack_run._clients_per_share(plan_updates(attack_run.target, attack_run.client, "cpu"))
+        return make_run(4, client)._clients_per_share()
 
     assert clients() > clients(batch=8) > 2 * clients(batch=8, local_steps=4)
     with pytest.raises(SemsimError, match=r"one client \(batch of 8, 2 local steps at 0.01\) .* Raise memory_gib"):
@@ -409,7 +408,7 @@ class Killed(BaseException):
 
 
 def test_a_killed_run_of_clients_goes_on_where_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(AttackRun, "_clients_per_share", lambda attack_run, plan: 1)
+    monkeypatch.setattr(AttackRun, "_clients_per_share", lambda attack_run: 1)
     client, state = {"batch": 2, "local_steps": 2}, tmp_path / "state.pt"
     expected = make_run(5, client).run()[1]
     monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0)

@@ -199,9 +199,7 @@ class Killed(BaseException):
 def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatch, attack, device):
     target = copy.deepcopy(targets["lenet"]).to(device)
     changes = {"attack": attack, "steps": 60}
-    monkeypatch.setattr(
-        AttackRun, "_clients_per_share", lambda attack_run, plan: 2
-    )  # the kill comes in the second of three
+    monkeypatch.setattr(AttackRun, "_clients_per_share", lambda attack_run: 2)  # the kill comes in the second of three
     state = tmp_path / "state.pt"
     expected = make(target, images, **changes).run()[1]
 
@@ -266,22 +264,23 @@ def test_too_little_memory_is_said_before_it_is_too_late(targets, images):
 
 
 @pytest.mark.parametrize(("attack", "changes"), [("invertgrad", {}), ("gradinversion", {"restarts": 3})])
-def test_passes_that_are_never_full_take_the_memory_of_a_share(targets, images, monkeypatch, attack, changes):
+def test_passes_that_are_never_full_take_the_memory_of_a_share(targets, images, attack, changes):
     plan = plan_updates(targets["lenet"], ClientSettings(), "cpu")
     endless = dataclasses.replace(plan, clients_per_pass=10**6)  # a GPU's passes hold as many images of small networks
     attack_run = make(targets["lenet"], images, attack, steps=3, memory_gib=0.25, **changes)
-    originals = attack_run._clients_per_share(endless)
-    one_by_one = attack_run._clients_per_share(dataclasses.replace(plan, clients_per_pass=1))
+    in_one_pass = dataclasses.replace(attack_run, plan=endless)
+    originals = in_one_pass._clients_per_share()
+    alone = dataclasses.replace(plan, clients_per_pass=1)
+    one_by_one = dataclasses.replace(attack_run, plan=alone)._clients_per_share()
     assert 0.1 * one_by_one < originals < one_by_one  # all activations of the share at once take some, but not all
-    expected = attack_run.run()[1]
-    monkeypatch.setattr(run_module, "plan_updates", lambda target, client, device: endless)
-    torch.testing.assert_close(attack_run.run()[1].costs, expected.costs)
+    torch.testing.assert_close(in_one_pass.run()[1].costs, attack_run.run()[1].costs)
 
 
 def test_full_passes_leave_the_rest_of_the_memory_to_shares(targets, images):
-    attack_run = make(targets["lenet"], images)
     plan = plan_updates(targets["lenet"], ClientSettings(), "cpu")
-    shares = [attack_run._clients_per_share(dataclasses.replace(plan, clients_per_pass=n)) for n in (1, 101, 201)]
+    attack_run = make(targets["lenet"], images)
+    plans = [dataclasses.replace(plan, clients_per_pass=count) for count in (1, 101, 201)]
+    shares = [dataclasses.replace(attack_run, plan=each)._clients_per_share() for each in plans]
     assert shares[0] - shares[1] == pytest.approx(shares[1] - shares[2], abs=1) and shares[0] > shares[1]
 
 

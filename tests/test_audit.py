@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import semsim
+from semsim.attacks import gradients
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import Attacker, attack_settings
@@ -106,6 +107,14 @@ def test_clients_are_attacked_as_they_are(desk, client):
     page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
     assert "The reconstructions of a batch come in any order" in page and f"({attacks['client'][0]})" in page
     assert ("model in eval mode" in page) == ("batchnorm=train" not in client)
+
+
+def test_how_updates_are_computed_is_chosen_once_for_all_attacks(desk, monkeypatch):
+    _, audit = desk
+    choose_method, chosen = gradients.choose_method, []
+    monkeypatch.setattr(gradients, "choose_method", lambda *network: chosen.append(1) or choose_method(*network))
+    assert audit("--attacks", "analytic,invertgrad,idlg")[0] == 0
+    assert len(chosen) == 1  # it takes seconds
 
 
 def test_python_gives_the_same_as_the_command(desk):

@@ -14,19 +14,19 @@ ROOMS = [
         "seeds",
         "text",
         "progress",
-        "timing",
         "compat",
         "commandline",
         "registry",
         "settings",
         "io",
+        "timing",
         "html",
     ),
     *("data", "targets", "attacks", "pretrained", "metrics", "labels", "observers", "statistics", "learned", "defects"),
     *("config", "results", "figures", "findings", "report", "labelling", "scoring", "auditing", "commands"),
 ]
 """Top-level modules and packages in the order in which they build on each other."""
-GROUND = ("errors", "extras", "seeds", "text", "progress", "timing", "commandline", "registry")
+GROUND = ("errors", "extras", "seeds", "text", "progress", "commandline", "registry")
 """What everything may import, because it costs nothing."""
 
 

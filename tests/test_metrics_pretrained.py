@@ -235,9 +235,12 @@ def test_unsuitable_weights_are_refused_by_name(load, content, tmp_path):
     if isinstance(content, bytes):
         path.write_bytes(content)
         (tmp_path / "weights.safetensors").write_bytes(content)
-        with pytest.raises(SemsimError, match="weights.safetensors: damaged or not the weights of"):
+        with pytest.raises(SemsimError, match="weights.safetensors: damaged, or not a checkpoint .* semsim fetch"):
             load(tmp_path / "weights.safetensors")
     else:
         torch.save(content, path)
-    with pytest.raises(SemsimError, match="weights.pth: damaged or not the weights of"):
+    with pytest.raises(
+        SemsimError,
+        match=r"weights.pth: (damaged|it is a list|not the weights of).* semsim fetch",
+    ):
         load(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from semsim.attacks.clients import ClientSettings
+from semsim.attacks.gradients import plan_updates
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import json_object, run
@@ -30,6 +31,7 @@ def main():
     end = None if arguments.count is None else arguments.first + arguments.count
     images, labels = (array[arguments.first : end] for array in open_split(arguments.data, "originals"))
     target = load_target(arguments.weights, choose_device(arguments.device))
+    plan = plan_updates(target, client, target.mean.device)
     for path, table in zip(arguments.images, arguments.tables, strict=True):
         attack = path.stem
         changes = arguments.settings.get(attack, {})
@@ -48,6 +50,7 @@ def main():
             first=arguments.first,
             client=client,
             draw_clients=True,
+            plan=plan,
         )
         attacked, outcome = attack_run.run(arguments.state and arguments.state / f"{attack}.pt", CODE)
         arrays = {

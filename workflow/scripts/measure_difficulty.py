@@ -10,14 +10,12 @@ from semsim.labels import recognition_rates, with_truth
 from semsim.learned.difficulty import class_features, image_features, try_difficulty, with_predictions
 from semsim.learned.folds import WITHIN
 from semsim.learned.learning_curve import learning_curve
-from semsim.learned.scales import LEARNED
+from semsim.learned.scales import COMBINATION, LEARNED
 from semsim.metrics.scales import scales_of, without_twins
 from semsim.seeds import seed_for
 from semsim.statistics.content import CLASS, IMAGE, measure_content
 from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.statistics.crossing import RATE, join_parts
-
-COMBINATION = "combination"
 
 
 def main():

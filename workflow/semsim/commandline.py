@@ -37,6 +37,11 @@ def positive(text):
     return int(text)
 
 
+def say(sentence):
+    """Write a sentence to standard error, where it does not mix with results."""
+    print(sentence, file=sys.stderr)
+
+
 def share_cores():
     """Let threads of PyTorch sleep while they wait for each other; it has to be called before PyTorch is imported.
 

@@ -9,6 +9,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from semsim.io.whole import written_whole
+
 COLUMNS = ("rule", "seconds")
 EVERY_SECONDS = 20
 """How often the time left is said."""
@@ -145,9 +147,7 @@ def read_seconds(path):
 
 def write_seconds(seconds, path):
     """Write the mean seconds of a job by rule."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         table.writerows((rule, f"{each:.3g}") for rule, each in sorted(seconds.items()))

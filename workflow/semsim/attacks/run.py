@@ -1,19 +1,20 @@
 """One attack on all clients of one target, in shares that fit in memory; it resumes after a kill, and is kept."""
 
-import fcntl
 import hashlib
 import logging
 import sys
 import time
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 
 from semsim.attacks.clients import ClientSettings, consecutive, drawn
 from semsim.attacks.engine import Outcome, Search
-from semsim.attacks.gradients import count_activations, plan_updates
+from semsim.attacks.gradients import UpdatePlan, count_activations, plan_updates
 from semsim.attacks.matching import match_batch
 from semsim.attacks.observation import augment, shared_updates
 from semsim.attacks.optimisers import OPTIMISERS
@@ -65,6 +66,9 @@ class AttackRun:
     draw_clients : bool
         Whether the originals of each client are drawn at random, the same for every target model and attack; otherwise
         consecutive ones belong to one client.
+    plan : semsim.attacks.gradients.UpdatePlan, optional
+        How the updates are computed. Choosing one takes seconds, so runs on one target share it; by default, it is
+        chosen when it is needed.
     """
 
     dataset: str
@@ -81,6 +85,11 @@ class AttackRun:
     first: int = 0
     client: ClientSettings = ClientSettings()
     draw_clients: bool = False
+    plan: UpdatePlan | None = None
+
+    @cached_property
+    def _plan(self):
+        return self.plan or plan_updates(self.target, self.client, self.target.mean.device)
 
     def attacked(self):
         """Return the images that enter the target model, uint8 [N, 3, S, S]; the same for every attack."""
@@ -130,14 +139,13 @@ class AttackRun:
         for sentence in self.left_out():
             log.warning("attack %s: %s, and runs without it.", title, sentence)
         attacked = self.attacked()
-        plan = plan_updates(self.target, self.client, self.target.mean.device)
-        shares = self._shares(plan)
-        state = _State(state_path, self._fingerprint(attacked, plan, code))
+        shares = self._shares()
+        state = _State(state_path, self._fingerprint(attacked, code))
         done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
         with progress_bar(len(shares) * self.settings.steps, title, unit="step", initial=done) as bar:
             try:
                 for share in shares[len(state.outcomes) :]:
-                    state.finish_share(self._run_share(share, attacked[share], plan, state, bar))
+                    state.finish_share(self._run_share(share, attacked[share], state, bar))
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -155,10 +163,9 @@ class AttackRun:
 
         One client is measured first, and all of a share only if that is quick.
         """
-        plan = plan_updates(self.target, self.client, self.target.mean.device)
-        attacked, first_share = self.attacked(), self._shares(plan)[0]
+        attacked, first_share = self.attacked(), self._shares()[0]
         for share in (first_share[:1], first_share):
-            search = self._search(share, attacked[share], plan)
+            search = self._search(share, attacked[share])
             search.advance()
             search.costs.sum().item()  # which waits for a GPU
             started = time.monotonic()
@@ -173,9 +180,8 @@ class AttackRun:
         """Return the share of its steps that `run` would still take, from 0 (finished) to 1 (new); nothing changes."""
         if not Path(state_path).exists():
             return 1.0
-        attacked, plan = self.attacked(), plan_updates(self.target, self.client, self.target.mean.device)
-        shares = len(self._shares(plan))
-        state = _State(state_path, self._fingerprint(attacked, plan, ""))
+        shares = len(self._shares())
+        state = _State(state_path, self._fingerprint(self.attacked(), ""))
         state.release()
         done = len(state.outcomes) + (state.search["step"] / self.settings.steps if state.search else 0)
         return max(0.0, 1 - done / shares)
@@ -215,16 +221,16 @@ class AttackRun:
         full = sorted(sorted(number - self.first for number in each) for each in numbers)
         return sorted(full, key=len, reverse=True)
 
-    def _shares(self, plan):
+    def _shares(self):
         """Return the places of the originals of the clients that are attacked at once: list of [clients, batch]."""
         clients = self.clients()
         full = torch.tensor([each for each in clients if len(each) == self.client.batch], dtype=torch.int64)
-        shares = list(full.split(self._clients_per_share(plan)))
+        shares = list(full.split(self._clients_per_share()))
         return shares + [torch.tensor([each]) for each in clients if len(each) < self.client.batch]
 
-    def _run_share(self, share, attacked, plan, state, bar):
+    def _run_share(self, share, attacked, state, bar):
         """Attack the clients of one share, from the state if it holds a search; return the outcome by original."""
-        search = self._search(share, attacked, plan)
+        search = self._search(share, attacked)
         if state.search:
             search.load_state_dict(state.search)
         while not (search.step % LOOK_EVERY_STEPS == 0 and search.is_over()) and search.step < self.settings.steps:
@@ -236,26 +242,26 @@ class AttackRun:
         bar.update(self.settings.steps - search.step)
         return _by_original(search.outcome(), as_floats(attacked))
 
-    def _search(self, share, attacked, plan):
+    def _search(self, share, attacked):
         """Return the search for the originals of the clients of one share, before its first step."""
         labels = self.labels[share].to(self.target.mean.device)
-        observed = self._shared(share, attacked, plan, self.defence)
-        return Search(self.target, observed, labels, self._seeds_of_share(share), self.settings, plan)
+        observed = self._shared(share, attacked, self.defence)
+        return Search(self.target, observed, labels, self._seeds_of_share(share), self.settings, self._plan)
 
     def undefended(self):
         """Yield the places of the originals of some clients, [clients, batch], and their updates before any defence."""
-        attacked, plan = self.attacked(), plan_updates(self.target, self.client, self.target.mean.device)
-        for share in self._shares(plan):
-            yield share, self._shared(share, attacked[share], plan, GradientDefence()).updates
+        attacked = self.attacked()
+        for share in self._shares():
+            yield share, self._shared(share, attacked[share], GradientDefence()).updates
 
-    def _shared(self, share, attacked, plan, defence):
+    def _shared(self, share, attacked, defence):
         """Return what the clients of a share give away, `semsim.attacks.observation.Observation`."""
         device = self.target.mean.device
         images, labels = as_floats(attacked).to(device), self.labels[share].to(device)
         seeds = self._seeds("defence", share[:, 0].tolist())
-        return shared_updates(self.target, plan, images, labels, defence, seeds)
+        return shared_updates(self.target, self._plan, images, labels, defence, seeds)
 
-    def _clients_per_share(self, plan):
+    def _clients_per_share(self):
         """Return how many clients fit into the memory budget at once."""
         settings, client, spec = self.settings, self.client, self.target.spec
         # Of each local step: observed update, candidate's update, and their difference or product on the way back.
@@ -267,7 +273,7 @@ class AttackRun:
         bytes_per_client = 4 * settings.restarts * (updates + searcher)
         # A pass keeps the activations for two backward passes. It is full, or has all clients of the share.
         candidate_bytes = 4 * 6 * client.batch * client.local_steps * count_activations(self.target)
-        full_pass_bytes, pass_bytes = candidate_bytes * plan.clients_per_pass, candidate_bytes * settings.restarts
+        full_pass_bytes, pass_bytes = candidate_bytes * self._plan.clients_per_pass, candidate_bytes * settings.restarts
         budget = min(self.memory_gib * 2**30, sys.maxsize)
         with_full_passes = (budget - full_pass_bytes) // bytes_per_client
         in_one_pass = budget // (bytes_per_client + pass_bytes)
@@ -301,14 +307,14 @@ class AttackRun:
         by_client = ([self._search_seeds(place) for place in client] for client in share.tolist())
         return [list(each) for seeds in by_client for each in zip(*seeds, strict=True)]
 
-    def _fingerprint(self, attacked, plan, code):
+    def _fingerprint(self, attacked, code):
         """Return a digest of everything that decides how the run goes."""
         digest = hashlib.blake2b(digest_size=16)
         names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first, code)
         names += (self.draw_clients,)
         device = self.target.mean.device.type
         state = OPTIMISERS[self.settings.optimiser].function.STATE  # another version of this code may keep another
-        digest.update(repr((names, self.settings.model_dump(), state, self.defence, plan, device)).encode())
+        digest.update(repr((names, self.settings.model_dump(), state, self.defence, self._plan, device)).encode())
         digest.update(torch.__version__.encode())
         for tensor in (attacked, self.labels, *self.target.state_dict().values()):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -342,17 +348,17 @@ class _State:
         self.outcomes, self.search = [], None
         self.saved_at = time.monotonic()
         if self.path:
-            self._lock()
+            self._claim()
         if self.path and self.path.exists():
             self._load()
 
-    def _lock(self):
+    def _claim(self):
         """Refuse to work beside another process: a killed workflow can leave its attacks running."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = self.path.with_suffix(".lock").open("w")  # noqa: SIM115 (held while at work)
+        self.lock = FileLock(self.path.with_suffix(".lock"))
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process ends
-        except BlockingIOError:
+            self.lock.acquire(timeout=0)  # the system lets go of it when the process ends
+        except Timeout:
             raise SemsimError(
                 f"{self.path}: another process is at work on this attack, perhaps left by a run that was killed. "
                 "Wait for it or stop it, then run again."
@@ -394,8 +400,8 @@ class _State:
     def release(self):
         """Let others work on this attack; its outcome stays."""
         if self.path:
-            self.lock.close()
-            self.path.with_suffix(".lock").unlink(missing_ok=True)
+            self.lock.release()
+            Path(self.lock.lock_file).unlink(missing_ok=True)
 
 
 def _is_out_of_memory(error):

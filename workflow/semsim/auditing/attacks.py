@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from semsim.attacks.reconstruct import check_knowledge
@@ -134,8 +133,3 @@ def estimate(runs: Sequence[tuple[AttackRun, float]]) -> tuple[float, str]:
         elsewhere = duration(steps * milliseconds_on(BENCHMARK, target) / 1000)
         sentence += f", and {elsewhere} on an {BENCHMARK.removeprefix('NVIDIA ')} by benchmark"
     return seconds, f"{sentence}."
-
-
-def say(sentence: str) -> None:
-    """Write a sentence to standard error."""
-    print(sentence, file=sys.stderr)

@@ -14,9 +14,10 @@ from PIL import Image
 from torch import nn
 
 from semsim import __version__
+from semsim.attacks.gradients import plan_updates
 from semsim.attacks.reconstruct import checked_client
 from semsim.attacks.run import AttackRun, as_floats
-from semsim.auditing.attacks import estimate, named_attacks, say, suited_attacks
+from semsim.auditing.attacks import estimate, named_attacks, suited_attacks
 from semsim.auditing.findings import answer
 from semsim.auditing.folder import check_folder, claimed
 from semsim.auditing.gradients import describe_updates
@@ -24,6 +25,7 @@ from semsim.auditing.measures import GUESS, class_means, compare_with_guess, sco
 from semsim.auditing.page import render_page
 from semsim.auditing.sample import Sample, sample_of
 from semsim.auditing.settings import AuditSettings
+from semsim.commandline import say
 from semsim.io.tables import write_for_people
 from semsim.io.whole import written_whole
 from semsim.learned.shipped import EMBEDDED
@@ -172,7 +174,8 @@ def carry_out(
         attacks, left_out = suited_attacks(target, *conditions)
     else:
         attacks, left_out = named_attacks(settings.attacks, target, *conditions), []
-    runs = {name: _run(name, chosen, target, sample, settings) for name, chosen in attacks.items()}
+    plan = plan_updates(target, settings.client, target.mean.device)
+    runs = {name: _run(name, chosen, target, sample, settings, plan) for name, chosen in attacks.items()}
     left_out += [f"{name}: {sentence}." for name, run in runs.items() for sentence in run.left_out()]
     measures, about = load_measures(None, weights, target.mean.device, pretrained)
     identity = _identity(target, sample, attacks, settings, weights)
@@ -201,7 +204,7 @@ def carry_out(
     return result
 
 
-def _run(name, settings, target, sample, audit_settings):
+def _run(name, settings, target, sample, audit_settings, plan):
     return AttackRun(
         dataset=DATASET,
         target_name=network_label(target.spec["architecture"]),
@@ -216,6 +219,7 @@ def _run(name, settings, target, sample, audit_settings):
         memory_gib=audit_settings.memory_gib,
         client=audit_settings.client,
         draw_clients=True,
+        plan=plan,
     )
 
 

@@ -1,12 +1,13 @@
-"""The folder of an audit: it belongs to one audit, which goes on where it was stopped, and to one process at a time."""
+"""The folder of an audit: it belongs to one audit, which resumes in it, and to one process at a time."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 ABOUT = "audit.json"
 """The file that says what an audit is of."""
 MOST_BYTES = 2**20
-
-
 LOCK = ".lock"
 
 
@@ -57,11 +56,10 @@ def _check_same(folder, about):
         differing = [name for name in about if known.get(name) != json.loads(json.dumps(about[name]))]
     except (ValueError, AttributeError, RecursionError):
         place = printable(folder / ABOUT)
-        raise SemsimError(f"--out: {place} is damaged. Name a new folder, or delete this one.") from None
+        raise SemsimError(f"--out: {place} is damaged. Name a new folder.") from None
     if differing:
         raise SemsimError(
-            f"--out: {printable(folder)} holds another audit, of which {listed(differing)} differed. Name a new folder,"
-            " or delete this one."
+            f"--out: {printable(folder)} holds another audit, of which {listed(differing)} differed. Name a new folder."
         )
 
 
@@ -86,12 +84,12 @@ def claimed(folder: str | os.PathLike, about: dict) -> Iterator[Path]:
     folder = Path(folder)
     check_folder(folder, about)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process ends
-        except BlockingIOError:
-            place = printable(folder)
-            raise SemsimError(f"--out: another audit is at work in {place}. Wait for it or stop it.") from None
+    try:
+        lock = FileLock(folder / LOCK).acquire(timeout=0)  # the system lets go of it when the process ends
+    except Timeout:
+        place = printable(folder)
+        raise SemsimError(f"--out: another audit is at work in {place}. Wait for it or stop it.") from None
+    with lock:
         check_folder(folder, about)
         if not (folder / ABOUT).exists():
             with written_whole(folder / ABOUT) as part:

@@ -14,10 +14,10 @@ from semsim.data.folder import list_images, require_images
 from semsim.data.sources import open_source
 from semsim.data.splits import Candidate, balanced_order
 from semsim.errors import SemsimError
-from semsim.io.folders import read_file
+from semsim.io.texts import read_names
 from semsim.progress import progress_bar
 from semsim.scoring.folders import FULL_SIZE
-from semsim.text import composed, counted, printable, suggestion
+from semsim.text import counted, printable, suggestion
 
 if TYPE_CHECKING:
     import os
@@ -27,8 +27,6 @@ LARGEST_IMAGE = 512
 """Side in pixels beyond which nothing can be attacked, as in a study."""
 MOST_OTHERS = 20
 """Images of each class, besides those that are attacked, of which the mean image of the class is made."""
-MOST_NAMES = 2**20
-"""Bytes of a file with the names of classes."""
 KEY = "audit"
 """What the seeds of samples are drawn for."""
 
@@ -57,21 +55,17 @@ class Sample:
 
 
 def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
-    """Read the names of a model's classes from a text file, one a line, in the order of its outputs.
+    """Read the names of a model's classes from a text file, one per line, in the order of its outputs.
 
     Raises
     ------
     SemsimError
         If it cannot be read, or has fewer than two names, or one of them twice.
     """
-    try:
-        lines = read_file(path, MOST_NAMES).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise SemsimError(f"{path}: not a text file in UTF-8. Write the names of the classes, one a line.") from None
-    names = [composed(line.strip()) for line in lines if line.strip()]
+    names = read_names(path)
     if len(names) < 2 or len(set(names)) < len(names):
         problem = "one name is there twice" if len(set(names)) < len(names) else "fewer than two names"
-        raise SemsimError(f"{path}: {problem}. Write the names of the model's classes, one a line, in order.")
+        raise SemsimError(f"{path}: {problem}. Write the names of the model's classes in order, one per line.")
     return tuple(names)
 
 

@@ -11,8 +11,8 @@ of no difference, corrected for the metric's differences by Holm's method. It is
 the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
 """
 
-from semsim.commandline import positive, share_cores
-from semsim.commands.score import add_measuring, add_output, matching, prepare, say, warn_of
+from semsim.commandline import positive, say, share_cores
+from semsim.commands.score import add_measuring, add_output, matching, prepare, warn_of
 
 EXAMPLES = """examples:
   semsim compare originals lenet resnet vit

@@ -16,7 +16,7 @@ Mean, quartiles and median of each metric are printed. Values of single pairs go
 
 import argparse
 
-from semsim.commandline import positive, share_cores
+from semsim.commandline import positive, say, share_cores
 
 EXAMPLES = """examples:
   semsim score originals reconstructions
@@ -198,10 +198,3 @@ def warn_of(scores, measures, sets):
         say(f"left out {counted(len(scores.left_out), 'files')}: {listing(scores.left_out)}.")
     for remark in remarks(scores, measures):
         say(remark)
-
-
-def say(sentence):
-    """Write a sentence to standard error."""
-    import sys
-
-    print(sentence, file=sys.stderr)

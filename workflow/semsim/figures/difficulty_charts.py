@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullFormatter
 
+from semsim.figures.faithfulness_charts import rate_of
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.learned.scales import LEARNED
 from semsim.statistics.content import CLASS, IMAGE, LEVELS, NO_METRIC, NOTHING, OTHER_MODELS
-from semsim.statistics.resampling import share_interval
 from semsim.text import STATISTICS, at_level, kind_of, sentence_case
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def classes_chart(difficulty: pd.DataFrame) -> Figure:
     for panel, dataset in zip(axes, datasets, strict=True):
         panel.set_title(dataset)
         groups = difficulty[difficulty["dataset"] == dataset].groupby("label")
-        rates = [_rate(rows) for _, rows in groups]
+        rates = [rate_of(rows) for _, rows in groups]
         rates, low, high = 100 * np.array(sorted(rates)).T
         panel.vlines(range(len(rates)), low, high, color=COLOURS[0], linewidth=0.8, alpha=0.6)
         panel.plot(rates, "o", color=COLOURS[0], markersize=3)
@@ -54,12 +54,6 @@ def classes_chart(difficulty: pd.DataFrame) -> Figure:
     figure.supxlabel("Classes, from the hardest to the easiest", size=8)
     figure.supylabel(f"Recognised by\n{kind_of(difficulty)} (%)", size=8)
     return figure
-
-
-def _rate(originals):
-    """Return the recognition rate of a class, and its interval over originals."""
-    rates = originals["recognition_rate"].to_numpy()
-    return rates.mean(), *share_interval(rates, np.arange(len(rates)), originals["labels"].sum())
 
 
 @styled

@@ -174,7 +174,7 @@ def chances_chart(
         rows = chosen.dropna(subset=name)
         panel.axhline(100 * rows["recognition_rate"].mean(), color=FAINT, linewidth=0.8)
         groups = rows.groupby(pd.qcut(rows[name], GROUPS, duplicates="drop"), observed=True)
-        points = [(group[name].median(), *_rate(group)) for _, group in groups]
+        points = [(group[name].median(), *rate_of(group)) for _, group in groups]
         if points:
             values, shares, low, high = np.transpose(points) * [[1], [100], [100], [100]]
             panel.vlines(values, low, high, color=COLOURS[0], linewidth=1.1)
@@ -203,12 +203,12 @@ def model_means(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def model_rates(table: pd.DataFrame) -> pd.DataFrame:
     """Return by target model the recognition rate in per cent, as `model_means` does, with Wilson's interval."""
-    rates = {target: _rate(rows) for target, rows in table.groupby("target", sort=False)}
+    rates = {target: rate_of(rows) for target, rows in table.groupby("target", sort=False)}
     return 100 * pd.DataFrame.from_dict(rates, orient="index", columns=["value", "low", "high"])
 
 
-def _rate(table):
-    """Return the mean recognition rate of reconstructions, and its interval over originals."""
+def rate_of(table: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the mean recognition rate of the rows of a table, and its interval over originals."""
     rates, originals = table["recognition_rate"].to_numpy(), pd.factorize(table["original"])[0]
     return rates.mean(), *share_interval(rates, originals, table["labels"].sum())
 

@@ -1,9 +1,12 @@
-"""Weights that PyTorch saved: read by its own unpickler for tensors, which runs no code of the file."""
+"""Weights of a network that people bring: read without running any code of the file."""
 
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
 
 from semsim.errors import SemsimError
 
@@ -12,18 +15,23 @@ if TYPE_CHECKING:
 
     import torch
 
-CHECKPOINTS = (".pt", ".pth", ".bin")
-"""Suffixes of such files."""
 ADVICE = "Save the weights alone: torch.save(model.state_dict(), path), or as safetensors."
 
 
-def read_checkpoint(path: str | os.PathLike) -> dict[str, torch.Tensor]:
+def read_checkpoint(path: str | os.PathLike, advice: str = ADVICE) -> dict[str, torch.Tensor]:
     """Return the tensors of a file that holds a state dict and nothing else.
 
     Parameters
     ----------
     path : path-like
-        As ``torch.save(model.state_dict(), path)`` writes it.
+        A ``.safetensors`` file, or what ``torch.save(model.state_dict(), path)`` writes.
+    advice : str
+        What to do if it cannot be read, for messages.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        On the CPU.
 
     Raises
     ------
@@ -31,13 +39,16 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, torch.Tensor]:
         If it holds anything else, is damaged or missing.
     """
     import torch
+    from safetensors.torch import load_file
 
     try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise SemsimError(f"{path}: damaged, or not a checkpoint of tensors alone ({reason}). {ADVICE}") from None
+        raise SemsimError(f"{path}: damaged, or not a checkpoint of tensors alone ({reason}). {advice}") from None
     if not isinstance(state, dict) or not all(isinstance(each, torch.Tensor) for each in state.values()):
         what = f"has {', '.join(map(str, state))[:80]}" if isinstance(state, dict) else f"is a {type(state).__name__}"
-        raise SemsimError(f"{path}: it {what}, but must hold a state dict of tensors and nothing else. {ADVICE}")
+        raise SemsimError(f"{path}: it {what}, but must hold a state dict of tensors and nothing else. {advice}")
     return state

@@ -64,6 +64,11 @@ def read_verbatim(path: str | os.PathLike, what: str = "text", most: int = LARGE
         raise SemsimError(f"{path}: not UTF-8 but {_guessed(content, error.start)}. {save_as(what)}") from None
 
 
+def read_names(path: str | os.PathLike) -> list[str]:
+    """Read names from a text, one per line; empty lines are left out. The rest is as for `read_text`."""
+    return [line.strip() for line in read_text(path, "names, one per line,").splitlines() if line.strip()]
+
+
 def save_as(what: str) -> str:
     """Return how to bring a file into the form that is read."""
     return f"Open it where it was made, and save it as {what} in UTF-8."

@@ -15,6 +15,7 @@ from semsim.errors import SemsimError
 from semsim.io.folders import read_file
 from semsim.io.handmade import read_rows
 from semsim.io.tables import write_table
+from semsim.io.texts import read_names
 from semsim.labelling.campaign import Campaign, read_results_folder
 from semsim.labelling.making import (
     LONGEST_SIDE,
@@ -22,7 +23,6 @@ from semsim.labelling.making import (
     TITLE,
     check_classes,
     fill_in,
-    read_classes,
     write_settings,
     written_folder,
 )
@@ -158,7 +158,7 @@ def _classes(path, images, given):
     """Return the names of the classes by data set: those of a file, or as many numbers as there are labels."""
     datasets = images["dataset"].unique()
     if path:
-        names = read_classes(path)
+        names = read_names(path)
         check_classes(names, path)
         return {dataset: [*names] for dataset in datasets}
     labels = pd.to_numeric(given["label"], errors="coerce")

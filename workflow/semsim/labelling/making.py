@@ -25,7 +25,7 @@ from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.io.tensors import read_arrays
-from semsim.io.texts import read_text
+from semsim.io.texts import read_names
 from semsim.labelling.campaign import (
     CHECK_COLUMNS,
     SOURCE,
@@ -244,7 +244,7 @@ def from_folder(
     """
     folder, generator = Path(folder), np.random.default_rng(seed)
     dataset, found = _name_of(folder), _find_images(folder)
-    names = read_classes(classes) if classes else sorted({_class_of(path, folder) for path in found} - {None})
+    names = read_names(classes) if classes else sorted({_class_of(path, folder) for path in found} - {None})
     if not names:
         raise SemsimError(f"{folder}: no class folders. Sort images into <class>/<image>, or give --classes FILE.")
     check_classes(names, classes or folder)
@@ -283,18 +283,6 @@ def _find_images(folder):
     if deep := [path for path in found if len(path.relative_to(folder).parts) > 2]:
         raise SemsimError(f"{deep[0]}: nested too deeply. Put images into {folder}/<class>/ or {folder}/ itself.")
     return found
-
-
-def read_classes(path: str | os.PathLike) -> list[str]:
-    """Read the names of classes, one per line; empty lines are left out.
-
-    Raises
-    ------
-    SemsimError
-        As for `semsim.io.texts.read_text`.
-    """
-    lines = read_text(path, "list of classes").splitlines()
-    return [line.strip() for line in lines if line.strip()]
 
 
 def check_classes(names: list[str], origin: str | os.PathLike) -> None:

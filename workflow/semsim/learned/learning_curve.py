@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.difficulty import predict_chances, predict_difficulty, rows_of
+from semsim.learned.scales import COMBINATION
 from semsim.seeds import seed_for
 from semsim.statistics.content import CLASS, NOTHING
 
@@ -66,7 +67,7 @@ def learning_curve(
                 for dataset, rows in test.groupby("dataset", sort=False):
                     labels = originals.loc[training & (datasets == dataset), "labels"].sum()
                     area = _area(rows["recognition_rate"] > MAJORITY, chances[rows.index])
-                    areas.append((dataset, count, labels, "combination", source, area))
+                    areas.append((dataset, count, labels, COMBINATION, source, area))
     keys = CURVE_COLUMNS[:2] + CURVE_COLUMNS[3:5]
     areas = pd.DataFrame(areas, columns=[*CURVE_COLUMNS[:5], "value"])
     if areas.empty:

@@ -4,13 +4,14 @@ import math
 
 from semsim.metrics.scales import Scale, Scales
 
+COMBINATION = "combination"
 LEARNED = Scales(
     {
         scale.metric: scale
         for scale in (
             Scale("semsim", "SemSim", "", 0, math.inf, False, "learned from labels"),
             Scale("classifier_features", "Classifier features", "", 0, math.inf, False, "learned from public images"),
-            Scale("combination", "Combination", "", -math.inf, math.inf, True, "learned from labels"),
+            Scale(COMBINATION, "Combination", "", -math.inf, math.inf, True, "learned from labels"),
             Scale(
                 "combination_with_target",
                 "Combination, with the target",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from importlib.metadata import distribution
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from semsim.errors import SemsimError
+from semsim.io.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 OF_LPIPS = {"alexnet": "alex", "vgg16": "vgg"}
 """What the package lpips calls the trunks."""
+ADVICE = "Move it away, and run semsim fetch."
 
 
 def load_lpips(path: str | os.PathLike, trunk: str = "alexnet") -> lpips.LPIPS:
@@ -48,7 +48,8 @@ def load_lpips(path: str | os.PathLike, trunk: str = "alexnet") -> lpips.LPIPS:
     with torch.device("meta"), _quiet():  # the weights are those of files: random ones would take seconds
         network = lpips.LPIPS(net=name, pretrained=False, pnet_rand=True, verbose=False)
     network.scaling_layer = lpips.ScalingLayer()
-    weights, heads = _read_state(path), _read_state(distribution("lpips").locate_file(f"lpips/weights/v0.1/{name}.pth"))
+    weights = read_checkpoint(path, ADVICE)
+    heads = read_checkpoint(distribution("lpips").locate_file(f"lpips/weights/v0.1/{name}.pth"))
     # lpips splits a trunk's `features` into slices that keep the layers' numbers: slice2.3.weight is features.3.weight.
     names = {own: f"features.{own.partition('.')[2]}" for own in network.net.state_dict()}
     try:
@@ -101,7 +102,7 @@ def load_dists(path: str | os.PathLike) -> DISTS:
     from semsim.pretrained.dists import DISTS
 
     own = distribution("torchmetrics").locate_file("torchmetrics/functional/image/dists_models/weights.pt")
-    return DISTS(load_vgg16(path), **_read_state(own)).eval()
+    return DISTS(load_vgg16(path), **read_checkpoint(own)).eval()
 
 
 def load_vgg16(path: str | os.PathLike) -> torch.nn.Sequential:
@@ -128,7 +129,7 @@ def load_vgg16(path: str | os.PathLike) -> torch.nn.Sequential:
 
     with torch.device("meta"):
         layers = import_torchvision().models.vgg16().features
-    weights = _read_state(path)
+    weights = read_checkpoint(path, ADVICE)
     try:
         layers.load_state_dict({name: weights[f"features.{name}"] for name in layers.state_dict()}, assign=True)
     except (KeyError, RuntimeError) as error:
@@ -159,7 +160,7 @@ def load_inception(path: str | os.PathLike) -> Callable:
     import_torchvision()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    _read_state(path)  # torch-fidelity unpickles anything; this refuses everything but tensors
+    read_checkpoint(path, ADVICE)  # torch-fidelity unpickles anything; this refuses everything but tensors
     try:
         return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
     except (RuntimeError, TypeError) as error:
@@ -204,26 +205,7 @@ def _quiet():
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
-def _read_state(path):
-    """Return the tensors of a file of weights, by PyTorch or safetensors."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
-        raise _unsuitable(path, "a PyTorch checkpoint", error) from None
-    if not isinstance(state, dict):
-        raise _unsuitable(path, "a PyTorch checkpoint", f"it holds a {type(state).__name__}")
-    return state
-
-
 def _unsuitable(path, expected, reason):
     """Return the error for a weights file that is not what its name says."""
     first_line = str(reason).strip().partition("\n")[0]
-    return SemsimError(
-        f"{path}: damaged or not the weights of {expected} ({first_line}). Delete it, and run semsim fetch."
-    )
+    return SemsimError(f"{path}: not the weights of {expected} ({first_line}). {ADVICE}")

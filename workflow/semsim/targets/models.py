@@ -3,14 +3,13 @@
 import hashlib
 import json
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from semsim.errors import SemsimError
-from semsim.io.checkpoints import CHECKPOINTS, read_checkpoint
+from semsim.io.checkpoints import read_checkpoint
 from semsim.io.tensors import encode_metadata, open_tensors, read_metadata
 from semsim.io.whole import written_whole
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
@@ -147,7 +146,7 @@ def load_weights(network, path, what):
     SemsimError
         If it belongs to another network, or holds anything but tensors.
     """
-    state = read_checkpoint(path) if Path(path).suffix in CHECKPOINTS else read_state(path)
+    state = read_checkpoint(path)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
