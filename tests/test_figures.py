@@ -1,17 +1,20 @@
 """Figures: what stands in them is what the tables say, and files come whole."""
 
+import io
 import itertools
+from base64 import b64decode
 
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 from small_study import ATTACKS, CLASSES, DATASETS, ORIGINALS, TARGETS, small_study
 
 from semsim.errors import SemsimError
 from semsim.figures import charts
 from semsim.figures.contact_sheet import draw_contact_sheet
-from semsim.figures.pictures import LARGEST_VECTOR, chart
-from semsim.figures.style import panels, save_figure, styled
+from semsim.figures.pictures import chart
+from semsim.figures.style import COLOURS, RESOLUTION, panels, save_figure, styled
 from semsim.io.tables import read_table
 from semsim.io.tensors import read_arrays, write_arrays
 from semsim.metrics import METRICS
@@ -56,12 +59,16 @@ def test_a_figure_is_saved_as_png_and_pdf_and_the_same_each_time(tmp_path):
     assert len(list((tmp_path / "made").iterdir())) == 2
 
 
-@pytest.mark.parametrize(("marks", "kind"), [(10, "svg+xml"), (5000, "webp")])
-def test_charts_on_pages_are_vectors_unless_these_would_be_large(marks, kind):
+def test_charts_on_pages_are_light_and_keep_their_colours():
     figure, (axes,) = panels(1)
-    axes.plot(np.random.default_rng(1).random(marks), "o")
-    picture = chart(figure, "alt", "caption")
-    assert picture.source.startswith(f"data:image/{kind};") and len(picture.source) < 2 * LARGEST_VECTOR
+    axes.plot(np.random.default_rng(1).random(5000), "o", color=COLOURS[0])
+    axes.axhspan(0.25, 0.5, color=COLOURS[1])
+    figure.savefig(whole := io.BytesIO(), dpi=RESOLUTION)
+    kind, content = chart(figure, "alt", "caption").source.split(",")
+    assert kind == "data:image/webp;base64"
+    drawn, shown = (np.asarray(Image.open(each).convert("RGB")) for each in (whole, io.BytesIO(b64decode(content))))
+    assert shown.shape == drawn.shape and len(content) < len(whole.getvalue())
+    assert np.abs(shown.astype(int) - drawn).mean() < 2 and np.abs(shown.astype(int) - drawn).max() < 40
 
 
 def test_the_lowest_panel_of_each_column_says_what_its_ticks_are():

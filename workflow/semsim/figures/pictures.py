@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from semsim.errors import SemsimError
-from semsim.figures.style import RESOLUTION, svg_of, webp_of
+from semsim.figures.style import RESOLUTION, webp_of
 from semsim.html.blocks import Picture
 from semsim.html.urls import data_url
 
@@ -18,19 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-LARGEST_VECTOR = 60_000
-"""Bytes; charts that are larger are written in pixels, without loss."""
-QUALITY = 75
+QUALITY = 60
 """Of pictures on a page, from 0 to 100; the files beside it lose nothing."""
 SMALLER = 2
 """How many times smaller than in their files pictures on a page are, on each side: about a pixel of a screen each."""
 
 
 def chart(figure: Figure, alt: str, caption: str) -> Picture:
-    """Return a matplotlib figure as a vector picture, sharp at every size; or in pixels, if it has very many marks."""
-    vector = svg_of(figure)
-    if len(vector) <= LARGEST_VECTOR:
-        return Picture(data_url("image/svg+xml", vector), alt, caption)
+    """Return a matplotlib figure as a picture: in pixels, which take a third of the bytes of a vector picture."""
     return Picture(data_url("image/webp", webp_of(figure)), alt, caption)
 
 

@@ -123,21 +123,17 @@ def recognised(results: Results) -> Iterator:
 
 @section("What the reconstructions look like", folded=False)
 def looks(results: Results) -> Iterator:
-    """The first contact sheet; the others fold away."""
-    dataset, *others = results.tables["datasets"]["dataset"]
-    yield _contact_sheet(results, dataset)
-    if others:
-        yield Paragraph(f"Those of {listed(others)} are under “All reconstructions”.")
-
-
-def _contact_sheet(results, dataset):
-    """Return the contact sheet of a data set."""
-    return picture_of_file(
-        results.figure(f"contact_sheet_{dataset}"),
+    """The first contact sheet, and links to the others: on a page, each would weigh as much as all charts together."""
+    first, *others = (results.figure(f"contact_sheet_{name}") for name in results.tables["datasets"]["dataset"])
+    dataset = results.tables["datasets"]["dataset"].iloc[0]
+    yield picture_of_file(
+        first,
         f"Contact sheet of {dataset}: originals in the first row, then one row of reconstructions per target model"
         " and attack, with PSNR and SSIM under each.",
         f"{dataset}: originals and their reconstructions by each attack.",
     )
+    if others:
+        yield Paragraph(_with_links("The other data sets are in files of their own", results, others))
 
 
 @section("Do metrics rank target models as annotators do", folded=False)
@@ -338,12 +334,10 @@ def attacks(results: Results) -> Iterator:
     )
 
 
-@section("All reconstructions")
+@section("How close the reconstructions come")
 def reconstructions(results: Results) -> Iterator:
-    """How close they come, and the contact sheets that were not shown yet."""
+    """The spread of a metric."""
     yield Points(findings.spread_findings(results.tables["metrics"]))
-    for dataset in results.tables["datasets"]["dataset"].iloc[1:]:
-        yield _contact_sheet(results, dataset)
 
 
 @section("Metrics")
