@@ -104,6 +104,7 @@ def test_rates_are_counted_by_how_many_recognised():
 
 def test_classes_are_in_order():
     table = pd.DataFrame({"dataset": "d", "kind": "human", "label": [0, 0, 1, 2], "labels": 70})
+    table["original"] = range(4)
     table["recognition_rate"] = [0.9, 0.7, 0.2, 0.5]
     (panel,) = difficulty_charts.classes_chart(table).axes
     assert panel.get_lines()[0].get_ydata() == pytest.approx([20, 50, 80])

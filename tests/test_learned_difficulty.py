@@ -21,6 +21,7 @@ from semsim.learned.difficulty import (
 from semsim.learned.learning_curve import learning_curve
 from semsim.statistics.content import CLASS, NO_METRIC, NOTHING, OTHER_MODELS, measure_content
 from semsim.statistics.crossed_effects import measure_difficulty
+from semsim.statistics.resampling import holm
 from semsim.targets.models import build_target
 
 
@@ -92,7 +93,12 @@ def test_content_adds_what_it_is_worth(study):
     assert row["value"] == pytest.approx(area, abs=1e-6) and row["gain_low"] > 0.05
     assert row["gain"] == pytest.approx(area - rows.loc["reconstructions", "psnr", NOTHING]["value"], abs=1e-6)
     assert rows.loc["reconstructions", NO_METRIC, OTHER_MODELS]["value"] > 0.6
-    assert rows.xs(NOTHING, level="difficulty")["gain"].isna().all()
+    assert rows.xs(NOTHING, level="difficulty")[["gain", "p", "p_holm"]].isna().all(axis=None)
+    gained = content.dropna(subset="p")
+    # Two sources of difficulty for one metric, at two levels; a difficulty alone gains nothing over nothing.
+    assert (content["tests"] == len(gained)).all() and len(gained) == 4
+    assert row["p"] == pytest.approx(2 / 101) and row["p_holm"] == pytest.approx(4 * 2 / 101)
+    assert gained["p_holm"].to_numpy() == pytest.approx(holm(gained["p"]))
 
 
 def test_a_difficulty_that_is_noise_adds_nothing(study):

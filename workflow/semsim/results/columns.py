@@ -361,7 +361,8 @@ TABLES = {
     ),
     "content": TableOfStudy(
         "A metric with the difficulty of the original, in a logistic regression tested on held-out originals.",
-        "dataset kind reference level metric difficulty value low high gain gain_low gain_high count undefined note",
+        "dataset kind reference level metric difficulty value low high gain gain_low gain_high p p_holm tests"
+        " count undefined note",
         {
             "metric": "metric, `combination` (all that see the images only), or `none`",
             "difficulty": "where the difficulty comes from: `none` (it is not used), `class` or `image` (predicted), or"
@@ -370,6 +371,8 @@ TABLES = {
             "gain": "what the difficulty adds to the metric alone",
             "gain_low": "lower end of its 95 % interval",
             "gain_high": "upper end of that interval",
+            "p": "p value of no gain, not corrected",
+            "p_holm": "p value, corrected by Holm's method over all metrics, difficulties and levels of a data set",
         },
     ),
     "learning_curve": TableOfStudy(

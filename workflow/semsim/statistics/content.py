@@ -1,7 +1,8 @@
 """What the content of an original is worth: metrics with and without the difficulty of the original, compared.
 
 Whether a metric with the difficulty beats the metric alone is asked of single reconstructions: pooled, and within one
-target model and attack, where only the content differs. Within one original the difficulty is the same for all.
+target model and attack, where only the content differs. Within one original the difficulty is the same for all. The
+family of Holm's correction is all gains of a data set: metrics, sources of difficulty and levels, as printed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import pandas as pd
 from semsim.seeds import seed_for
 from semsim.statistics.association import PooledReconstructions, WithinCells
 from semsim.statistics.crossing import cross, draw
-from semsim.statistics.resampling import blocks_of_resamples, percentile_interval
+from semsim.statistics.faithfulness import with_holm
+from semsim.statistics.resampling import blocks_of_resamples, p_of_no_difference, percentile_interval
 
 NOTHING, CLASS, IMAGE, OTHER_MODELS = SOURCES = ("none", "class", "image", "other_models")
 """Where the difficulty of an original comes from: nowhere, its class, its clear image, or its own recognition rate
@@ -25,7 +27,7 @@ RESAMPLES = 1000
 """At most so many resamples for the intervals."""
 LEVELS = {"cells": WithinCells, "reconstructions": PooledReconstructions}
 COLUMNS = ["dataset", "kind", "reference", "level", "metric", "difficulty", "value", "low", "high"]
-COLUMNS += ["gain", "gain_low", "gain_high", "count", "undefined", "note"]
+COLUMNS += ["gain", "gain_low", "gain_high", "p", "p_holm", "tests", "count", "undefined", "note"]
 
 
 def measure_content(trials: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
@@ -45,8 +47,9 @@ def measure_content(trials: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
     -------
     pandas.DataFrame
         dataset, kind, reference, level, metric, difficulty; value (area under the ROC curve), low, high (95 %
-        interval); gain (over the same metric without difficulty, in the same resamples) with its interval; count (of
-        reconstructions), undefined (resamples without a value) and note.
+        interval); gain (over the same metric without difficulty, in the same resamples) with its interval, p and p_holm
+        (corrected over metrics, difficulties and levels, `tests` of them); count (of reconstructions), undefined
+        (resamples without a value) and note.
     """
     rows = []
     for (dataset, kind, reference), of_study in trials.groupby(["dataset", "kind", "reference"], sort=False):
@@ -62,7 +65,8 @@ def measure_content(trials: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
                 if source == NOTHING:
                     alone[metric, level] = values
                 rows.append(about | {"level": level} | _described(values, alone.get((metric, level)), source))
-    return pd.DataFrame(rows)[COLUMNS].sort_values(COLUMNS[:4], kind="stable", ignore_index=True)
+    table = with_holm(pd.DataFrame(rows), COLUMNS[:3])[COLUMNS]
+    return table.sort_values(COLUMNS[:4], kind="stable", ignore_index=True)
 
 
 def _areas(crossing, level, draws):
@@ -84,6 +88,7 @@ def _described(values, alone, source):
     gains = values - alone if alone is not None and source != NOTHING else np.full(len(values), np.nan)
     row["gain"] = gains[0]
     row["gain_low"], row["gain_high"] = percentile_interval(gains[1:])
+    row["p"] = p_of_no_difference(gains[1:])
     if np.isnan(values[0]):
         row["note"] = "too few labelled originals, or all recognised, or none"
     return row
