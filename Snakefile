@@ -36,9 +36,16 @@ include: "workflow/rules/attacks.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/observers.smk"
 include: "workflow/rules/embedded.smk"
+include: "workflow/rules/human_study.smk"
+
+
+if STUDY.replayed:
+
+    include: "workflow/rules/replayed.smk"
+
+
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/protection.smk"
-include: "workflow/rules/human_study.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
 include: "workflow/rules/from_released.smk" if STUDY.released else "workflow/rules/from_study.smk"

@@ -105,7 +105,10 @@ def test_saved_and_loaded(tmp_path):
         assert np.array_equal(labels, dataset.splits[split].labels)
     assert load_classes(tmp_path / "glyphs.safetensors") == dataset.classes
     metadata = read_metadata(tmp_path / "glyphs.safetensors")
-    assert metadata == {"name": "glyphs", "kind": "glyphs", "classes": list(dataset.classes), "image_size": 32}
+    assert metadata == {
+        **{"name": "glyphs", "kind": "glyphs", "classes": list(dataset.classes), "image_size": 32},
+        "in_published_order": False,
+    }
     index = read_table(tmp_path / "glyphs.csv")
     assert list(index.columns) == ["split", "index", "label", "class", "source"]
     original = index[(index["split"] == "originals") & (index["index"] == 3)].squeeze()

@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 from web_site import served
 
-from semsim.data import SPLITS, prepare_dataset
+from semsim.data import SPLITS, prepare_dataset, save_dataset
 from semsim.data.published import FEWEST_IMAGES, PUBLISHED
 from semsim.errors import SemsimError
+from semsim.io.tensors import read_metadata
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "prepare_data.py"
 SIDE = 32
@@ -339,3 +340,33 @@ def test_official_cifar_gives_the_study_that_the_mirror_gives(mirror, publish, t
     publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(images)})
     counts = {"train": 100, "originals": 20, "public": 50, "classes": 2}
     assert_equal(read("cifar100", **counts), read("cifar100", mirror, **counts))
+
+
+def test_originals_in_their_published_order_are_the_first_of_the_test_part(publish, tmp_path):
+    images = cifar_images()
+    order = [f"test/{place}.png" for place in ("apple/apple_s_000004", "apple/apple_s_000000", "bear/bear_s_000003")]
+    order.append("test/apple/apple_s_000001.png")
+    listed = order + [name for name in images if name not in order]
+    images = {name: images[name] for name in listed}
+    images[order[2]] = images["train/bear/bear_s_000001.png"] = images[order[0]]  # equal images
+    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(images)})
+    dataset = read("cifar100", order="published", originals=4, train=3, public=2)
+    assert dataset.splits["originals"].sources == order  # all of them, or the others would have other numbers
+    assert "train/bear/bear_s_000001.png" not in sum(sources(dataset).values(), [])
+    path, index = tmp_path / "data.safetensors", tmp_path / "data.csv"
+    save_dataset(dataset, path, index)
+    assert read_metadata(path)["in_published_order"] is True
+    save_dataset(read("cifar100"), path, index)
+    assert read_metadata(path)["in_published_order"] is False
+
+
+def test_a_mirror_without_the_order_gives_drawn_originals(publish, tmp_path):
+    (tmp_path / "cifar100.zip").write_bytes(zipped({name: picture(name) for name in cifar_images()}))
+    ordered, drawn = read("cifar100", tmp_path, order="published"), read("cifar100", tmp_path)
+    assert_equal(ordered, drawn)
+    assert not ordered.splits["originals"].in_published_order
+
+
+def test_only_a_data_set_with_a_published_order_can_be_asked_for_it():
+    with pytest.raises(SemsimError, match="images of kind glyphs have no published order; those of cifar100 have one"):
+        read("glyphs", order="published")

@@ -530,6 +530,12 @@ def target(**changes):
         ({"builds_on": "reference"}, ["builds_on: 'reference' cannot be used"]),
         ({"builds_on": "human-study"}, ["builds_on: 'human-study' cannot be used"]),
         ({"builds_on": "released"}, ["builds_on: 'released' cannot be used"]),
+        ({"labels": "replayed"}, ["labels: the published labels are of CIFAR-100", "attack 'invertgrad'. Add it"]),
+        (
+            {"labels": "replayed"} | dataset(kind="cifar100", order="published", classes=5),
+            ["labels: the published labels name all classes"],
+        ),
+        (dataset(order="published"), ["images of kind mnist have no published order"]),
         ({"labels": ""}, ["labels: '' is not of the right length"]),
         ({"mirror": ""}, ["mirror: '' is not of the right length"]),
         ({"weights": ""}, ["weights: '' is not of the right length"]),

@@ -1,5 +1,5 @@
 # The labels that people gave, if the study names a campaign.
-CAMPAIGN = [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")] if STUDY.labels else []
+CAMPAIGN = [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")] if STUDY.campaign else []
 
 
 rule collect_labels:
@@ -7,7 +7,11 @@ rule collect_labels:
     input:
         attacks=rules.collect_tables.output.attacks,
         datasets=rules.collect_tables.output.datasets,
-        given=watched(*CAMPAIGN) if STUDY.labels else every(rules.ask_observers.output.labels),
+        given=(
+            watched(*CAMPAIGN)
+            if STUDY.campaign
+            else rules.replay_labels.output.labels if STUDY.replayed else every(rules.ask_observers.output.labels)
+        ),
         reading=[] if STUDY.labels else every(rules.ask_observers.output.reading),
     output:
         **({} if STUDY.labels else {"observers": f"{RESULTS}/tables/observers.csv"}),
@@ -28,9 +32,12 @@ rule collect_labels:
         script=script("collect_labels.py"),
         stamps=stamped(*CAMPAIGN),
         source=lambda wildcards, input, output: (
-            ["--campaign", STUDY.labels]
-            if STUDY.labels
-            else ["--labels", *input.given, "--reading", *input.reading, "--out-observers", output.observers]
+            ["--campaign", STUDY.campaign]
+            if STUDY.campaign
+            else [
+                *("--labels", *input.given),
+                *([] if STUDY.replayed else ["--reading", *input.reading, "--out-observers", output.observers]),
+            ]
         ),
     shell:
         "python {params.script:q} --attacks {input.attacks:q} --datasets {input.datasets:q} {params.source:q}"

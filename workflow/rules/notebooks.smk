@@ -65,6 +65,11 @@ NOTEBOOKS = {
         "When may a ranking of target models by a metric be trusted?", rules.measure_ranking.output, of_labels=True
     ),
 }
+if STUDY.replayed:
+    NOTEBOOKS["09_people"] = Notebook(
+        "Do people's labels of the paper's reconstructions fit ours, and how faithful is each metric to them?",
+        [*rules.measure_correspondence.output, *STATISTICS, *rules.measure_generalisation.output],
+    )
 DEFECTS_NOTEBOOK = "07_defects"  # on the results of other studies, so not part of a single study
 
 

@@ -41,7 +41,7 @@ def parse_arguments():
     parser.add_argument("--attacks", required=True, metavar="attacks.csv", help="the study's table of attacks")
     parser.add_argument("--datasets", required=True, metavar="datasets.csv", help="the study's table of data sets")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--labels", nargs="+", metavar="X.csv", help="labels of simulated observers, by data set")
+    source.add_argument("--labels", nargs="+", metavar="X.csv", help="labels by data set, simulated or replayed")
     source.add_argument("--campaign", metavar="FOLDER", help="a campaign: images.csv and labels.csv")
     parser.add_argument("--out-labels", required=True, metavar="labels.csv", help="output: one row per label")
     parser.add_argument("--out-images", required=True, metavar="images.csv", help="output: one row per image")

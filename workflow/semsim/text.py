@@ -5,10 +5,13 @@ import hashlib
 import re
 import unicodedata
 
+REPLAYED = "replayed"
+"""Answers of people about the paper's reconstructions, taken as answers about a study's own."""
 ANNOTATORS = {
     "human": "human annotators",
     "vision-language-model": "vision-language models",
     "simulated": "simulated annotators",
+    REPLAYED: "people shown the paper's reconstructions",
 }
 """What annotators of each kind are called, always."""
 LEVELS = {

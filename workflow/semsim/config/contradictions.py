@@ -4,11 +4,12 @@ import os
 
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
+from semsim.labels.human_study import ATTACK
 from semsim.learned.settings import Variant
 from semsim.metrics import METRICS
 from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.targets.traits import KNOWLEDGE
-from semsim.text import listed, near_twins, suggestion
+from semsim.text import REPLAYED, listed, near_twins, suggestion
 
 MOST_IMAGES = 10_000_000
 MOST_SHARDS = 10_000
@@ -33,6 +34,7 @@ def contradictions(settings):
     yield from _sizes(settings)
     yield from _defects(settings)
     yield from _released(settings)
+    yield from _replayed(settings)
     if settings.builds_on == settings.study:
         yield f"builds_on: '{settings.study}' is this study. Name another one, or leave it out."
 
@@ -250,3 +252,17 @@ def _released(settings):
             for name, value in (("start", "classifier"), ("reference", "attacked")):
                 if getattr(each, name) == value:
                     yield f"{place}.{name}: '{value}' needs data that are not released. Use another value, or none."
+
+
+def _replayed(settings):
+    """Yield why the published labels cannot be replayed for a study."""
+    if settings.labels != REPLAYED:
+        return
+    if [dataset.kind for dataset in settings.datasets.values()] != ["cifar100"]:
+        yield "labels: the published labels are of CIFAR-100. Replay them for one data set, of kind cifar100."
+    elif any(dataset.classes for dataset in settings.datasets.values()):
+        yield "labels: the published labels name all classes of CIFAR-100. Leave out `classes`."
+    if ATTACK not in settings.attacks:
+        yield f"labels: the published labels are of the attack '{ATTACK}'. Add it, under this name."
+    if settings.human_study_labels:
+        yield "labels: replayed are people's. Leave out `human_study_labels`."

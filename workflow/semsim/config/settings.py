@@ -193,7 +193,8 @@ class StudySettings(Settings):
     labels: Place | None = Field(
         None,
         description="folder of a campaign whose annotators labelled this study's reconstructions; `null` uses"
-        " simulated observers. See [`annotations/`](../annotations/README.md)",
+        " simulated observers. See [`annotations/`](../annotations/README.md). `replayed` takes"
+        " [people's labels of the paper's reconstructions](#the-published-labels-replayed)",
     )
     human_study_labels: Place | None = Field(
         None,

@@ -24,7 +24,7 @@ from semsim.observers.shipped import shipped_observers
 from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import counted, listed, short_name
+from semsim.text import REPLAYED, counted, listed, short_name
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -78,6 +78,10 @@ class Study:
         By `network_of`: settings with that backbone and width.
     exclusions : list of str
         What is left out in turn to try SemSim on it.
+    replayed : bool
+        Whether the labels are those of people about the paper's reconstructions.
+    campaign : str or None
+        The folder of the campaign that the labels are from.
     results, figures : str
         Folders of the study, relative to the working directory; those of the one that it builds on, if it does.
     own_results : str
@@ -125,6 +129,8 @@ class Study:
         traits = [self.target_traits(target) for target in self.targets]
         values = {trait: list(dict.fromkeys(each[trait] for each in traits)) for trait in ("architecture", "defence")}
         self.exclusions = exclusions({"dataset": self.datasets, "attack": self.attacks, **values})
+        self.replayed = settings.labels == REPLAYED
+        self.campaign = None if self.replayed else settings.labels
         self.own_results = f"results/{self.name}"
         base = settings.builds_on or self.name
         self.results, self.figures = f"results/{base}", f"figures/{base}"

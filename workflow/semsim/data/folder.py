@@ -69,15 +69,24 @@ def read_folder(request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
 
 
 def read_images(
-    source: Folder | Archive | TarArchive | Selection | CifarArchive, request: Request
+    source: Folder | Archive | TarArchive | Selection | CifarArchive, request: Request, ordered: bool = False
 ) -> tuple[tuple[str, ...], dict[str, Split]]:
-    """Choose and read images like `read_folder`, from an open source (`semsim.data.sources`)."""
-    listing = list_images(source.names(), source.path)
+    """Choose and read images like `read_folder`, from an open source (`semsim.data.sources`).
+
+    `ordered` tells whether the source names its images in their published order. If the request asks for that, the
+    originals are the first ones of the held-out part.
+    """
+    names = source.names()
+    listing = list_images(names, source.path)
     classes = request.first_classes(listing.images)
     require_images(listing, classes, source.path)
     images = _candidates(listing.images, classes)
     held_out = None if listing.held_out is None else _candidates(listing.held_out, classes)
-    chosen, pixels = _read_distinct(source, images, held_out, request)
+    in_order = ordered and request.order == "published"
+    if in_order:
+        places = {name: place for place, name in enumerate(names)}
+        held_out.sort(key=lambda image: places[image.key])
+    chosen, pixels = _read_distinct(source, images, held_out, request, in_order)
     splits = {}
     for split, candidates in chosen.items():
         square = (len(candidates), 3, request.image_size, request.image_size)
@@ -85,6 +94,7 @@ def read_images(
             images=np.array([pixels[image.key] for image in candidates], dtype=np.uint8).reshape(square),
             labels=np.array([image.label for image in candidates], dtype=np.int64),
             sources=[image.key for image in candidates],
+            in_published_order=in_order and split == "originals",
         )
     return classes, splits
 
@@ -198,8 +208,10 @@ def _candidates(images, classes):
     return [Candidate(name, label) for label, class_name in enumerate(classes) for name in images[class_name]]
 
 
-def _read_distinct(source, images, held_out, request):
+def _read_distinct(source, images, held_out, request, in_order):
     """Choose candidates and decode them; repeat without duplicates (by pixels) until there are none.
+
+    Originals in their published order all stay: without one of them, the others would have other numbers.
 
     Returns what `choose_splits` returns, and the pixels by key.
     """
@@ -207,7 +219,8 @@ def _read_distinct(source, images, held_out, request):
     while True:
         images = [image for image in images if image.key not in repeated]
         held_out = held_out if held_out is None else [image for image in held_out if image.key not in repeated]
-        chosen = choose_splits(images, request, held_out)
+        chosen = choose_splits(images, request, held_out, in_order)
+        kept = {image.key for image in chosen["originals"]} if in_order else set()
         # Originals first: of two equal images, the original stays.
         wanted = [image.key for split in ("originals", "train", "public") for image in chosen[split]]
         new = [key for key in wanted if key not in pixels]
@@ -218,7 +231,7 @@ def _read_distinct(source, images, held_out, request):
                 pixels[key] = decode_square(content, request.image_size, source.where(key))
                 bar.update()
         for key in new:  # not in the order in which the source yields them
-            if first_with.setdefault(hashlib.blake2b(pixels[key].tobytes()).digest(), key) != key:
+            if first_with.setdefault(hashlib.blake2b(pixels[key].tobytes()).digest(), key) != key and key not in kept:
                 repeated.add(key)
                 del pixels[key]
         if repeated:

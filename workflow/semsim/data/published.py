@@ -57,11 +57,14 @@ class PublishedSet:
     files : tuple of RemoteFile
     open : callable
         Takes the paths of the files and returns a context manager for their images, a source (`semsim.data.sources`).
+    ordered : bool
+        Whether the source names the images in an order that others refer to.
     """
 
     page: str
     files: tuple[RemoteFile, ...]
     open: Any
+    ordered: bool = False
 
 
 def read_published(kind: str, request: Request) -> tuple[tuple[str, ...], dict[str, Split]]:
@@ -89,11 +92,11 @@ def read_published(kind: str, request: Request) -> tuple[tuple[str, ...], dict[s
         If the files are not available or not the published ones, or there are too few images.
     """
     if request.mirror and (mirrored := request.mirror / f"{kind}.zip").exists():
-        opened = open_source(mirrored)
+        opened, ordered = open_source(mirrored), False
     else:
-        opened = PUBLISHED[kind].open(*_fetch_files(kind, request))
+        opened, ordered = PUBLISHED[kind].open(*_fetch_files(kind, request)), PUBLISHED[kind].ordered
     with opened as source:
-        return read_images(source, request)
+        return read_images(source, request, ordered)
 
 
 def _fetch_files(kind, request):
@@ -153,6 +156,7 @@ PUBLISHED = {
             ),
         ),
         lambda path: nullcontext(CifarArchive(path)),
+        ordered=True,
     ),
     "caltech101": PublishedSet(
         "https://data.caltech.edu/records/mzrjq-6wc02",

@@ -53,7 +53,10 @@ def balanced_order(candidates: Iterable[Candidate], *seed_key) -> list[Candidate
 
 
 def choose_splits(
-    candidates: list[Candidate], request: Request, held_out: list[Candidate] | None = None
+    candidates: list[Candidate],
+    request: Request,
+    held_out: list[Candidate] | None = None,
+    in_order: bool = False,
 ) -> dict[str, list[Candidate]]:
     """Choose three disjoint splits.
 
@@ -68,11 +71,13 @@ def choose_splits(
         Gives the size of each split and the seed.
     held_out : list of Candidate, optional
         Images on which no target model may be trained.
+    in_order : bool
+        Whether the originals are the first ones of `held_out`, instead of drawn.
 
     Returns
     -------
     dict of str to list of Candidate
-        By split; in each the classes take turns.
+        By split; in each that is drawn, the classes take turns.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def choose_splits(
         train, public = _deal(rest[: n_train + n_public], n_train, n_public)
         train, public = balanced_order(train, *seed_key), balanced_order(public, *seed_key)
     else:
-        ordered_held_out = balanced_order(held_out, *seed_key)
+        ordered_held_out = held_out if in_order else balanced_order(held_out, *seed_key)
         _require(n_train, ordered, "train (from the training part)", request.name)
         _require(n_originals, ordered_held_out, "originals (from the held-out part)", request.name)
         train, originals = ordered[:n_train], ordered_held_out[:n_originals]

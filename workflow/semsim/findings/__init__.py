@@ -10,6 +10,7 @@ from semsim.findings.agreement import (
 )
 from semsim.findings.claims import hand_crafted, judge_claims
 from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
+from semsim.findings.correspondence import correspondence_findings, corresponds
 from semsim.findings.defects import (
     defence_findings,
     misalignment_findings,
@@ -53,6 +54,8 @@ __all__ = [
     "class_findings",
     "content_findings",
     "contradiction_findings",
+    "correspondence_findings",
+    "corresponds",
     "curve_findings",
     "dataset_findings",
     "defence_findings",

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from semsim.data.download import fetch
 from semsim.errors import SemsimError
 from semsim.io.cache import cache_folder
 from semsim.io.pickles import load_builtins
@@ -94,6 +93,8 @@ def find_labels(mirror: str | os.PathLike | None = None) -> Path:
     SemsimError
         If the mirror lacks the file, the download fails, or the file is not the pinned one (SHA-256).
     """
+    from semsim.data.download import fetch  # which needs packages that only the data environment has
+
     if mirror is None:
         return fetch(cache_folder() / "human_study" / FILE, CHECKSUM, URL, SIZE)
     path = Path(mirror) / "annotations" / FILE
@@ -120,6 +121,8 @@ def read_human_study(path: str | os.PathLike) -> HumanStudy:
     SemsimError
         If the file is not the pinned one, or contains anything but builtin values.
     """
+    from semsim.data.download import fetch
+
     return tables_of(load_builtins(fetch(Path(path), CHECKSUM)))
 
 

@@ -24,7 +24,7 @@ from semsim.figures.pictures import chart, picture_of_file
 from semsim.html.blocks import Paragraph, Points, Table, Verdicts
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
-from semsim.text import ANNOTATORS, LEVELS, STATISTICS, counted, listed, percent
+from semsim.text import ANNOTATORS, LEVELS, REPLAYED, STATISTICS, counted, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,6 +104,12 @@ def recognised(results: Results) -> Iterator:
     """Who labelled, and what recognition depends on."""
     tables = results.tables
     for kind in tables.kinds:
+        if kind == REPLAYED:
+            yield Paragraph(
+                "These are people's answers about the paper's reconstructions of the same originals, or of others of"
+                " the same classes, from the same kinds of target models. Nobody has labelled the reconstructions of"
+                " this study: notebook 09 shows how far the two correspond."
+            )
         if kind == "simulated":
             yield Paragraph(
                 "Simulated annotators are classifiers that stand in for people. They were trained on degraded images of"

@@ -28,7 +28,8 @@ COLUMNS = {
     "attack": "attack",
     "original": "number of the attacked original in its data set",
     "label": "true class, as its number",
-    "kind": "who labelled: `human`, `vision-language-model` or `simulated`",
+    "kind": "who labelled: `human`, `vision-language-model`, `simulated`, or `replayed` (people, of the paper's"
+    " reconstructions)",
     "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original` (before"
     " augmentation)",
     "level": "`originals` (within one original), `cells` (within one target model and attack), `models` (between target"
@@ -173,6 +174,23 @@ TABLES = {
             "metric": "metric, which has no column in `metrics.csv`",
             "label": "name in figures",
             "reason": "why it is not measured: its network is missing, it is not asked for, or images are too small",
+        },
+    ),
+    "correspondence": TableOfStudy(
+        "How a metric of reconstructions correlates with the published values of those whose labels are replayed.",
+        "dataset reference unit level metric value low high shuffled shuffled_low shuffled_high targets units",
+        {
+            "reference": "what this study's reconstructions are compared with; the published values compare with the"
+            " original",
+            "unit": "what is the same in both: the `original`, or only its `class`",
+            "level": "`originals` (within one unit, over target models), `cells` (within one target model, over units)"
+            " or `models` (means of target models)",
+            "value": "Spearman's ρ; the mean where there are several",
+            "shuffled": "its mean where partners are shuffled",
+            "shuffled_low": "2.5 % quantile of the same",
+            "shuffled_high": "97.5 % quantile of the same",
+            "targets": "number of target models",
+            "units": "number of originals or classes",
         },
     ),
     "leakage": TableOfStudy(
