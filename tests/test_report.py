@@ -247,7 +247,8 @@ def notebook(house, request):
 
 
 def test_every_notebook_is_tested(house):
-    assert {path.stem for path in (house / "notebooks").glob("*.ipynb")} == set(NOTEBOOKS)
+    elsewhere = {"09_people"}  # tests/test_labels_replayed.py
+    assert {path.stem for path in (house / "notebooks").glob("*.ipynb")} == set(NOTEBOOKS) | elsewhere
 
 
 def test_notebooks_are_kept_without_outputs_and_take_parameters(notebook):

@@ -87,8 +87,9 @@ OVERLAYS = [path.relative_to(CONFIGS) for path in sorted(CONFIGS.glob("**/*.yaml
 
 @pytest.mark.parametrize("overlay", [None, *OVERLAYS], ids=str)
 def test_configurations_of_the_project_are_valid(house, overlay):
-    files = [house / "config" / "config.yaml"] + ([house / "config" / overlay] if overlay else [])
-    names = {Study(read_config(file)).name for file in files[:1]} | {Study(read_config(*files)).name}
+    base = "replay.yaml" if str(overlay).startswith("replay") else "config.yaml"
+    files = list(dict.fromkeys(house / "config" / name for name in (base, overlay) if name))
+    names = {Study(read_config(files[0])).name, Study(read_config(*files)).name}
     assert len(names) == len(files), "an overlay writes under a name of its own"
 
 
@@ -517,6 +518,9 @@ def dataset(**changes):
     return {"datasets": {"digits": SMALL["datasets"]["digits"] | changes}}
 
 
+REPLAYED = {"labels": "replayed"}
+
+
 def target(**changes):
     return {"targets": {"plain": {"architecture": "lenet"} | changes}}
 
@@ -530,9 +534,10 @@ def target(**changes):
         ({"builds_on": "reference"}, ["builds_on: 'reference' cannot be used"]),
         ({"builds_on": "human-study"}, ["builds_on: 'human-study' cannot be used"]),
         ({"builds_on": "released"}, ["builds_on: 'released' cannot be used"]),
-        ({"labels": "replayed"}, ["labels: the published labels are of CIFAR-100", "attack 'invertgrad'. Add it"]),
+        (REPLAYED | {"attacks": {"invertgrad": {}}}, ["labels: the published labels are of CIFAR-100"]),
+        (REPLAYED | dataset(kind="cifar100"), ["labels: the published labels are of the attack 'invertgrad'. Add it"]),
         (
-            {"labels": "replayed"} | dataset(kind="cifar100", order="published", classes=5),
+            REPLAYED | dataset(kind="cifar100", classes=5) | {"attacks": {"invertgrad": {}}},
             ["labels: the published labels name all classes"],
         ),
         (dataset(order="published"), ["images of kind mnist have no published order"]),
