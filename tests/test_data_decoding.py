@@ -80,7 +80,10 @@ def test_16_bit_colour():
     assert corners(decode_square(file, SIZE, "mine.png")) == [(255, 128, 0)] * 4
 
 
-@pytest.mark.parametrize("pixels", [np.full((4, 4), 0.5, np.float32), np.full((4, 4), 70_000, np.int32)])
+@pytest.mark.parametrize(
+    "pixels",
+    [np.full((4, 4), 0.5, np.float32), np.full((4, 4), 70_000, np.int32), np.full((4, 4), 200, np.int32)],
+)
 def test_grey_of_unknown_range_is_an_error(pixels):
     with pytest.raises(SemsimError, match="mine.png: .* 8 or 16 bits"):
         decoded(Image.fromarray(pixels), "TIFF")

@@ -199,3 +199,12 @@ def test_netpbm_files_of_two_bytes_a_value(magic, maximum):
     header = b"%s %d %d %d\n" % (magic, SHAPE[1], SHAPE[0], maximum)
     expected = 255 * np.broadcast_to(samples, (*SHAPE, 3)) / maximum
     assert np.abs(rgb(header + samples.astype(">u2").tobytes()) - expected).max() <= 0.505
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.uint32])
+def test_integers_with_a_sign_or_32_bits_have_no_known_range(kind):
+    """Taken for 16 bits, bytes that somebody saved as 32 would be black."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, sampled(1, 8)[..., 0].astype(kind), photometric="minisblack")
+    with pytest.raises(SemsimError, match="mine: integers .* of unknown range. Save it with 8 or 16 bits"):
+        rgb(file.getvalue())

@@ -30,6 +30,7 @@ IMAGES = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
         *(({"device": device}, "is not known") for device in ("tpu", None, 5, torch.device("meta"), ["cpu"])),
         ({"originals": torch.empty(3, 3, 16, 16, device="meta")}, "originals are on the device meta"),
         ({"originals": None}, "originals are a NoneType"),
+        ({"originals": np.ma.masked_greater(IMAGES.numpy(), 0.5)}, "originals are masked"),
     ],
 )
 def test_silly_arguments_of_score_are_told(changes, message):
@@ -74,6 +75,8 @@ def test_unusable_files_are_told_without_options(tmp_path):
         ({"restarts": 10**9}, "restarts: 1000000000 is out of range"),
         ({"step": 3}, "unknown setting 'step'"),
         ({"preset": "dlg\n"}, "is not known"),
+        ({"steps": np.int64(1), "learning_rate": np.float64(0.1), "signed": np.True_}, None),
+        ({"steps": np.float64(1)}, "steps: 1.0 is not a whole number"),
         ({"labels": torch.tensor([3, 7, 1]).to_sparse()}, None),
         ({"labels": [3, 7, 2**63]}, "labels must be 3 whole numbers"),
         ({"images": IMAGES.to_sparse()}, None),
@@ -89,3 +92,9 @@ def test_silly_arguments_of_reconstruct_are_told(changes, message):
         with pytest.raises(SemsimError, match=message) as error:
             semsim.reconstruct(**given | changes)
         assert "--" not in str(error.value)
+
+
+@pytest.mark.parametrize("weights", [None, 3, b"embedded", ["embedded"]])
+def test_weights_that_are_no_path_are_told(weights):
+    with pytest.raises(SemsimError, match="weights must be a path"):
+        semsim.SemSim.from_pretrained(weights)

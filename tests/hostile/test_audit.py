@@ -252,6 +252,37 @@ def test_names_of_classes(desk, names, message):
         assert result[0] == 0
 
 
+def test_a_single_original_is_scored(desk):
+    """A batch of one is easily taken for its number."""
+    folder, audit = desk
+    assert audit("--originals", "1")[0] == 0
+    assert len((folder / "audit" / "originals.csv").read_text().splitlines()) == 2
+
+
+def test_a_setting_that_is_given_twice(desk, semsim_in):
+    folder, _ = desk
+    words = (
+        "audit",
+        "--model",
+        "net.py:build",
+        "--images",
+        "photos",
+        "--out",
+        "audit",
+        "--client",
+        "batch=1",
+        "batch=2",
+    )
+    assert "--client: batch is given twice" in told(semsim_in(folder)(*words))
+
+
+def test_weights_of_somebody_are_not_to_be_deleted(desk):
+    folder, audit = desk
+    (folder / "mine.safetensors").write_bytes(b"of weeks of training, cut off")
+    line = told(audit("--weights", "mine.safetensors"))
+    assert "mine.safetensors: damaged" in line and "if it is yours, correct its path" in line
+
+
 def test_an_out_that_is_in_use_or_holds_other_things(desk):
     folder, audit = desk
     assert "photos holds other things (cats, dogs)" in told(audit("--out", "photos"))
@@ -280,6 +311,9 @@ def test_an_out_that_is_in_use_or_holds_other_things(desk):
         ("--last", "nothing", "has no layer 'nothing'"),
         ("--semsim", "nowhere", "nowhere"),
         ("--memory-gib", "0.000001", "Raise memory_gib"),
+        ("--image-size", "100000000", "beyond 512 pixels"),
+        ("--defence", 3000 * "[", "not valid JSON"),
+        ("--defence", '{"share": ' + 5000 * "9" + "}", "not valid JSON"),
     ],
 )
 def test_settings_that_are_wrong(desk, option, value, message):

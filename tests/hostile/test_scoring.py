@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from image_sets import make_sets, save, smooth
 from PIL import Image
@@ -90,6 +92,49 @@ def test_no_cell_begins_with_what_a_spreadsheet_computes(semsim, folder, name):
         cells = Path("s.csv").read_text().replace("\n", separator).split(separator)
         texts = [cell.strip(' "') for cell in cells]
         assert not [text for text in texts if text[:1] in tuple("=+-@＝") and text], name
+
+
+def test_no_name_is_lost_where_tables_have_no_value(semsim, folder):
+    """Namibia's code is NA, and None is what people call no defence."""
+    renamed(folder, "NA")
+    assert semsim("score", "originals", "noisy", "--metrics", "mse", "--out", "s.csv")[0] == 0
+    assert "'NA" in set(read_table("s.csv")["name"])
+    words = ("--metrics", "mse", "--skip", "--out", "c.csv")
+    assert semsim("compare", "originals", "None=noisy", "nan=worse", *words)[0] == 0
+    assert set(pd.read_csv("c.csv")["set"]) == {"'None", "'nan"}
+
+
+@pytest.mark.parametrize("mark", ["\u061c", "\u200e", "\u200f", "\u202a", "\u2066"])
+def test_no_mark_turns_text_around(semsim, folder, mark):
+    renamed(folder, f"a{mark}1")
+    words = ("--metrics", "mse", "--out", "s.csv", "--report", "s.html")
+    assert semsim("score", "originals", "noisy", *words)[0] == 0
+    for path in ("s.csv", "s.html"):
+        assert mark not in Path(path).read_text(encoding="utf-8") and f"\\u{ord(mark):04x}" in Path(path).read_text()
+
+
+@pytest.mark.parametrize("words", [["compare", "a", "b", "c"], ["label", "measure", "x"]])
+def test_no_more_is_drawn_than_anybody_waits_for(semsim, folder, words):
+    status, _, errors = semsim(*words, "--resamples", str(10**12))
+    assert status == 2 and "not a whole number above 0, at most 1,000,000" in errors
+
+
+def test_no_more_annotators_are_invited_than_can_be(semsim, folder):
+    status, _, errors = semsim("label", "invite", "x", "--count", str(10**12))
+    assert status == 2 and "not a whole number above 0, at most 10,000" in errors
+
+
+def test_a_place_that_takes_no_file_is_told_in_a_line(semsim, folder):
+    """Systems refuse files in many ways: here is one that lies below a file, and one that is cut off."""
+    (folder / "file").write_text("mine")
+    (folder / "below").symlink_to("file/x")
+    assert semsim("score", "originals", "noisy", "--metrics", "mse", "--out", "below/s.csv")[0] == 1
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))"
+    words = ("score", "originals", "noisy", "--metrics", "mse,psnr", "--out", "s.csv")
+    program = [sys.executable, "-c", f"{limit}; from semsim.commands import main; main()"]
+    done = subprocess.run([*program, *words], capture_output=True, text=True, cwd=folder)
+    assert "s.csv: File too large. Make room" in done.stderr and "Traceback" not in done.stderr
+    assert not list(folder.glob("*s*.csv"))
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])

@@ -97,6 +97,7 @@ def with_setting(place, value):
         ("targets.plain.architecture", "lenet\n", "architecture: 'lenet.n' is not one of"),
         ("targets.plain.architecture", "torchvision:resnet18\n", "'torchvision:resnet18.n' names no network"),
         ("targets.plain.augmentation", "3-1-7\n", "is not known"),
+        ("targets.plain.augmentation", "3-1-" + 5000 * "7", "augmentation '3-1-7{25}…7{29}' is not known"),
         ("targets.plain.weights", "a\0b", "weights: .* has a line break or another control character"),
         ("targets.plain.architecture", {"file": "a\nb.py"}, "file: .* has a line break"),
         ("mirror", "data\n", "mirror: 'data.n' has a line break"),

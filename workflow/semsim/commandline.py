@@ -3,15 +3,15 @@
 import argparse
 import codecs
 import contextlib
-import errno
 import io
 import json
 import os
 import sys
 import warnings
+from functools import partial
 
-from semsim.errors import SemsimError
-from semsim.text import CONTROLS
+from semsim.errors import FULL, SemsimError
+from semsim.text import CONTROLS, quoted
 
 PLAIN = {"↑": "^", "↓": "v", "−": "-", "–": "-", "’": "'", "“": '"', "”": '"', "…": ".", "\u00a0": " "}
 """What stands for a character where the output's encoding lacks it: one each, so that columns stay aligned."""
@@ -23,18 +23,22 @@ def json_object(text):
     """Parse a JSON object given as a command-line argument (an `argparse` type)."""
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("expected a JSON object, such as '{\"steps\": 100}'")
     return value
 
 
-def positive(text):
+def positive(text, most=2**31):
     """Parse a whole number above 0 given as a command-line argument (an `argparse` type)."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number above 0, at most {most:,}")
     return int(text)
+
+
+resamples = partial(positive, most=10**6)
+"""Parse how often something is drawn (an `argparse` type); more take hours, and say no more."""
 
 
 def say(sentence):
@@ -141,8 +145,9 @@ def _run(main):
     except SemsimError as error:
         sys.exit(shown(f"error: {error}"))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG):
+        if error.filename is None and error.errno not in FULL:
             raise
-        sys.exit(shown(f"error: {error.filename or 'output'}: {error.strerror}. Make room or take another folder."))
+        advice = "Make room" if error.errno in FULL else "Correct the path or the permissions,"
+        sys.exit(shown(f"error: {error.filename or 'output'}: {error.strerror}. {advice} or take another folder."))
     except KeyboardInterrupt:
         sys.exit("stopped")

@@ -50,7 +50,7 @@ NO_VALUES = frozenset(
 """What tables hold where there is no value, in small letters: as a name it would be lost when it is read again."""
 
 
-_TURNING = (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_TURNING = (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), *_TURNING)}
 """Characters that a terminal obeys instead of showing them, and those that turn text around; and how they are shown."""
 

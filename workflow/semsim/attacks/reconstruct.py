@@ -8,6 +8,7 @@ import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -152,6 +153,7 @@ def reconstruct(
     """
     if steps is not None:
         changes["steps"] = steps
+    changes = {name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()}
     settings = attack_settings(preset, **changes)
     check_knowledge({preset: settings}, checked_attacker(attacker))
     seed = checked_seed(seed)

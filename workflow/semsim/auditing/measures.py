@@ -155,9 +155,9 @@ def _values(target, originals, images, labels, measures):
         for rows in torch.arange(len(originals)).split(step):
             batch = originals[rows].to(device), images[rows].to(device)
             for name, computed in compute(*batch, measures).items():
-                values[name][rows] = computed
+                values[name][rows.numpy()] = computed  # a tensor of one number would be taken for that number
             named = {"reconstruction": batch[1], "label": labels[rows].to(device), "target": target}
-            values[TOP1][rows] = METRICS[TOP1](named).cpu().numpy()
+            values[TOP1][rows.numpy()] = METRICS[TOP1](named).cpu().numpy()
     return pd.DataFrame(values)
 
 

@@ -152,6 +152,10 @@ def _chosen(candidates, originals, seed):
 
 def _read(source, candidates, image_size, folder):
     """Return the pixels of candidates, uint8 [N, 3, S, S], in their order."""
+    if image_size is not None and image_size > LARGEST_IMAGE:
+        raise SemsimError(
+            f"--image-size: {image_size:,} is beyond {LARGEST_IMAGE} pixels a side. Choose a smaller one."
+        )
     decoded = {}
     with progress_bar(len(candidates), "reading images", unit="image") as bar:
         for key, content in source.contents([each.key for each in candidates]):

@@ -14,6 +14,7 @@ import argparse
 import json
 
 from semsim.commandline import json_object, positive, share_cores
+from semsim.errors import SemsimError
 
 LONG_SECONDS = 600
 """A run that is estimated to take more has to be confirmed."""
@@ -82,6 +83,14 @@ def _setting(text):
         return name, value
 
 
+def _section(pairs, option):
+    """Return settings by their names; none of them is given twice."""
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SemsimError(f"--{option}: {twice[0]} is given twice. Leave one of them out.")
+    return dict(pairs)
+
+
 SETTINGS = ("originals", "attacks", "steps", "defence", "seed", "memory_gib")
 """Options that are settings of `semsim.auditing.settings.AuditSettings` of the same names."""
 
@@ -101,7 +110,7 @@ def audit(arguments):
     from semsim.text import printable
 
     given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
-    given |= {name: dict(getattr(arguments, name) or []) for name in ("attacker", "client")}
+    given |= {name: _section(getattr(arguments, name) or [], name) for name in ("attacker", "client")}
     settings = validated(AuditSettings, given, "The audit is not valid")
     device = choose_device(arguments.device)
     classes = read_classes(arguments.classes) if arguments.classes else None
@@ -133,8 +142,6 @@ def audit(arguments):
 def _ask(sentence):
     """Let whoever started a long run decide whether it begins."""
     import sys
-
-    from semsim.errors import SemsimError
 
     if sys.stdin.isatty():
         print(f"{sentence}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ of no difference, corrected for the metric's differences by Holm's method. It is
 the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
 """
 
-from semsim.commandline import positive, say, share_cores
+from semsim.commandline import resamples, say, share_cores
 from semsim.commands.score import add_measuring, add_output, matching, prepare, warn_of
 
 EXAMPLES = """examples:
@@ -30,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("sets", metavar="SET", nargs="+", help="a folder of their reconstructions, or NAME=FOLDER")
     add_output(parser, "ranks, means and differences")
     add_measuring(parser)
-    parser.add_argument("--resamples", type=positive, default=2000, metavar="N", help="bootstrap resamples (2000)")
+    parser.add_argument("--resamples", type=resamples, default=2000, metavar="N", help="bootstrap resamples (2000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the resamples (1)")
     parser.set_defaults(carry_out=compare)
 

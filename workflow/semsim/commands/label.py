@@ -27,8 +27,9 @@ annotations/README.md has more: texts, panels such as Prolific, and what is stor
 """
 
 import argparse
+from functools import partial
 
-from semsim.commandline import positive
+from semsim.commandline import positive, resamples
 from semsim.text import ANNOTATORS, counted
 
 EXAMPLES = {
@@ -118,7 +119,8 @@ def add_arguments(parser):
     _add_serve(add("serve", serve, "serve a campaign as a page on this machine"))
     command = add("invite", invite, "make links for remote annotators")
     command.add_argument("names", nargs="*", metavar="NAME", help="pseudonyms of annotators")
-    command.add_argument("--count", type=positive, default=0, metavar="N", help="invite N annotators with random names")
+    up_to = partial(positive, most=10_000)
+    command.add_argument("--count", type=up_to, default=0, metavar="N", help="invite N annotators with random names")
     _add_url(command)
     command = add("status", show_status, "show progress, and how carefully annotators work")
     command.add_argument("--participant", metavar="ID", help="only show which annotator a panel's participant is")
@@ -133,7 +135,7 @@ def add_arguments(parser):
     command.add_argument("--study", required=True, help="its name, or the folder of its results")
     _add_import(add("import", import_labels, "make a campaign of labels that were given elsewhere"))
     command = add("measure", measure, "measure agreement, recognition and, of given metrics, faithfulness")
-    command.add_argument("--resamples", type=positive, default=10_000, metavar="N", help="for the intervals (10,000)")
+    command.add_argument("--resamples", type=resamples, default=10_000, metavar="N", help="for the intervals (10,000)")
     command.add_argument("--seed", type=int, default=1, help="seed of the resamples (1)")
 
 

@@ -27,9 +27,9 @@ EXAMPLES = """examples:
   semsim score originals batch --match --resize --pretrained ~/weights
 
 The table has one row per pair: name (the path without its suffix) and one column per metric; with --match also the
-reconstruction's name. In CSV, a name that a spreadsheet would compute begins with an apostrophe; Parquet keeps names as
-they are. The page shows the nearest and the farthest pairs by SemSim, or by the metric of --sort. To compare several
-models: semsim compare
+reconstruction's name. In CSV, a name that a spreadsheet would compute or read as no value begins with an apostrophe;
+Parquet keeps names as they are. The page shows the nearest and the farthest pairs by SemSim, or by the metric of
+--sort. To compare several models: semsim compare
 """
 
 

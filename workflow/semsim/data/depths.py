@@ -48,6 +48,8 @@ def decode_8_bits(opened: Callable[[], Image.Image], where: str | os.PathLike) -
     mode, rawmode, key = image.mode, _rawmode(image), _transparent_colour(image)
     if mode == "F":
         raise SemsimError(f"{where}: floating-point pixels of unknown range. Save the image with 8 or 16 bits.")
+    if mode == "I" and image.format == "TIFF":
+        raise SemsimError(f"{where}: integers with 32 bits or a sign, of unknown range. Save it with 8 or 16 bits.")
     if mode.startswith("I"):
         samples, top = _grey(image, rawmode, where)
     elif ";16" in rawmode and mode in ("RGB", "RGBA", "CMYK"):

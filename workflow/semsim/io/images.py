@@ -39,6 +39,8 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expe
         if images.is_meta:
             raise SemsimError(f"{what} are on the device meta, which has no values. Give a tensor on another device.")
         return images if images.layout is torch.strided else images.to_dense()
+    if np.ma.is_masked(images):
+        raise SemsimError(f"{what} are masked: some of their values count as missing. Fill them in with .filled().")
     try:
         array = np.array(images)  # a copy: PyTorch takes no reversed or read-only arrays
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False)).to(device)

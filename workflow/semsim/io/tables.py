@@ -12,7 +12,7 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
-from semsim.text import CONTROLS
+from semsim.text import CONTROLS, NO_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,8 +41,8 @@ def write_for_people(table: pd.DataFrame, path: str | os.PathLike) -> None:
     """Write a data frame like `write_table`, so that opening it as CSV runs nothing.
 
     In CSV, text that a spreadsheet would compute gets an apostrophe in front, also behind a separator that some
-    spreadsheets take; and control characters, which a terminal would obey, are written as escapes. In Parquet, text
-    stays as it is.
+    spreadsheets take, as does text that would be read as no value, such as "None"; and control characters, which a
+    terminal would obey, are written as escapes. In Parquet, text stays as it is.
     """
     if Path(path).suffix != ".parquet":
         texts = {name: column.map(_inert, na_action="ignore") for name, column in table.select_dtypes("str").items()}
@@ -51,7 +51,9 @@ def write_for_people(table: pd.DataFrame, path: str | os.PathLike) -> None:
 
 
 def _inert(text):
-    """Return a text that is not computed, whatever opens it."""
+    """Return a text that is not computed and not lost, whatever opens it."""
+    if text and text.strip().lower() in NO_VALUES:
+        return f"'{text}"
     return re.sub(r"(^|[;,|]|\\[tnr])(\s*)(?=[=+\-@＝＋－＠])", r"\1\2'", text.translate(CONTROLS))
 
 

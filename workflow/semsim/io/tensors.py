@@ -85,7 +85,8 @@ def open_tensors(
             yield tensors
     except (SafetensorError, OSError) as error:
         raise SemsimError(
-            f"{path}: damaged or not the expected safetensors file ({error}). Delete it and run again."
+            f"{path}: damaged or not the expected safetensors file ({error}). If a stage wrote it, delete it and"
+            " run again; if it is yours, correct its path, or save it again."
         ) from None
 
 
@@ -112,5 +113,5 @@ def read_metadata(path: str | os.PathLike) -> dict:
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
-        raise SemsimError(f"{path}: its header is damaged. Delete it and run again.")
+        raise SemsimError(f"{path}: its header is damaged. If a stage wrote it, delete it and run again.")
     return metadata

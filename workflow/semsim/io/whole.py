@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from contextlib import contextmanager
@@ -11,13 +10,10 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from semsim.errors import SemsimError
+from semsim.errors import FULL, SemsimError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Error numbers for a full disk or an exceeded quota."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ Gao, Guo, Zhang, Qiu, Wen, Liu: Privacy-preserving Collaborative Learning with A
 import re
 
 from semsim.errors import SemsimError
+from semsim.text import shortened
 
 # The search space by index: operation and magnitude, 0 to 9. The published list has a probability for each entry as
 # well, which the published code does not use: every operation of a policy is always applied.
@@ -86,16 +87,17 @@ def parse_policies(text):
     SemsimError
         If the text has another form, or an index is out of range.
     """
-    if not re.fullmatch(r"\d+(-\d+)*(\+\d+(-\d+)*)*", text):
+    if not re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})*(\+[0-9]{1,9}(-[0-9]{1,9})*)*", text):
         raise SemsimError(
-            f"augmentation '{text}' is not known. Write none, crop, or policies such as 3-1-7 or 3-1-7+43-18-18: "
-            f"indices from 0 to {len(POLICIES) - 1} joined by '-', policies joined by '+'."
+            f"augmentation '{shortened(text)}' is not known. Write none, crop, or policies such as 3-1-7 or "
+            f"3-1-7+43-18-18: indices from 0 to {len(POLICIES) - 1} joined by '-', policies joined by '+'."
         )
     policies = tuple(tuple(int(index) for index in policy.split("-")) for policy in text.split("+"))
     for index in (index for policy in policies for index in policy):
         if index >= len(POLICIES):
             raise SemsimError(
-                f"augmentation '{text}' asks for operation {index}, but the operations are 0 to {len(POLICIES) - 1}. "
-                "Use these indices, joined by '-' within a policy and by '+' between policies, as in 3-1-7+43-18-18."
+                f"augmentation '{shortened(text)}' asks for operation {index}, but the operations are 0 to "
+                f"{len(POLICIES) - 1}. Use these indices, joined by '-' within a policy and by '+' between policies, as "
+                "in 3-1-7+43-18-18."
             )
     return policies

@@ -5,6 +5,9 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from semsim.errors import SemsimError
+from semsim.text import quoted
+
 EMBEDDED = "embedded"
 """The weights that the default study, of embedded images, learned."""
 
@@ -29,7 +32,14 @@ def weights_folder(weights: str | os.PathLike) -> Path:
     -------
     pathlib.Path
         It may not exist.
+
+    Raises
+    ------
+    SemsimError
+        If it is neither a name nor a path.
     """
+    if not isinstance(weights, str | os.PathLike):
+        raise SemsimError(f"weights must be a path, as a str or a pathlib.Path, but are {quoted(weights)}.")
     return shipped_weights().get(os.fspath(weights), Path(weights))
 
 
