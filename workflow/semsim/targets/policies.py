@@ -97,7 +97,7 @@ def parse_policies(text):
         if index >= len(POLICIES):
             raise SemsimError(
                 f"augmentation '{shortened(text)}' asks for operation {index}, but the operations are 0 to "
-                f"{len(POLICIES) - 1}. Use these indices, joined by '-' within a policy and by '+' between policies, as "
-                "in 3-1-7+43-18-18."
+                f"{len(POLICIES) - 1}. Use these indices, joined by '-' within a policy and by '+' between policies, "
+                "as in 3-1-7+43-18-18."
             )
     return policies
