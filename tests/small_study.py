@@ -43,6 +43,7 @@ from semsim.statistics.crossing import cross_parts
 from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.faithfulness import measure_faithfulness, with_holm
 from semsim.statistics.generalisation import correct_generalisation, measure_by_dataset, measure_generalisation
+from semsim.statistics.leakage_errors import measure_leakage_errors
 from semsim.statistics.person import compare_with_person, seat_panels
 from semsim.statistics.protection import measure_protection
 from semsim.statistics.ranking import measure_ranking, ranking_limits
@@ -134,6 +135,7 @@ def label_tables(metrics, attacks):
         "variance": divide_variance(answers, 50, 1),
         "person": compare_with_person(panels, directions | BASELINES.directions, 50, 1),
         "contradiction_curve": contradiction_curve(panels, directions, 50, 1),
+        "leakage_errors": measure_leakage_errors(panels, directions, 50, 1),
         "ranking": ranking,
         "ranking_limits": ranking_limits(ranking),
         **difficulty_tables(metrics, rates, answers),

@@ -232,7 +232,12 @@ NOTEBOOKS = {
         "chances_shapes_simulated",
         "content_shapes_simulated",
     ),
-    "04_contradictions": ("contradictions", "against_annotators_simulated", "contradiction_curve_simulated"),
+    "04_contradictions": (
+        "contradictions",
+        "against_annotators_simulated",
+        "contradiction_curve_simulated",
+        "leakage_errors_simulated",
+    ),
     "05_semsim": ("semsim_training", "semsim_distances", "semsim_ablations"),
     "06_generalisation": ("generalisation_auc", "generalisation_exclusions", "generalisation_models"),
     "08_ranking": (),  # six originals are too few

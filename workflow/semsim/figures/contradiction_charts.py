@@ -1,4 +1,4 @@
-"""Charts of contradictions: how often two metrics, or a metric and annotators, order a pair differently."""
+"""Charts of contradictions between metrics, or a metric and annotators, and of false and missed leakage."""
 
 from __future__ import annotations
 
@@ -79,6 +79,42 @@ def against_annotators_chart(contradictions: pd.DataFrame, scales: Scales) -> Fi
             draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
         panel.set_xlim(left=0)
     figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; coin toss: 50)", size=8)
+    legend_above(figure, axes[0])
+    return figure
+
+
+@styled
+def leakage_errors_chart(errors: pd.DataFrame, scales: Scales, reference: str) -> Figure:
+    """Draw how often each metric calls leaked what annotators cannot tell, and misses what they can.
+
+    Parameters
+    ----------
+    errors : pandas.DataFrame
+        The table ``leakage_errors.csv``, of annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+    reference : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel per data set.
+    """
+    rows = errors[errors["reference"] == reference]
+    names, datasets = without_twins(scales.among(rows["metric"])), list(rows["dataset"].unique())
+    height = 1.25 * row_height(len(names))
+    figure, axes = panels(len(datasets), height=1.2 + height * len(names), sharex=True, sharey=True)
+    labels = {"false": "false leakage, of the unrecognised", "missed": "missed leakage, of the recognised"}
+    for panel, dataset in zip(axes, datasets, strict=True):
+        name_lines(panel, [scales[name].label for name in names])
+        panel.set_title(dataset)
+        chosen = rows[(rows["dataset"] == dataset) & rows["metric"].isin(names)]
+        for number, (error, shift) in enumerate(zip(labels, offsets(2, 0.4), strict=True)):
+            places = [names.index(name) + shift for name in chosen["metric"]]
+            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
+            estimates = (100 * chosen[f"{error}{end}"] for end in ("", "_low", "_high"))
+            draw_estimates(panel, *estimates, places, label=labels[error], **look)
+        panel.set_xlim(-2, 102)
+    figure.supxlabel(f"Errors about what most {kind_of(rows)} recognise (%)", size=8)
     legend_above(figure, axes[0])
     return figure
 

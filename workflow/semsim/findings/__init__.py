@@ -9,7 +9,11 @@ from semsim.findings.agreement import (
     variance_findings,
 )
 from semsim.findings.claims import hand_crafted, judge_claims
-from semsim.findings.contradictions import against_annotators_findings, contradiction_findings
+from semsim.findings.contradictions import (
+    against_annotators_findings,
+    contradiction_findings,
+    leakage_error_findings,
+)
 from semsim.findings.correspondence import correspondence_findings, corresponds
 from semsim.findings.defects import (
     defence_findings,
@@ -66,6 +70,7 @@ __all__ = [
     "judge_claims",
     "knowledge_findings",
     "label_findings",
+    "leakage_error_findings",
     "leakage_findings",
     "learning_findings",
     "misalignment_findings",

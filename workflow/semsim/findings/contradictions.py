@@ -1,8 +1,8 @@
-"""What the table of contradictions says: how often metrics contradict each other and the annotators."""
+"""What the tables of contradictions and of false and missed leakage say."""
 
 import pandas as pd
 
-from semsim.metrics.scales import Scales
+from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import ANNOTATORS
 from semsim.text import counted, interval, kind_of, percent
@@ -76,6 +76,47 @@ def against_annotators_findings(contradictions: pd.DataFrame, scales: Scales, re
             sentence += f". Not distinguishable from a coin toss: {', '.join(at_chance)}"
         sentences.append(f"{sentence}.")
     return sentences
+
+
+def leakage_error_findings(errors: pd.DataFrame, scales: Scales, reference: str) -> list[str]:
+    """Say, for each data set, which metric of images errs least about leakage, and how the target model's verdict does.
+
+    Parameters
+    ----------
+    errors : pandas.DataFrame
+        The table ``leakage_errors.csv``, for annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+    reference : str
+        What reconstructions were compared with.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for dataset, group in errors[errors["reference"] == reference].groupby("dataset", sort=False):
+        known = group.dropna(subset=["false", "missed"]).set_index("metric")
+        of_images = [name for name in without_twins(known.index) if scales[name].access == "images"]
+        if not of_images:
+            sentences.append(f"On {dataset}, most {kind_of(group)} recognise all reconstructions, or none.")
+            continue
+        best = known.loc[(known["false"] + known["missed"])[of_images].idxmin()]
+        label, recognised = scales[best.name].label, f"{best['recognised']:,}"
+        sentence = (
+            f"On {dataset}, the majority of {kind_of(group)} recognises {recognised} of"
+            f" {counted(best['count'], 'reconstructions')}. {label}, which errs least of the metrics that see only the"
+            f" images, misses {_estimate(best, 'missed')} of these, and calls {_estimate(best, 'false')} of the others"
+            " leaked."
+        )
+        if "top1" in known.index and known.loc["top1", "by_nobody"]:
+            named, of = _estimate(known.loc["top1"], "nobody"), f"{known.loc['top1', 'by_nobody']:,}"
+            sentence += f" The target model itself names the class of {named} of the {of} that nobody recognises."
+        sentences.append(sentence)
+    return sentences
+
+
+def _estimate(row, name):
+    return f"{percent(row[name])} ({interval(row[f'{name}_low'], row[f'{name}_high'], percent)})"
 
 
 def _pair(row, scales):

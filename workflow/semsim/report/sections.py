@@ -546,6 +546,28 @@ def contradictions(results: Results) -> Iterator:
         yield _contradicting_pairs(results, dataset)
 
 
+@section("False and missed leakage")
+def leakage_errors(results: Results) -> Iterator:
+    """How often a metric, or the target model itself, is wrong about whether a reconstruction gives its image away."""
+    tables, scales = results.tables, results.tables.scales
+    yield Paragraph(
+        "Who reads a metric has to draw a line somewhere. Here it is drawn on other originals, where the metric then"
+        " calls as many reconstructions leaked as the majority recognised. A target model's own top-1 needs no line: it"
+        " calls a reconstruction leaked if it names the true class."
+    )
+    for kind in tables.kinds:
+        errors = tables.of_kind("leakage_errors", kind)
+        reference = errors["reference"].iloc[0]
+        yield Points(findings.leakage_error_findings(errors, scales, reference))
+        yield chart(
+            contradiction_charts.leakage_errors_chart(errors, scales, reference),
+            "Shares of reconstructions that each metric falsely calls leaked, or misses, with intervals.",
+            f"False leakage: called leaked, of the reconstructions that most {ANNOTATORS[kind]} did not recognise."
+            " Missed leakage: not called leaked, of those that they did. 95 % intervals over originals and target"
+            " models.",
+        )
+
+
 @section("SemSim, a metric that learns from labels")
 def semsim(results: Results) -> Iterator:
     """What SemSim learned, and the effect of its settings."""

@@ -335,6 +335,28 @@ TABLES = {
             "metric": "metric, baseline, or `person`",
         },
     ),
+    "leakage_errors": TableOfStudy(
+        "A metric that calls reconstructions leaked, by a threshold chosen on other originals: there it does so as"
+        " often as the majority of annotators recognised something.",
+        "dataset kind reference metric threshold yes false false_low false_high missed missed_low missed_high nobody"
+        " nobody_low nobody_high recognised by_nobody count undefined note",
+        {
+            "threshold": "mean over five parts of the originals; empty for a metric that says yes or no by itself",
+            "yes": "share that it calls leaked",
+            "false": "share that it calls leaked of those that the majority did not recognise",
+            "false_low": "lower end of its 95 % interval",
+            "false_high": "upper end of that interval",
+            "missed": "share that it does not call leaked of those that the majority recognised",
+            "missed_low": "lower end of its 95 % interval",
+            "missed_high": "upper end of that interval",
+            "nobody": "share that it calls leaked of those that no annotator recognised",
+            "nobody_low": "lower end of its 95 % interval",
+            "nobody_high": "upper end of that interval",
+            "recognised": "reconstructions that the majority recognised",
+            "by_nobody": "reconstructions that no annotator recognised",
+            "undefined": "resamples that lack `false` or `missed`",
+        },
+    ),
     "ranking": TableOfStudy(
         "A metric that orders pairs of target models by few originals, judged by labels of other originals.",
         "dataset kind reference metric by originals gap value low high these_low these_high pairs undefined note",

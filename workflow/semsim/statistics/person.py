@@ -230,14 +230,41 @@ def as_often(x: np.ndarray, answers: np.ndarray) -> np.ndarray:
     """
     known = np.isfinite(x) & np.isfinite(answers)
     said = np.full(x.shape, np.nan)
-    if not known.any():
-        return said
-    values, yes = x[known], answers[known].sum()
-    ordered = np.sort(values)
-    above = len(values) - np.searchsorted(ordered, values, "right")
-    tied = np.searchsorted(ordered, values, "right") - np.searchsorted(ordered, values, "left")
-    said[known] = np.clip((yes - above) / tied, 0, 1)
+    if known.any():
+        said[known] = answers_above(x[known], *threshold_of(x[known], answers[known].sum()))
     return said
+
+
+def threshold_of(values: np.ndarray, yes: float) -> tuple[float, float]:
+    """Return the threshold at which a metric says yes a given number of times.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        [n], n at least 1; higher for better reconstructions.
+    yes : float
+        From 0 to n.
+
+    Returns
+    -------
+    threshold : float
+        One of the values.
+    tied : float
+        The share of yes for values that equal it.
+
+    Examples
+    --------
+    >>> threshold_of(np.array([0.1, 0.5, 0.5, 0.9]), 2)
+    (0.5, 0.5)
+    """
+    threshold = np.sort(values)[-max(1, int(np.ceil(yes)))]
+    above, equal = (values > threshold).sum(), (values == threshold).sum()
+    return float(threshold), float((yes - above) / equal)
+
+
+def answers_above(values: np.ndarray, threshold: float, tied: float) -> np.ndarray:
+    """Return 1 for values above a threshold, 0 for those below, and `tied` for those that equal it."""
+    return np.where(values == threshold, tied, values > threshold)
 
 
 def _mean_areas(answers, truths, columns, originals):
