@@ -137,7 +137,7 @@ def test_what_recognition_depends_on_is_told_in_shares():
     table = pd.DataFrame({"component": shares.keys(), "share": shares.values()}).assign(dataset="shapes", kind="human")
     assert plain(findings.variance_findings(table)) == [
         "On shapes, of the variance of recognition rates, 28.0 % is due to the original, 14.0 % to the target model and"
-        " attack and 58.0 % to both together."
+        " attack and 58.0 % to their combination."
     ]
 
 

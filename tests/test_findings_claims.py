@@ -102,7 +102,7 @@ def test_the_numbers_stand_beside_the_verdict():
     folds = {"within": (0.1, 0.01), "architecture": (0.1, 0.01)}
     (*_, last) = findings.judge_claims(study(folds=folds), "human")
     assert "new architecture, 0.80, +0.10 against the best single metric" in last.numbers
-    assert last.numbers.endswith("0.60 in the worst (lenet).")
+    assert last.numbers.endswith("at worst 0.60 (lenet).")
 
 
 def test_a_study_of_simulated_annotators_says_so_in_each(tmp_path_factory):

@@ -64,7 +64,7 @@ def test_the_worst_of_what_was_left_out_is_told():
     left_out = {"left_out_mean": 0.7, "left_out_worst": 0.55, "worst_left_out": "lenet"}
     values = values_of(0.9).assign(**left_out, folds="architecture")
     text = said(values, differences_of(0, 0, best_metric=0.1).assign(folds="architecture"))
-    assert "; 0.70 in the mean over left-out values, 0.55 in the worst (lenet). " in text
+    assert "; 0.70 in the mean over left-out values, at worst 0.55 (lenet). " in text
 
 
 def test_undefined_faithfulness_has_its_reason():
@@ -100,7 +100,7 @@ def test_charts_draw_what_there_is_and_do_not_mind_what_is_undefined(tables):
         assert exclusions_chart(table).axes
     panel = exclusions_chart(values).axes[0]
     names = [label.get_text() for label in panel.get_yticklabels()]
-    assert names == ["dataset shapes", "dataset textures", "attack clear", "attack noisy"]
+    assert names == ["data set shapes", "data set textures", "attack clear", "attack noisy"]
     assert training_chart(tables["semsim_curves"].assign(validation_auc=np.nan)).axes
     assert ablations_chart(tables["ablations"]).axes
 

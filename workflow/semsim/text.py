@@ -109,6 +109,11 @@ def percent(share):
     return f"{100 * share:.1f}{NO_BREAK}%"
 
 
+def left_out(value):
+    """Name a value that was left out; among defences, none is one."""
+    return "no defence" if value == "none" else value
+
+
 def decimal(value, signed=False):
     """Write a number with two decimals and a true minus sign.
 

@@ -29,8 +29,8 @@ ALPHA = "krippendorff_alpha"
 COMPONENT_NAMES = {
     "original": "original",
     "cell": "target model and attack",
-    "interaction": "both together",
-    "labels": "labels",
+    "interaction": "their combination",
+    "labels": "disagreement",
 }
 OF_ANNOTATOR = {
     "recognition_rate": "Recognised (%)",
@@ -249,7 +249,7 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
         look = {"label": label, "color": COLOURS[number], "edgecolor": "white"}
         left.barh(range(len(datasets)), shares[component], left=start, height=0.6, **look)
         start = start + shares[component]
-    left.set_xlabel(f"Variance of recognition by\n{kind_of(variance)} (%), due to")
+    left.set_xlabel(f"Share of the variance of recognition\nby {kind_of(variance)} (%)")
     rows = areas(faithfulness[faithfulness["reference"] == faithfulness["reference"].iloc[0]])
     trivial = rows["metric"].isin(BASELINES)
     known = rows[~trivial].dropna(subset="faithfulness")

@@ -9,8 +9,8 @@ from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_o
 WHAT_VARIES = {
     "original": "is due to the original",
     "cell": "to the target model and attack",
-    "interaction": "to both together",
-    "labels": "to which labels were given",
+    "interaction": "to their combination",
+    "labels": "to disagreement between annotators",
 }
 """What the components of variance are called."""
 

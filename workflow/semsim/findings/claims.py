@@ -33,7 +33,7 @@ from semsim.statistics.contradictions import ANNOTATORS as AGAINST_ANNOTATORS
 from semsim.statistics.contradictions import OTHERS, PERSON
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import ANNOTATORS, FOLDS, STATISTICS, decimal, interval, listed, p_value
+from semsim.text import ANNOTATORS, FOLDS, STATISTICS, decimal, interval, left_out, listed, p_value
 
 if TYPE_CHECKING:
     from semsim.metrics.scales import Scales
@@ -61,8 +61,9 @@ QUESTIONS = (
 )
 RULES = (
     f"Holds where Spearman's rank correlation of even the best metric is below {WEAK}.",
-    f"Holds where any two metrics order at least {OFTEN:.0%} of the pairs of reconstructions of one original"
-    " differently, and where every metric orders more clear pairs against the annotators than one more annotator does.",
+    f"Holds where any two metrics order at least {100 * OFTEN:.0f}\u00a0% of the pairs of reconstructions of one"
+    " original differently, and where every metric orders more clear pairs against the annotators than one more"
+    " annotator does.",
     "Holds where SemSim's area under the ROC curve within one original, on held-out originals, is above that of the"
     " best metric; in full only if distinguishably (Holm-corrected p below 0.05).",
     "Holds where it is distinguishably above the best metric with each kind of data held out.",
@@ -213,7 +214,7 @@ def _of_folds(tables, kind, folds):
     row = ours.iloc[0]
     worst = ""
     if pd.notna(row["left_out_worst"]):
-        worst = f", and {decimal(row['left_out_worst'])} in the worst ({row['worst_left_out']})"
+        worst = f", at worst {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
     about = {"label": "SemSim", "value": row["faithfulness"], "other_label": "the best single metric", "worst": worst}
     return pairs.iloc[0].to_dict() | about
 

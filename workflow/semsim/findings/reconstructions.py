@@ -7,7 +7,7 @@ from scipy import stats
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import labels_known
 from semsim.targets.traits import KNOWLEDGE
-from semsim.text import counted, listed, percent
+from semsim.text import counted, decimal, listed, percent
 
 
 def accuracy_findings(accuracy: pd.DataFrame) -> list[str]:
@@ -169,11 +169,12 @@ def _difference(gain, metric):
     """Describe the mean of paired differences, attacked minus original."""
     mean = gain.mean()
     margin = stats.t.ppf(0.975, len(gain) - 1) * gain.sem() if len(gain) > 1 else np.inf
-    interval = f"95\u00a0% interval {mean - margin:+.2f} to {mean + margin:+.2f}, {counted(len(gain), 'originals')}"
+    low, high = (decimal(end, signed=True) for end in (mean - margin, mean + margin))
+    interval = f"95\u00a0% interval {low} to {high}, {counted(len(gain), 'originals')}"
     if not abs(mean) > margin:
         return (
             f"{metric.label} against the attacked image is not distinguishable from that against the original"
-            f" ({mean:+.2f}; {interval})."
+            f" ({decimal(mean, signed=True)}; {interval})."
         )
     amount = f"{_with_unit(abs(mean), metric)} {'higher' if mean > 0 else 'lower'}"
     return f"{metric.label} is {amount} against the attacked image than against the original ({interval})."

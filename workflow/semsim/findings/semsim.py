@@ -12,7 +12,7 @@ from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import FOLDS, at_level, counted, decimal, first_few, interval, listed, p_value, variant_label
+from semsim.text import FOLDS, at_level, counted, decimal, first_few, interval, left_out, listed, p_value, variant_label
 
 BEST = "best_metric"
 """The hand-crafted metric that is best on other folds than those on which it is measured."""
@@ -162,7 +162,7 @@ def _worst(row):
     if pd.isna(row.get("left_out_worst")):
         return ""
     mean, worst = decimal(row["left_out_mean"]), decimal(row["left_out_worst"])
-    return f"; {mean} in the mean over left-out values, {worst} in the worst ({row['worst_left_out']})"
+    return f"; {mean} in the mean over left-out values, at worst {worst} ({left_out(row['worst_left_out'])})"
 
 
 def _compared(pair, label):

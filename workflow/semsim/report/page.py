@@ -32,7 +32,7 @@ def render_report(results: Results) -> str:
     """
     sections = [
         section._asdict()
-        | {"anchor": re.sub(r"\W+", "-", section.title.lower()), "blocks": list(section.blocks(results))}
+        | {"anchor": re.sub(r"\W+", "-", section.title.lower()).strip("-"), "blocks": list(section.blocks(results))}
         for section in SECTIONS
     ]
     template = page_templates("semsim.report").get_template("page.html.j2")

@@ -142,7 +142,7 @@ def looks(results: Results) -> Iterator:
         yield Paragraph(_with_links("The other data sets are in files of their own", results, others))
 
 
-@section("Do metrics rank target models as annotators do", folded=False)
+@section("Do metrics rank target models as annotators do?", folded=False)
 def between_models(results: Results) -> Iterator:
     """The target models by name, with intervals on both axes."""
     tables, scales = results.tables, results.tables.scales
@@ -160,7 +160,7 @@ def between_models(results: Results) -> Iterator:
         )
 
 
-@section("Can a metric tell what is recognised within one original", folded=False)
+@section("Can a metric tell what is recognised within one original?", folded=False)
 def within_originals(results: Results) -> Iterator:
     """Metrics beside one annotator who is judged alike."""
     tables = results.tables
@@ -175,7 +175,7 @@ def within_originals(results: Results) -> Iterator:
         )
 
 
-@section("How often do metrics contradict annotators", folded=False)
+@section("How often do metrics contradict annotators?", folded=False)
 def contradicting(results: Results) -> Iterator:
     """Contradictions by the gap, with examples."""
     tables = results.tables
@@ -199,7 +199,7 @@ def _contradicting_pairs(results, dataset):
     )
 
 
-@section("Does SemSim generalise", folded=False)
+@section("Does SemSim generalise?", folded=False)
 def left_out(results: Results) -> Iterator:
     """SemSim on each left-out value."""
     yield Paragraph(
@@ -239,8 +239,8 @@ def limits(results: Results) -> Iterator:
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append("The random-trunk distance takes the place of LPIPS in the tables; it is not LPIPS.")
-    unmeasured = results.tables["unmeasured"][["label", "reason"]].itertuples(index=False)
-    sentences += [f"Not measured: {label} ({reason})." for label, reason in unmeasured]
+    for reason, labels in results.tables["unmeasured"].groupby("reason", sort=False)["label"]:
+        sentences.append(f"Not measured: {listed(labels)} ({reason.replace('`', '')}).")
     yield Points(sentences)
 
 
@@ -248,6 +248,8 @@ def limits(results: Results) -> Iterator:
 def data(results: Results) -> Iterator:
     """The data sets and their sizes."""
     datasets = results.tables["datasets"]
+    for column in ("train", "originals", "public"):
+        datasets[column] = datasets[column].map("{:,}".format)
     names = {
         "dataset": "Data set",
         "kind": "Kind",
@@ -388,7 +390,7 @@ def _missing_sets(leakage):
         yield Paragraph(f"{labels} could not be computed{share}: {note}.")
 
 
-@section("Which target models leak most")
+@section("Which target models leak most?")
 def leakage(results: Results) -> Iterator:
     """The ranking by each metric."""
     table = results.tables["leakage"]
@@ -475,7 +477,7 @@ def annotators(results: Results) -> Iterator:
         )
 
 
-@section("Which metrics agree with annotators")
+@section("Which metrics agree with annotators?")
 def faithfulness(results: Results) -> Iterator:
     """How faithful each metric is to the annotators."""
     tables, scales = results.tables, results.tables.scales
