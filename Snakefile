@@ -127,6 +127,7 @@ rule faithfulness:
 rule semsim:
     input:
         rules.measure_generalisation.output,
+        rules.try_calibration.output,
         rules.learn_semsim.output,
         rules.measure_ablations.output,
 

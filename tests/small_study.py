@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from scipy.special import expit
 
 from semsim.defects.defences import compare_defences
 from semsim.defects.misalignment import measure_misalignment
@@ -18,8 +19,10 @@ from semsim.io.tables import KEYS, write_table
 from semsim.io.tensors import write_arrays
 from semsim.labels import recognition_rates, shown_images, with_truth
 from semsim.labels.table import COLUMNS
+from semsim.learned.calibrating import TRIED
 from semsim.learned.difficulty import class_features, try_difficulty, with_predictions
 from semsim.learned.learning_curve import learning_curve
+from semsim.learned.metric_chances import calibrate_metrics
 from semsim.learned.scales import LEARNED
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import measure_reconstructions, measure_sets
@@ -35,6 +38,7 @@ from semsim.metrics.summaries import (
 )
 from semsim.statistics.agreement import describe_agreement
 from semsim.statistics.baselines import BASELINES
+from semsim.statistics.calibration import measure_calibration
 from semsim.statistics.ceiling import cross_annotators, human_ceiling
 from semsim.statistics.content import measure_content
 from semsim.statistics.contradictions import contradiction_curve, count_contradictions
@@ -154,6 +158,7 @@ def difficulty_tables(metrics, rates, answers):
         "difficulty": with_predictions(difficulty, predicted),
         "content": measure_content(trials.assign(**about), 50, 1),
         "learning_curve": curve.assign(**about),
+        "calibration": calibrate_metrics(table, trials.assign(**about), {"psnr": ["psnr"]}, 50, 1),
     }
 
 
@@ -189,8 +194,13 @@ def semsim_tables(metrics, recognition):
     keys = ["dataset", "level", "statistic", "variant"]
     changes = changes.rename(columns={"other": "variant"})[[*keys, "change", "change_low", "change_high", "p_holm"]]
     about = {"kind": "simulated", "reference": "attacked"}
+    chances = trials[trials["folds"] == "within"].merge(rates, on=KEYS).assign(metric="semsim", predicted=0.0)
+    chances = pd.concat(chances.assign(difficulty=source, chance=chances["semsim"]) for source in ("none", "embedding"))
+    chances["chance"] = expit(4 - 8 * chances["semsim"])
     return {
         "semsim": trials,
+        "chances": chances[[*TRIED, "metric", "kind", "reference"]],
+        "semsim_calibration": measure_calibration(chances, 50, 3),
         "generalisation": values.assign(**about),
         "generalisation_differences": correct_generalisation(differences).assign(**about),
         "semsim_curves": pd.DataFrame(curves),
@@ -258,7 +268,7 @@ def attack_table(dataset, target, attack, labels, diverged=()):
             "initial_cost": 1.0,
             "cost": np.linspace(0.01, 0.5, count),
             "seed": np.arange(count),
-            "knowledge": "exact_gradient batch_shape labels",
+            "knowledge": "shared_gradient batch_shape labels",
         }
     )
 

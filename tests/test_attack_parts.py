@@ -233,7 +233,7 @@ def test_what_a_setting_lacks_is_told_in_sentences():
     everything = {*traits.TARGET, *traits.CLIENT, *traits.KNOWLEDGE}
     assert all(preset().unmet(everything) == preset().left_out(everything) == [] for preset in PRESETS.values())
     closed_form = attack_settings("analytic", label="known")
-    assert closed_form.needs == {"first_linear", "single_image", "labels", "exact_gradient", "batch_shape"}
+    assert closed_form.needs == {"first_linear", "single_image", "labels", "shared_gradient", "batch_shape"}
     assert closed_form.unmet(traits.KNOWLEDGE) == [
         "initialisation analytic needs a target model with a first layer that is fully connected and has a bias",
         "initialisation analytic needs a client with a batch of one image",
@@ -250,17 +250,17 @@ def test_what_a_setting_lacks_is_told_in_sentences():
 def test_an_attack_says_what_it_makes_use_of_and_what_of_that_is_forbidden():
     target = {"last_bias", "batchnorm"}
     gradinversion, invertgrad = attack_settings("gradinversion"), attack_settings("invertgrad")
-    assert gradinversion.knowledge(target) == ["exact_gradient", "batch_shape"]  # it runs without the prior
+    assert gradinversion.knowledge(target) == ["shared_gradient", "batch_shape"]  # it runs without the prior
     everything = target | traits.KNOWLEDGE.keys()
-    assert gradinversion.knowledge(everything) == ["exact_gradient", "batch_shape", "running_statistics"]
-    assert invertgrad.knowledge(everything) == ["exact_gradient", "batch_shape", "labels"]
+    assert gradinversion.knowledge(everything) == ["shared_gradient", "batch_shape", "running_statistics"]
+    assert invertgrad.knowledge(everything) == ["shared_gradient", "batch_shape", "labels"]
     blind = Attacker(labels=False, running_statistics=False)
     assert invertgrad.forbidden(blind) == ["label known needs an attacker who knows the true labels"]
     assert gradinversion.forbidden(blind) == [
         "prior batchnorm needs an attacker who knows the running statistics of BatchNorm layers"
     ]
     assert attack_settings("invertgrad", label="analytic").forbidden(blind) == []
-    assert all(preset().forbidden(Attacker(exact_gradient=False)) for preset in PRESETS.values())
+    assert all(preset().forbidden(Attacker(shared_gradient=False)) for preset in PRESETS.values())
 
 
 def test_parts_need_nothing_but_known_traits_and_say_what_they_are():

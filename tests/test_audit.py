@@ -19,7 +19,7 @@ from semsim.attacks.settings import Attacker, attack_settings
 from semsim.auditing.attacks import estimate, named_attacks, suited_attacks
 from semsim.auditing.findings import answer, converged, knowledge_table, no_better
 from semsim.auditing.gradients import describe_updates
-from semsim.auditing.measures import GUESS, class_means, compare_with_guess, others_of, own_scores
+from semsim.auditing.measures import GUESS, Recognisable, class_means, compare_with_guess, others_of, own_scores
 from semsim.auditing.network import build_model, parse_model
 from semsim.auditing.sample import Sample, read_sample, sample_of
 from semsim.errors import SemsimError
@@ -33,6 +33,7 @@ from semsim.targets.traits import KNOWLEDGE
 from semsim.targets.wrapping import wrap_network
 
 SIDE = 16
+UNKNOWN = Recognisable({}, [])
 NETWORK = """
 from torch import nn
 
@@ -71,7 +72,10 @@ def test_an_audit_writes_its_page_tables_and_images(desk):
     status, output, errors = audit("--attacks", "analytic,invertgrad")
     assert status == 0 and "on this CPU" in errors and "H100 by benchmark" in errors
     assert output.startswith("The gradients leak: analytic shows more of these images than could be guessed.")
+    assert "Simulated annotators would recognise about" in output
+    assert "calibrated on images of 32x32 pixels, and here are images of 16x16: do not rely on them." in output
     page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
+    assert "Chances rest on 5,400 labels by simulated annotators" in page and "class mean: Simulated" in page
     assert page.index("The gradients leak") < page.index("<h2>") and "http" not in page
     assert (
         "3 by invertgrad (published: 8,000)" in page
@@ -82,10 +86,12 @@ def test_an_audit_writes_its_page_tables_and_images(desk):
         pd.read_csv(folder / "audit" / f"{name}.csv") for name in ("originals", "attacks", "scores", "comparison")
     )
     assert sorted(originals["class"]) == ["cats"] * 4 + ["dogs"] * 4 and originals["source"].is_unique
-    assert attacks["knowledge"].unique().tolist() == ["exact_gradient batch_shape", "exact_gradient batch_shape labels"]
+    used = "shared_gradient batch_shape"
+    assert attacks["knowledge"].unique().tolist() == [used, f"{used} labels"]
     own = own_scores(scores).set_index("attack")["mse"]
     assert own["analytic"].max() < 1e-4 < 1e-3 < own[GUESS].min() and GUESS not in comparison["attack"].tolist()
     assert (scores.groupby("attack").size()[["analytic", GUESS]] == [8 * 8, 8]).all()
+    assert scores["chance"].between(0, 1).all() and "chance" not in comparison["metric"].tolist()
     row = comparison.set_index(["attack", "metric"]).loc[("analytic", "mse")]
     assert row["closer"] == row["scored"] == 8 and row["better"]
     # What is written as an image is what was scored, beside its original.
@@ -171,7 +177,7 @@ def test_attacks_are_those_that_suit_the_network_and_the_attacker():
     attacks, _ = suited_attacks(headless, alone, blind, 50)
     assert list(attacks) == ["dlg", "invertgrad"] and attacks["invertgrad"].label == "optimised"
     with pytest.raises(SemsimError, match="no attack suits this network, client and attacker: dlg: objective squared"):
-        suited_attacks(headless, alone, Attacker(exact_gradient=False), 50)
+        suited_attacks(headless, alone, Attacker(shared_gradient=False), 50)
 
 
 def test_attacks_are_those_that_suit_the_client():
@@ -263,14 +269,22 @@ def test_an_attack_that_is_no_better_than_a_guess_is_named():
     assert idle.startswith("idle is no better than a guess") and "0 of 10" in idle
     assert noise.startswith("noise is no better than a guess") and "0 of 10" in noise
     updates = pd.DataFrame({"vanished": [False] * 10, "zero_share": 0.0, "gradient_norm": 1.0, "client": range(10)})
-    first, second, *_ = answer(updates, comparison, measures)
+    first, second, last = answer(updates, comparison, measures, UNKNOWN)
     assert first == "The gradients leak: near shows more of these images than could be guessed."
     assert second.startswith("near comes closest. By PSNR, 10 of its 10 reconstructions are closer")
+    assert last.startswith("These are distances, not chances")
+    known = Recognisable(
+        {"near": ["People would recognise about 9 of 10."], "idle": ["About 2."]}, ["Do not rely on it."]
+    )
+    said = answer(updates, comparison, measures, known)
+    assert said[2:4] == ["People would recognise about 9 of 10.", "Do not rely on it."] and "distances" not in " ".join(
+        said
+    )
     alone = comparison[comparison["attack"] == "idle"]
-    assert answer(updates, alone, measures)[0].startswith(
+    assert answer(updates, alone, measures, UNKNOWN)[0].startswith(
         "None of the attacks shows more of these images than could be guessed"
     )
-    assert "takes 4 clients or more, and this audit attacked 3." in answer(updates[:3], alone, measures)[0]
+    assert "takes 4 clients or more, and this audit attacked 3." in answer(updates[:3], alone, measures, UNKNOWN)[0]
     assert not no_better(alone, 3)
 
 
@@ -371,7 +385,7 @@ def test_searches_that_diverge_are_counted_and_not_scored(desk, monkeypatch):
 
 
 def test_what_is_forbidden_stands_on_the_page():
-    attacks = pd.DataFrame({"attack": ["a", "b"], "knowledge": ["exact_gradient batch_shape", "exact_gradient"]})
+    attacks = pd.DataFrame({"attack": ["a", "b"], "knowledge": ["shared_gradient batch_shape", "shared_gradient"]})
     table = knowledge_table(attacks, Attacker(labels=False))
     assert len(table["a"]) == len(KNOWLEDGE) and table["a"][:2] == ["used", "used"] and table["b"][:2] == ["used", "–"]
     assert table["allowed here"][list(KNOWLEDGE).index("labels")] == "no"

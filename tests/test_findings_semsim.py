@@ -110,6 +110,19 @@ def test_the_card_says_who_labelled_and_what_was_measured(tables, kind, word):
     rates = tables["recognition"]
     pairs = read_pairs(sorted((tables.folder.parent / "reconstructions").rglob("*.safetensors")), rates)
     settings = {"backbone": "vgg3", "reference": "attacked"}
-    card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], "all alike.")
+    card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], why_not="all alike.")
     assert word in card and f"{len(rates)} reconstructions" in card and "**It was not trained:** all alike." in card
     assert "| originals and attack |" in card and "{" not in card.replace("{'", "")
+
+
+def test_calibration_is_said_in_sentences_of_what_is_used(tables):
+    errors = tables["semsim_calibration"]
+    first, *others = findings.calibration_findings(errors)
+    brier = errors.loc[(errors["dataset"] == "all") & (errors["difficulty"] == "none"), "brier"].iloc[0]
+    assert first.startswith(f"With originals held out, the Brier score is {brier:.2f} (95") and len(others) == 1
+    assert others[0].endswith("not used, by held-out originals."), "both ways to predict are equal here"
+    better = errors.assign(brier=errors["brier"] - 0.1 * (errors["difficulty"] == "embedding"))
+    assert "−0.10 to −0.10. It is used" in findings.calibration_findings(better)[-1]
+    extreme = errors.assign(slope_high=0.8)
+    assert "chances are too extreme" in findings.calibration_findings(extreme)[0]
+    assert findings.calibration_findings(errors.assign(brier=np.nan))[0].startswith("There are no chances")

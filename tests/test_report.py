@@ -186,12 +186,12 @@ def test_attacks_that_diverged_are_counted_by_attack():
 
 
 def test_what_attackers_made_use_of_is_said_once_for_those_that_used_the_same():
-    knowledge = ["exact_gradient", "exact_gradient", "exact_gradient labels", "exact_gradient running_statistics"]
+    knowledge = ["shared_gradient", "shared_gradient", "shared_gradient labels", "shared_gradient running_statistics"]
     attacks = pd.DataFrame({"attack": ["a", "b", "c", "c"], "knowledge": knowledge})
     assert findings.knowledge_findings(attacks) == [
-        "a and b made use of each client's exact gradient or update.",
-        "c made use of each client's exact gradient or update, the true labels and the running statistics of BatchNorm"
-        " layers.",
+        "a and b made use of the gradient or update that each client shares.",
+        "c made use of the gradient or update that each client shares, the true labels and the running statistics of"
+        " BatchNorm layers.",
     ]
 
 

@@ -33,6 +33,7 @@ CARD_OF_TESTS = CARD.format(
     warning=WARNING,
     why_not="",
     results="",
+    chances="",
     **dict.fromkeys(OTHER_WORDS, "none"),
 )
 
@@ -188,7 +189,7 @@ def test_what_weights_were_trained_on(weights, tmp_path):
         ("score originals noisy --report s.html --sort ssmi", "Did you mean 'ssim'?"),
         ("score originals noisy --report s.html --metrics mse --sort ssim", "ssim is not computed. Choose one of mse."),
         ("score originals noisy --weights nowhere", "nowhere/config.json: cannot be read"),
-        ("score originals noisy --weights x --metrics psnr", "--weights: only used by the metric semsim"),
+        ("score originals noisy --weights x --metrics psnr", "--weights: only used by the metrics semsim and chance"),
         ("score originals noisy --batch-size 0", "'0' is not a whole number above 0"),
         ("score originals noisy --metrics ,", "give names of metrics"),
         ("compare originals noisy", "one set cannot be compared"),

@@ -31,7 +31,7 @@ def images(folder, of_files):
 
 
 def test_a_row_each_pair_and_a_column_each_metric(of_files):
-    assert list(of_files)[:4] == ["name", "mse", "psnr", "ssim"] and list(of_files)[-1] == "semsim"
+    assert list(of_files)[:4] == ["name", "mse", "psnr", "ssim"] and list(of_files)[-1] == "chance"
     assert len(of_files) == 6 and of_files.notna().all(axis=None)
     assert (of_files["mse"] > 0).all() and of_files["semsim"].between(0, 2).all()
 

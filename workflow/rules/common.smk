@@ -117,6 +117,11 @@ def of_own_study(path):
     return lambda wildcards: [] if wildcards.study == HUMAN_STUDY else path
 
 
+def labels_option(wildcards, input):
+    """Return the option that names the single labels and the labelled images; nothing where they are not known."""
+    return ["--labels", *input.labels] if input.labels else []
+
+
 def pretrained_weights(wildcards):
     """Return the option that names the folder of pretrained weights; a function, so that braces in it are not wildcards."""
     return ["--pretrained", STUDY.weights] if STUDY.weights else []

@@ -26,6 +26,12 @@ rule measure_difficulty:
             labels={"table": "Metrics with the difficulty of the original"},
         ),
         curve="results/{study}/tables/learning_curve.csv",
+        calibration=report(
+            "results/{study}/tables/calibration.csv",
+            caption="../report/calibration.rst",
+            category="Tables",
+            labels={"table": "Calibration of chances"},
+        ),
     log:
         "results/{study}/logs/difficulty.log",
     benchmark:
@@ -47,4 +53,5 @@ rule measure_difficulty:
         "python {params.script:q} --labels {input.labels:q} --images {input.images:q} --metrics {input.metrics:q}"
         " --scales {input.scales:q} {params.further:q} --resamples {params.resamples}"
         " --seed {params.seed} --out {output.difficulty:q} --out-effects {output.effects:q}"
-        " --out-content {output.content:q} --out-curve {output.curve:q} &> {log:q}"
+        " --out-content {output.content:q} --out-curve {output.curve:q}"
+        " --out-calibration {output.calibration:q} &> {log:q}"

@@ -7,6 +7,7 @@ rule make_report:
             *rules.measure_protection.output,
             *every([*STATISTICS, *rules.measure_difficulty.output]),
             *rules.measure_generalisation.output,
+            *rules.try_calibration.output,
             *rules.learn_semsim.output,
             *rules.measure_ablations.output,
         ],

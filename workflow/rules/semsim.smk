@@ -147,13 +147,61 @@ rule measure_generalisation:
         " --out {output.values:q} --out-differences {output.differences:q} --out-trials {output.trials:q} &> {log:q}"
 
 
+rule try_calibration:
+    """Predict the chance of being recognised on held-out data, and measure how well it is calibrated."""
+    input:
+        reconstructions=RECONSTRUCTIONS,
+        recognition=RECOGNITION,
+        labels=LABELS,
+        weights=lambda wildcards: expand(rules.try_semsim.output.weights, exclusion=exclusions_of_study()),
+        trials=rules.measure_generalisation.output.trials,
+    output:
+        chances=f"{RESULTS}/tables/chances.csv",
+        errors=report(
+            f"{RESULTS}/tables/semsim_calibration.csv",
+            caption="../report/semsim_calibration.rst",
+            category="Tables",
+            labels={"table": "Calibration of SemSim's chances"},
+        ),
+    log:
+        f"{RESULTS}/logs/semsim/calibration.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/semsim/calibration.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        script=script("try_calibration.py"),
+        labels=labels_option,
+        settings=json.dumps(STUDY.variants[MAIN]),
+        traits=rules.try_semsim.params.traits,
+        exclusions=lambda wildcards: exclusions_of_study(),
+        folds=STUDY.folds,
+        resamples=STUDY.resamples,
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
+        " {params.labels:q} --trials {input.trials:q} --exclusions {params.exclusions:q} --weights {input.weights:q}"
+        " --settings {params.settings:q} --traits {params.traits:q} --folds {params.folds}"
+        " --resamples {params.resamples} --seed {params.seed} --device {params.device} --threads {threads}"
+        " --out {output.chances:q} --out-errors {output.errors:q} &> {log:q}"
+
+
 rule learn_semsim:
-    """Train the final SemSim on all labels, and describe it in a model card."""
+    """Train the final SemSim on all labels, calibrate it on held-out ones, and describe it in a model card."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
         classifier=classifier_of,
+        labels=LABELS,
         generalisation=rules.measure_generalisation.output.values,
+        chances=rules.try_calibration.output.chances,
+        calibration=rules.try_calibration.output.errors,
     output:
         weights=f"{RESULTS}/semsim/weights/model.safetensors",
         config=f"{RESULTS}/semsim/weights/config.json",
@@ -176,17 +224,20 @@ rule learn_semsim:
         study=BASE,
         start=start_of,
         caveat=CAVEAT,
+        labels=labels_option,
         settings=json.dumps(STUDY.variants[MAIN]),
         training=rules.try_semsim.params.training,
         traits=rules.try_semsim.params.traits,
         folder=subpath(output.weights, parent=True),
+        resamples=STUDY.resamples,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.start:q} --settings {params.settings:q} --training {params.training:q}"
+        " {params.labels:q} {params.start:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
         " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q}"
+        " --chances {input.chances:q} --calibration {input.calibration:q} --resamples {params.resamples}"
         " --weights {params.folder:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
 
 

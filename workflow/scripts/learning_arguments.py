@@ -6,32 +6,46 @@ from start_arguments import add_start_arguments, start_of
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
+from semsim.labels import with_truth
+from semsim.learned.calibrating import ORIGINAL, originals_of
 from semsim.learned.folds import with_traits
 from semsim.learned.pairs import LabelledPairs, read_pairs
 from semsim.learned.settings import Variant
 from semsim.learned.trials import Learner
 from semsim.settings import validated
+from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 from semsim.targets.recipe import Recipe
 from semsim.text import ANNOTATORS
 
 
-def add_learning_arguments(parser):
-    """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
+def add_label_arguments(parser):
+    """Add the arguments that `read_labelled_pairs` and `difficulty_of` need, and those of every job."""
     parser.add_argument(
         "--reconstructions", required=True, nargs="+", metavar="PATH", help="all of the study: files or folders"
     )
     parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    add_start_arguments(parser)
+    parser.add_argument(
+        "--labels",
+        nargs=2,
+        metavar=("labels.csv", "images.csv"),
+        help="single labels, which tell the difficulty",
+    )
     parser.add_argument("--settings", type=json_object, required=True, metavar="JSON", help="of SemSim")
-    parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
     parser.add_argument(
         "--traits", type=json_object, required=True, metavar="JSON", help="architecture and defence of each target"
     )
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+
+
+def add_learning_arguments(parser):
+    """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
+    add_label_arguments(parser)
+    add_start_arguments(parser)
+    parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
 
 
 def read_learner(arguments):
@@ -58,3 +72,14 @@ def read_labelled_pairs(arguments):
         arguments.reconstructions, recognition[recognition["kind"] == kind], arguments.settings["reference"]
     )
     return LabelledPairs(*pairs[:2], with_traits(pairs.table, arguments.traits)), kind
+
+
+def difficulty_of(arguments, pairs, kind):
+    """Return how difficult annotators of a kind found the labelled originals, [originals], or None if nobody knows."""
+    if not arguments.labels:
+        return None
+    originals, _ = originals_of(pairs)
+    labels, images = map(read_table, arguments.labels)
+    _, known = measure_difficulty(with_truth(labels[labels["kind"] == kind], images))
+    known = originals.merge(known[[*ORIGINAL, "difficulty"]], on=ORIGINAL, how="left", validate="1:1")
+    return known["difficulty"].to_numpy(dtype=float)

@@ -1,4 +1,4 @@
-"""Measure how difficult originals are to recognise, predict it, and measure what knowing it adds to each metric."""
+"""Measure how difficult originals are, what knowing it adds to metrics, and how well their chances are calibrated."""
 
 import argparse
 
@@ -10,6 +10,7 @@ from semsim.labels import recognition_rates, with_truth
 from semsim.learned.difficulty import class_features, image_features, try_difficulty, with_predictions
 from semsim.learned.folds import WITHIN
 from semsim.learned.learning_curve import learning_curve
+from semsim.learned.metric_chances import calibrate_metrics
 from semsim.learned.scales import COMBINATION, LEARNED
 from semsim.metrics.scales import scales_of, without_twins
 from semsim.seeds import seed_for
@@ -24,7 +25,7 @@ def main():
     effects, difficulty = measure_difficulty(with_truth(labels, images))
     rates, seed = recognition_rates(labels, images), seed_for(arguments.seed, "difficulty")
     described = read_table(arguments.features) if arguments.features else None
-    trials, predicted, curves = [], [], []
+    trials, predicted, curves, errors = [], [], [], []
     for kind in rates["kind"].unique():
         table, metrics, reference = read_metrics(arguments, rates[rates["kind"] == kind], kind)
         originals = difficulty[difficulty["kind"] == kind].reset_index(drop=True)
@@ -33,13 +34,16 @@ def main():
             features[IMAGE] = image_features(originals, described)
         tried, each = try_difficulty(table, originals, features, metrics, seed)
         curve = learning_curve(table, originals, features[CLASS], metrics[COMBINATION], seed)
-        trials.append(tried.assign(kind=kind, reference=reference))
+        tried = tried.assign(kind=kind, reference=reference)
+        trials.append(tried)
+        errors.append(calibrate_metrics(table, tried, metrics, arguments.resamples, seed))
         curves.append(curve.assign(kind=kind, reference=reference))
         predicted.append(each)
     write_table(effects, arguments.out_effects)
     write_table(with_predictions(difficulty, pd.concat(predicted)), arguments.out)
     write_table(measure_content(pd.concat(trials), arguments.resamples, seed), arguments.out_content)
     write_table(pd.concat(curves), arguments.out_curve)
+    write_table(pd.concat(errors), arguments.out_calibration)
 
 
 def read_metrics(arguments, rates, kind):
@@ -82,6 +86,9 @@ def parse_arguments():
     parser.add_argument("--out-effects", required=True, metavar="effects.csv", help="table of the model to write")
     parser.add_argument("--out-content", required=True, metavar="content.csv", help="table of the gains to write")
     parser.add_argument("--out-curve", required=True, metavar="X.csv", help="table of the learning curve to write")
+    parser.add_argument(
+        "--out-calibration", required=True, metavar="X.csv", help="table of chances of metrics to write"
+    )
     return parser.parse_args()
 
 

@@ -23,7 +23,7 @@ def normal(target: torch.nn.Module, observed: list[torch.Tensor], seeds: list[li
     return normal_noise((3, side, side), seeds).to(observed[0].device)
 
 
-@INITIALISATIONS.register(needs={"first_linear", "single_image", "exact_gradient", "batch_shape"})
+@INITIALISATIONS.register(needs={"first_linear", "single_image", "shared_gradient", "batch_shape"})
 def analytic(target: torch.nn.Module, observed: list[torch.Tensor], seeds: list[list[int]]) -> torch.Tensor:
     """The closed form through the first fully connected layer; it needs no seed."""
     from semsim.attacks.analytic import invert_first_layer

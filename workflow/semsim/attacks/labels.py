@@ -26,7 +26,7 @@ def known(
     return labels
 
 
-@LABELS.register(needs={"last_bias", "exact_gradient", "batch_shape"})
+@LABELS.register(needs={"last_bias", "shared_gradient", "batch_shape"})
 def analytic(
     target: torch.nn.Module, observed: list[torch.Tensor], labels: torch.Tensor, seeds: list[list[int]]
 ) -> torch.Tensor:

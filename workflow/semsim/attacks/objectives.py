@@ -17,7 +17,7 @@ torch = lazy_loader.load("torch")
 OBJECTIVES = Registry()
 
 
-@OBJECTIVES.register(needs={"exact_gradient"})
+@OBJECTIVES.register(needs={"shared_gradient"})
 class Cosine:
     """1 - the cosine of the angle between the whole gradients (Geiping et al. 2020, equation 4)."""
 
@@ -32,7 +32,7 @@ class Cosine:
         return 1 - inner / squared_lengths.clamp_min(torch.finfo(inner.dtype).tiny).sqrt()
 
 
-@OBJECTIVES.register(needs={"exact_gradient"})
+@OBJECTIVES.register(needs={"shared_gradient"})
 class Squared:
     """The squared Euclidean distance (Zhu et al. 2019, equation 4).
 

@@ -21,7 +21,13 @@ from semsim.auditing.attacks import estimate, named_attacks, suited_attacks
 from semsim.auditing.findings import answer
 from semsim.auditing.folder import check_folder, claimed
 from semsim.auditing.gradients import describe_updates
-from semsim.auditing.measures import GUESS, class_means, compare_with_guess, score_reconstructions
+from semsim.auditing.measures import (
+    GUESS,
+    class_means,
+    compare_with_guess,
+    count_recognisable,
+    score_reconstructions,
+)
 from semsim.auditing.page import render_page
 from semsim.auditing.sample import Sample, sample_of
 from semsim.auditing.settings import AuditSettings
@@ -30,6 +36,7 @@ from semsim.io.tables import write_for_people
 from semsim.io.whole import written_whole
 from semsim.learned.shipped import EMBEDDED
 from semsim.scoring.arguments import checked_path, in_words_of_python
+from semsim.scoring.chances import basis
 from semsim.scoring.scores import load_measures
 from semsim.settings import validated
 from semsim.targets.device import checked_device
@@ -193,12 +200,14 @@ def carry_out(
         scores = score_reconstructions(target, sample, reconstructions, lost, run.clients(), measures)
         comparison = compare_with_guess(scores, run.clients(), measures, settings.seed)
         paths = _write_images(folder, sample, reconstructions)
-        sentences = tuple(answer(originals, comparison, measures))
+        recognisable = count_recognisable(scores, measures, sample)
+        sentences = tuple(answer(originals, comparison, measures, recognisable))
         tables = originals, table, scores, comparison
         result = Audit(sentences, *tables, attacks, tuple(left_out), settings, folder / REPORT)
         for stem in ("originals", "attacks", "scores", "comparison"):
             write_for_people(getattr(result, stem), folder / f"{stem}.csv")
-        html = render_page(result, target, name, measures, about, paths)
+        about = [*basis(measures, as_floats(sample.images)), *about]
+        html = render_page(result, target, name, measures, about, paths, recognisable)
         with written_whole(result.report) as part:
             part.write_text(html, encoding="utf-8")
     return result

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from semsim.attacks.settings import Attacker
+    from semsim.auditing.measures import Recognisable
     from semsim.scoring.scores import Measure
 
 FEWEST = 4
@@ -45,7 +46,9 @@ def closest_attack(comparison: pd.DataFrame, measure: Measure) -> str:
     return ordered.index[0]
 
 
-def answer(originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence[Measure]) -> list[str]:
+def answer(
+    originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence[Measure], recognisable: Recognisable
+) -> list[str]:
     """Return the sentences with which the report begins.
 
     Parameters
@@ -53,6 +56,7 @@ def answer(originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence
     originals, comparison
         As in `semsim.auditing.audit.Audit`.
     measures : sequence of semsim.scoring.scores.Measure
+    recognisable : semsim.auditing.measures.Recognisable
 
     Returns
     -------
@@ -82,11 +86,13 @@ def answer(originals: pd.DataFrame, comparison: pd.DataFrame, measures: Sequence
             f" median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
         )
     sentences += converged(originals)
-    sentences.append(
+    if counts := recognisable.counts.get(best):
+        return [*sentences, *counts, *recognisable.doubts, "Compare the pictures below."]
+    return [
+        *sentences,
         "These are distances, not chances: they do not say how many of the images a person would recognise. Compare the"
-        " pictures below."
-    )
-    return sentences
+        " pictures below.",
+    ]
 
 
 def converged(originals: pd.DataFrame) -> list[str]:

@@ -6,7 +6,7 @@ are, second, what the same attack makes of other images: they look alike, but sh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,11 @@ import torch
 
 from semsim.attacks.matching import match_batch
 from semsim.attacks.run import as_floats
+from semsim.learned.scales import CHANCE
 from semsim.metrics import METRICS
 from semsim.metrics.measure import BATCH_PIXELS
+from semsim.scoring.chances import MOST_ORIGINALS, chance_sentences, doubts
+from semsim.scoring.likeness import checked_places
 from semsim.scoring.scores import Measure, compute
 from semsim.statistics.resampling import SIGNIFICANT, holm
 
@@ -194,7 +197,7 @@ def compare_with_guess(
     for attack, rows in scores[scores["attack"] != GUESS].groupby("attack", sort=False):
         turns = rows.groupby("original").cumcount()
         lines = []
-        for measure in measures:
+        for measure in (each for each in measures if each.name != CHANCE.metric):  # as SemSim would order them
             values = rows.pivot_table(measure.name, "original", turns, dropna=False).reindex(guess.index)
             found, p = _found(values, guess[measure.name], measure.scale.higher_is_better, clients, seed)
             line = {"metric": measure.name, "median": values[0].median(), "guess": guess[measure.name].median()}
@@ -221,3 +224,35 @@ def _found(values, guess, higher_is_better, clients, seed):
     chosen = np.random.default_rng(seed).integers(finds.shape[1], size=(DRAWS, len(clients)))
     as_many = finds[np.arange(len(clients)), chosen].sum(1) >= found
     return found, (as_many.sum() + 1) / (DRAWS + 1)
+
+
+class Recognisable(NamedTuple):
+    """How many images annotators would recognise.
+
+    Attributes
+    ----------
+    counts : dict of str to list of str
+        By attack, and for `GUESS`: sentences, none if nothing is known.
+    doubts : list of str
+        Why this may be wrong for these images.
+    """
+
+    counts: dict[str, list[str]]
+    doubts: list[str]
+
+
+def count_recognisable(scores: pd.DataFrame, measures: Sequence[Measure], sample: Sample) -> Recognisable:
+    """Count the reconstructions of each attack, and the guesses, that annotators would recognise.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        From `score_reconstructions`.
+    measures : sequence of semsim.scoring.scores.Measure
+    sample : semsim.auditing.sample.Sample
+    """
+    originals, counts = as_floats(sample.images), {}
+    for attack, rows in own_scores(scores).groupby("attack", sort=False):
+        values = {measure.name: rows[measure.name].to_numpy() for measure in measures}
+        counts[attack] = chance_sentences(values, measures, originals[:1])
+    return Recognisable(counts, doubts(measures, originals[checked_places(len(originals), MOST_ORIGINALS)]))

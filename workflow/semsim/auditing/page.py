@@ -14,6 +14,7 @@ from semsim.auditing.findings import closest_attack, ended, judge, knowledge_tab
 from semsim.auditing.measures import GUESS, TOP1, own_scores
 from semsim.html.blocks import Paragraph, Points, Table
 from semsim.html.templates import page_templates
+from semsim.learned.scales import CHANCE
 from semsim.metrics import METRICS
 from semsim.metrics.scales import without_twins
 from semsim.scoring.page import small_picture
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semsim.auditing.audit import Audit
+    from semsim.auditing.measures import Recognisable
     from semsim.scoring.scores import Measure
     from semsim.targets.models import Target
 
@@ -52,6 +54,7 @@ def render_page(
     measures: Sequence[Measure],
     about: Sequence[str],
     paths: dict[str, list[Path]],
+    recognisable: Recognisable,
 ) -> str:
     """Return the page as HTML; pictures are inside it.
 
@@ -66,6 +69,7 @@ def render_page(
         Remarks about their values.
     paths : dict of str to list of pathlib.Path
         The image files by attack; the first are the originals.
+    recognisable : semsim.auditing.measures.Recognisable
     """
     measure = judge(audit.comparison, measures)
     return (
@@ -76,8 +80,9 @@ def render_page(
             answer=audit.answer,
             cards=_cards(audit, measure, paths),
             order=f"{measure.scale.label} by {closest_attack(audit.comparison, measure)}",
+            chances=CHANCE.metric in audit.scores,
             pictures=len(paths),
-            sections=_sections(audit, target, measures, about),
+            sections=_sections(audit, target, measures, about, recognisable),
             version=__version__,
         )
     )
@@ -85,7 +90,10 @@ def render_page(
 
 def _cards(audit, measure, paths):
     """Return the originals with their reconstructions, those that leak most by the closest attack first."""
-    values = own_scores(audit.scores).pivot(index="original", columns="attack", values=measure.name)
+    own = own_scores(audit.scores)
+    values = own.pivot(index="original", columns="attack", values=measure.name)
+    known = CHANCE.metric in own
+    chances = own.pivot(index="original", columns="attack", values=CHANCE.metric) if known else None
     closest = values[closest_attack(audit.comparison, measure)].to_numpy()
     order = np.argsort(-closest if measure.scale.higher_is_better else closest, kind="stable")
     (originals, files), *others = paths.items()
@@ -103,17 +111,20 @@ def _cards(audit, measure, paths):
         for attack, images in others:
             diverged = attack != GUESS and status[attack, place] == "diverged"
             value = "diverged" if diverged else number(values.loc[place, attack])
+            if known and not diverged:
+                value += f" · {chances.loc[place, attack]:.0%}".replace("%", f"{NO_BREAK}%")
             label = GUESS_LABEL if attack == GUESS else attack
             shown.append({"picture": small_picture(images[place]), "name": label, "value": value})
         cards.append({"shown": shown, "source": printable(row["source"])})
     return cards
 
 
-def _sections(audit, target, measures, about):
+def _sections(audit, target, measures, about, recognisable):
     """Return the sections below the pictures: pairs of a title and its blocks."""
     return {
         "What each attack found": [
             *_results(audit, measures),
+            *_recognised(recognisable),
             Points([*no_better(audit.comparison, audit.originals["client"].nunique()), *ended(audit.attacks)]),
         ],
         "What the attackers knew": list(_knowledge(audit)),
@@ -145,6 +156,13 @@ def _results(audit, measures):
         f" column is how many the model itself classifies as the original's class. {DIRECTIONS}"
     )
     yield Table(frame, caption, tuple(frame.columns)[1:])
+
+
+def _recognised(recognisable):
+    """Yield how many images annotators would recognise by each attack, and by a guess."""
+    counts = {GUESS_LABEL if attack == GUESS else attack: said for attack, said in recognisable.counts.items() if said}
+    if counts:
+        yield Points([f"{attack}: {' '.join(sentences)}" for attack, sentences in counts.items()])
 
 
 def _knowledge(audit):

@@ -39,6 +39,7 @@ def compare(arguments):
     """Compare sets, print their ranks, and write the table if it was asked for."""
     share_cores()
     from semsim.io.tables import write_for_people
+    from semsim.scoring.chances import basis, chance_sentences, doubts, some_originals
     from semsim.scoring.comparison import compare_sets, comparison_text
     from semsim.scoring.folders import listing, name_sets
     from semsim.scoring.matching import about_matches
@@ -54,16 +55,22 @@ def compare(arguments):
     scores = score_groups(matches.groups, measures, matches.unusable, arguments.skip, device, **options)
     if matches.incomplete:
         say(f"{counted(len(matches.incomplete), 'originals')} not in all sets: {listing(matches.incomplete)}.")
-    warn_of(scores, measures, [f"reconstructions of {printable(name)}" for name in folders])
+    originals = some_originals(scores.groups)
+    named = [f"reconstructions of {printable(name)}" for name in folders]
+    warn_of(scores, measures, named, doubts(measures, originals))
+    counts = []
+    for place, name in enumerate(folders):
+        values = {metric: columns[:, place] for metric, columns in scores.values.items()}
+        counts += [f"{printable(name)}: {sentence}" for sentence in chance_sentences(values, measures, originals)]
     if arguments.match:
         about.append(about_matches(scores.groups))
     scales = {measure.name: measure.scale for measure in measures}
     table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
     if arguments.out:
         write_for_people(table, arguments.out)
-    originals = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
-    print(f"{originals}, each in {len(folders)} sets\n")
-    print("\n".join([comparison_text(table, scales), "", DIRECTIONS, *about]))
+    images = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
+    print(f"{images}, each in {len(folders)} sets\n")
+    print("\n".join([comparison_text(table, scales), "", *counts, *basis(measures, originals), DIRECTIONS, *about]))
 
 
 def check_compare(arguments):

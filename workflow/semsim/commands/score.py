@@ -6,10 +6,14 @@ reconstructions are nearer to another original than to their own, a warning says
 images in any order: --match pairs them by likeness, whatever their names, with an optimal assignment of thumbnails (up
 to 2,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
 
-The metrics are semsim and those of image pairs, such as psnr, ssim and lpips; others, such as lpips_vgg and dists, are
-computed if --metrics names them. The networks of these three are not downloaded here: semsim fetch brings them. Without
-AlexNet, lpips_random_trunk takes the place of lpips, the same computation with random weights. The output says what the
-weights of SemSim were trained on, and how far apart different originals are by it.
+The metrics are semsim, chance and those of image pairs, such as psnr, ssim and lpips; others, such as lpips_vgg and
+dists, are computed if --metrics names them. The networks of these three are not downloaded here: semsim fetch brings
+them. Without AlexNet, lpips_random_trunk takes the place of lpips, the same computation with random weights. The output
+says what the weights of SemSim were trained on, and how far apart different originals are by it.
+
+chance is that of an annotator to recognise the reconstruction, from the distance and the difficulty of the original.
+The output has how many of all images that makes, with an interval, and warns where the images are unlike those on which
+chances were calibrated. Of images of 32 pixels it also says what people would recognise as far as PSNR can tell.
 
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
@@ -82,6 +86,7 @@ def score(arguments):
     """Score pairs, print the summary, and write the requested files."""
     share_cores()
     from semsim.io.tables import write_for_people
+    from semsim.scoring.chances import basis, chance_sentences, doubts, some_originals
     from semsim.scoring.folders import match_pair
     from semsim.scoring.matching import about_matches
     from semsim.scoring.scores import score_groups
@@ -96,7 +101,10 @@ def score(arguments):
     unusable = [*matches.incomplete, *matches.unusable]
     options = {"batch_size": arguments.batch_size, "resize": arguments.resize}
     scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, **options)
-    warn_of(scores, measures, ["reconstructions"])
+    originals = some_originals(scores.groups)
+    warn_of(scores, measures, ["reconstructions"], doubts(measures, originals))
+    values = {name: columns[:, 0] for name, columns in scores.values.items()}
+    about = [*chance_sentences(values, measures, originals), *basis(measures, originals), *about]
     about += yardstick(scores.groups, measures, device)
     if arguments.match and len(scores.groups) > 1:
         about.append(about_matches(scores.groups))
@@ -108,8 +116,8 @@ def score(arguments):
         write_for_people(scores.matched_table if arguments.match else scores.table, arguments.out)
     if arguments.report:
         write_text(html, arguments.report)
-    originals, reconstructions = printable(arguments.originals), printable(arguments.reconstructions)
-    print(f"{counted(len(scores.groups), 'pairs')}: {originals} and {reconstructions}\n")
+    folders = f"{printable(arguments.originals)} and {printable(arguments.reconstructions)}"
+    print(f"{counted(len(scores.groups), 'pairs')}: {folders}\n")
     print(summary_text(summarise(scores), measures, about))
 
 
@@ -169,8 +177,8 @@ def prepare(arguments):
     from semsim.targets.device import choose_device
 
     names = arguments.metrics
-    if arguments.weights and names and "semsim" not in names:
-        raise SemsimError("--weights: only used by the metric semsim, which --metrics leaves out.")
+    if arguments.weights and names and not {"semsim", "chance"} & {*names}:
+        raise SemsimError("--weights: only used by the metrics semsim and chance, which --metrics leaves out.")
     device = choose_device(arguments.device)
     measures, about = load_measures(names, arguments.weights, device, arguments.pretrained)
     if names is None:
@@ -178,10 +186,10 @@ def prepare(arguments):
     return measures, about, device
 
 
-def warn_of(scores, measures, sets):
+def warn_of(scores, measures, sets, doubts=()):
     """Print to standard error what was left out or resized, which metrics lack values, and which pairs look wrong.
 
-    `sets` are what reconstructions are called, set by set.
+    `sets` are what reconstructions are called, set by set; `doubts` are further warnings.
     """
     from semsim.scoring.folders import listing
     from semsim.scoring.likeness import doubt
@@ -192,6 +200,8 @@ def warn_of(scores, measures, sets):
     for place, name in enumerate(sets, start=1):
         if sentence := doubt(originals, scores.thumbnails[:, place], name, "--match pairs them by likeness"):
             say(f"warning: {sentence}")
+    for sentence in doubts:
+        say(f"warning: {sentence}")
     if scores.resized:
         say(f"resized {counted(scores.resized, 'reconstructions')} to their originals' sizes.")
     if scores.left_out:

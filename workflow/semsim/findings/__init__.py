@@ -8,6 +8,7 @@ from semsim.findings.agreement import (
     observer_findings,
     variance_findings,
 )
+from semsim.findings.chances import calibration_findings
 from semsim.findings.claims import hand_crafted, judge_claims
 from semsim.findings.contradictions import (
     against_annotators_findings,
@@ -54,6 +55,7 @@ __all__ = [
     "agreement_findings",
     "annotator_findings",
     "attack_findings",
+    "calibration_findings",
     "ceiling_findings",
     "class_findings",
     "content_findings",

@@ -1,5 +1,6 @@
 """The model card of a trained SemSim: what it was trained on, and how faithful it is on held-out data."""
 
+from semsim.statistics.calibration import difficulty_used
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import ANNOTATORS, FOLDS, counted, decimal, interval, listed
 
@@ -34,6 +35,10 @@ settings, but without what was held out.
 
 {results}
 
+## Chances
+
+{chances}
+
 ## Limitations
 
 - It predicts what these annotators would say about images like these. For other images, collect labels from people
@@ -41,10 +46,24 @@ settings, but without what was held out.
 - A small distance is a reason to worry. A large one is no proof of privacy: another attack may do better, and an
   image that cannot be recognised may still give something away.
 {caveat}"""
+CHANCES = """`metric.chances` gives the chance that one annotator recognises a reconstruction. It rests on
+{basis},
+with distances from metrics that had not seen the original. In log-odds, a distance of 1 counts {distance}. {difficulty}
+
+{table}
+
+The Brier score is the mean squared error of the chances, over single labels. The calibration error is the mean
+distance of chance and rate in ten groups. The slope is 1 for calibrated chances, and below for too extreme ones."""
+USED = "A difficulty of 1, read from the embedding of the original,\ncounts {}."
+NOT_USED = """The difficulty of the original,
+read from its embedding, did not lower the Brier score on held-out originals and is not used."""
+HEAD = ("held out", "Brier score", "of the mean rate alone", "calibration error", "slope")
 WARNING = ": classifiers that stand in for people, so it predicts them, not people"
 
 
-def model_card(study, kind, pairs, settings, recipe, generalisation, why_not="", caveat=""):
+def model_card(
+    study, kind, pairs, settings, recipe, generalisation, calibration=None, errors=None, why_not="", caveat=""
+):
     """Return the text of the card.
 
     Parameters
@@ -59,6 +78,10 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, why_not="",
     recipe : semsim.targets.recipe.Recipe
     generalisation : pandas.DataFrame
         The table ``generalisation.csv`` of the study.
+    calibration : semsim.learned.calibration.Calibration or None
+        The one that its weights carry.
+    errors : pandas.DataFrame
+        The table ``semsim_calibration.csv`` of the study.
     why_not : str
         Why it was not trained; empty if it was.
     caveat : str
@@ -85,6 +108,7 @@ def model_card(study, kind, pairs, settings, recipe, generalisation, why_not="",
         recipe=_described(recipe.model_dump(mode="json")),
         why_not=f". **It was not trained:** {why_not}" if why_not else "",
         results=_results(generalisation),
+        chances=described_chances(calibration, errors) if calibration else "These weights carry no calibration.",
         caveat=f"- {caveat}\n" if caveat else "",
     )
 
@@ -108,3 +132,28 @@ def _results(generalisation):
         ]
         lines.append(f"| {FOLDS[folds]} | {texts[0]} | {texts[1]} |")
     return "\n".join(lines)
+
+
+def described_chances(calibration, errors):
+    """Return what the card says of a calibration, in Markdown.
+
+    Parameters
+    ----------
+    calibration : semsim.learned.calibration.Calibration
+    errors : pandas.DataFrame
+        The table ``semsim_calibration.csv`` of the study.
+    """
+    rows = errors[(errors["dataset"] == EVERYTHING) & (errors["difficulty"] == difficulty_used(errors))]
+    lines = [
+        "| held out | Brier score | of the mean rate alone | calibration error | slope |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows.dropna(subset="brier").itertuples():
+        brier = f"{decimal(row.brier)} ({interval(row.brier_low, row.brier_high)})"
+        slope = f"{decimal(row.slope)} ({interval(row.slope_low, row.slope_high)})"
+        lines.append(f"| {FOLDS[row.folds]} | {brier} | {decimal(row.constant)} | {decimal(row.error)} | {slope} |")
+    _, of_distance, of_difficulty = calibration.coefficients.tolist()
+    difficulty = USED.format(decimal(of_difficulty)) if of_difficulty else NOT_USED
+    return CHANCES.format(
+        basis=calibration, distance=decimal(of_distance), difficulty=difficulty, table="\n".join(lines)
+    )

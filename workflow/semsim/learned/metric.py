@@ -3,11 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -18,7 +19,9 @@ from semsim.io.folders import read_file
 from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
 from semsim.io.whole import written_whole
+from semsim.learned.calibration import NONE, Calibration
 from semsim.learned.shipped import shipped_weights, weights_folder
+from semsim.statistics.recalibration import count_interval
 from semsim.targets.architectures import ARCHITECTURES, WIDEST
 from semsim.targets.models import Target, build_target, read_state, state_on_cpu
 from semsim.text import quoted
@@ -53,9 +56,12 @@ class SemSim(nn.Module):
         Of each channel, for the backbone's input.
     reduction : {"none", "mean", "sum"}
         What `forward` makes of the distances of a batch.
+    calibration : mapping, optional
+        What the chances rest on, as `semsim.learned.calibration.Calibration` takes it; without it there are no chances.
 
     Attributes
     ----------
+    calibration : semsim.learned.calibration.Calibration or None
     lower_is_better : bool
         True: a distance.
     config : dict
@@ -84,12 +90,14 @@ class SemSim(nn.Module):
         mean: Sequence[float] = (0.5, 0.5, 0.5),
         std: Sequence[float] = (0.25, 0.25, 0.25),
         reduction: str = "none",
+        calibration: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
             raise SemsimError(f"reduction '{reduction}' is not known. Choose one of {', '.join(REDUCTIONS)}.")
         _check_settings(backbone, width, image_size, normalised, mean, std)
         self.backbone = build_target(backbone, 1, image_size, width, mean, std)
+        self.features = self.backbone.last_layer.in_features
         self.backbone.network.head = nn.Identity()
         self.reduction = reduction
         self.config = {
@@ -100,6 +108,14 @@ class SemSim(nn.Module):
             "mean": [float(value) for value in mean],
             "std": [float(value) for value in std],
         }
+        self.calibration = None
+        if calibration is not None:
+            self.calibrate(Calibration(calibration, self.features))
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Take over a calibration of this metric's distances."""
+        self.calibration = calibration
+        self.config["calibration"] = calibration.facts
 
     @classmethod
     def from_classifier(cls, classifier: Target, normalised: bool = True, reduction: str = "none") -> Self:
@@ -146,9 +162,67 @@ class SemSim(nn.Module):
         SemsimError
             If the images are not such pairs.
         """
+        return self._compared(originals, reconstructions)[0]
+
+    def chances(self, originals: "Tensor | ArrayLike", reconstructions: "Tensor | ArrayLike") -> Tensor:
+        """Return the chance that one annotator would recognise each reconstruction.
+
+        Parameters
+        ----------
+        originals, reconstructions
+            As for `distances`.
+
+        Returns
+        -------
+        torch.Tensor
+            [N], in [0, 1]. The kind of the annotators is ``calibration.facts["annotators"]``.
+
+        Raises
+        ------
+        SemsimError
+            If the images are not such pairs, or the weights carry no calibration.
+        """
+        return self._calibrated().chances(*self._compared(originals, reconstructions))
+
+    def expected_count(self, chances: "Tensor | ArrayLike") -> tuple[float, int, int]:
+        """Return how many of a set of reconstructions one annotator would recognise, with a 95 % interval.
+
+        Parameters
+        ----------
+        chances : torch.Tensor or array-like
+            Of the reconstructions of one target model under one attack, [N].
+
+        Returns
+        -------
+        expected : float
+        low, high : int
+            With the chance of each image, and how far the set may deviate as a whole.
+
+        Raises
+        ------
+        SemsimError
+            If the weights carry no calibration.
+        """
+        deviation = self._calibrated().deviation.double().cpu().numpy()
+        chances = np.asarray(chances.detach().cpu() if isinstance(chances, Tensor) else chances, dtype=float)
+        return float(chances.sum()), *count_interval(chances, deviation)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return self.backbone.mean.device
+
+    def _calibrated(self):
+        if self.calibration is None:
+            raise SemsimError(f"{NONE}, so there are distances but no chances. Take weights that have one.")
+        return self.calibration
+
+    def _compared(self, originals, reconstructions):
+        """Return the distances of pairs, [N], and the embeddings of the originals, [N, D]."""
         originals, reconstructions = self._on_device(originals), self._on_device(reconstructions)
         check_pairs(originals, reconstructions)
-        return torch.linalg.vector_norm(self.embed(originals) - self.embed(reconstructions), dim=1)
+        embeddings = self.embed(originals)
+        return torch.linalg.vector_norm(embeddings - self.embed(reconstructions), dim=1), embeddings
 
     def embed(self, images: "Tensor | ArrayLike") -> Tensor:
         """Return the embeddings [N, D] of RGB images, floats [N, 3, H, W] in [0, 1].
@@ -170,12 +244,11 @@ class SemSim(nn.Module):
 
     def _on_device(self, images):
         """Return images as a tensor on the metric's device; raise if they are a tensor on another one."""
-        device = self.backbone.mean.device
-        if isinstance(images, Tensor) and images.device != device:
+        if isinstance(images, Tensor) and images.device != self.device:
             raise SemsimError(
-                f"images are on {images.device}, but the metric is on {device}. Move one of them with .to()."
+                f"images are on {images.device}, but the metric is on {self.device}. Move one of them with .to()."
             )
-        return as_tensor(images, "images", device)
+        return as_tensor(images, "images", self.device)
 
     def save_pretrained(self, folder: str | os.PathLike, card: str = "") -> None:
         """Write ``model.safetensors``, ``config.json`` and a model card, each whole or not at all.

@@ -25,3 +25,5 @@ LEARNED = Scales(
 """The learned metrics: SemSim, the distance in a plain classifier's features, logistic regressions on the hand-crafted
 metrics, without and with those that ask the attacked model, and the one hand-crafted metric that is best on other
 folds. They have their own tables."""
+CHANCE = Scale("chance", "Chance of recognition", "", 0, 1, True, "")
+"""The chance that one annotator recognises a reconstruction, for weights of SemSim that carry a calibration."""

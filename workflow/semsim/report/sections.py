@@ -13,6 +13,7 @@ from markupsafe import Markup
 from semsim import findings
 from semsim.figures import (
     agreement_charts,
+    chance_charts,
     charts,
     contradiction_charts,
     difficulty_charts,
@@ -24,6 +25,7 @@ from semsim.figures.pictures import chart, picture_of_file
 from semsim.html.blocks import Paragraph, Points, Table, Verdicts
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
+from semsim.statistics.calibration import CHANCE, difficulty_used
 from semsim.text import ANNOTATORS, LEVELS, REPLAYED, STATISTICS, counted, listed, percent
 
 if TYPE_CHECKING:
@@ -601,6 +603,27 @@ def semsim(results: Results) -> Iterator:
             "SemSim with the study's settings (first line), and with one setting changed.",
         )
         yield Points(findings.ablation_findings(ablations))
+
+
+@section("Chances instead of distances")
+def chances(results: Results) -> Iterator:
+    """How well the chances that SemSim's weights carry are calibrated."""
+    tables = results.tables
+    chances, errors = tables["chances"], tables["semsim_calibration"]
+    yield Paragraph(
+        "A logistic regression on SemSim's distance, and on the difficulty of the original as its embedding tells it,"
+        " gives the chance that one annotator recognises a reconstruction. It is measured on originals, data sets,"
+        " architectures, defences and attacks from which neither SemSim nor the regression learned. The Brier score is"
+        " the mean squared error of the chances; a slope of 1 is right, and one below 1 says that they are too extreme."
+    )
+    yield Points(findings.calibration_findings(errors))
+    if (known := chances[chances["difficulty"] == difficulty_used(errors)].dropna(subset=CHANCE)).size:
+        yield chart(
+            chance_charts.reliability_chart(known, tables.of_kind("recognition", known["kind"].iloc[0])),
+            "Share that was recognised by predicted chance, one panel for each kind of held-out data.",
+            "How many were recognised, by the chance that was predicted for them, in ten groups of equal size, with"
+            " 95 % intervals over originals. On the grey line, chances are right.",
+        )
 
 
 @section("Generalisation in detail")

@@ -109,6 +109,28 @@ class TableOfStudy(NamedTuple):
 _ESTIMATE = "value low high faithfulness faithfulness_low faithfulness_high these_low these_high"
 _RELEASED = "released released_low released_high meant meant_low meant_high change change_low change_high"
 _KEYS = "dataset target attack original"
+_CALIBRATION = (
+    "kind reference folds dataset metric difficulty value brier brier_low brier_high constant error excess excess_low"
+    " excess_high slope slope_low slope_high covered sets count note"
+)
+_CALIBRATED = {
+    "dataset": "data set; `all` is all reconstructions together",
+    "difficulty": "where the difficulty of the original comes from: `none` (it is not used) or its `embedding`",
+    "value": "area under the ROC curve over all reconstructions",
+    "brier": "mean squared error of the chance, over labels",
+    "brier_low": "lower end of its 95 % interval",
+    "brier_high": "upper end of that interval",
+    "constant": "the same for the mean rate in place of each chance",
+    "error": "mean distance of chance and rate in ten groups of equal size",
+    "excess": "mean chance minus rate",
+    "excess_low": "lower end of its 95 % interval",
+    "excess_high": "upper end of that interval",
+    "slope": "slope of log-odds: 1 if calibrated, below 1 if chances are too extreme",
+    "slope_low": "lower end of its 95 % interval",
+    "slope_high": "upper end of that interval",
+    "covered": "share of target models and attacks whose count of recognised originals lies in the predicted interval",
+    "sets": "number of these",
+}
 _IS_PART = {"value": "share of these pairs that are in opposite order"}
 _EPSILONS = {
     "epsilon": "privacy that training spent, an upper bound for adding or removing one image, with Poisson samples as"
@@ -426,6 +448,34 @@ TABLES = {
             "low": "lowest of the divisions",
             "high": "highest of the divisions",
         },
+    ),
+    "calibration": TableOfStudy(
+        "The chance of being recognised that a metric alone gives, by a logistic regression on held-out originals.",
+        f"{_CALIBRATION} intercept weight variance covariance slope_variance",
+        _CALIBRATED
+        | {
+            "intercept": "log-odds of the chance where the metric is 0, learned from all originals",
+            "weight": "what 1 of the metric adds to them",
+            "variance": "variance of the intercept for a new target model and attack",
+            "covariance": "covariance of that and the slope of the log-odds",
+            "slope_variance": "variance of this slope",
+        },
+    ),
+    "chances": TableOfStudy(
+        "A reconstruction of a held-out original, and the chance that one annotator recognises it.",
+        f"{_KEYS} recognition_rate folds exclusion part semsim predicted difficulty chance metric kind reference",
+        {
+            "part": "fold in which the original was held out",
+            "recognition_rate": "share of the labels that name the true class",
+            "predicted": "difficulty of the original, read from its embedding; 0 if there are too few to learn from",
+            "difficulty": "whether that was used: `embedding`, or `none`",
+            "chance": "from the distance and, if it was used, the difficulty",
+        },
+    ),
+    "semsim_calibration": TableOfStudy(
+        "How well the chances in `chances.csv` are calibrated.",
+        _CALIBRATION,
+        _CALIBRATED,
     ),
     "semsim": TableOfStudy(
         "A reconstruction of a held-out original, measured by learned metrics.",

@@ -1,6 +1,7 @@
 """Scores as a function of arrays, tensors or folders: `semsim.score`."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from semsim.scoring.arguments import (
     checked_path,
     in_words_of_python,
 )
+from semsim.scoring.chances import MOST_ORIGINALS, doubts, some_originals
 from semsim.scoring.folders import match_pair
 from semsim.scoring.likeness import MOST_CHECKED, checked_places, floats, thumbnails, warn_of_doubt
 from semsim.scoring.scores import compute, load_measures, score_groups
@@ -73,7 +75,8 @@ def score(
     Warns
     -----
     UserWarning
-        If most reconstructions are nearer to another original than to their own. `semsim.match` pairs arrays anew.
+        If most reconstructions are nearer to another original than to their own (`semsim.match` pairs arrays anew), or
+        originals are unlike those on which the chances of SemSim were calibrated.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def score(
         unusable = [*matches.incomplete, *matches.unusable]
         scores = score_groups(matches.groups, measures, unusable, skip, device, batch_size, resize)
         warn_of_doubt(*np.moveaxis(scores.thumbnails, 1, 0))
+        _warn(doubts(measures, some_originals(scores.groups)))
         return scores.table
     if any(files):
         raise SemsimError("originals and reconstructions: give two folders, two files or two arrays, not one of each.")
@@ -106,6 +110,7 @@ def score(
     measures, _ = load_measures(metrics, weights, device, pretrained)
     places = checked_places(len(originals), MOST_CHECKED)
     warn_of_doubt(thumbnails(originals[places]), thumbnails(reconstructions[places]))
+    _warn(doubts(measures, [*originals[checked_places(len(originals), MOST_ORIGINALS)]]))
     values = {measure.name: np.full(len(originals), np.nan) for measure in measures}
     step = batch_size or max(1, BATCH_PIXELS // (originals.shape[-2] * originals.shape[-1]))
     with torch.inference_mode():
@@ -115,3 +120,9 @@ def score(
             for name, computed in compute(*batch, measures).items():
                 values[name][part] = computed
     return pd.DataFrame(values)
+
+
+def _warn(sentences):
+    """Warn whoever called `score`, which is decorated."""
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=4)

@@ -12,8 +12,9 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.learned.calibration import NONE
 from semsim.learned.metric import SemSim
-from semsim.learned.scales import LEARNED
+from semsim.learned.scales import CHANCE, LEARNED
 from semsim.learned.shipped import EMBEDDED, training_of
 from semsim.metrics import METRICS, describe_scales, extra_metrics, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
@@ -22,7 +23,7 @@ from semsim.pretrained.networks import RESOURCES
 from semsim.pretrained.weights import NETWORKS
 from semsim.progress import progress_bar
 from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
-from semsim.text import counted, encodable, suggestion
+from semsim.text import counted, encodable, sentence_case, suggestion
 
 SEMSIM = "semsim"
 IMAGES = ("reference", "reconstruction")
@@ -44,11 +45,14 @@ class Measure:
         From originals and reconstructions, float [N, 3, H, W] in [0, 1], to values [N].
     smallest_image : int
         The pixels that images need on each side; smaller ones have no value.
+    network : semsim.SemSim, optional
+        Of SemSim's distances and chances.
     """
 
     scale: Scale
     compute: Callable
     smallest_image: int = 1
+    network: SemSim | None = None
 
     @property
     def name(self):
@@ -96,7 +100,10 @@ class Scores:
 
 def known_metrics():
     """Return the names of all metrics that can be requested, in the order of tables."""
-    return [metric.name for metric in metrics_at_hand("pair", {*IMAGES, *NEEDED}, extra_metrics())] + [SEMSIM]
+    return [metric.name for metric in metrics_at_hand("pair", {*IMAGES, *NEEDED}, extra_metrics())] + [
+        SEMSIM,
+        CHANCE.metric,
+    ]
 
 
 def check_names(names, option="--metrics"):
@@ -128,7 +135,7 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
     names : list of str, optional
         Checked by `check_names`; by default all that are available, without the extra ones.
     semsim : semsim.SemSim, optional
-        On the device; without it there is no metric ``semsim``.
+        On the device; without it there is no metric ``semsim``, and without a calibration of it no ``chance``.
     device : torch.device or str
     pretrained : path-like, optional
         Folder of public weights, as for `semsim.pretrained.weights.find_weights`; it has to have some.
@@ -153,7 +160,9 @@ def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
         for metric in metrics_at_hand("pair", {*IMAGES, *networks}, extra)
     }
     if semsim is not None:
-        measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances)
+        measures[SEMSIM] = Measure(scales[SEMSIM], semsim.distances, network=semsim)
+        if semsim.calibration is not None:
+            measures[CHANCE.metric] = Measure(CHANCE, semsim.chances, network=semsim)
     names = list(measures) if names is None else list(dict.fromkeys(names))
     if missing := [name for name in names if name not in measures]:
         raise SemsimError(f"--metrics: {missing[0]} is not available. {_why_not(missing[0])}")
@@ -198,10 +207,12 @@ def load_measures(names=None, weights=None, device="cpu", pretrained=None):
         If weights cannot be read, or a named metric is not available.
     """
     semsim, about = None, []
-    if names is None or SEMSIM in names:
+    if names is None or {SEMSIM, CHANCE.metric} & {*names}:
         weights = EMBEDDED if weights is None else weights
         semsim = SemSim.from_pretrained(weights, device)
         about.append(training_of(weights))
+        if semsim.calibration is None:
+            about.append(f"{sentence_case(NONE)}: their distances are no chances.")
     measures = make_measures(names, semsim, device, pretrained)
     about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != SEMSIM]
     return measures, about
@@ -218,6 +229,8 @@ def _why_not(name):
     """Say what to do if a metric is not available."""
     if name == SEMSIM:
         return "Give its weights: --weights FOLDER."
+    if name == CHANCE.metric:
+        return f"{sentence_case(NONE)}. Name others with --weights."
     if missing := [need for need in METRICS[name].needs if need in RESOURCES]:
         network = NETWORKS[RESOURCES[missing[0]].weights]
         return (

@@ -19,6 +19,8 @@ from semsim.statistics.resampling import blocks_of_resamples, p_of_no_difference
 NOTHING, CLASS, IMAGE, OTHER_MODELS = SOURCES = ("none", "class", "image", "other_models")
 """Where the difficulty of an original comes from: nowhere, its class, its clear image, or its own recognition rate
 under the other target models, which is what the others try to predict."""
+EMBEDDING = "embedding"
+"""A source that only SemSim has: its own embedding of the clear image."""
 NO_METRIC = "none"
 """In the column metric: no metric, only the difficulty."""
 WORTH = 0.03

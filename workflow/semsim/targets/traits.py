@@ -18,14 +18,14 @@ CLIENT = {
 """Traits of a client, described as what it has."""
 
 KNOWLEDGE = {
-    "exact_gradient": "each client's exact gradient or update",
+    "shared_gradient": "the gradient or update that each client shares",
     "batch_shape": "the number and size of a client's images",
     "labels": "the true labels",
     "running_statistics": "the running statistics of BatchNorm layers",
     "batch_statistics": "the BatchNorm statistics of the private batch",
     "public_images": "public images of the same classes",
 }
-"""Traits of the attacker, described as what it knows."""
+"""Traits of the attacker, described as what it knows. What a client shares is what its defence leaves of a gradient."""
 
 ATTACK = {"several_restarts": "two or more restarts"}
 """Traits of the attack's own settings."""

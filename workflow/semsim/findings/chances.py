@@ -1,0 +1,51 @@
+"""What the table of calibration errors says: how far SemSim's chances can be trusted."""
+
+import pandas as pd
+
+from semsim.statistics.calibration import difficulty_used
+from semsim.statistics.content import EMBEDDING, NOTHING
+from semsim.statistics.generalisation import EVERYTHING
+from semsim.text import FOLDS, counted, decimal, interval, percent
+
+
+def calibration_findings(errors: pd.DataFrame) -> list[str]:
+    """Say how well chances are calibrated on each kind of held-out data, and what the difficulty adds.
+
+    Parameters
+    ----------
+    errors : pandas.DataFrame
+        The table ``semsim_calibration.csv``.
+
+    Returns
+    -------
+    list of str
+    """
+    rows = errors[(errors["dataset"] == EVERYTHING) & errors["brier"].notna()]
+    if rows.empty:
+        return ["There are no chances: all labelled reconstructions were recognised, or none."]
+    sentences = []
+    for row in rows[rows["difficulty"] == difficulty_used(errors)].itertuples():
+        sentences.append(
+            f"With {FOLDS[row.folds]} held out, the Brier score is {decimal(row.brier)}"
+            f" ({interval(row.brier_low, row.brier_high)}); saying the mean rate each time would have"
+            f" {decimal(row.constant)}. In {counted(10, 'groups')}, chance and rate are {decimal(row.error)} apart. The"
+            f" slope is {decimal(row.slope)} ({interval(row.slope_low, row.slope_high)}){_reading(row)}. The interval"
+            f" predicted for a target model and attack has its count in {percent(row.covered)} of"
+            f" {counted(row.sets, 'cases')}."
+        )
+    briers = rows.pivot_table("brier", "folds", "difficulty", sort=False)
+    if {NOTHING, EMBEDDING} <= set(briers):
+        gains = briers[NOTHING] - briers[EMBEDDING]
+        sentences.append(
+            "The difficulty of the original, read from its embedding, changes the Brier score by"
+            f" {decimal(-gains.max(), signed=True)} to {decimal(-gains.min(), signed=True)}. It is"
+            f" {'used' if difficulty_used(errors) == EMBEDDING else 'not used'}, by held-out originals."
+        )
+    return sentences
+
+
+def _reading(row):
+    """Say what a slope means, if it differs from 1."""
+    if row.slope_high < 1:
+        return ": chances are too extreme"
+    return ": chances are too cautious" if row.slope_low > 1 else ""

@@ -1,0 +1,115 @@
+"""Chances beside distances: how many images annotators would recognise, and whether these images allow to say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.stats import binom
+
+from semsim.learned.scales import CHANCE
+from semsim.scoring.folders import read_again
+from semsim.scoring.likeness import checked_places
+from semsim.scoring.people import count_text, people_basis, people_sentences
+from semsim.text import counted, first_few, listed, sentence_case
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from semsim.learned.metric import SemSim
+    from semsim.scoring.folders import Group
+    from semsim.scoring.scores import Measure
+
+MOST_ORIGINALS = 64
+"""Originals whose likeness is checked; of more, this many are taken at even distances."""
+OUTSIDE = 0.2
+"""Share of originals that may be unlike the calibrated ones by accident: of new ones from the same sources, up to 14 %
+were unlike the three dozen of the embedded study."""
+SURE = 0.05
+"""Level of the test against that share."""
+
+
+def semsim_of(measures: Sequence[Measure]) -> SemSim | None:
+    """Return the metric whose chances are computed; None if there are none."""
+    return next((measure.network for measure in measures if measure.name == CHANCE.metric), None)
+
+
+def chance_sentences(
+    values: Mapping[str, np.ndarray], measures: Sequence[Measure], originals: Sequence[torch.Tensor]
+) -> list[str]:
+    """Say how many reconstructions of a set annotators would recognise.
+
+    Parameters
+    ----------
+    values : mapping of str to numpy.ndarray
+        [pairs] by metric; NaN where there is none.
+    measures : sequence of semsim.scoring.scores.Measure
+    originals : sequence of torch.Tensor
+        Some of the originals, each float [3, H, W].
+
+    Returns
+    -------
+    list of str
+        None where nothing is known of the metrics.
+    """
+    sentences, semsim = [], semsim_of(measures)
+    if semsim is not None and len(known := _finite(values[CHANCE.metric])):
+        count = count_text(*semsim.expected_count(known), len(known))
+        sentences.append(f"{sentence_case(semsim.calibration.annotators)} would recognise {count}, by SemSim.")
+    return sentences + people_sentences(values, _sizes(originals))
+
+
+def basis(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> list[str]:
+    """Say what `chance_sentences` rest on."""
+    sentences, semsim = [], semsim_of(measures)
+    if semsim is not None:
+        sentences.append(
+            f"Chances rest on {semsim.calibration}. The interval of a count holds for one annotator: it has the chance"
+            " of each image, and how far a model and attack may deviate as a whole."
+        )
+    return sentences + people_basis([measure.name for measure in measures], _sizes(originals))
+
+
+def _finite(values):
+    return values[np.isfinite(values)]
+
+
+def _sizes(originals):
+    """Return heights and widths."""
+    return {tuple(image.shape[1:]) for image in originals}
+
+
+def doubts(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> list[str]:
+    """Warn where originals are unlike those on which chances were calibrated, in size or to SemSim.
+
+    Parameters
+    ----------
+    measures : sequence of semsim.scoring.scores.Measure
+    originals : sequence of torch.Tensor
+        Some of them, each float [3, H, W] in [0, 1].
+    """
+    semsim = semsim_of(measures)
+    if semsim is None or not len(originals):
+        return []
+    calibration, sentences = semsim.calibration, []
+    side, sizes = calibration.facts["image_size"], sorted(_sizes(originals))
+    if others := [f"{width}x{height}" for height, width in sizes if (width, height) != (side, side)]:
+        sentences.append(
+            f"Chances were calibrated on images of {side}x{side} pixels, and here are images of"
+            f" {first_few(others, 3)}: do not rely on them."
+        )
+    with torch.inference_mode():
+        unlike = [calibration.unlike(semsim.embed(image[None].to(semsim.device))).item() for image in originals]
+    if binom.sf(sum(unlike) - 1, len(unlike), OUTSIDE) < SURE:
+        sentences.append(
+            f"{sum(unlike)} of {counted(len(unlike), 'originals')} are unlike those that chances were calibrated on"
+            f" ({listed(calibration.facts['datasets'])}): do not rely on the chances."
+        )
+    return sentences
+
+
+def some_originals(groups: Sequence[Group]) -> list[torch.Tensor]:
+    """Read some originals again, at most `MOST_ORIGINALS`, each float [3, H, W] in [0, 1]."""
+    images = (read_again(groups[place].original) for place in checked_places(len(groups), MOST_ORIGINALS))
+    return [torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255 for image in images]
