@@ -5,7 +5,7 @@ import argparse
 import pandas as pd
 
 from semsim.commandline import json_object, run
-from semsim.io.tables import KEYS, appending, read_parts, read_table, write_table
+from semsim.io.tables import KEYS, read_parts, read_table, write_table
 from semsim.learned.combination import choose_metric, combine_metrics
 from semsim.learned.folds import kind_of_folds, with_traits
 from semsim.learned.scales import LEARNED
@@ -29,17 +29,19 @@ def main():
         rates.loc[rates["kind"] == kind, [*KEYS, RATE]],
     )
     described, seed = with_traits(table, arguments.traits), seed_for(arguments.seed, "generalisation")
-    measured = []
-    with appending(arguments.out_trials) as append:
-        for folds, paths in trials.groupby("folds", sort=False)["path"]:
-            of_kind = with_baselines(concatenated(paths).assign(folds=folds), described, scales, arguments)
-            append(of_kind)
-            measured.append(
-                measure_generalisation(table, of_kind, scales.directions, LEARNED.directions, arguments.resamples, seed)
-            )
-    about = {"kind": kind, "reference": reference}
+    measured = pd.concat(
+        [
+            with_baselines(concatenated(paths).assign(folds=folds), described, scales, arguments)
+            for folds, paths in trials.groupby("folds", sort=False)["path"]
+        ],
+        ignore_index=True,
+    )
+    write_table(measured, arguments.out_trials)
     values, differences = (
-        pd.concat(tables, ignore_index=True).assign(**about) for tables in zip(*measured, strict=True)
+        each.assign(kind=kind, reference=reference)
+        for each in measure_generalisation(
+            table, measured, scales.directions, LEARNED.directions, arguments.resamples, seed
+        )
     )
     access = (scales | LEARNED | BASELINES).access
     values.insert(values.columns.get_loc("metric") + 1, "access", values["metric"].map(access))

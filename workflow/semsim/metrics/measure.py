@@ -177,9 +177,10 @@ def measure_reconstructions(
     _check_fits(target, table, images["reconstruction"])
     scored = (table["status"] != "diverged").to_numpy()
     networks = gather_networks(min(images["reconstruction"].shape[-2:]), pretrained, seed, device, extra)
-    parts = []
-    for reference in REFERENCES:
-        values = measure_pairs(
+    # Without augmentation, both references are the same images.
+    different = REFERENCES if any(attack.augmented for attack in attacks) else REFERENCES[:1]
+    values = {
+        reference: measure_pairs(
             images[reference].where(scored),
             images["reconstruction"].where(scored),
             table["label"].to_numpy()[scored],
@@ -188,9 +189,15 @@ def measure_reconstructions(
             extra,
             target=target,
             **networks,
-        )
-        part = table[IDENTITY].assign(reference=reference, status=table["status"])
-        parts.append(part.join(values.set_axis(table.index[scored])))
+        ).set_axis(table.index[scored])
+        for reference in different
+    }
+    parts = [
+        table[IDENTITY]
+        .assign(reference=reference, status=table["status"])
+        .join(values.get(reference, values[REFERENCES[0]]))
+        for reference in REFERENCES
+    ]
     return pd.concat(parts, ignore_index=True)
 
 

@@ -43,7 +43,6 @@ class ModelMeans:
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.known = np.isfinite(x) & np.isfinite(y)
         self.x, self.y = (np.where(self.known, values, 0.0) for values in (x, y))
-        self.pairs = np.triu_indices(len(x), 1)
 
     def evaluate(self, column_weights: np.ndarray, original_weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return {statistic: array [resamples]}."""
@@ -51,11 +50,10 @@ class ModelMeans:
         weights = column_weights * (counts > 0)
         # Rounded, so that equal means stay tied in whatever order they were summed.
         x, y = (np.round(original_weights @ values.T / np.maximum(counts, 1), 12) for values in (self.x, self.y))
-        first, second = self.pairs
-        signs = (np.sign(_differences(values, self.pairs)) for values in (x, y))
+        signs_x, signs_y = (np.sign(values[:, :, None] - values[:, None, :]).astype(weights.dtype) for values in (x, y))
         return {
-            "spearman": _correlated(*(_small_ranks(values, weights) for values in (x, y)), weights),
-            "kendall": _daniels(*signs, weights[:, first] * weights[:, second]),
+            "spearman": _correlated(*(_midranks(signs, weights) for signs in (signs_x, signs_y)), weights),
+            "kendall": _daniels(signs_x, signs_y, weights),
             "pearson": _correlated(x, y, weights),
         }
 
@@ -260,20 +258,14 @@ def _cumulative(weights):
     return sums
 
 
-def _differences(values, pairs):
-    """Return the differences of all pairs along the last axis."""
-    first, second = pairs
-    return values[..., first] - values[..., second]
-
-
 def _products(a, b):
     """Return the terms of the formula: a b, a^2 and b^2."""
     return a * b, a**2, b**2
 
 
 def _daniels(a, b, weights):
-    """Return the coefficient from pairs along the last axis."""
-    return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
+    """Return the coefficient from differences a, b [resamples, n, n] of weighted values, which have each pair twice."""
+    return _coefficient(*((_summed(product, weights) * weights).sum(axis=-1) for product in _products(a, b)))
 
 
 def _correlated(a, b, weights):
@@ -283,9 +275,14 @@ def _correlated(a, b, weights):
     return _coefficient(*((weights * product).sum(axis=-1) for product in _products(a, b)))
 
 
-def _small_ranks(values, weights):
-    """Return midranks of weighted values along the last axis, starting at 1/2, by comparing all pairs."""
-    return np.einsum("rij,rj->ri", _share_below(values), weights)
+def _midranks(signs, weights):
+    """Return midranks of weighted values, starting at 1/2, from the signs of their differences [resamples, n, n]."""
+    return (weights.sum(axis=-1, keepdims=True) + _summed(signs, weights)) / 2
+
+
+def _summed(table, weights):
+    """Return the weighted sums of rows, float64: whole numbers, so that single precision was exact."""
+    return (table @ weights[:, :, None])[:, :, 0].astype(float)
 
 
 def _share_below(values):

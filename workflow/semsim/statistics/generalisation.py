@@ -78,15 +78,16 @@ def measure_generalisation(
     learned = {name: better for name, better in learned.items() if name in trials}
     direction = higher_is_better | learned | BASELINES.directions
     table = add_baselines(table)
+    together = _sample_kinds(table, trials, direction, list(learned), resamples, seed)
     found, compared = [], []
     for folds, of_kind in trials.groupby("folds", sort=False):
-        views = {EVERYTHING: of_kind}
+        views = {EVERYTHING: tabulate_samples(together[folds], direction, subject)}
         if folds != "dataset" and of_kind["exclusion"].nunique() > 1:
-            views |= dict(iter(of_kind.groupby("exclusion", sort=False)))
-        for exclusion, rows in views.items():
-            seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
-            fewer = resamples if exclusion == EVERYTHING else min(resamples, RESAMPLES_OF_EXCLUSIONS)
-            tables = measure_by_dataset(seen, direction, subject, fewer, seed)
+            fewer = min(resamples, RESAMPLES_OF_EXCLUSIONS)
+            for exclusion, rows in of_kind.groupby("exclusion", sort=False):
+                seen = table.merge(rows[[*KEYS, *learned]], on=KEYS)
+                views[exclusion] = measure_by_dataset(seen, direction, subject, fewer, seed)
+        for exclusion, tables in views.items():
             for each, gathered in zip(tables, (found, compared), strict=True):
                 gathered.append(each.assign(folds=folds, exclusion=exclusion))
     values, differences = (
@@ -94,6 +95,36 @@ def measure_generalisation(
         for tables in (found, compared)
     )
     return with_left_out(values), differences
+
+
+def _sample_kinds(table, trials, direction, learned, resamples, seed):
+    """Return the samples by data set of each kind of folds.
+
+    Kinds that measured the same reconstructions share what is not learned, so that it is resampled once.
+    """
+    alike, found = {}, {}
+    for folds, rows in trials.groupby("folds", sort=False):
+        alike.setdefault(frozenset(rows[KEYS].itertuples(index=False, name=None)), {})[folds] = rows
+    for kinds in alike.values():
+        names = {
+            folds: {name: f"{name} ({folds})" if name in learned else name for name in direction} for folds in kinds
+        }
+        directions = {names[folds][name]: better for name, better in direction.items() for folds in kinds}
+        beside = table
+        for folds, rows in kinds.items():
+            beside = beside.merge(rows[[*KEYS, *learned]].rename(columns=names[folds]), on=KEYS)
+        samples = sample_by_dataset(beside, directions, resamples, seed)
+        for folds in kinds:
+            found[folds] = {dataset: _chosen(sample, names[folds]) for dataset, sample in samples.items()}
+    return found
+
+
+def _chosen(sample, names):
+    """Return a sample of some of its metrics, which `names` has by their new names."""
+    back = {old: new for new, old in names.items()}
+    values = sample.values[sample.values["metric"].isin(back)]
+    values = values.assign(metric=values["metric"].map(back))
+    return Sample(values, *({new: each[old] for new, old in names.items()} for each in sample[1:]))
 
 
 def with_left_out(values: pd.DataFrame) -> pd.DataFrame:
@@ -149,12 +180,25 @@ def measure_by_dataset(
     values, differences : pandas.DataFrame
         As in `measure_generalisation`, for one view.
     """
-    pairs = [(subject, other) for other in higher_is_better if other != subject]
+    samples = sample_by_dataset(table, higher_is_better, resamples, seed)
+    return tabulate_samples(samples, higher_is_better, subject)
+
+
+def sample_by_dataset(
+    table: pd.DataFrame, higher_is_better: dict[str, bool], resamples: int, seed: int
+) -> dict[str, Sample]:
+    """Return the sample of each data set and, if there are several, that of their mean; as `measure_by_dataset`."""
     crossings = {name: cross(rows, higher_is_better) for name, rows in table.groupby("dataset", sort=False)}
     draws = draw_together(crossings, resamples, seed)
     samples = {name: measure_sample(each, draws[name], higher_is_better) for name, each in crossings.items()}
-    if len(samples) > 1:
-        samples[EVERYTHING] = mean_sample(samples, higher_is_better)
+    return samples | ({EVERYTHING: mean_sample(samples, higher_is_better)} if len(samples) > 1 else {})
+
+
+def tabulate_samples(
+    samples: dict[str, Sample], higher_is_better: dict[str, bool], subject: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of `measure_by_dataset`, from samples by data set."""
+    pairs = [(subject, other) for other in higher_is_better if other != subject]
     compared = {name: [sample] for name, sample in samples.items()}
     if EVERYTHING in samples:
         compared[EVERYTHING] = [sample for name, sample in samples.items() if name != EVERYTHING]
@@ -174,7 +218,7 @@ def mean_sample(samples: dict[str, Sample], higher_is_better: dict[str, bool]) -
     stacked = stacked.reset_index("dataset")
     rows, resampled, these = [], {}, {}
     for (level, statistic, metric), group in stacked.groupby(ESTIMATED, sort=False):
-        defined = group.dropna(subset="value")
+        defined = group[group["value"].notna()]
         row = {"level": level, "statistic": statistic, "metric": metric, "value": defined["value"].mean()}
         for name, kept in (("resampled", resampled), ("these", these)):
             draws = [getattr(samples[dataset], name)[metric][level, statistic] for dataset in defined["dataset"]]
