@@ -12,9 +12,10 @@ from small_study import SIZE, attack_table, smooth_images, write_reconstructions
 
 from semsim.data.dataset import ImageDataset, Split, save_dataset
 from semsim.labels import check_labels, shown_images
-from semsim.observers.answers import answer
+from semsim.observers.answers import answer, look_at, noise_in
 from semsim.observers.degradations import Degradation, blur, degrade, smooth
 from semsim.observers.images import divide_public
+from semsim.observers.settings import Look
 from semsim.targets.models import build_target
 
 
@@ -102,6 +103,46 @@ def test_a_pattern_that_noise_destroys_is_not_recognised():
     grey[..., ::2] += 6  # seen at once, but not from a pixel aside
     assert sees_faint_stripes(grey / 255).softmax(1)[0, 0] > 0.9
     assert answer(observer, grey, 0.9, drawn()).item() == -1
+
+
+def looks_at(images, how):
+    """Return the looks, [8, N, 3, SIZE, SIZE], that an observer is shown of uint8 images."""
+    observer, shown = build_target("lenet", 2, SIZE).eval(), []
+
+    def remember(look):
+        shown.append(look.clone())
+        return torch.zeros(len(look), 2)
+
+    observer.forward = remember
+    look_at(observer, images, drawn(), how)
+    return torch.stack(shown)
+
+
+def test_noise_is_estimated_from_what_neither_edges_nor_slopes_explain():
+    slope = torch.linspace(0.3, 0.7, 64).expand(4, 3, 64, 64).clone()
+    slope[..., 32:] -= 0.2  # an edge
+    noisy = slope + torch.tensor([0.02, 0.05, 0.1, 0.2])[:, None, None, None] * torch.randn(
+        4, 3, 64, 64, generator=drawn()
+    )
+    torch.testing.assert_close(noise_in(noisy), torch.tensor([0.02, 0.05, 0.1, 0.2]), rtol=0.1, atol=0.01)
+    assert noise_in(slope).max() < 0.01 and torch.equal(noise_in(noisy[1:2]), noise_in(noisy)[1:2])
+
+
+def test_noise_of_looks_grows_with_the_noise_in_an_image():
+    images = torch.full((2, 3, SIZE, SIZE), 128, dtype=torch.uint8)
+    images[1] += (5 * torch.randn(3, SIZE, SIZE, generator=drawn(1))).round().to(torch.uint8)
+    own = looks_at(images, Look(0.02, induced=3)) - looks_at(images, Look(0))
+    expected = (0.02**2 + (3 * noise_in(images / 255)) ** 2).sqrt()
+    torch.testing.assert_close(own.std((0, 2, 3, 4)), expected, rtol=0.05, atol=0)
+    assert expected[1] > 2 * expected[0] and expected[0] == pytest.approx(0.02, rel=0.01)
+
+
+def test_looks_at_single_channels_are_grey_and_take_turns():
+    images = torch.from_numpy(smooth_images(2, seed=3))
+    looks = looks_at(images, Look(0, single_channels=True))
+    assert torch.equal(looks, looks[:, :, :1].expand_as(looks))
+    brightness = images.flatten(2).float().mean(2) / 255
+    torch.testing.assert_close(looks[:4].mean((2, 3, 4)), brightness[:, [0, 1, 2, 0]].T)
 
 
 def run_script(house, name, *arguments):

@@ -69,7 +69,7 @@ def test_the_card_says_what_was_measured(reading):
     assert (SHIPPED / "CARD.md").read_text(encoding="utf-8") == panel_card(reading, losses)
     clear = reading[reading["degradation"] == "none"].set_index(["kind", "observer"])
     assert (clear["images"] == 2000).all()
-    least = {"glyphs": 0.975, "letters": 0.97, "mnist": 0.98}
+    least = {"glyphs": 0.98, "letters": 0.97, "mnist": 0.98}
     for kind in EMBEDDED:
         assert clear.loc[(kind, MAJORITY), "right"] >= least[kind]
         assert all(clear.loc[(kind, name), "right"] >= 0.94 for name in PANEL)

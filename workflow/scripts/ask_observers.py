@@ -16,7 +16,8 @@ from semsim.labels.table import COLUMNS
 from semsim.metrics.summaries import concatenated
 from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
 from semsim.observers.images import divide_public
-from semsim.observers.shipped import cautions_of, shipped_observers
+from semsim.observers.settings import USUAL_LOOK
+from semsim.observers.shipped import LOOK, cautions_of, shipped_observers
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
@@ -34,7 +35,7 @@ def main():
         )
     images = reconstructions.where((attacks["status"] != "diverged").to_numpy())
     shown = shown_images(attacks)
-    observers, cautions, held_out = observers_of(arguments)
+    observers, cautions, how, held_out = observers_of(arguments)
     clear, classes = map(torch.from_numpy, held_out)
     drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
     degraded, device = degraded_by_severity(clear, drawn), choose_device(arguments.device)
@@ -42,10 +43,10 @@ def main():
     for path in observers:
         observer, caution = load_target(path, device), cautions[path.stem]
         looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, path.stem))
-        given = answer(observer, images, caution, looks).numpy()
+        given = answer(observer, images, caution, looks, how).numpy()
         labels.append(shown[["image"]].assign(annotator=path.stem, label=given))
         about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
-        read = read_by_severity(observer, degraded, classes, caution, looks)
+        read = read_by_severity(observer, degraded, classes, caution, looks, how)
         reading.append(read.assign(**about, caution=caution))
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)
@@ -53,12 +54,12 @@ def main():
 
 
 def observers_of(arguments):
-    """Return the files of the observers, how cautious each is, and images that none has learnt from, with classes."""
+    """Return the files of the observers, how cautious each is, how they look, and images that none learnt from."""
     if arguments.shipped:
         observers, cautions = shipped_observers(arguments.shipped), cautions_of(arguments.shipped)
-        return observers.values(), cautions, load_split(arguments.data, "public")
+        return observers.values(), cautions, LOOK[arguments.shipped], load_split(arguments.data, "public")
     _, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed, "observers")
-    return list(map(Path, arguments.observers)), arguments.cautions, held_out
+    return list(map(Path, arguments.observers)), arguments.cautions, USUAL_LOOK, held_out
 
 
 def parse_arguments():

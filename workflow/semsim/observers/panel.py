@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from semsim.data.embedded import UNDRAWN
-from semsim.observers.answers import NOISE
 from semsim.observers.degradations import Degradation
 from semsim.observers.endless import CLASSES, embedded_batches
 from semsim.observers.shipped import PANEL
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 
 FIRST = 2000
 """Images from which the mean colour is computed."""
-NOISIEST = 1.5 * NOISE
+NOISIEST = 0.15
+"""The largest standard deviation of the noise that is added to what they learn from, as to their looks."""
 
 
 def train_panel(

@@ -12,7 +12,7 @@ from semsim.labels.table import CANNOT_TELL
 from semsim.observers.answers import answer
 from semsim.observers.degradations import DEGRADATIONS, degrade_bytes
 from semsim.observers.endless import held_out_images
-from semsim.observers.shipped import cautions_of
+from semsim.observers.shipped import LOOK, cautions_of
 from semsim.seeds import seed_for
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _shown(kind, images, fading) -> Iterator[tuple[str, float, torch.Tensor]]:
 
 def _answers(observer, images, kind, name):
     looks = torch.Generator().manual_seed(seed_for(UNDRAWN, kind, name, "reading"))
-    return answer(observer, images, cautions_of(kind)[name], looks)
+    return answer(observer, images, cautions_of(kind)[name], looks, LOOK[kind])
 
 
 def _shares(given, labels):

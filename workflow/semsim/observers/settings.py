@@ -1,6 +1,6 @@
 """The settings of simulated observers. Checking them needs no PyTorch."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -10,6 +10,28 @@ from semsim.targets.recipe import Recipe
 
 FEWEST_PUBLIC = 5
 """Public images of a data set: two each to train its observers and a classifier, one to measure their accuracy."""
+
+
+class Look(NamedTuple):
+    """How observers look at an image.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the noise of a look, in [0, 1], where the image has none.
+    induced : float
+        By how much that grows with the noise in the image: a ratio of standard deviations.
+    single_channels : bool
+        Whether each look shows one of the colour channels, as grey, in turns.
+    """
+
+    noise: float = 0.1
+    induced: float = 0.0
+    single_channels: bool = False
+
+
+USUAL_LOOK = Look()
+"""How observers look that a study has trained."""
 
 
 class ObserverSettings(Settings):
