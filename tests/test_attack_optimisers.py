@@ -204,7 +204,9 @@ def best_cost_of_torch(search, evaluations, line_search):
 
 
 def test_lbfgs_is_as_good_as_torch_on_a_network_with_relus():
-    """Searches that ask for descent end at twice the cost; benchmarks/lbfgs.py compares on larger networks."""
+    """Ours end at 0.83 of the cost without a line search; at 1.04 if steps are not lengthened, at 1.6 to 2.2 of it if
+    they have to descend. benchmarks/lbfgs.py compares on larger networks.
+    """
     torch.manual_seed(0)
     target = build_target("convnet3", 5, 16, width=4).eval()
     images = torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4), 16, mode="bicubic").clamp(0, 1)
@@ -226,7 +228,7 @@ def test_lbfgs_is_as_good_as_torch_on_a_network_with_relus():
             found.append(ours.optimiser.costs / torch.stack(theirs))
     for line_search, found in ratios.items():
         ratio = torch.cat(found).log().mean().exp()
-        assert ratio < 1.1, f"{line_search}: {ratio:.2f}"
+        assert ratio < 1, f"{line_search}: {ratio:.2f}"
 
 
 def test_lbfgs_lengthens_its_first_steps_as_a_strong_wolfe_search_does():

@@ -124,6 +124,22 @@ def test_a_server_that_sends_next_to_nothing_is_given_up(site, get, tmp_path, mo
     assert len(site.asked) == ATTEMPTS and left(tmp_path) == [".data.tar.part"]
 
 
+def test_headers_that_take_for_ever_are_not_waited_for(site, get, tmp_path, monkeypatch):
+    """Each byte comes in time here as well."""
+    monkeypatch.setattr(download, "SLOWEST_ANSWER", 0.2)
+
+    def answer(request):
+        with contextlib.suppress(OSError):
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not site.closing.wait(0.02):
+                request.wfile.write(b"x")
+
+    site.moods = [answer] * ATTEMPTS
+    with pytest.raises(SemsimError, match=r"cannot be downloaded \(the server does not answer\)\. Run again later"):
+        get()
+    assert len(site.asked) == ATTEMPTS and left(tmp_path) == []
+
+
 def test_a_slow_server_is_waited_for(site, get, monkeypatch):
     monkeypatch.setattr(download, "WINDOW", 0.01)
     monkeypatch.setattr(download, "SLOWEST", 10)

@@ -7,9 +7,12 @@ name; redirections stay on https.
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import sys
+import threading
 import time
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.client import responses as phrases
 from pathlib import Path
@@ -34,6 +37,8 @@ PAUSE = 1.0
 """Seconds before the second attempt; the pause doubles before each further one."""
 TIMEOUTS = (15, 60)
 """Seconds to wait for a connection, and for the next bytes."""
+SLOWEST_ANSWER = 120
+"""Seconds from a request to the end of the answer's headers, however steadily they come."""
 CHUNK = 2**16
 """Bytes written at once, at most."""
 SLOWEST = 1000
@@ -61,6 +66,55 @@ class _TooSlow(requests.RequestException):
     """A server keeps the connection busy with next to nothing."""
 
 
+@contextmanager
+def _within(seconds, connection):
+    """End a connection that is not through with the block in time, and raise a TimeoutError."""
+    late = threading.Event()
+
+    def end():
+        late.set()
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if late.is_set():
+            raise TimeoutError
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    def getresponse(self):
+        with _within(SLOWEST_ANSWER, self):
+            return super().getresponse()
+
+
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    def getresponse(self):
+        with _within(SLOWEST_ANSWER, self):
+            return super().getresponse()
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connections that wait for headers as a whole: a limit on each wait lets a server send a byte now and then."""
+
+    def init_poolmanager(self, *arguments, **options):
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
 class Client(requests.Session):
     """A session that asks for files as they are, encrypted, and follows redirections itself.
 
@@ -72,6 +126,8 @@ class Client(requests.Session):
 
     def __init__(self, url: str):
         super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter())
         here = urlsplit(url)
         self._plain = here.netloc if here.scheme == "http" and here.hostname in LOOPBACK else None
 
