@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib
 import seaborn
 from matplotlib.figure import Figure
-from PIL import Image
 
 from semsim.io.whole import written_whole
 
@@ -27,8 +25,6 @@ INK, FAINT = "#222222", "#8a8a8a"
 RANKS = "cividis"
 """Colour map of ranks: readable in greyscale print and by colour-blind people."""
 RESOLUTION = 200  # dots per inch, of PNG files
-COLOURS_OF_CHART = 64
-"""Of a chart on a page: enough for smooth edges of lines and letters."""
 
 _STYLE = {
     **seaborn.axes_style("whitegrid"),
@@ -107,17 +103,6 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> None:
     no_time_stamp = {"CreationDate": None} if Path(path).suffix == ".pdf" else None  # the same figure, the same file
     with written_whole(path) as part:
         figure.savefig(part, dpi=RESOLUTION, metadata=no_time_stamp)
-
-
-@styled
-def webp_of(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a WebP file, with sharp edges and at most `COLOURS_OF_CHART` colours."""
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=RESOLUTION)
-    with Image.open(drawn) as picture:
-        few = picture.convert("RGB").quantize(COLOURS_OF_CHART, dither=Image.Dither.NONE)
-    few.convert("RGB").save(small, "webp", lossless=True)
-    return small.getvalue()
 
 
 def save_figure(figure: Figure, stem: str | os.PathLike) -> Path:
