@@ -49,12 +49,27 @@ def test_no_picture_is_chosen_among_twins(twins, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "classes, message", [("cat\ndog\ncat\n", "cat: named twice"), ("cat\n", "at least"), ("cat\n" + 90 * "x", "80")]
+    "classes, message",
+    [
+        ("cat\ndog\ncat\n", "cat: named twice"),
+        (100_000 * "cat\n", "cat: named twice"),
+        ("cat\n", "at least"),
+        ("cat\n" + 90 * "x", "80"),
+        ("cat\nd\u202egod\n", "invisible characters"),
+        ("cat\nd\u200bog\n", "invisible characters"),
+    ],
 )
 def test_wrong_classes_are_told_of_the_file_that_has_them(tmp_path, classes, message):
     save(tmp_path / "pictures" / "cat" / "0.png")
     (tmp_path / "classes.txt").write_text(classes)
     with pytest.raises(SemsimError, match=f"classes.txt: cannot be the classes of a campaign(.|\n)*{message}"):
+        from_folder(tmp_path / "pictures", seed=1, classes=tmp_path / "classes.txt")
+
+
+def test_a_file_without_classes_is_told(tmp_path):
+    save(tmp_path / "pictures" / "cat" / "0.png")
+    (tmp_path / "classes.txt").write_text("\n")
+    with pytest.raises(SemsimError, match="classes.txt: empty. Write the names of the classes, one per line"):
         from_folder(tmp_path / "pictures", seed=1, classes=tmp_path / "classes.txt")
 
 

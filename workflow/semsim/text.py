@@ -327,6 +327,11 @@ def likeness(name):
     return " ".join("".join(letter for letter in folded if unicodedata.category(letter) != "Cf").split())
 
 
+def is_visible(name):
+    """Return whether all characters of a name are seen, but for those with which a script is spelled."""
+    return all(letter.isprintable() or letter in JOINERS for letter in name)
+
+
 def why_no_name(name):
     """Return why a text cannot be a name in tables, or an empty text if it can.
 
@@ -337,7 +342,7 @@ def why_no_name(name):
     """
     if name.strip().lower() in NO_VALUES:
         return "tables hold that for no value"
-    if not all(letter.isprintable() or letter in JOINERS for letter in name):
+    if not is_visible(name):
         return "it has invisible characters"
     if len(name) > LONGEST_NAME:
         return f"it has more than {LONGEST_NAME} characters"

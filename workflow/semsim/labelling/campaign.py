@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -21,7 +22,7 @@ from semsim.io.texts import read_text
 from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
 from semsim.settings import OneOf, Settings, validated
-from semsim.text import ANNOTATORS, composed, first_few
+from semsim.text import ANNOTATORS, composed, first_few, is_visible, quoted
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
 SOURCE = "source"
@@ -58,14 +59,22 @@ class Panel(Settings):
 
 
 def _different(names):
-    if len(set(names)) < len(names):
-        raise ValueError(f"{first_few([name for name in names if names.count(name) > 1])}: named twice.")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"{first_few(twice)}: named twice.")
     return names
+
+
+def _visible(name):
+    if not is_visible(name):
+        raise ValueError(f"{quoted(name)} has invisible characters, which may hide or turn what annotators read.")
+    return name
 
 
 Composed = Annotated[str, AfterValidator(composed)]
 ClassName = Annotated[
-    Composed, Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number")
+    Composed,
+    Field(min_length=1, max_length=80, description="a name, in quotes if it looks like a number"),
+    AfterValidator(_visible),
 ]
 ClassNames = Annotated[
     list[ClassName], Field(min_length=2, description="at least two different names"), AfterValidator(_different)

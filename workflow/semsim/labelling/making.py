@@ -37,7 +37,7 @@ from semsim.labelling.campaign import (
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
 from semsim.progress import progress_bar
 from semsim.settings import schema_of, validated
-from semsim.text import composed, counted, near_twins, why_no_name
+from semsim.text import composed, counted, first_few, near_twins, why_no_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -245,6 +245,8 @@ def from_folder(
     folder, generator = Path(folder), np.random.default_rng(seed)
     dataset, found = _name_of(folder), _find_images(folder)
     names = read_names(classes) if classes else sorted({_class_of(path, folder) for path in found} - {None})
+    if not names and classes:
+        raise SemsimError(f"{classes}: empty. Write the names of the classes, one per line.")
     if not names:
         raise SemsimError(f"{folder}: no class folders. Sort images into <class>/<image>, or give --classes FILE.")
     check_classes(names, classes or folder)
@@ -305,7 +307,7 @@ def _labelled(folder, paths, names):
     """Return label, picture and source of images; the labels follow from the names of their folders."""
     folders = [_class_of(path, folder) for path in paths]
     if unknown := sorted({name for name in folders if name is not None} - set(names)):
-        raise SemsimError(f"{folder}: folder '{unknown[0]}' is not one of the classes: {', '.join(names)}.")
+        raise SemsimError(f"{folder}: folder '{unknown[0]}' is not one of the classes: {first_few(names)}.")
     return pd.DataFrame(
         {
             "label": pd.array([None if name is None else names.index(name) for name in folders], dtype="Int64"),
