@@ -14,14 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from web_site import served
 
 from semsim.data import SPLITS, prepare_dataset, save_dataset
-from semsim.data.published import FEWEST_IMAGES, PUBLISHED
+from semsim.data.published import FEWEST_IMAGES, PUBLISHED, is_downloaded
 from semsim.errors import SemsimError
 from semsim.io.tensors import read_metadata
+from semsim.labels.human_study import clear_originals
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "prepare_data.py"
 SIDE = 32
@@ -370,3 +372,23 @@ def test_a_mirror_without_the_order_gives_drawn_originals(publish, tmp_path):
 def test_only_a_data_set_with_a_published_order_can_be_asked_for_it():
     with pytest.raises(SemsimError, match="images of kind glyphs have no published order; those of cifar100 have one"):
         read("glyphs", order="published")
+
+
+def test_what_lies_in_the_cache_is_known_without_a_download(publish, tmp_path, site):
+    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(cifar_images())})
+    assert not is_downloaded("cifar100") and not (tmp_path / "cache").exists()
+    read("cifar100")
+    assert is_downloaded("cifar100")
+
+
+def test_the_published_study_finds_its_clear_originals_by_their_order(publish):
+    images = cifar_images()
+    order = [f"test/{place}.png" for place in ("bear/bear_s_000004", "apple/apple_s_000000", "bear/bear_s_000003")]
+    images = {name: images[name] for name in order + [name for name in images if name not in order]}
+    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(images)})
+    shown = pd.DataFrame({"original": [2, 0, 2, 0], "label": 1, "target": ["a", "a", "b", "b"]})
+    originals, found = clear_originals(shown)
+    assert originals.tolist() == [0, 2]
+    assert np.array_equal(found, [images[order[place]].transpose(2, 0, 1) for place in (0, 2)])
+    with pytest.raises(SemsimError, match="its first test images are of other classes than the published labels say"):
+        clear_originals(shown.assign(original=[1, 0, 1, 0]))

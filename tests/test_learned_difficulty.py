@@ -5,8 +5,12 @@ import pandas as pd
 import pytest
 import torch
 from scipy.special import expit
+from scipy.stats import entropy as scipy_entropy
 from sklearn.metrics import roc_auc_score
+from trunks import random_trunk, write_trunk
 
+from semsim.compat import import_torchvision
+from semsim.figures.difficulty_charts import content_chart
 from semsim.labels import recognition_rates, with_truth
 from semsim.labels.human_study import find_labels, read_human_study
 from semsim.learned.classifier import describe_images
@@ -19,10 +23,22 @@ from semsim.learned.difficulty import (
     try_difficulty,
 )
 from semsim.learned.learning_curve import learning_curve
-from semsim.statistics.content import CLASS, NO_METRIC, NOTHING, OTHER_MODELS, measure_content
+from semsim.metrics.scales import Scale, Scales
+from semsim.pretrained.describing import describe_with_vgg16
+from semsim.statistics.content import (
+    CLASS,
+    IMAGE,
+    NO_METRIC,
+    NOTHING,
+    OTHER_MODELS,
+    measure_content,
+    without_source,
+)
 from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.statistics.resampling import holm
 from semsim.targets.models import build_target
+
+transforms = import_torchvision().transforms.functional
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +160,36 @@ def test_images_are_described_by_unit_features_and_entropy():
     chances = classifier(torch.from_numpy(images) / 255).softmax(1).detach().numpy()
     assert table["entropy"].to_numpy() == pytest.approx(-(chances * np.log(chances)).sum(axis=1), rel=1e-4)
     assert "entropy" not in describe_images(build_target("lenet", 1, 32), images)
+
+
+def test_vgg16_describes_images_by_unit_features_and_their_entropy(tmp_path):
+    images = np.random.default_rng(1).integers(0, 255, (3, 3, 32, 32), dtype=np.uint8)
+    images[1] = 100
+    table = describe_with_vgg16(write_trunk("vgg16", tmp_path), images, batch_size=2)
+    large = torch.stack([transforms.resize(torch.from_numpy(image), [96, 96]) for image in images / np.float32(255)])
+    with torch.no_grad():
+        seen = (
+            random_trunk("vgg16")(transforms.normalize(large, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+            .mean((2, 3))
+            .numpy()
+        )
+    expected = seen / np.linalg.norm(seen, axis=1, keepdims=True)
+    assert table.filter(like="feature_").to_numpy() == pytest.approx(expected, abs=1e-4)
+    grey = [(image.T @ [0.2125, 0.7154, 0.0721]).round().astype(int) for image in images]
+    bits = [scipy_entropy(np.unique(image, return_counts=True)[1], base=2) for image in grey]
+    assert table["entropy"].to_numpy() == pytest.approx(bits, abs=0.02) and table["entropy"][1] == 0
+
+
+def test_a_source_that_was_not_at_hand_says_why(study):
+    table, originals = study
+    trials, _ = try_difficulty(table, originals, {}, {"psnr": ["psnr"]}, seed=1)
+    content = measure_content(trials.assign(kind="human", reference="original"), 20, 1)
+    told = without_source(content, IMAGE, "because")
+    added = told[len(content) :]
+    assert added["level"].tolist() == ["cells", "reconstructions"] and (added["note"] == "because").all()
+    assert (added["difficulty"] == IMAGE).all() and added["value"].isna().all()
+    (panel, *_) = content_chart(told, Scales({"psnr": Scale("psnr", "PSNR", "", 0, 1, True, "")})).axes
+    assert "clear image" not in " ".join(text.get_text() for text in panel.figure.legends[0].get_texts())
 
 
 def test_features_follow_the_originals(study):

@@ -11,6 +11,7 @@ from snakemake.settings.types import DeploymentMethod
 from semsim.config.code import Code
 from semsim.config.study import MAIN
 from semsim.data.embedded import EMBEDDED
+from semsim.data.published import is_downloaded
 from semsim.learned.folds import WITHIN
 from semsim.learned.starts import SEEN, start_name
 from semsim.observers.shipped import PANEL
@@ -112,9 +113,9 @@ def every(pattern):
     return list(dict.fromkeys(expand(every_attack(pattern), study=BASE, dataset=STUDY.datasets)))
 
 
-def of_own_study(path):
-    """Return an input function for what the published human study has not got."""
-    return lambda wildcards: [] if wildcards.study == HUMAN_STUDY else path
+def of_own_study(path, published=()):
+    """Return an input function for what the published human study has not got, or has from elsewhere."""
+    return lambda wildcards: published if wildcards.study == HUMAN_STUDY else path
 
 
 def labels_option(wildcards, input):

@@ -1,5 +1,28 @@
 # How difficult originals are to recognise, and what knowing it adds to metrics: in the study, where SemSim's distances and
-# the clear originals are at hand, and in the published human study, which has neither.
+# the clear originals are at hand, and in the published human study, whose clear originals are known only where CIFAR-100's own
+# archive has been downloaded.
+CLEAR_AT_HAND = is_downloaded("cifar100") and "vgg16" in PRETRAINED
+
+
+rule describe_published:
+    """Describe the clear originals of the published human study by what VGG16 sees in them."""
+    input:
+        rules.fetch_human_study.output.images,
+    output:
+        f"results/{HUMAN_STUDY}/originals.parquet",
+    log:
+        f"results/{HUMAN_STUDY}/logs/originals.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        script=script("describe_published.py"),
+        pretrained=pretrained_weights,
+    shell:
+        "python {params.script:q} --images {input:q} {params.pretrained:q} --threads {threads} --out {output:q} &> {log:q}"
 
 
 rule measure_difficulty:
@@ -10,7 +33,9 @@ rule measure_difficulty:
         metrics="results/{study}/tables/metrics.csv",
         scales="results/{study}/tables/scales.csv",
         trials=of_own_study(rules.measure_generalisation.output.trials),
-        features=of_own_study(rules.describe_originals.output[0]),
+        features=of_own_study(
+            rules.describe_originals.output[0], rules.describe_published.output[0] if CLEAR_AT_HAND else ()
+        ),
     output:
         effects=report(
             "results/{study}/tables/effects.csv",

@@ -99,6 +99,13 @@ def read_published(kind: str, request: Request) -> tuple[tuple[str, ...], dict[s
         return read_images(source, request, ordered)
 
 
+def is_downloaded(kind: str) -> bool:
+    """Return whether the published files of a data set lie in the cache; nothing is downloaded."""
+    from semsim.io.cache import cache_folder
+
+    return all((cache_folder() / kind / file.name).is_file() for file in PUBLISHED[kind].files)
+
+
 def _fetch_files(kind, request):
     """Return the paths of the published files; if they are not available, say how to provide them."""
     # They need packages that only the data environment has.

@@ -74,7 +74,7 @@ def content_chart(content: pd.DataFrame, scales: Scales) -> Figure:
     labels = {NO_METRIC: "No metric"} | (scales | LEARNED).labels
     valued = content.dropna(subset="value")
     names = list((content if valued.empty else valued)["metric"].unique())
-    sources = [source for source in SOURCE_LABELS if source in set(content["difficulty"])]
+    sources = [source for source in SOURCE_LABELS if source in set((content if valued.empty else valued)["difficulty"])]
     height = row_height(len(names)) * (1 + 0.25 * (len(sources) - 1))
     figure, axes = panels(len(LEVELS), height=1.2 + height * len(names), sharex=True, sharey=True)
     for panel, level in zip(axes, LEVELS, strict=True):

@@ -33,7 +33,7 @@ CHECKSUM = "sha256:2d026ac54edb4e73eebe5e7782b65eee58eb7270bed45a7db7ae7d30e2a95
 SIZE = 3_015_680
 """In bytes."""
 
-DATASET, ATTACK, CLASSES = "cifar100", "invertgrad", 100
+DATASET, ATTACK, CLASSES, SIDE = "cifar100", "invertgrad", 100, 32
 
 NOT_OURS = "published value, whose settings are not documented"
 SCALES = pd.DataFrame(
@@ -162,6 +162,38 @@ def tables_of(published: dict) -> HumanStudy:
     images = pd.DataFrame(shown).assign(dataset=DATASET, attack=ATTACK)[[*KEYS, "label"]]
     images.insert(0, "image", name_images(images))
     return HumanStudy(_labels(images, entries), _metrics(images, entries), images, targets)
+
+
+def clear_originals(images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Read the clear originals of the published study from CIFAR-100's own archive; other sources have no order.
+
+    Parameters
+    ----------
+    images : pandas.DataFrame
+        From `tables_of`: original, label.
+
+    Returns
+    -------
+    originals : numpy.ndarray
+        Their numbers, [N], in order.
+    pixels : numpy.ndarray
+        uint8 [N, 3, 32, 32].
+
+    Raises
+    ------
+    SemsimError
+        If the archive is not available, or its images are of other classes.
+    """
+    from semsim.data.prepare import prepare_dataset
+
+    shown = images.drop_duplicates("original").sort_values("original")
+    originals, labels = shown["original"].to_numpy(), shown["label"].to_numpy()
+    settings = {"kind": DATASET, "order": "published", "originals": int(originals.max()) + 1, "train": 2, "public": 1}
+    dataset = prepare_dataset(DATASET, settings, SIDE, seed=1)
+    first = dataset.splits["originals"]
+    if (first.labels[originals] != labels).any():
+        raise SemsimError(f"{DATASET}: its first test images are of other classes than the published labels say.")
+    return originals, first.images[originals]
 
 
 def _labels(images, entries):
