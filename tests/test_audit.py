@@ -1,7 +1,12 @@
 """`semsim audit`: a model, its images, and what its gradients give away."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -158,6 +163,29 @@ def test_an_audit_goes_on_where_it_was_stopped(desk, monkeypatch):
     assert audit(*words, out="whole")[0] == 0
     for name in ("attacks", "scores", "comparison", "originals"):
         assert (folder / "audit" / f"{name}.csv").read_text() == (folder / "whole" / f"{name}.csv").read_text()
+
+
+def test_an_audit_that_was_killed_goes_on_with_the_same_results(desk):
+    folder, audit = desk
+    words = ["--attacks", "analytic,invertgrad", "--originals", "4", "--steps", "150"]
+    paths = ["--model", "net.py:build", "--images", "photos", "--out", "killed"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "semsim.commands", "audit", *paths, *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(semsim.__file__).parents[1])},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        finished = folder / "killed" / "state" / "analytic.pt"
+        while process.poll() is None and not finished.is_file():
+            time.sleep(0.01)
+        process.kill()  # SIGKILL: nothing of it runs any more
+    assert process.returncode == -signal.SIGKILL and not (folder / "killed" / "report.html").exists()
+    written = finished.stat().st_mtime_ns
+    assert audit(*words, out="killed")[0] == 0 and finished.stat().st_mtime_ns == written, "analytic ran again"
+    assert audit(*words, out="whole")[0] == 0
+    for name in ("originals", "attacks", "scores", "comparison"):
+        resumed, whole = (pd.read_csv(folder / out / f"{name}.csv") for out in ("killed", "whole"))
+        pd.testing.assert_frame_equal(resumed, whole)
 
 
 def test_attacks_are_those_that_suit_the_network_and_the_attacker():

@@ -120,9 +120,11 @@ def test_calibration_is_said_in_sentences_of_what_is_used(tables):
     first, *others = findings.calibration_findings(errors)
     brier = errors.loc[(errors["dataset"] == "all") & (errors["difficulty"] == "none"), "brier"].iloc[0]
     assert first.startswith(f"With originals held out, the Brier score is {brier:.2f} (95") and len(others) == 1
-    assert others[0].endswith("not used, by held-out originals."), "both ways to predict are equal here"
+    assert others[0].endswith("not used: it does not help on held-out originals."), (
+        "both ways to predict are equal here"
+    )
     better = errors.assign(brier=errors["brier"] - 0.1 * (errors["difficulty"] == "embedding"))
-    assert "−0.10 to −0.10. It is used" in findings.calibration_findings(better)[-1]
+    assert "lower by 0.10 to 0.10, so it is used." in findings.calibration_findings(better)[-1]
     extreme = errors.assign(slope_high=0.8)
     assert "chances are too extreme" in findings.calibration_findings(extreme)[0]
     assert findings.calibration_findings(errors.assign(brier=np.nan))[0].startswith("There are no chances")

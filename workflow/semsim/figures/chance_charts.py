@@ -10,7 +10,7 @@ from semsim.figures.faithfulness_charts import rate_of
 from semsim.figures.style import COLOURS, FAINT, panels, styled
 from semsim.io.tables import KEYS
 from semsim.statistics.calibration import CHANCE, GROUPS
-from semsim.text import FOLDS, kind_of
+from semsim.text import FOLDS, kind_of, sentence_case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,6 @@ def reliability_chart(chances: pd.DataFrame, recognition: pd.DataFrame) -> Figur
         chance, rate, low, high = 100 * np.transpose(points)
         panel.vlines(chance, low, high, color=COLOURS[0], linewidth=1.1)
         panel.plot(chance, rate, marker="o", color=COLOURS[0], markersize=4, linewidth=1)
-        panel.set(title=f"Held out: {FOLDS[folds]}", xlabel="Chance (%)", xlim=(-3, 103), ylim=(-3, 103))
+        panel.set(title=sentence_case(FOLDS[folds]), xlabel="Chance (%)", xlim=(-3, 103), ylim=(-3, 103))
     figure.supylabel(f"Recognised by\n{kind_of(chances)} (%)", size=8)
     return figure

@@ -36,10 +36,10 @@ def calibration_findings(errors: pd.DataFrame) -> list[str]:
     briers = rows.pivot_table("brier", "folds", "difficulty", sort=False)
     if {NOTHING, EMBEDDING} <= set(briers):
         gains = briers[NOTHING] - briers[EMBEDDING]
+        used = "used" if difficulty_used(errors) == EMBEDDING else "not used: it does not help on held-out originals"
         sentences.append(
-            "The difficulty of the original, read from its embedding, changes the Brier score by"
-            f" {decimal(-gains.max(), signed=True)} to {decimal(-gains.min(), signed=True)}. It is"
-            f" {'used' if difficulty_used(errors) == EMBEDDING else 'not used'}, by held-out originals."
+            "With the difficulty of the original, read from its embedding, the Brier score is lower by"
+            f" {decimal(gains.min())} to {decimal(gains.max())}, so it is {used}."
         )
     return sentences
 

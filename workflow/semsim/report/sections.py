@@ -621,8 +621,8 @@ def chances(results: Results) -> Iterator:
         yield chart(
             chance_charts.reliability_chart(known, tables.of_kind("recognition", known["kind"].iloc[0])),
             "Share that was recognised by predicted chance, one panel for each kind of held-out data.",
-            "How many were recognised, by the chance that was predicted for them, in ten groups of equal size, with"
-            " 95 % intervals over originals. On the grey line, chances are right.",
+            "How many were recognised, by the predicted chance, in ten groups of equal size, with 95 % intervals over"
+            " originals. Each panel is named after what was held out. On the grey line, chances are right.",
         )
 
 
