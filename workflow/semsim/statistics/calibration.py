@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from semsim.labels.recognition import MAJORITY
 from semsim.seeds import seed_for
@@ -149,6 +148,8 @@ def _described(trials, resamples, seed):
 
 def _errors(trials, deviation, inside, resamples, seed):
     """Return a row of `measure_calibration` without its keys."""
+    from sklearn.metrics import roc_auc_score  # which notebooks do without
+
     chances, rates = trials[CHANCE].to_numpy(), trials[RATE].to_numpy()
     squared = brier_scores(trials).to_numpy()
     both = np.stack([squared, chances - rates], 1)
