@@ -188,6 +188,7 @@ def test_a_source_that_was_not_at_hand_says_why(study):
     added = told[len(content) :]
     assert added["level"].tolist() == ["cells", "reconstructions"] and (added["note"] == "because").all()
     assert (added["difficulty"] == IMAGE).all() and added["value"].isna().all()
+    assert (told.dtypes == content.dtypes).all()
     (panel, *_) = content_chart(told, Scales({"psnr": Scale("psnr", "PSNR", "", 0, 1, True, "")})).axes
     assert "clear image" not in " ".join(text.get_text() for text in panel.figure.legends[0].get_texts())
 

@@ -73,8 +73,9 @@ def measure_content(trials: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
 
 def without_source(content: pd.DataFrame, source: str, reason: str) -> pd.DataFrame:
     """Add rows that say why the difficulty was not predicted from a source, one for each level."""
-    rows = content.drop_duplicates(COLUMNS[:4])[COLUMNS[:4]].assign(metric=NO_METRIC, difficulty=source, note=reason)
-    return pd.concat([content, rows.assign(count=0, undefined=0)], ignore_index=True)
+    rows = content.drop_duplicates(COLUMNS[:4])[[*COLUMNS[:4], "tests"]]
+    rows = rows.assign(metric=NO_METRIC, difficulty=source, count=0, undefined=0, note=reason)
+    return pd.concat([content, rows], ignore_index=True)
 
 
 def _areas(crossing, level, draws):
