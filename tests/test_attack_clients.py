@@ -14,7 +14,7 @@ from semsim.attacks import run as run_module
 from semsim.attacks.clients import ClientSettings, consecutive, drawn
 from semsim.attacks.engine import Search
 from semsim.attacks.gradients import METHODS, ClientUpdates, UpdatePlan, choose_method, plan_updates
-from semsim.attacks.labels import LABELS
+from semsim.attacks.labels import LABELS, count_classes
 from semsim.attacks.matching import match_batch
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.observation import shared_updates
@@ -276,6 +276,35 @@ def test_reconstructions_are_matched_as_if_all_orders_had_been_tried():
 
     best = min(itertools.permutations(range(5)), key=error)
     assert match_batch(images, shuffled).tolist() == list(best) == order.argsort().tolist()
+
+
+def test_classes_are_counted_while_a_network_learns():
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(24, 64, generator=generator).relu()
+
+    def draw(count):
+        labels = torch.randint(24, (count,), generator=generator)
+        return (means[labels] + 0.8 * torch.randn(count, 64, generator=generator)).relu(), labels
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        last = nn.Linear(64, 24)
+    optimiser = torch.optim.Adam(last.parameters(), 3e-3)
+    right = {}
+    for step in range(101):
+        if step in (0, 30, 100):
+            found = []
+            for features, labels in (draw(8) for _ in range(50)):
+                loss = functional.cross_entropy(last(features), labels)
+                gradients = [each[None] for each in torch.autograd.grad(loss, [last.weight, last.bias])]
+                counts = count_classes(last, *gradients, 8)[0]
+                found.append(torch.minimum(counts, torch.bincount(labels, minlength=24)).sum() / 8)
+            right[step] = torch.stack(found).mean().item()
+        features, labels = draw(128)
+        optimiser.zero_grad()
+        functional.cross_entropy(last(features), labels).backward()
+        optimiser.step()
+    assert right[0] == 1 and right[30] > 0.99 and right[100] > 0.8
 
 
 def test_two_images_of_one_class_are_told_apart():

@@ -16,6 +16,10 @@ from semsim.registry import Registry
 torch = lazy_loader.load("torch")
 
 LABELS = Registry()
+FADING = 0.03
+"""Squared entry of a row of the last layer's gradient, in images, at which the row counts as much as all rows together.
+With 1, more labels of trained networks are wrong (of letters named with 54 % accuracy, in batches of eight, 0.74 are
+right in place of 0.83); below 0.01, some of barely trained ones are, too."""
 
 
 @LABELS.register(needs={"labels"})
@@ -61,8 +65,8 @@ def count_classes(
     The quotient of a row of the weights' gradient and its entry of the bias' gradient is close to the mean feature
     vector of that class in the batch. The last layer turns it into the probabilities that images of the class are
     given, and with these the bias' gradient is linear in the counts. Their least-squares solution is rounded to whole
-    numbers that add up to the batch. Beyond the paper, a row whose entry is small, as if of less than one image, is
-    drawn to the least-squares solution of all rows: its quotient is of differences that cancel.
+    numbers that add up to the batch. Beyond the paper, a row whose entry is small, as if of part of an image, is drawn
+    to the least-squares solution of all rows: its quotient is of differences that cancel.
 
     Parameters
     ----------
@@ -83,7 +87,7 @@ def count_classes(
     section 3.
     """
     bias_gradients = bias_gradients.nan_to_num(0, 0, 0)
-    weight_of_all = 1 / batch**2  # the squared entry of one image
+    weight_of_all = FADING / batch**2
     of_all = torch.einsum("nc,ncd->nd", bias_gradients, weight_gradients) / bias_gradients.square().sum(1, True)
     features = bias_gradients[:, :, None] * weight_gradients + weight_of_all * of_all[:, None]
     features = features / (bias_gradients.square()[:, :, None] + weight_of_all)
