@@ -29,6 +29,7 @@ With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 1
     convnet3 trained    idlg        93%  12.21  6.7e+00  11.38  9.0e+00  10.41  2.3e+01   +0.82 ± 0.62    +1.80 ± 0.23
     convnet3 untrained  dlg         99%  17.47  7.7e-03  16.40  1.8e-02  14.31  3.0e-02   +1.07 ± 0.86    +3.17 ± 0.37
     convnet3 untrained  idlg        98%  17.47  8.2e-03  17.33  8.1e-03  14.45  3.1e-02   +0.14 ± 0.13    +3.03 ± 0.35
+    resnet20 untrained  dlg         96%  12.19  3.9e+02  12.29  3.8e+02  10.78  1.0e+03   -0.09 ± 0.13    +1.42 ± 0.29
     resnet20 untrained  idlg        97%  12.29  3.6e+02  12.23  3.6e+02  11.44  7.3e+02   +0.06 ± 0.18    +0.85 ± 0.22
 
 On mlp, a search either finds the image or fails, so differences of single cases are wide: over its four they average

@@ -254,7 +254,7 @@ def mend(study, paths, reference):
 
 def _message(output, path):
     """Return the line of a study's output that says to delete a file, or nothing."""
-    lines = (line.strip() for line in output.splitlines() if f"{path}: " in line and "Delete it" in line)
+    lines = (line.strip() for line in output.splitlines() if f"{path}: " in line and "delete it" in line.lower())
     return next(lines, "")
 
 
