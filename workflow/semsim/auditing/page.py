@@ -106,15 +106,15 @@ def _cards(audit, measure, paths):
                 "picture": small_picture(files[place]),
                 "name": "original",
                 "value": printable(row["class"]).replace("_", " "),
+                "chance": "",
             }
         ]
         for attack, images in others:
             diverged = attack != GUESS and status[attack, place] == "diverged"
             value = "diverged" if diverged else number(values.loc[place, attack])
-            if known and not diverged:
-                value += f" · {chances.loc[place, attack]:.0%}".replace("%", f"{NO_BREAK}%")
+            chance = percent(chances.loc[place, attack]) if known and not diverged else ""
             label = GUESS_LABEL if attack == GUESS else attack
-            shown.append({"picture": small_picture(images[place]), "name": label, "value": value})
+            shown.append({"picture": small_picture(images[place]), "name": label, "value": value, "chance": chance})
         cards.append({"shown": shown, "source": printable(row["source"])})
     return cards
 

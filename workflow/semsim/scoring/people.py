@@ -63,18 +63,21 @@ def people_sentences(values: Mapping[str, np.ndarray], sizes: Collection[tuple[i
             chances = shares(row.intercept + row.weight * known)
             covariance = [[row.variance, row.covariance], [row.covariance, row.slope_variance]]
             count = count_text(chances.sum(), *count_interval(chances, covariance), len(known))
-            sentences.append(f"People would recognise {count}, by {row.label} alone.")
+            sentences.append(
+                f"People would recognise {count}, by {row.label} alone, which tells little: its area under the ROC"
+                f" curve is {decimal(row.value)}, and a coin toss has 0.5."
+            )
     return sentences
 
 
 def people_basis(metrics: Collection[str], sizes: Collection[tuple[int, int]]) -> list[str]:
-    """Say what that rests on, and how little a metric alone can tell."""
-    areas = [f"{decimal(row.value)} for {row.label}" for row in _known(metrics, sizes)]
-    if not areas:
+    """Say what that rests on."""
+    labels = [row.label for row in _known(metrics, sizes)]
+    if not labels:
         return []
     return [
-        "What people would recognise is known from published labels of photographs of this size (CIFAR-100). There,"
-        f" the area under the ROC curve was {listed(areas)}, with 0.5 for a coin toss: it says little about one image."
+        f"What {listed(labels)} says of people rests on 42,000 published labels by people of photographs of this size"
+        " (CIFAR-100)."
     ]
 
 
