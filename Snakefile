@@ -30,13 +30,13 @@ except SemsimError as error:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/human_study.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/attacks.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/observers.smk"
 include: "workflow/rules/embedded.smk"
-include: "workflow/rules/human_study.smk"
 
 
 if STUDY.replayed:

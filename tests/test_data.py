@@ -107,7 +107,7 @@ def test_saved_and_loaded(tmp_path):
     metadata = read_metadata(tmp_path / "glyphs.safetensors")
     assert metadata == {
         **{"name": "glyphs", "kind": "glyphs", "classes": list(dataset.classes), "image_size": 32},
-        "in_published_order": False,
+        "published_numbers": None,
     }
     index = read_table(tmp_path / "glyphs.csv")
     assert list(index.columns) == ["split", "index", "label", "class", "source"]

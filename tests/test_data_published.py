@@ -14,16 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 from web_site import served
 
 from semsim.data import SPLITS, prepare_dataset, save_dataset
-from semsim.data.published import FEWEST_IMAGES, PUBLISHED, is_downloaded
+from semsim.data.published import FEWEST_IMAGES, PUBLISHED
 from semsim.errors import SemsimError
 from semsim.io.tensors import read_metadata
-from semsim.labels.human_study import clear_originals
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "prepare_data.py"
 SIDE = 32
@@ -173,8 +171,8 @@ def publish(monkeypatch, site, tmp_path):
     return put
 
 
-def read(kind, mirror=None, size=SIDE, seed=1, **settings):
-    return prepare_dataset("mine", {"kind": kind, **COUNTS, **settings}, size, seed, mirror)
+def read(kind, mirror=None, size=SIDE, seed=1, numbers=None, **settings):
+    return prepare_dataset("mine", {"kind": kind, **COUNTS, **settings}, size, seed, mirror, numbers)
 
 
 def sources(dataset):
@@ -344,51 +342,31 @@ def test_official_cifar_gives_the_study_that_the_mirror_gives(mirror, publish, t
     assert_equal(read("cifar100", **counts), read("cifar100", mirror, **counts))
 
 
-def test_originals_in_their_published_order_are_the_first_of_the_test_part(publish, tmp_path):
+def test_originals_can_be_asked_for_by_their_numbers_in_the_test_part(publish, tmp_path):
     images = cifar_images()
     order = [f"test/{place}.png" for place in ("apple/apple_s_000004", "apple/apple_s_000000", "bear/bear_s_000003")]
     order.append("test/apple/apple_s_000001.png")
-    listed = order + [name for name in images if name not in order]
-    images = {name: images[name] for name in listed}
+    images = {name: images[name] for name in [*order, *(name for name in images if name not in order)]}
     images[order[2]] = images["train/bear/bear_s_000001.png"] = images[order[0]]  # equal images
     publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(images)})
-    dataset = read("cifar100", order="published", originals=4, train=3, public=2)
-    assert dataset.splits["originals"].sources == order  # all of them, or the others would have other numbers
-    assert "train/bear/bear_s_000001.png" not in sum(sources(dataset).values(), [])
+    dataset = read("cifar100", numbers=[0, 2, 3, 5], originals=3, train=3, public=2)
+    originals = dataset.splits["originals"]
+    assert originals.sources == [order[0], *order[2:]] and originals.numbers == (0, 2, 3)  # equal ones stay, too
+    elsewhere = [source for split in ("train", "public") for source in dataset.splits[split].sources]
+    assert "train/bear/bear_s_000001.png" not in elsewhere and not {*elsewhere} & {*originals.sources}
     path, index = tmp_path / "data.safetensors", tmp_path / "data.csv"
     save_dataset(dataset, path, index)
-    assert read_metadata(path)["in_published_order"] is True
-    save_dataset(read("cifar100"), path, index)
-    assert read_metadata(path)["in_published_order"] is False
+    assert read_metadata(path)["published_numbers"] == [0, 2, 3]
+    with pytest.raises(SemsimError, match="has 10 test images, fewer than the originals' numbers"):
+        read("cifar100", numbers=[0, 10])
+    with pytest.raises(
+        SemsimError, match=r"2 images requested for originals \(those with a published number\), but only 1"
+    ):
+        read("cifar100", numbers=[0])
 
 
 def test_a_mirror_without_the_order_gives_drawn_originals(publish, tmp_path):
     (tmp_path / "cifar100.zip").write_bytes(zipped({name: picture(name) for name in cifar_images()}))
-    ordered, drawn = read("cifar100", tmp_path, order="published"), read("cifar100", tmp_path)
+    ordered, drawn = read("cifar100", tmp_path, numbers=[0, 2]), read("cifar100", tmp_path)
     assert_equal(ordered, drawn)
-    assert not ordered.splits["originals"].in_published_order
-
-
-def test_only_a_data_set_with_a_published_order_can_be_asked_for_it():
-    with pytest.raises(SemsimError, match="images of kind glyphs have no published order; those of cifar100 have one"):
-        read("glyphs", order="published")
-
-
-def test_what_lies_in_the_cache_is_known_without_a_download(publish, tmp_path, site):
-    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(cifar_images())})
-    assert not is_downloaded("cifar100") and not (tmp_path / "cache").exists()
-    read("cifar100")
-    assert is_downloaded("cifar100")
-
-
-def test_the_published_study_finds_its_clear_originals_by_their_order(publish):
-    images = cifar_images()
-    order = [f"test/{place}.png" for place in ("bear/bear_s_000004", "apple/apple_s_000000", "bear/bear_s_000003")]
-    images = {name: images[name] for name in order + [name for name in images if name not in order]}
-    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(images)})
-    shown = pd.DataFrame({"original": [2, 0, 2, 0], "label": 1, "target": ["a", "a", "b", "b"]})
-    originals, found = clear_originals(shown)
-    assert originals.tolist() == [0, 2]
-    assert np.array_equal(found, [images[order[place]].transpose(2, 0, 1) for place in (0, 2)])
-    with pytest.raises(SemsimError, match="its first test images are of other classes than the published labels say"):
-        clear_originals(shown.assign(original=[1, 0, 1, 0]))
+    assert ordered.splits["originals"].numbers is None

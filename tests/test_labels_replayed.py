@@ -35,15 +35,21 @@ def answers(published):
 
 def test_the_same_originals_get_the_answers_about_them():
     own, published = images([*TARGETS[:2], "mine"], CLASSES[:3], dataset="mine"), images(TARGETS, CLASSES)
-    labels = replay_labels(answers(published), pair_images(own, published, same_originals=True))
+    labels = replay_labels(answers(published), pair_images(own, published, range(4)))
     assert len(labels) == 2 * 3 * 2 and set(labels["kind"]) == {"replayed"}  # of `mine`, nobody knows anything
     assert (labels["label"] == labels["image"].str[-1].astype(int)).all()
     assert set(labels["image"]) == set(own.loc[own["target"] != "mine", "image"])
 
 
+def test_numbers_say_which_originals_are_meant():
+    own, published = images(TARGETS[:1], [7, 3]), images(TARGETS, CLASSES)
+    pairs = pair_images(own, published, [3, 0])
+    assert pairs["published"].str[-1].tolist() == ["3", "0"] and pairs["image"].str[-1].tolist() == ["0", "1"]
+
+
 def test_where_other_images_stand_in_the_class_is_the_same_and_nobody_is_asked_twice():
     own, published = images(TARGETS[:1], [7, 3, 3, 3, 9]), images(TARGETS, CLASSES)
-    pairs = pair_images(own, published, same_originals=False)
+    pairs = pair_images(own, published, None)
     found = {image[-1]: partner[-1] for image, partner in pairs.itertuples(index=False)}
     assert found == {"0": "3", "1": "0", "2": "2"}  # there is no third image of class 3, and none of class 9
     assert pairs["published"].is_unique
@@ -52,11 +58,11 @@ def test_where_other_images_stand_in_the_class_is_the_same_and_nobody_is_asked_t
 def test_labels_that_fit_nothing_are_refused():
     published = images(TARGETS, CLASSES)
     with pytest.raises(SemsimError, match="no target model under the attack 'invertgrad' has a published name"):
-        pair_images(images(["lenet"], CLASSES), published, same_originals=True)
+        pair_images(images(["lenet"], CLASSES), published, range(4))
     with pytest.raises(SemsimError, match="no target model under the attack 'invertgrad'"):
-        pair_images(images(TARGETS, CLASSES, attack="dlg"), published, same_originals=True)
+        pair_images(images(TARGETS, CLASSES, attack="dlg"), published, range(4))
     with pytest.raises(SemsimError, match="the classes of originals 1 are not those of the labels"):
-        pair_images(images(TARGETS, [3, 6, 3, 7]), published, same_originals=True)
+        pair_images(images(TARGETS, [3, 6, 3, 7]), published, range(4))
 
 
 def test_correlations_are_those_of_scipy():
@@ -120,18 +126,18 @@ def published(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("in_order", "unit", "labels"), [(True, "original", 64), (False, "class", 64)])
-def test_scripts_replay_labels_and_measure_how_far_they_fit(run_script, published, in_order, unit, labels):
+@pytest.mark.parametrize(("numbers", "unit"), [([0, 1, 2, 3], "original"), (None, "class")])
+def test_scripts_replay_labels_and_measure_how_far_they_fit(run_script, published, numbers, unit):
     folder, own = published, images(TARGETS, CLASSES, dataset="mine")
     write_table(own.drop(columns="image").assign(status="converged"), folder / "attacks.csv")
     arrays = {"originals_images": np.zeros((4, 3, 16, 16), np.uint8), "originals_labels": np.array(CLASSES)}
-    write_arrays(arrays, folder / "data.safetensors", {"in_published_order": in_order})
+    write_arrays(arrays, folder / "data.safetensors", {"published_numbers": numbers})
     about = ("--published-images", folder / "published-images.csv", "--out-pairs", folder / "pairs.csv")
     files = ("--attacks", folder / "attacks.csv", "--data", folder / "data.safetensors")
     given = ("--published-labels", folder / "published-labels.csv", "--out", folder / "labels.csv")
     done = run_script("replay_labels", *files, *about, *given)
     assert done.returncode == 0 and "32 of 32 reconstructions have the labels of one of the same" in done.stdout
-    assert len(read_table(folder / "labels.csv")) == labels
+    assert len(read_table(folder / "labels.csv")) == 64
     metrics = read_table(folder / "published-metrics.csv").assign(dataset="mine")
     write_table(metrics, folder / "metrics.csv")
     tables = ("--metrics", folder / "metrics.csv", "--published-metrics", folder / "published-metrics.csv")
@@ -147,7 +153,7 @@ def test_partners_are_joined_row_by_row():
     both = [
         table.drop(columns="image").assign(reference="original", psnr=range(len(table))) for table in (own, published)
     ]
-    mine, theirs = join_published(*both, published, pair_images(own, published, same_originals=True))
+    mine, theirs = join_published(*both, published, pair_images(own, published, range(4)))
     assert mine["psnr"].tolist() == [0, 1, 2, 3] and theirs["psnr"].tolist() == [0, 1, 4, 5]
     assert mine.index.equals(theirs.index)
 

@@ -540,7 +540,6 @@ def target(**changes):
             REPLAYED | dataset(kind="cifar100", classes=5) | {"attacks": {"invertgrad": {}}},
             ["labels: the published labels name all classes"],
         ),
-        (dataset(order="published"), ["images of kind mnist have no published order"]),
         ({"labels": ""}, ["labels: '' is not of the right length"]),
         ({"mirror": ""}, ["mirror: '' is not of the right length"]),
         ({"weights": ""}, ["weights: '' is not of the right length"]),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from semsim.commandline import json_object, run
 from semsim.data import prepare_dataset, save_dataset
+from semsim.io.tables import read_table
 
 
 def main():
@@ -28,9 +29,14 @@ def main():
     )
     parser.add_argument("--out", required=True, type=Path, metavar="X.safetensors", help="the images and labels")
     parser.add_argument("--index", required=True, type=Path, metavar="X.csv", help="a table of them, for people")
+    parser.add_argument(
+        "--originals-of", metavar="images.csv", help="take the originals of these published images, if they can be told"
+    )
     arguments = parser.parse_args()
+    numbers = sorted(set(read_table(arguments.originals_of)["original"])) if arguments.originals_of else None
     dataset = prepare_dataset(
-        arguments.dataset, arguments.settings, arguments.image_size, arguments.seed, arguments.mirror
+        *(arguments.dataset, arguments.settings, arguments.image_size, arguments.seed, arguments.mirror),
+        numbers=numbers,
     )
     save_dataset(dataset, arguments.out, arguments.index)
 

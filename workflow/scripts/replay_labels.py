@@ -14,12 +14,12 @@ from semsim.labels.replayed import pair_images, replay_labels
 def main():
     arguments = parse_arguments()
     images = pd.concat(map(shown_images, read_parts(arguments.attacks)), ignore_index=True)
-    same = read_metadata(arguments.data)["in_published_order"]
-    pairs = pair_images(images, read_table(arguments.published_images), same)
-    unit = "original" if same else "class, not original: this source of CIFAR-100 has no published order"
+    numbers = read_metadata(arguments.data)["published_numbers"]
+    pairs = pair_images(images, read_table(arguments.published_images), numbers)
+    unit = "original" if numbers else "class, not original: this source of CIFAR-100 has no published order"
     print(f"{len(pairs)} of {len(images)} reconstructions have the labels of one of the same target model and {unit}.")
     write_table(replay_labels(read_table(arguments.published_labels), pairs), arguments.out)
-    write_table(pairs.assign(unit="original" if same else "label"), arguments.out_pairs)
+    write_table(pairs.assign(unit="original" if numbers else "label"), arguments.out_pairs)
 
 
 def parse_arguments():

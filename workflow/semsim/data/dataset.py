@@ -33,14 +33,14 @@ class Split:
         int64, shape (n,), positions in the data set's `classes`.
     sources : list of str
         The origin of each image: a file, a row of a table, or the font and photograph of a rendered image.
-    in_published_order : bool
-        Whether these are the first images of the published test part, in its order.
+    numbers : tuple of int or None
+        The place of each image in the published order of the test part, from 0, where that is known.
     """
 
     images: np.ndarray
     labels: np.ndarray
     sources: list[str]
-    in_published_order: bool = False
+    numbers: tuple[int, ...] | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -79,7 +79,7 @@ def save_dataset(dataset: ImageDataset, path: str | os.PathLike, index_path: str
     dataset : ImageDataset
     path : path-like
         The safetensors file: `<split>_images` and `<split>_labels` for each split; name, kind, classes,
-        image size, and whether the originals are in their published order, in its header.
+        image size, and the published numbers of the originals, in its header.
     index_path : path-like
         The table of all images, for people: split, index, label, class, source.
     """
@@ -88,7 +88,7 @@ def save_dataset(dataset: ImageDataset, path: str | os.PathLike, index_path: str
         "kind": dataset.kind,
         "classes": list(dataset.classes),
         "image_size": dataset.image_size,
-        "in_published_order": dataset.splits["originals"].in_published_order,
+        "published_numbers": dataset.splits["originals"].numbers,
     }
     arrays = {}
     tables = []

@@ -73,8 +73,8 @@ def read_images(
 ) -> tuple[tuple[str, ...], dict[str, Split]]:
     """Choose and read images like `read_folder`, from an open source (`semsim.data.sources`).
 
-    `ordered` tells whether the source names its images in their published order. If the request asks for that, the
-    originals are the first ones of the held-out part.
+    `ordered` tells whether the source names its images in their published order. Then the originals are those whose
+    numbers the request has, if it has any.
     """
     names = source.names()
     listing = list_images(names, source.path)
@@ -82,11 +82,9 @@ def read_images(
     require_images(listing, classes, source.path)
     images = _candidates(listing.images, classes)
     held_out = None if listing.held_out is None else _candidates(listing.held_out, classes)
-    in_order = ordered and request.order == "published"
-    if in_order:
-        places = {name: place for place, name in enumerate(names)}
-        held_out.sort(key=lambda image: places[image.key])
-    chosen, pixels = _read_distinct(source, images, held_out, request, in_order)
+    numbers = request.numbers[: request.counts["originals"]] if ordered and request.numbers is not None else None
+    originals = None if numbers is None else _numbered(held_out, names, numbers, request.name)
+    chosen, pixels = _read_distinct(source, images, held_out, request, originals)
     splits = {}
     for split, candidates in chosen.items():
         square = (len(candidates), 3, request.image_size, request.image_size)
@@ -94,7 +92,7 @@ def read_images(
             images=np.array([pixels[image.key] for image in candidates], dtype=np.uint8).reshape(square),
             labels=np.array([image.label for image in candidates], dtype=np.int64),
             sources=[image.key for image in candidates],
-            in_published_order=in_order and split == "originals",
+            numbers=numbers if split == "originals" else None,
         )
     return classes, splits
 
@@ -208,19 +206,28 @@ def _candidates(images, classes):
     return [Candidate(name, label) for label, class_name in enumerate(classes) for name in images[class_name]]
 
 
-def _read_distinct(source, images, held_out, request, in_order):
+def _numbered(held_out, names, numbers, dataset):
+    """Return the held-out images with these places in the published order."""
+    places = {name: place for place, name in enumerate(names)}
+    in_order = sorted(held_out, key=lambda image: places[image.key])
+    if not numbers or max(numbers) >= len(in_order):
+        raise SemsimError(f"data set '{dataset}': has {len(in_order)} test images, fewer than the originals' numbers.")
+    return [in_order[number] for number in numbers]
+
+
+def _read_distinct(source, images, held_out, request, originals):
     """Choose candidates and decode them; repeat without duplicates (by pixels) until there are none.
 
-    Originals in their published order all stay: without one of them, the others would have other numbers.
+    Given originals all stay.
 
     Returns what `choose_splits` returns, and the pixels by key.
     """
     pixels, first_with, repeated = {}, {}, set()
+    given = {image.key for image in originals or ()}
     while True:
         images = [image for image in images if image.key not in repeated]
         held_out = held_out if held_out is None else [image for image in held_out if image.key not in repeated]
-        chosen = choose_splits(images, request, held_out, in_order)
-        kept = {image.key for image in chosen["originals"]} if in_order else set()
+        chosen = choose_splits(images, request, held_out, originals)
         # Originals first: of two equal images, the original stays.
         wanted = [image.key for split in ("originals", "train", "public") for image in chosen[split]]
         new = [key for key in wanted if key not in pixels]
@@ -231,7 +238,7 @@ def _read_distinct(source, images, held_out, request, in_order):
                 pixels[key] = decode_square(content, request.image_size, source.where(key))
                 bar.update()
         for key in new:  # not in the order in which the source yields them
-            if first_with.setdefault(hashlib.blake2b(pixels[key].tobytes()).digest(), key) != key and key not in kept:
+            if first_with.setdefault(hashlib.blake2b(pixels[key].tobytes()).digest(), key) != key and key not in given:
                 repeated.add(key)
                 del pixels[key]
         if repeated:

@@ -24,15 +24,12 @@ class Kind:
         Whether its settings have a path.
     published : bool
         Whether it is downloaded, unless the mirror has it as ``<kind>.zip``.
-    ordered : bool
-        Whether its images have a published order.
     """
 
     read: Callable
     about: str
     has_path: bool = False
     published: bool = False
-    ordered: bool = False
 
 
 KINDS = {
@@ -41,7 +38,7 @@ KINDS = {
     "mnist": Kind(read_digits, "handwritten digits, 3,500 of them"),
     "folder": Kind(read_folder, "your own images", has_path=True),
     **{
-        kind: Kind(partial(read_published, kind), f"[published]({each.page})", published=True, ordered=each.ordered)
+        kind: Kind(partial(read_published, kind), f"[published]({each.page})", published=True)
         for kind, each in PUBLISHED.items()
     },
 }

@@ -9,10 +9,16 @@ from semsim.data.request import check_request
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
 
 def prepare_dataset(
-    name: str, settings: dict, image_size: int, seed: int, mirror: str | os.PathLike | None = None
+    name: str,
+    settings: dict,
+    image_size: int,
+    seed: int,
+    mirror: str | os.PathLike | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> ImageDataset:
     """Make a data set: render it, read it from disk, or download it.
 
@@ -28,6 +34,10 @@ def prepare_dataset(
         The study's seed. The same seed gives the same images on every machine.
     mirror : path-like, optional
         The folder in which a relative `path` and ``<kind>.zip`` of a published data set are looked up first.
+    numbers : sequence of int, optional
+        Which images are the originals, by their places in the published order of the test part, from 0; the first ones,
+        if there are more than requested. Only CIFAR-100 has such an order, in its publisher's file. From any other
+        source, the originals are drawn.
 
     Returns
     -------
@@ -44,6 +54,6 @@ def prepare_dataset(
     >>> dataset.splits["train"].images.shape
     (3, 3, 32, 32)
     """
-    kind, request = check_request(name, settings, image_size, seed, mirror)
+    kind, request = check_request(name, settings, image_size, seed, mirror, numbers)
     classes, splits = kind.read(request)
     return ImageDataset(name, settings["kind"], classes, {split: splits[split] for split in SPLITS})

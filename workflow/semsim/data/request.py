@@ -12,7 +12,6 @@ from semsim.errors import SemsimError
 from semsim.settings import OneOf, Place, Settings, validated
 from semsim.text import counted
 
-ORDERS = ("drawn", "published")
 ImageSize = Annotated[int, Field(ge=16, le=512)]
 """Side of square images, in pixels. Smaller images cannot be recognised, and some metrics are undefined on them."""
 
@@ -35,12 +34,6 @@ class DatasetSettings(Settings):
     )
     train: int = Field(ge=2, description="number of images that target models are trained on")
     originals: int = Field(ge=1, description="number of images that are attacked. No target model was trained on them")
-    order: Annotated[str, OneOf(ORDERS)] = Field(
-        "drawn",
-        description="which images are `originals`: `drawn` by the seed, evenly over the classes, or the first ones of"
-        " the test part in their `published` order, where that is known: only `cifar100` has one, and only its"
-        " publisher's file; of other sources they are drawn",
-    )
     public: int = Field(
         ge=1,
         description="number of further images of the same classes, available to everyone who may know such images:"
@@ -51,9 +44,6 @@ class DatasetSettings(Settings):
     def _path_suits_kind(self):
         if KINDS[self.kind].has_path and self.path is None:
             raise ValueError("'path' is missing: the folder or .zip file that holds the images.")
-        if self.order != "drawn" and not KINDS[self.kind].ordered:
-            ordered = ", ".join(name for name, kind in KINDS.items() if kind.ordered)
-            raise ValueError(f"images of kind {self.kind} have no published order; those of {ordered} have one.")
         if self.path is not None and not KINDS[self.kind].has_path:
             with_path = ", ".join(name for name, kind in KINDS.items() if kind.has_path)
             raise ValueError(f"images of kind {self.kind} have no 'path'; own images are of kind {with_path}.")
@@ -82,8 +72,8 @@ class Request:
         Use only the first n classes, by name.
     path : str or None
         Path of a data set of kind `folder`.
-    order : {"drawn", "published"}
-        Which images are the originals.
+    numbers : tuple of int or None
+        The originals, by their places in the published order of the test part; used where the source has that order.
     mirror : pathlib.Path or None
         The folder in which a relative `path` and ``<kind>.zip`` of a published data set are looked up first.
     """
@@ -94,7 +84,7 @@ class Request:
     seed: int
     class_limit: int | None = None
     path: str | None = None
-    order: str = "drawn"
+    numbers: tuple[int, ...] | None = None
     mirror: Path | None = None
 
     def first_classes(self, names):
@@ -115,7 +105,7 @@ class Request:
         return tuple(names[:wanted])
 
 
-def check_request(name, settings, image_size, seed, mirror=None):
+def check_request(name, settings, image_size, seed, mirror=None, numbers=None):
     """Check the parameters of `semsim.data.prepare_dataset`.
 
     Returns
@@ -136,7 +126,7 @@ def check_request(name, settings, image_size, seed, mirror=None):
         seed=seed,
         class_limit=settings.classes,
         path=settings.path,
-        order=settings.order,
+        numbers=None if numbers is None else tuple(numbers),
         mirror=Path(mirror).expanduser() if mirror else None,
     )
     return KINDS[settings.kind], request

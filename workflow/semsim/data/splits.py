@@ -56,7 +56,7 @@ def choose_splits(
     candidates: list[Candidate],
     request: Request,
     held_out: list[Candidate] | None = None,
-    in_order: bool = False,
+    originals: list[Candidate] | None = None,
 ) -> dict[str, list[Candidate]]:
     """Choose three disjoint splits.
 
@@ -71,8 +71,8 @@ def choose_splits(
         Gives the size of each split and the seed.
     held_out : list of Candidate, optional
         Images on which no target model may be trained.
-    in_order : bool
-        Whether the originals are the first ones of `held_out`, instead of drawn.
+    originals : list of Candidate, optional
+        Those of `held_out` that are the originals, instead of drawn ones.
 
     Returns
     -------
@@ -93,7 +93,11 @@ def choose_splits(
         train, public = _deal(rest[: n_train + n_public], n_train, n_public)
         train, public = balanced_order(train, *seed_key), balanced_order(public, *seed_key)
     else:
-        ordered_held_out = held_out if in_order else balanced_order(held_out, *seed_key)
+        ordered_held_out = balanced_order(held_out, *seed_key)
+        if originals is not None:
+            chosen = set(originals)
+            ordered_held_out = originals + [image for image in ordered_held_out if image not in chosen]
+            _require(n_originals, originals, "originals (those with a published number)", request.name)
         _require(n_train, ordered, "train (from the training part)", request.name)
         _require(n_originals, ordered_held_out, "originals (from the held-out part)", request.name)
         train, originals = ordered[:n_train], ordered_held_out[:n_originals]

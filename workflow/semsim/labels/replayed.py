@@ -8,6 +8,8 @@ target models and classes can be compared with people, but images cannot.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from semsim.errors import SemsimError
@@ -16,8 +18,11 @@ from semsim.labels.human_study import ATTACK
 from semsim.labels.table import COLUMNS, name_images
 from semsim.text import REPLAYED, first_few
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def pair_images(images: pd.DataFrame, published: pd.DataFrame, same_originals: bool) -> pd.DataFrame:
+
+def pair_images(images: pd.DataFrame, published: pd.DataFrame, numbers: Sequence[int] | None) -> pd.DataFrame:
     """Pair reconstructions with those that people labelled.
 
     Parameters
@@ -26,9 +31,9 @@ def pair_images(images: pd.DataFrame, published: pd.DataFrame, same_originals: b
         The study's: image, target, attack, original, label (the true class).
     published : pandas.DataFrame
         Those of `semsim.labels.human_study.HumanStudy`, with the same columns.
-    same_originals : bool
-        Whether the originals are those of the labels, with the same numbers. Otherwise the k-th original of a class
-        stands in for the k-th one of the labels.
+    numbers : sequence of int or None
+        The published number of each of the study's originals. None if they are other images: then the k-th original of
+        a class stands in for the k-th one of the labels.
 
     Returns
     -------
@@ -38,11 +43,13 @@ def pair_images(images: pd.DataFrame, published: pd.DataFrame, same_originals: b
     Raises
     ------
     SemsimError
-        If there is no pair, or an original of the same number has another class.
+        If there is no pair, or an original has another class than the published one of its number.
     """
     own = images[images["attack"] == ATTACK]
-    if same_originals:
-        by = ["target", "original"]
+    if numbers is not None:
+        by = ["target", "number"]
+        own = own.assign(number=own["original"].map(dict(enumerate(numbers))))
+        published = published.assign(number=published["original"])
     else:
         by = ["target", "label", "turn"]
         own, published = (table.assign(turn=table["original"].map(_turns(table))) for table in (own, published))
@@ -52,8 +59,8 @@ def pair_images(images: pd.DataFrame, published: pd.DataFrame, same_originals: b
             f"labels: replayed, but no target model under the attack '{ATTACK}' has a published name, such as"
             f" {first_few(sorted(published['target'].unique()))}. Name them so, or take other labels."
         )
-    if same_originals and len(other := pairs[pairs["label"] != pairs["label_published"]]):
-        numbers = first_few([str(number) for number in sorted(set(other["original"]))])
+    if numbers is not None and len(other := pairs[pairs["label"] != pairs["label_published"]]):
+        numbers = first_few([str(number) for number in sorted(set(other["number"]))])
         raise SemsimError(f"labels: replayed, but the classes of originals {numbers} are not those of the labels.")
     return pairs[["image", "image_published"]].rename(columns={"image_published": "published"})
 
