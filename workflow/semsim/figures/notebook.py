@@ -14,6 +14,7 @@ from semsim.html.urls import data_url
 if TYPE_CHECKING:
     import os
 
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -50,6 +51,19 @@ class Gallery:
         """Return a picture as HTML: nbconvert drops the alternative text of any other kind of output."""
         source = data_url("image/png", path.read_bytes())
         return HTML(f'<img src="{source}" alt="{html.escape(alt)}" style="width: 100%; max-width: 62rem">')
+
+
+def show_table(rows: pd.DataFrame, decimals: int = 3) -> HTML:
+    """Return a table for display, without its index; pandas' own styles would take ten times the space.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+    decimals : int
+        Of numbers that are not whole.
+    """
+    text = rows.to_html(index=False, na_rep="–", float_format=lambda number: f"{number:.{decimals}f}", border=0)
+    return HTML(text)
 
 
 def say(sentences: list[str]) -> Markdown:
