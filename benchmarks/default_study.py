@@ -3,10 +3,10 @@
     python benchmarks/default_study.py
     python benchmarks/default_study.py --study real-small
 
-`cpu_seconds` are those of all jobs that a rule's `benchmark` notes, by stage as well (the folder or file in
-`results/<study>/benchmarks/`). `start` is what a job pays before it does anything: the CPU-seconds of a process that
-imports PyTorch and pandas, measured here, and the share of all that the jobs pay together. On busy cores, CPU-seconds
-are up to a third larger; compare runs on the same machine.
+`seconds` are those of all jobs that a rule's `benchmark` notes, together and by stage (the folder or file in
+`results/<study>/benchmarks/`). Jobs have one thread each, so on idle cores they are CPU-seconds; Snakemake's own
+`cpu_time` misses the last half minute of a job. `start` is what a job pays before it does anything: the CPU-seconds of
+a process that imports PyTorch and pandas, measured here, and the share of all that the jobs pay together.
 """
 
 import argparse
@@ -26,12 +26,12 @@ def main():
     jobs = read_jobs(folder)
     if jobs.empty:
         parser.error(f"{folder}: nothing noted. Run the study first.")
-    total, start = jobs["cpu_time"].sum(), start_seconds()
-    stages = jobs.groupby("stage")["cpu_time"].sum().sort_values(ascending=False)
+    total, start = jobs["s"].sum(), start_seconds()
+    stages = jobs.groupby("stage")["s"].sum().sort_values(ascending=False)
     line = {
         "study": folder.parent.name,
         "jobs": len(jobs),
-        "cpu_seconds": round(total),
+        "seconds": round(total),
         "start_seconds": round(start, 1),
     }
     line |= {"start_share": round(len(jobs) * start / total, 2), "by_stage": stages.round().astype(int).to_dict()}
