@@ -105,6 +105,7 @@ COUNTED = (
         Tolerance("ranking", ("metric", "originals", "gap"), column, within, {"by": "recognition"})
         for column, within in (("value", 1e-5), ("low", 0.02))
     ),
+    Tolerance("leakage_errors", ("metric",), "false", 1e-5),
     Tolerance("effects", ("factor",), "deviation", 1e-3),
     *(Tolerance("content", ("level", "metric", "difficulty"), name, 0.01) for name in ("value", "gain", "gain_low")),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0.5, {"statistic": "auc"}),
