@@ -153,14 +153,13 @@ def scores(run_script, imported):
     options = ["--metrics", metrics[1], *pairs[2:], "--scales", scales, "--traits", "{}", "--folds", 2]
     outputs = [f"--{part}={imported / f'{part}.csv'}" for part in ("out", "out-differences", "out-trials")]
     processes.append(run_script("measure_generalisation", "--trials", *trials, *options, "--resamples", 100, *outputs))
-    options = [
-        "--study",
-        "people",
-        "--generalisation",
-        imported / "out.csv",
-        "--caveat",
-        "A caveat.",
-    ]
+    chances = ["--chances", imported / "chances.csv", "--calibration", imported / "calibration.csv"]
+    options = ["--trials", imported / "out-trials.csv", "--exclusions", "within", "target-n1", "--folds", 2]
+    options += ["--weights", *(place.parent / "weights" for place in trials), "--resamples", 20]
+    options += ["--out", chances[1], "--out-errors", chances[3]]
+    known = ["--settings", json.dumps(SETTINGS), "--traits", "{}", "--seed", 1]
+    processes.append(run_script("try_calibration", *pairs, *known, *options))
+    options = ["--study", "people", "--generalisation", imported / "out.csv", *chances, "--caveat", "A caveat."]
     written = [f"--{part}={imported / f'{part}.csv'}" for part in ("curves", "counts")]
     processes.append(
         run_script("learn_semsim", *pairs, *learning, *options, "--weights", imported / "weights", *written)

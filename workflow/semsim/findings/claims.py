@@ -213,7 +213,8 @@ def _of_folds(tables, kind, folds):
         return None
     row = ours.iloc[0]
     worst = ""
-    if pd.notna(row["left_out_worst"]):
+    # Where a left-out part has no pair to compare, the worst of the others may be better than all of them together.
+    if row["left_out_worst"] <= row["faithfulness"]:
         worst = f", at worst {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
     about = {"label": "SemSim", "value": row["faithfulness"], "other_label": "the best single metric", "worst": worst}
     return pairs.iloc[0].to_dict() | about
