@@ -159,7 +159,7 @@ def _contradictions(tables, kind):
     if len(against) and pd.notna(person):
         parts[1] = bool((against > person).all())
         values = listed([f"{scales[name].label} {_whole(against[name])}" for name in against.index])
-        texts.append(f"of the pairs that annotators clearly separate, {values} are ordered against them")
+        texts.append(f"of the pairs whose recognition rates are {GAP} apart or more, {values} are ordered against them")
         texts[-1] += f" (by one annotator: {_whole(person)})"
     return parts, f"{texts[0].capitalize()}; {'; '.join(texts[1:]) or 'there is no annotator to compare with'}."
 

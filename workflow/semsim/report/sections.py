@@ -85,8 +85,9 @@ def claims(results: Results) -> Iterator:
     yield Paragraph(
         "From a gradient that is shared in federated learning, an attacker can reconstruct the image that it was"
         " computed from. How much that gives away is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect"
-        " whether a person would say “I can tell what this is”? The box has the paper's four answers, and how they fare"
-        " here."
+        " whether a person would say “I can tell what this is”? The box has the four answers of Sun et al. (NeurIPS"
+        " 2023), and how they fare here. In it, 95 % intervals are not corrected; p values are, by Holm's method over"
+        " all comparisons of a table."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
@@ -124,8 +125,8 @@ def recognised(results: Results) -> Iterator:
             agreement_charts.variance_chart(variance, tables.of_kind("faithfulness", kind), tables.scales),
             "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
             f"What recognition by {ANNOTATORS[kind]} depends on, and how far one gets without looking at the image:"
-            " area under the ROC curve over all reconstructions of predictors that know only the target model and"
-            " attack, or only the original, beside the best metric. 95 % intervals.",
+            " area under the ROC curve over all reconstructions of predictors that know only the cell (the target model"
+            " and the attack), or only the original, beside the best metric. 95 % intervals.",
         )
 
 
@@ -187,7 +188,7 @@ def contradicting(results: Results) -> Iterator:
             contradiction_charts.curve_chart(curve, tables.scales, curve["reference"].iloc[0]),
             "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
             f"Pairs of reconstructions of the same original that a metric, or one of the {ANNOTATORS[kind]}, orders"
-            " against the others, by how far these separate them at least. 95 % intervals.",
+            " against the others; only pairs count whose recognition rates differ by the gap or more. 95 % intervals.",
         )
     yield _contradicting_pairs(results, tables["datasets"]["dataset"].iloc[0])
 
