@@ -176,6 +176,7 @@ def test_rules_run_nothing_but_scripts(house):
             ["commands.score", "commands.compare", "scoring.score", "learned.torchmetric", "pretrained.networks"],
         ),
         ("attack", ["attacks.reconstruct"]),
+        ("attack score", ["commands.audit", "auditing.audit"]),
         ("label", ["commands.label"]),
     ],
 )
@@ -183,7 +184,8 @@ def test_extras_bring_what_their_modules_import(house, extra, modules):
     for module in modules:
         code = house.joinpath("workflow", "semsim", *module.split(".")).with_suffix(".py").read_text()
         optional = {"torch-fidelity"} if module == "pretrained.networks" else set()  # of metrics of whole sets
-        assert packages_loaded(house, code, in_functions=True) - optional <= packages_of(house, extra), module
+        brought = set().union(*(packages_of(house, each) for each in extra.split() or [""]))
+        assert packages_loaded(house, code, in_functions=True) - optional <= brought, module
 
 
 def test_downloads_find_what_they_import(house):

@@ -128,7 +128,7 @@ def test_the_command_says_where_everything_is(offer, semsim_in, tmp_path):
     for name, network in NETWORKS.items():
         [line] = [line for line in said.splitlines() if line.startswith(network.label)]
         assert network.licence in line and network.used_by in line
-        assert (str(cached_weights(name)) if name in MODULES else f"missing: put {network.file} into") in line
+        assert (str(cached_weights(name)) if name in MODULES else f"put {network.file} into") in line
     assert "nowhere: no such folder" in semsim("fetch", "--pretrained", "nowhere")[2]
 
 

@@ -168,6 +168,17 @@ def test_a_name_of_weights_goes_before_a_folder_that_is_called_so(tmp_path, monk
     assert weights_folder("somewhere") == Path("somewhere")
 
 
+def test_a_page_has_the_warnings_of_its_run(semsim_in, tmp_path):
+    for name in ("originals", "others"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (48, 48), "navy").save(tmp_path / name / "a.png")
+    words = ["score", "originals", "others", "--metrics", "semsim", "--report", "s.html"]
+    status, _, errors = semsim_in(tmp_path)(*words)
+    warned = [line.removeprefix("warning: ") for line in errors.splitlines() if "do not rely" in line]
+    page = (tmp_path / "s.html").read_text(encoding="utf-8")
+    assert status == 0 and "images of 48x48" in warned[0] and all(sentence in page for sentence in warned)
+
+
 def test_what_weights_were_trained_on(weights, tmp_path):
     assert training_of(weights).startswith("SemSim was trained by the study tests on labels of simulated annotators")
     for text in ("", "# Something else"):
@@ -265,6 +276,6 @@ def test_names_are_text_on_the_page(semsim, tmp_path):
 
 def test_the_help_shows_examples_and_how_every_metric_is_named(semsim):
     status, said, _ = semsim("score", "--help")
-    assert status == 0 and "examples:" in said and "--metrics list names all" in " ".join(said.split())
+    assert status == 0 and "examples:" in said and "a name that does not exist lists all" in " ".join(said.split())
     status, _, errors = semsim("score", "originals", "noisy", "--metrics", "list")
     assert status == 1 and errors.strip().endswith(f"Known are {', '.join(known_metrics())}.")

@@ -60,7 +60,7 @@ def add_measuring(parser):
         "--metrics",
         type=_names,
         metavar="NAMES",
-        help="only these, such as psnr,ssim,semsim (all that cost little; --metrics list names all)",
+        help="only these, such as psnr,ssim,semsim (all that cost little; a name that does not exist lists all)",
     )
     parser.add_argument(
         "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"
@@ -102,7 +102,8 @@ def score(arguments):
     options = {"batch_size": arguments.batch_size, "resize": arguments.resize}
     scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, **options)
     originals = some_originals(scores.groups)
-    warn_of(scores, measures, ["reconstructions"], doubts(measures, originals))
+    doubtful = doubts(measures, originals)
+    warn_of(scores, measures, ["reconstructions"], doubtful)
     values = {name: columns[:, 0] for name, columns in scores.values.items()}
     about = [*chance_sentences(values, measures, originals), *basis(measures, originals), *about]
     about += yardstick(scores.groups, measures, device)
@@ -111,7 +112,7 @@ def score(arguments):
     if arguments.report:
         from semsim.scoring.page import render_page
 
-        html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, about)
+        html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, [*doubtful, *about])
     if arguments.out:
         write_for_people(scores.matched_table if arguments.match else scores.table, arguments.out)
     if arguments.report:

@@ -107,7 +107,7 @@ def _place(name, folder):
     if path := find_weights(name, folder):
         return str(path)
     package, file = NETWORKS[name].package, NETWORKS[name].file
-    return "missing: semsim fetch" if package else f"missing: put {file} into {torch_hub()}"
+    return "missing: semsim fetch" if package else f"missing; only for that, put {file} into {torch_hub()}"
 
 
 def names_of(networks: Iterable[str]) -> str:
