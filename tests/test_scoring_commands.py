@@ -172,7 +172,7 @@ def test_a_page_has_the_warnings_of_its_run(semsim_in, tmp_path):
     for name in ("originals", "others"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (48, 48), "navy").save(tmp_path / name / "a.png")
-    words = ["score", "originals", "others", "--metrics", "semsim", "--report", "s.html"]
+    words = ["score", "originals", "others", "--metrics", "semsim,chance", "--report", "s.html"]
     status, _, errors = semsim_in(tmp_path)(*words)
     warned = [line.removeprefix("warning: ") for line in errors.splitlines() if "do not rely" in line]
     page = (tmp_path / "s.html").read_text(encoding="utf-8")
