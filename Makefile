@@ -77,8 +77,8 @@ setup: $(READY)
 	@:
 
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "semsim needs Python 3.11 or later, and $(PYTHON) is older or missing. Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || \
+		{ echo "semsim needs Python 3.11.5 or later, and $(PYTHON) is older or missing. Try: make PYTHON=python3.12"; exit 1; }
 	@$(alone); \
 	echo "Setting up .venv: a few minutes the first time." && \
 	$(PYTHON) -m venv .venv && \
