@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from web_site import served
@@ -21,7 +22,9 @@ from web_site import served
 from semsim.data import SPLITS, prepare_dataset, save_dataset
 from semsim.data.published import FEWEST_IMAGES, PUBLISHED
 from semsim.errors import SemsimError
+from semsim.io.tables import write_table
 from semsim.io.tensors import read_metadata
+from semsim.labels.human_study import clear_originals
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "prepare_data.py"
 SIDE = 32
@@ -363,6 +366,44 @@ def test_originals_can_be_asked_for_by_their_numbers_in_the_test_part(publish, t
         SemsimError, match=r"2 images requested for originals \(those with a published number\), but only 1"
     ):
         read("cifar100", numbers=[0])
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """A table of images that people saw: of three originals, by two target models."""
+    rows = [(target, number, int(number > 4)) for target in ("a", "b") for number in (7, 0, 3)]
+    table = pd.DataFrame(rows, columns=["target", "original", "label"])
+    write_table(table, tmp_path / "images.csv")
+    return table
+
+
+def test_the_clear_originals_of_published_labels_are_found_by_their_numbers(publish, shown):
+    images = cifar_images()
+    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(images)})
+    numbers, originals = clear_originals(shown)
+    tests = [name for name in images if name.startswith("test")]
+    assert numbers.tolist() == [0, 3, 7]
+    for number, image in zip(numbers, originals, strict=True):
+        assert np.array_equal(image.transpose(1, 2, 0), images[tests[number]])
+    with pytest.raises(SemsimError, match="of other classes than the published labels say"):
+        clear_originals(shown.assign(label=1 - shown["label"]))
+
+
+def test_the_script_takes_the_originals_of_published_labels(publish, shown, run_script, tmp_path):
+    publish("cifar100", {"cifar-100-python.tar.gz": cifar_archive(cifar_images())})
+    settings = json.dumps({"kind": "cifar100", "train": 3, "originals": 2, "public": 2})
+    files = (
+        "--originals-of",
+        tmp_path / "images.csv",
+        "--out",
+        tmp_path / "x.safetensors",
+        "--index",
+        tmp_path / "x.csv",
+    )
+    options = ("--dataset", "mine", "--settings", settings, "--image-size", SIDE, "--seed", 1, "--mirror", tmp_path)
+    done = run_script("prepare_data", *options, *files)
+    assert done.returncode == 0, done.stderr
+    assert read_metadata(tmp_path / "x.safetensors")["published_numbers"] == [0, 3]
 
 
 def test_a_mirror_without_the_order_gives_drawn_originals(publish, tmp_path):

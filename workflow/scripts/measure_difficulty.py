@@ -19,7 +19,7 @@ from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.statistics.crossing import RATE, join_parts
 
 UNSEEN = "not measured: needs CIFAR-100's own archive, downloaded, and VGG16 (semsim fetch)"
-"""Why nothing is predicted from the clear originals of the published study, where they are not at hand."""
+"""Why nothing is predicted from the clear originals of the published study, where they are not available."""
 
 
 def main():

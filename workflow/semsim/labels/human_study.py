@@ -187,13 +187,12 @@ def clear_originals(images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     from semsim.data.prepare import prepare_dataset
 
     shown = images.drop_duplicates("original").sort_values("original")
-    originals, labels = shown["original"].to_numpy(), shown["label"].to_numpy()
-    settings = {"kind": DATASET, "order": "published", "originals": int(originals.max()) + 1, "train": 2, "public": 1}
-    dataset = prepare_dataset(DATASET, settings, SIDE, seed=1)
-    first = dataset.splits["originals"]
-    if (first.labels[originals] != labels).any():
-        raise SemsimError(f"{DATASET}: its first test images are of other classes than the published labels say.")
-    return originals, first.images[originals]
+    numbers = shown["original"].tolist()
+    settings = {"kind": DATASET, "originals": len(numbers), "train": 2, "public": 1}
+    originals = prepare_dataset(DATASET, settings, SIDE, seed=1, numbers=numbers).splits["originals"]
+    if (originals.labels != shown["label"]).any():
+        raise SemsimError(f"{DATASET}: its test images are of other classes than the published labels say.")
+    return np.array(numbers), originals.images
 
 
 def _labels(images, entries):
