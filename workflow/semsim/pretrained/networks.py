@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, NamedTuple
 
 from semsim.errors import SemsimError
 from semsim.io.checkpoints import read_checkpoint
+from semsim.pretrained.weights import NETWORKS
 
 if TYPE_CHECKING:
     import os
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
     import torch
 
     from semsim.pretrained.dists import DISTS
+    from semsim.pretrained.efficientnet import EfficientNetLite
 
 OF_LPIPS = {"alexnet": "alex", "vgg16": "vgg"}
 """What the package lpips calls the trunks."""
+SCALES = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}
+"""Width and depth of EfficientNet-Lite."""
 ADVICE = "Move it away, and run semsim fetch."
 
 
@@ -137,6 +142,40 @@ def load_vgg16(path: str | os.PathLike) -> torch.nn.Sequential:
     return layers.requires_grad_(False).eval()
 
 
+def load_efficientnet(path: str | os.PathLike, name: str) -> EfficientNetLite:
+    """Return EfficientNet-Lite with the classes of ImageNet.
+
+    Parameters
+    ----------
+    path : path-like
+        Its weights.
+    name : {"efficientnet_lite0", "efficientnet_lite2"}
+
+    Returns
+    -------
+    semsim.pretrained.efficientnet.EfficientNetLite
+        On the CPU, in eval mode; takes images normalised by `semsim.pretrained.efficientnet.MEAN` and ``DEVIATION``.
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or holds something else.
+    """
+    import torch
+
+    from semsim.pretrained.efficientnet import EfficientNetLite
+
+    with torch.device("meta"):
+        network = EfficientNetLite(*SCALES[name])
+    weights = {re.sub(r"(^|\.)_", r"\1", key): values for key, values in read_checkpoint(path, ADVICE).items()}
+    counts = {key: torch.tensor(0) for key in network.state_dict() if key.endswith("num_batches_tracked")}
+    try:
+        network.load_state_dict(counts | weights, assign=True)
+    except RuntimeError as error:
+        raise _unsuitable(path, NETWORKS[name].label, error) from None
+    return network.requires_grad_(False).eval()
+
+
 def load_inception(path: str | os.PathLike) -> Callable:
     """Return the Inception network of FID and KID.
 
@@ -188,6 +227,8 @@ RESOURCES = {
     "dists_network": Resource("vgg16", load_dists),
 }
 """By the parameter's name."""
+OF_METRICS = tuple(dict.fromkeys([*(resource.weights for resource in RESOURCES.values()), "inception"]))
+"""The networks that metrics stand on."""
 
 
 def _import_lpips():

