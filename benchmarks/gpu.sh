@@ -7,14 +7,12 @@
 #   benchmarks/gpu.sh compiled            # two costly ways of computing a step
 #   benchmarks/gpu.sh --small             # a try on a CPU
 #
-# PACK   what a machine without network lacks (.gpu): cifar100.zip and pack.yaml (benchmarks/pack_replay.py), wheels/
+# PACK   what a machine without network lacks (.gpu): cifar100.zip, cache/, pack.yaml (benchmarks/pack_replay.py), wheels/
 # OUT    where results go, few and small files, written as the work goes on (results/gpu)
-# WORK   where the replay keeps its stages (OUT/work)
 # LIMIT  seconds for everything (530)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PACK=${PACK:-.gpu} OUT=${OUT:-results/gpu} LIMIT=${LIMIT:-530}
-WORK=${WORK:-$OUT/work}
 mkdir -p "$OUT"
 exec > >(tee -a "$OUT/log.txt") 2>&1
 
@@ -23,12 +21,12 @@ if [ "${1:-}" = --small ]; then
     shift
     device=cpu batches=(1 2) only=(--only lenet)
     study=(config/replay.yaml config/replay-small.yaml "$PACK/pack.yaml")
-    amount=(--originals 2 --steps 16 --epochs 1)
+    amount=(--steps 16 --epochs 1)
 fi
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(tests engine variants replay)
 
-export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TQDM_DISABLE=1 SEMSIM_MIRROR=$PACK
+export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TQDM_DISABLE=1 SEMSIM_MIRROR=$PACK SEMSIM_CACHE=$PACK/cache
 export PYTHONPATH=$PWD/workflow
 if [ -d "$PACK/wheels" ]; then
     site=$(mktemp -d)
@@ -75,7 +73,7 @@ compiled() {
 replay() {
     local seconds=$((LIMIT - SECONDS))
     part $((seconds + 5)) python3 benchmarks/replay.py "${study[@]}" --device $device --seconds $((seconds - 15)) \
-        "${amount[@]}" --work "$WORK" --out "$OUT"
+        "${amount[@]}" --out "$OUT"
 }
 
 python3 - << 'EOF'
