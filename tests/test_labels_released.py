@@ -148,14 +148,14 @@ def scores(run_script, imported):
         place = imported / exclusion
         trials.append(place / "trials.csv")
         written = [f"--{part}={place / f'{part}.csv'}" for part in ("curves", "counts")]
-        options = ["--exclusion", exclusion, "--folds", 2, "--weights", place / "weights", "--out", trials[-1]]
+        options = ["--exclusions", exclusion, "--folds", 2, "--weights", place / "weights", "--out", trials[-1]]
         processes.append(run_script("try_semsim", *pairs, *learning, *options, *written))
     options = ["--metrics", metrics[1], *pairs[2:], "--scales", scales, "--traits", "{}", "--folds", 2]
     outputs = [f"--{part}={imported / f'{part}.csv'}" for part in ("out", "out-differences", "out-trials")]
     processes.append(run_script("measure_generalisation", "--trials", *trials, *options, "--resamples", 100, *outputs))
     chances = ["--chances", imported / "chances.csv", "--calibration", imported / "calibration.csv"]
     options = ["--trials", imported / "out-trials.csv", "--exclusions", "within", "target-n1", "--folds", 2]
-    options += ["--weights", *(place.parent / "weights" for place in trials), "--resamples", 20]
+    options += ["--weights", *(path.parent / "weights" / path.parent.name for path in trials), "--resamples", 20]
     options += ["--out", chances[1], "--out-errors", chances[3]]
     known = ["--settings", json.dumps(SETTINGS), "--traits", "{}", "--seed", 1]
     processes.append(run_script("try_calibration", *pairs, *known, *options))
@@ -192,7 +192,7 @@ def test_a_start_from_a_classifier_needs_one(run_script, imported):
         "{}",
         "--seed",
         1,
-        "--exclusion",
+        "--exclusions",
         "within",
         "--folds",
         2,

@@ -12,7 +12,7 @@ from semsim.config.code import Code
 from semsim.config.study import MAIN
 from semsim.data.embedded import EMBEDDED
 from semsim.data.published import is_downloaded
-from semsim.learned.folds import WITHIN
+from semsim.learned.folds import FOLD_KINDS, WITHIN, kind_of_folds
 from semsim.learned.starts import SEEN, start_name
 from semsim.observers.shipped import PANEL
 from semsim.pretrained.networks import OF_METRICS
@@ -61,6 +61,7 @@ wildcard_constraints:
     attack="|".join(STUDY.attacks),
     observer="|".join(STUDY.observers),
     first=r"\d+",
+    folds="|".join(FOLD_KINDS),
     variant="|".join(map(re.escape, ABLATIONS)),
     network="|".join(STUDY.networks),
     kind="|".join(EMBEDDED),
@@ -88,11 +89,6 @@ def every_attack(pattern):
         for attack in STUDY.attacks_on(target)
         for path in expand(pattern, target=target, attack=attack, allow_missing=True)
     ]
-
-
-def attacks_on_target(pattern):
-    """Return an input function that fills a pattern with the attacks on the target of a job."""
-    return lambda wildcards: expand(pattern, attack=STUDY.attacks_on(wildcards.target), **wildcards)
 
 
 def attacks_with(wildcards):
@@ -169,16 +165,20 @@ def variant_of(wildcards):
     return getattr(wildcards, "variant", MAIN)
 
 
-def exclusion_of(wildcards):
-    """Return what a job of SemSim holds out; ablations hold out originals only."""
-    return getattr(wildcards, "exclusion", WITHIN)
+def exclusions_of(wildcards):
+    """Return what a job of SemSim holds out in turn; jobs that try no folds of a kind hold out originals only."""
+    kind = getattr(wildcards, "folds", WITHIN)
+    return [WITHIN] if kind == WITHIN else [each for each in exclusions_of_study() if kind_of_folds(each) == kind]
 
 
-def start_of(wildcards, input):
-    """Return the option that names the classifier from which SemSim starts: of the study, or one that comes with semsim."""
-    if input.classifier:
-        return ["--classifier", *input.classifier]
-    return ["--start", name] if (name := shipped_start_of(wildcards)) else []
+def kinds_of_folds():
+    """Return the kinds of folds on which SemSim is tried, a job each."""
+    return list(dict.fromkeys(map(kind_of_folds, exclusions_of_study())))
+
+
+def start_of(wildcards):
+    """Return the option that names the classifiers from which SemSim starts, one for each exclusion of a job."""
+    return ["--start", *starts] if (starts := starts_of(wildcards)) else []
 
 
 def notebook_inputs(wildcards):

@@ -15,10 +15,6 @@ CAVEAT = [
 ]
 
 
-wildcard_constraints:
-    exclusion=rf"{WITHIN}|(target|attack)-[nm]\d+",
-
-
 def exclusions_of_study():
     """Return what is held out of SemSim's training, which is known once the images have been fetched."""
     # Without pandas, which Snakemake's own environment may lack.
@@ -34,9 +30,9 @@ def classifier_of(wildcards):
     return []
 
 
-def shipped_start_of(wildcards):
-    """Return no classifier that comes with semsim: none has seen such images."""
-    return None
+def starts_of(wildcards):
+    """Return no classifier, for none that comes with semsim has seen such images either."""
+    return []
 
 
 def figures_of_study():

@@ -7,32 +7,32 @@ METRICS, SCALES = rules.collect_tables.output.metrics, rules.collect_tables.outp
 CAVEAT = []
 
 
-wildcard_constraints:
-    exclusion="|".join(map(re.escape, STUDY.exclusions)),
-
-
 def exclusions_of_study():
     """Return what is held out of SemSim's training."""
     return STUDY.exclusions
 
 
-def public_of(wildcards):
-    """Return the data sets that the start of a job of SemSim may have seen: ``all``, or all ``without-`` the held-out one."""
-    kind, _, value = exclusion_of(wildcards).partition("-")
+def public_of(exclusion):
+    """Return the data sets that the start of a trial may have seen: ``all``, or all ``without-`` the held-out one."""
+    kind, _, value = exclusion.partition("-")
     return f"without-{value}" if kind == "dataset" else "all"
 
 
-def shipped_start_of(wildcards):
-    """Return the name of the classifier that comes with semsim from which a job of SemSim starts, or None."""
-    return STUDY.shipped_start(variant_of(wildcards), datasets_of(public_of(wildcards)))
+def starts_of(wildcards):
+    """Return the classifiers from which a job of SemSim starts, one for each of its exclusions.
+
+    Each is the name of one that comes with semsim or, where there is none, the file of one that the study trains.
+    """
+    variant, found = variant_of(wildcards), []
+    for public in map(public_of, exclusions_of(wildcards)):
+        trained = expand(rules.train_classifier.output.weights, network=STUDY.network_of(variant), public=public)
+        found.append(STUDY.shipped_start(variant, datasets_of(public)) or trained[0])
+    return found
 
 
 def classifier_of(wildcards):
-    """Return the classifier that the study trains for a job of SemSim to start from; none where one comes with semsim."""
-    if shipped_start_of(wildcards):
-        return []
-    network = STUDY.network_of(variant_of(wildcards))
-    return expand(rules.train_classifier.output.weights, network=network, public=public_of(wildcards))
+    """Return the classifiers that the study trains for a job of SemSim to start from."""
+    return [start for start in dict.fromkeys(starts_of(wildcards)) if start.endswith(".safetensors")]
 
 
 def figures_of_study():

@@ -16,20 +16,20 @@ rule fetch_pretrained:
 
 
 rule compute_metrics:
-    """Score all reconstructions of a target model against both references."""
+    """Score all reconstructions of a data set against both references."""
     input:
         data=rules.prepare_data.output.images,
-        weights=rules.train_target.output.weights,
-        network=lambda wildcards: STUDY.network_files_of(wildcards.target),
-        reconstructions=attacks_on_target(rules.attack_target.output.images),
-        tables=attacks_on_target(rules.attack_target.output.table),
+        weights=expand(rules.train_target.output.weights, target=STUDY.targets, allow_missing=True),
+        networks=[path for target in STUDY.targets for path in STUDY.network_files_of(target)],
+        reconstructions=every_attack(rules.attack_target.output.images),
+        tables=every_attack(rules.attack_target.output.table),
     output:
-        metrics=f"{RESULTS}/metrics/{{dataset}}/{{target}}.parquet",
-        sets=f"{RESULTS}/metrics/{{dataset}}/{{target}}_sets.parquet",
+        metrics=f"{RESULTS}/metrics/{{dataset}}.parquet",
+        sets=f"{RESULTS}/metrics/{{dataset}}_sets.parquet",
     log:
-        f"{RESULTS}/logs/metrics/{{dataset}}/{{target}}.log",
+        f"{RESULTS}/logs/metrics/{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/metrics/{{dataset}}/{{target}}.tsv"
+        f"{RESULTS}/benchmarks/metrics/{{dataset}}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -64,20 +64,20 @@ rule describe_originals:
 
 
 rule try_semsim:
-    """Train SemSim with originals, and a data set, architecture, defence or attack, held out; score the held-out part."""
+    """Train SemSim with originals, and each data set, architecture, defence or attack in turn, held out; score that."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
         classifier=classifier_of,
     output:
-        weights=directory(f"{RESULTS}/semsim/{{exclusion}}/weights"),
-        trials=f"{RESULTS}/semsim/{{exclusion}}/trials.csv",
-        curves=f"{RESULTS}/semsim/{{exclusion}}/curves.csv",
-        counts=f"{RESULTS}/semsim/{{exclusion}}/counts.csv",
+        weights=directory(f"{RESULTS}/semsim/{{folds}}/weights"),
+        trials=f"{RESULTS}/semsim/{{folds}}/trials.csv",
+        curves=f"{RESULTS}/semsim/{{folds}}/curves.csv",
+        counts=f"{RESULTS}/semsim/{{folds}}/counts.csv",
     log:
-        f"{RESULTS}/logs/semsim/{{exclusion}}.log",
+        f"{RESULTS}/logs/semsim/{{folds}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/semsim/{{exclusion}}.tsv"
+        f"{RESULTS}/benchmarks/semsim/{{folds}}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -91,14 +91,14 @@ rule try_semsim:
         training=json.dumps(STUDY.semsim_training),
         traits=json.dumps({target: STUDY.target_traits(target) for target in STUDY.targets}),
         start=start_of,
-        exclusion=exclusion_of,
+        exclusions=exclusions_of,
         folds=STUDY.folds,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
         " {params.start:q} --settings {params.settings:q} --training {params.training:q}"
-        " --traits {params.traits:q} --exclusion {params.exclusion:q} --folds {params.folds}"
+        " --traits {params.traits:q} --exclusions {params.exclusions:q} --folds {params.folds}"
         " --seed {params.seed} --device {params.device} --threads {threads} --weights {output.weights:q}"
         " --out {output.trials:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"
 
@@ -106,7 +106,7 @@ rule try_semsim:
 rule measure_generalisation:
     """Measure SemSim's faithfulness on held-out data, along with two learned baselines and every other metric."""
     input:
-        trials=lambda wildcards: expand(rules.try_semsim.output.trials, exclusion=exclusions_of_study()),
+        trials=lambda wildcards: expand(rules.try_semsim.output.trials, folds=kinds_of_folds()),
         metrics=METRICS,
         recognition=RECOGNITION,
         scales=SCALES,
@@ -153,7 +153,7 @@ rule try_calibration:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,
         labels=LABELS,
-        weights=lambda wildcards: expand(rules.try_semsim.output.weights, exclusion=exclusions_of_study()),
+        weights=lambda wildcards: expand(rules.try_semsim.output.weights, folds=kinds_of_folds()),
         trials=rules.measure_generalisation.output.trials,
     output:
         chances=f"{RESULTS}/tables/chances.csv",
@@ -180,13 +180,18 @@ rule try_calibration:
         settings=json.dumps(STUDY.variants[MAIN]),
         traits=rules.try_semsim.params.traits,
         exclusions=lambda wildcards: exclusions_of_study(),
+        weights=lambda wildcards: [
+            f"{path}/{exclusion}"
+            for exclusion in exclusions_of_study()
+            for path in expand(rules.try_semsim.output.weights, folds=kind_of_folds(exclusion))
+        ],
         folds=STUDY.folds,
         resamples=STUDY.resamples,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.labels:q} --trials {input.trials:q} --exclusions {params.exclusions:q} --weights {input.weights:q}"
+        " {params.labels:q} --trials {input.trials:q} --exclusions {params.exclusions:q} --weights {params.weights:q}"
         " --settings {params.settings:q} --traits {params.traits:q} --folds {params.folds}"
         " --resamples {params.resamples} --seed {params.seed} --device {params.device} --threads {threads}"
         " --out {output.chances:q} --out-errors {output.errors:q} &> {log:q}"
@@ -257,7 +262,7 @@ rule measure_ablations:
     """Measure how each change of SemSim's settings affects its faithfulness, on folds over originals."""
     input:
         trials=[
-            *expand(rules.try_semsim.output.trials, exclusion=WITHIN),
+            *expand(rules.try_semsim.output.trials, folds=WITHIN),
             *expand(rules.try_variant.output.trials, variant=ABLATIONS),
         ],
         recognition=RECOGNITION,

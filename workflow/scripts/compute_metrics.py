@@ -1,7 +1,9 @@
-"""Score the reconstructions of one target model with all metrics, of pairs and of sets."""
+"""Score the reconstructions of a data set with all metrics, of pairs and of sets."""
 
 import argparse
+from pathlib import Path
 
+import pandas as pd
 import torch
 
 from semsim.commandline import run
@@ -21,20 +23,35 @@ def main():
     originals, _ = open_split(arguments.data, "originals")
     for attack in attacks:
         check_originals(attack, originals)
-    target = load_target(arguments.weights, device)
-    pairs = measure_reconstructions(target, attacks, arguments.pretrained, arguments.seed, device, arguments.extra)
-    sets = measure_sets(attacks, arguments.pretrained, device)
-    write_table(pairs, arguments.out)
-    write_table(sets, arguments.sets)
+    pairs, sets = [], []
+    for weights in arguments.weights:
+        target, of_target = load_target(weights, device), [each for each in attacks if each.target == weights.stem]
+        pairs.append(
+            measure_reconstructions(target, of_target, arguments.pretrained, arguments.seed, device, arguments.extra)
+        )
+        sets.append(measure_sets(of_target, arguments.pretrained, device))
+    write_table(pd.concat(pairs, ignore_index=True), arguments.out)
+    write_table(pd.concat(sets, ignore_index=True), arguments.sets)
 
 
 def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set that was attacked")
-    parser.add_argument("--weights", required=True, metavar="X.safetensors", help="the target model")
     parser.add_argument(
-        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="images, one file an attack"
+        "--weights",
+        required=True,
+        nargs="+",
+        type=Path,
+        metavar="X.safetensors",
+        help="the target models, each named as its file",
+    )
+    parser.add_argument(
+        "--reconstructions",
+        required=True,
+        nargs="+",
+        metavar="A.safetensors",
+        help="images, one file an attack",
     )
     parser.add_argument(
         "--tables", required=True, nargs="+", metavar="A.csv", help="tables of the attacks, in that order"

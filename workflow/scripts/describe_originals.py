@@ -4,7 +4,7 @@ import argparse
 
 import pandas as pd
 import torch
-from start_arguments import add_start_arguments, start_of
+from start_arguments import add_start_argument
 
 from semsim.commandline import run
 from semsim.data import load_split
@@ -18,7 +18,7 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
-    classifier = load_target(start_of(arguments), device)
+    classifier = load_target(arguments.start, device)
     tables = []
     for dataset, path in zip(arguments.datasets, arguments.data, strict=True):
         images, _ = load_split(path, "originals")
@@ -31,7 +31,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
     parser.add_argument("--datasets", required=True, nargs="+", metavar="NAME", help="their names, in the same order")
-    add_start_arguments(parser, required=True)
+    add_start_argument(parser, required=True)
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
     parser.add_argument("--out", required=True, metavar="X.parquet", help="one row an original, to write")

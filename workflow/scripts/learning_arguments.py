@@ -1,7 +1,6 @@
 """The arguments that scripts that train SemSim share, and what they stand for."""
 
 import torch
-from start_arguments import add_start_arguments, start_of
 
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
@@ -44,15 +43,13 @@ def add_label_arguments(parser):
 def add_learning_arguments(parser):
     """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
     add_label_arguments(parser)
-    add_start_arguments(parser)
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
 
 
-def read_learner(arguments):
-    """Return the `Learner` that the arguments describe."""
+def read_learner(arguments, start):
+    """Return the `Learner` that the arguments describe, which starts from the classifier in a file, if there is one."""
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
-    start = start_of(arguments)
     if start is None and arguments.settings["start"] == "classifier":
         raise SemsimError("SemSim cannot start from a classifier where there is none. Give one, or set start: random.")
     validated(Variant, arguments.settings, "the settings of SemSim are not valid")

@@ -6,7 +6,7 @@ The classifier is used if Inception is not available.
 import argparse
 
 import torch
-from start_arguments import add_start_arguments, start_of
+from start_arguments import add_start_argument
 
 from semsim.commandline import run
 from semsim.data import open_split
@@ -30,7 +30,7 @@ def main():
     attacks = (read_reconstructions(*paths) for paths in zip(arguments.reconstructions, arguments.tables, strict=True))
     parts = choose_images(clear, attacks, seed_for(arguments.seed, "set sizes", "images"))
     device = choose_device(arguments.device)
-    name, (clear, reconstructed) = features_of(parts, start_of(arguments), arguments.pretrained, device)
+    name, (clear, reconstructed) = features_of(parts, arguments.start, arguments.pretrained, device)
     table = measure_set_sizes(clear, reconstructed, DRAWS, seed_for(arguments.seed, "set sizes"))
     write_table(table.assign(features=name), arguments.out)
 
@@ -41,7 +41,7 @@ def parse_arguments():
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
-    add_start_arguments(parser, required=True)
+    add_start_argument(parser, required=True)
     parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")

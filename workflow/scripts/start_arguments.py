@@ -1,15 +1,18 @@
-"""The arguments that name the plain classifier from which SemSim starts, or whose features are asked."""
+"""The argument that names plain classifiers from which SemSim starts, or whose features are asked."""
 
 from semsim.learned.starts import shipped_start
 
 
-def add_start_arguments(parser, required=False):
-    """Add the arguments that `start_of` needs."""
-    start = parser.add_mutually_exclusive_group(required=required)
-    start.add_argument("--classifier", metavar="X.safetensors", help="plain classifier of the study's public images")
-    start.add_argument("--start", metavar="NAME", help="one that comes with semsim, by the kinds that it has seen")
+def add_start_argument(parser, **options):
+    """Add `--start`, whose values are files; options are those of `add_argument`."""
+    parser.add_argument(
+        "--start",
+        type=_file_of,
+        metavar="CLASSIFIER",
+        help="plain classifier: a file.safetensors, or one that comes with semsim, by the kinds that it has seen",
+        **options,
+    )
 
 
-def start_of(arguments):
-    """Return the file of the classifier that the arguments name, or None."""
-    return shipped_start(arguments.start) if arguments.start else arguments.classifier
+def _file_of(name):
+    return name if name.endswith(".safetensors") else shipped_start(name)

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+import pandas as pd
 from learning_arguments import add_learning_arguments, read_labelled_pairs, read_learner
+from start_arguments import add_start_argument
 
 from semsim.commandline import run
 from semsim.io.tables import write_table
@@ -13,26 +15,46 @@ from semsim.learned.trials import try_folds
 
 def main():
     arguments = parse_arguments()
-    learner, (pairs, kind) = read_learner(arguments), read_labelled_pairs(arguments)
-    folds = make_folds(pairs.table, arguments.exclusion, arguments.folds, arguments.seed)
-    arguments.weights.mkdir(parents=True, exist_ok=True)
+    learners = [read_learner(arguments, start) for start in arguments.start or [None] * len(arguments.exclusions)]
+    pairs, kind = read_labelled_pairs(arguments)
+    found = [
+        tried(learner, pairs, exclusion, arguments)
+        for exclusion, learner in zip(arguments.exclusions, learners, strict=True)
+    ]
+    about = {"kind": kind, "reference": arguments.settings["reference"]}
+    for tables, path in zip(zip(*found, strict=True), (arguments.out, arguments.curves, arguments.counts), strict=True):
+        filled = [table for table in tables if len(table)] or tables[:1]
+        write_table(pd.concat(filled, ignore_index=True).assign(**about), path)
+
+
+def tried(learner, pairs, exclusion, arguments):
+    """Return what `try_folds` does, with the exclusion as a column, and write the weights of each fold."""
+    folds = make_folds(pairs.table, exclusion, arguments.folds, arguments.seed)
+    kept = arguments.weights / exclusion
+    kept.mkdir(parents=True, exist_ok=True)
 
     def keep(part, metric):
-        metric.save_pretrained(arguments.weights / f"part-{part + 1}")
+        metric.save_pretrained(kept / f"part-{part + 1}")
 
-    tables = try_folds(learner, pairs, folds, arguments.exclusion, keep)
-    about = {"exclusion": arguments.exclusion, "kind": kind, "reference": arguments.settings["reference"]}
-    for table, path in zip(tables, (arguments.out, arguments.curves, arguments.counts), strict=True):
-        write_table(table.assign(**about), path)
+    return [table.assign(exclusion=exclusion) for table in try_folds(learner, pairs, folds, exclusion, keep)]
 
 
 def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_learning_arguments(parser)
-    parser.add_argument("--exclusion", required=True, metavar="NAME", help="what is left out, such as attack-dlg")
+    add_start_argument(parser, nargs="+")
+    parser.add_argument(
+        "--exclusions",
+        required=True,
+        nargs="+",
+        metavar="NAME",
+        help="what is left out in turn, such as attack-dlg; with --start, one classifier for each",
+    )
     parser.add_argument("--folds", type=int, required=True, metavar="N", help="parts of the originals")
-    parser.add_argument("--weights", required=True, type=Path, metavar="DIR", help="folder of weights to write")
+    parser.add_argument(
+        "--weights", required=True, type=Path, metavar="DIR", help="to write: a folder of weights for each exclusion"
+    )
     parser.add_argument("--out", required=True, metavar="X.csv", help="distances to write")
     parser.add_argument("--curves", required=True, metavar="X.csv", help="losses and validation to write")
     parser.add_argument("--counts", required=True, metavar="X.csv", help="to write: where triplets come from")

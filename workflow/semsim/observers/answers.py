@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SEVERITIES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 LOOKS = 8
-READ = 150  # images of each severity on which an observer is evaluated
+READ = 60  # images of each severity on which an observer is evaluated
 
 
 def answer(

@@ -19,7 +19,7 @@ LOOK = {
     "letters": Look(noise=0.05, induced=1),
     "mnist": Look(noise=0.05, induced=1, single_channels=True),  # digits are grey: their colours are noise
 }
-CAUTION = {"glyphs": 1.3, "letters": 0.3, "mnist": 2}
+CAUTION = {"glyphs": 1.3, "letters": 1, "mnist": 2}
 """How observers look at images of a kind, and by what the odds of their caution are multiplied.
 
 Both were chosen on reconstructions of a study with another seed than those that are reported, so that the majority of
