@@ -105,6 +105,18 @@ def test_all_that_people_read_is_asked_for_by_name(plan_of_default_study):
     assert {f"results/demo/{name}" for name in read} | {"figures/demo/contact_sheet_mnist.png"} <= set(asked)
 
 
+def test_each_trial_starts_from_a_classifier_that_has_not_seen_what_is_left_out(snakemake, house, tmp_path):
+    files = ["--configfile", house / "config" / "config.yaml"]
+    asked = ["--dry-run", "--printshellcmds", "results/demo/semsim/dataset/trials.csv"]
+    command = snakemake(house / "Snakefile", tmp_path, *asked, *files).stdout.rpartition("try_semsim.py")[2]
+    values = {name: re.search(rf"--{name} (.*?) --", command).group(1).split() for name in ("exclusions", "start")}
+    assert dict(zip(values["exclusions"], values["start"], strict=True)) == {
+        "dataset-glyphs": "letters-mnist",
+        "dataset-letters": "glyphs-mnist",
+        "dataset-mnist": "glyphs-letters",
+    }
+
+
 def test_figures_are_all_that_show_images(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "figures"))
     datasets = len(Study(read_config(house / "config" / "config.yaml")).datasets)

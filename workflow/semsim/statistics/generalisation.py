@@ -29,7 +29,7 @@ from semsim.statistics.resampling import percentile_interval
 
 EVERYTHING = "all"
 """In the columns dataset and exclusion: the mean over data sets, and all exclusions together."""
-RESAMPLES_OF_EXCLUSIONS = 1000
+RESAMPLES_OF_EXCLUSIONS = 500
 """At most so many resamples for the intervals of single exclusions."""
 LEFT_OUT = ["left_out_mean", "left_out_worst", "worst_left_out"]
 VALUE_COLUMNS = [*ESTIMATED, "primary", *ESTIMATES, "these_low", "these_high", "count", "undefined", "note"]

@@ -23,7 +23,7 @@ CAUTION = {"glyphs": 1.3, "letters": 1, "mnist": 2}
 """How observers look at images of a kind, and by what the odds of their caution are multiplied.
 
 Both were chosen on reconstructions of a study with another seed than those that are reported, so that the majority of
-the observers recognises what a careful reader does.
+the observers recognises what a careful reader does; only the caution about letters is that of the panel.
 """
 
 
