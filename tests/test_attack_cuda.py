@@ -126,7 +126,7 @@ def test_signed_attacks_alone_round_their_products(gpu, monkeypatch):
     for preset in ("invertgrad", "idlg"):
         for rounded in (False, True):
             monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", rounded)
-            search = search_of(target, preset, steps=3)
+            search = search_of(target, preset, ALONE, steps=3)
             costs[preset, rounded] = search.evaluate(search.optimiser.ask())[0]
     torch.testing.assert_close(costs["invertgrad", True], costs["invertgrad", False], rtol=5e-3, atol=1e-3)
     assert torch.equal(costs["idlg", True], costs["idlg", False])

@@ -85,8 +85,8 @@ def assert_trained_alike(gpu, **settings):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_targets_begin_to_learn_as_on_the_cpu(architecture, gpu):
-    # Steps of 0.01 throw ResNet-18 about: on a CPU too, weights that differ by 1e-6 differ by 2 % in loss after four.
-    learning_rate = 0.001 if architecture == "resnet18" else 0.01
+    # Steps of 0.01 throw these about: on a CPU too, weights that differ by 1e-6 differ by 6 % in loss after four.
+    learning_rate = 0.001 if architecture in ("inception", "resnet18") else 0.01
     assert_trained_alike(gpu, architecture=architecture, epochs=2, learning_rate=learning_rate)
 
 

@@ -8,11 +8,12 @@ import pytest
 from scipy.stats import spearmanr
 from small_study import small_study
 
+from semsim.config.study import Study, read_config
 from semsim.errors import SemsimError
 from semsim.findings import correspondence_findings, corresponds
 from semsim.io.tables import read_table, write_table
 from semsim.io.tensors import write_arrays
-from semsim.labels.replayed import join_published, pair_images, replay_labels
+from semsim.labels.replayed import join_published, pair_images, replay_labels, study_name
 from semsim.labels.table import name_images
 from semsim.metrics import describe_scales
 from semsim.metrics.scales import scales_of
@@ -53,6 +54,13 @@ def test_where_other_images_stand_in_the_class_is_the_same_and_nobody_is_asked_t
     found = {image[-1]: partner[-1] for image, partner in pairs.itertuples(index=False)}
     assert found == {"0": "3", "1": "0", "2": "2"}  # there is no third image of class 3, and none of class 9
     assert pairs["published"].is_unique
+
+
+@pytest.mark.parametrize("overlays", [[], ["replay-small"]])
+def test_the_replay_has_the_published_target_models(house, overlays):
+    published = read_table(house / "results" / "reference" / "human-study" / "tables" / "targets.csv")["target"]
+    study = Study(read_config(*(house / "config" / f"{name}.yaml" for name in ["replay", *overlays])))
+    assert sorted(study.targets) == sorted(map(study_name, published))
 
 
 def test_labels_that_fit_nothing_are_refused():

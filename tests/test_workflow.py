@@ -156,6 +156,14 @@ def test_a_campaign_takes_the_place_of_the_observers(snakemake, house, tmp_path)
     assert jobs["collect_labels"] == 1 and not {"train_observer", "ask_observers"} & jobs.keys()
 
 
+def test_replayed_labels_take_the_place_of_the_observers(snakemake, house, tmp_path):
+    configs = [house / "config" / f"{name}.yaml" for name in ("replay", "replay-small")]
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", "--printshellcmds", "--configfile", *configs)
+    jobs = planned_jobs(process)
+    assert jobs["replay_labels"] == jobs["measure_correspondence"] == 1 and "ask_observers" not in jobs
+    assert "--labels results/replay-small/labels/replayed.csv --out-labels" in process.stdout
+
+
 def test_the_human_study_needs_no_other_stage(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
     measures = ("measure_agreement", "measure_ranking", "measure_faithfulness", "measure_difficulty")

@@ -10,7 +10,7 @@ rule collect_labels:
         given=(
             watched(*CAMPAIGN)
             if STUDY.campaign
-            else rules.replay_labels.output.labels if STUDY.replayed else every(rules.ask_observers.output.labels)
+            else [rules.replay_labels.output.labels] if STUDY.replayed else every(rules.ask_observers.output.labels)
         ),
         reading=[] if STUDY.labels else every(rules.ask_observers.output.reading),
     output:

@@ -22,13 +22,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+POLICIES, BOTH = "3-1-7+43-18-18", "both"
+
+
+def study_name(published: str) -> str:
+    """Return the name that a study gives a published target model: without the `+` of two policies.
+
+    Examples
+    --------
+    >>> study_name("convnet-3-1-7+43-18-18")
+    'convnet-both'
+    """
+    return published.replace(POLICIES, BOTH)
+
+
 def pair_images(images: pd.DataFrame, published: pd.DataFrame, numbers: Sequence[int] | None) -> pd.DataFrame:
     """Pair reconstructions with those that people labelled.
 
     Parameters
     ----------
     images : pandas.DataFrame
-        The study's: image, target, attack, original, label (the true class).
+        The study's: image, target, attack, original, label (the true class). Target models have the names that
+        `study_name` returns; the others have no partners.
     published : pandas.DataFrame
         Those of `semsim.labels.human_study.HumanStudy`, with the same columns.
     numbers : sequence of int or None
@@ -46,6 +61,7 @@ def pair_images(images: pd.DataFrame, published: pd.DataFrame, numbers: Sequence
         If there is no pair, or an original has another class than the published one of its number.
     """
     own = images[images["attack"] == ATTACK]
+    published = published.assign(target=published["target"].map(study_name))
     if numbers is not None:
         by = ["target", "number"]
         own = own.assign(number=own["original"].map(dict(enumerate(numbers))))
