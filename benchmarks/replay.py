@@ -36,7 +36,7 @@ SCORING_SECONDS = 3.0  # kept for the metrics of one target model
 FEWEST_EPOCHS, FEWEST_STEPS = 3, 200
 TRIAL_STEPS = (8, 8, 208)  # the first trial is to warm up; a step is the difference of the other two
 # In the order of the stages, so that Snakemake takes none for out of date; a curve beside missing weights would be.
-PACKED = ("reconstructions/*/*/*.*", "metrics/*/*", "tables/*")
+PACKED = ("reconstructions/*/*/*.*", "metrics/*", "tables/*")
 
 
 def main():
@@ -218,30 +218,29 @@ class Replay:
 
     def score(self, targets):
         """Score the reconstructions of all attacked target models, and collect the study's tables."""
-        folder = self.results / "metrics" / self.dataset
+        metrics, sets = (self.results / "metrics" / f"{self.dataset}{part}.parquet" for part in ("", "_sets"))
         targets = [target for target in self.study.targets if target in targets]
-        for target in targets:
-            images, table = self.files(target)
-            call(
-                "compute_metrics",
-                data=self.data,
-                weights=self.weights(target),
-                reconstructions=images,
-                tables=table,
-                seed=self.study.seed,
-                device=self.device.type,
-                threads=torch.get_num_threads(),
-                out=folder / f"{target}.parquet",
-                sets=folder / f"{target}_sets.parquet",
-            )
+        images, tables = map(list, zip(*map(self.files, targets), strict=True))
+        call(
+            "compute_metrics",
+            data=self.data,
+            weights=[self.weights(target) for target in targets],
+            reconstructions=images,
+            tables=tables,
+            seed=self.study.seed,
+            device=self.device.type,
+            threads=torch.get_num_threads(),
+            out=metrics,
+            sets=sets,
+        )
         outputs = ("datasets", "accuracy", "attacks", "metrics", "scales", "unmeasured", "leakage")
         call(
             "collect_tables",
             data=[self.data],
             weights=[self.weights(target) for target in targets],
-            attacks=[self.files(target)[1] for target in targets],
-            metrics=[folder / f"{target}.parquet" for target in targets],
-            sets=[folder / f"{target}_sets.parquet" for target in targets],
+            attacks=tables,
+            metrics=[metrics],
+            sets=[sets],
             networks=weights_at_hand(),
             **{f"out_{name}": self.results / "tables" / f"{name}.csv" for name in outputs},
         )

@@ -11,7 +11,13 @@ from semsim.metrics import describe_scales, extra_metrics, metrics_of
 from semsim.metrics.measure import measure_reconstructions
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
 from semsim.metrics.scales import scales_of
-from semsim.metrics.summaries import describe_unmeasured, rank_leakage, summarise_attacks, summarise_metrics
+from semsim.metrics.summaries import (
+    concatenated,
+    describe_unmeasured,
+    rank_leakage,
+    summarise_attacks,
+    summarise_metrics,
+)
 from semsim.targets.models import build_target
 
 
@@ -189,6 +195,28 @@ def collect(run_script, study, tmp_path):
         assert done.returncode == 0, done.stderr
 
     return collect
+
+
+def test_all_target_models_of_a_data_set_are_measured_as_each_alone(run_script, study, tmp_path):
+    def compute(weights):
+        options = ["--data", study / "data" / "shapes.safetensors", "--weights", *weights]
+        for option, suffix in (("--reconstructions", "safetensors"), ("--tables", "csv")):
+            options += [option, *sorted(study.glob(f"reconstructions/shapes/*/*.{suffix}"))]
+        outputs = [tmp_path / f"{name}.parquet" for name in ("pairs", "sets")]
+        options += ["--pretrained", study / "pretrained", "--seed", 0, "--out", outputs[0], "--sets", outputs[1]]
+        return run_script("compute_metrics", *options), outputs
+
+    weights = sorted(study.glob("targets/shapes/*.safetensors"))
+    done, outputs = compute(weights)
+    assert done.returncode == 0, done.stderr
+    for path, part in zip(outputs, ("", "_sets"), strict=True):
+        alone = concatenated(study / "metrics" / "shapes" / f"{each.stem}{part}.parquet" for each in weights)
+        keys = ["target", "attack", "reference", *({"metric", "original"} & {*alone})]
+        one, other = (table.sort_values(keys, ignore_index=True) for table in (read_table(path), alone))
+        pd.testing.assert_frame_equal(one, other, check_dtype=False)
+
+    done, _ = compute(weights[:1])
+    assert done.returncode == 1 and f"{weights[1].stem}: reconstructions, but no weights" in done.stderr
 
 
 def test_what_is_not_measured_has_its_reason(collect, study, tmp_path):

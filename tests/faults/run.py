@@ -37,7 +37,7 @@ ROUNDS = (
         "reconstructions/mnist/mlp-gaussian/invertgrad.safetensors",
         "reconstructions/mnist/mlp-gaussian/idlg.csv",
     ),
-    ("metrics/mnist/mlp.parquet", "labels/mnist.csv"),
+    ("metrics/mnist.parquet", "labels/mnist.csv"),
     ("observers/mnist.csv",),
     ("tables/metrics.csv", "tables/recognition.csv"),
     ("tables/labels.csv", "semsim/ablations/*/trials.csv"),

@@ -8,6 +8,7 @@ import torch
 
 from semsim.commandline import run
 from semsim.data import open_split
+from semsim.errors import SemsimError
 from semsim.io.tables import write_table
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
@@ -23,6 +24,8 @@ def main():
     originals, _ = open_split(arguments.data, "originals")
     for attack in attacks:
         check_originals(attack, originals)
+    if unknown := {attack.target for attack in attacks} - {path.stem for path in arguments.weights}:
+        raise SemsimError(f"{min(unknown)}: reconstructions, but no weights. Give the weights of all target models.")
     pairs, sets = [], []
     for weights in arguments.weights:
         target, of_target = load_target(weights, device), [each for each in attacks if each.target == weights.stem]
