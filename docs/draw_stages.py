@@ -13,7 +13,8 @@ RULES = Path(__file__).parents[1] / "workflow" / "rules"
 RULE = re.compile(r"^ *(?:rule|checkpoint|use rule \w+ as) (\w+)", re.MULTILINE)
 NODE = re.compile(r'^\s*(\d+)\[label = "(\w+)"', re.MULTILINE)
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)", re.MULTILINE)
-WIDTH, BOX, HEIGHT, GAP = 760, 340, 56, 28
+WIDTH, BOX, HEIGHT, GAP = 760, 232, 70, 28
+"""In pixels; three boxes fit beside each other."""
 COLOURS = ("#e8f1fb", "#2b6cb0", "#1a202c", "#4a5568", "#718096")
 """Of boxes, their borders, names of stages, names of rules, and arrows."""
 
@@ -97,7 +98,7 @@ def draw(rules, needs):
                 f' stroke="{grey}" stroke-width="1.5" marker-end="url(#tip)"/>'
             )
     for stage, (x, y) in places.items():
-        title, names = stage.replace("_", " "), textwrap.wrap(" · ".join(rules[stage]), 60)
+        title, names = stage.replace("_", " "), textwrap.wrap(" · ".join(rules[stage]), 40)
         first = y + HEIGHT / 2 - 7 * len(names) + 5
         lines += [
             f'<rect x="{x - BOX / 2:g}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="8"'

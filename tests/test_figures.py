@@ -6,6 +6,7 @@ from base64 import b64decode
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from small_study import ATTACKS, CLASSES, DATASETS, ORIGINALS, TARGETS, small_study
@@ -119,6 +120,20 @@ def test_the_sheet_picks_twelve_originals_evenly(folder, tables, tmp_path):
     shown = figure.axes[0].images[:12]
     for column, place in ((0, 0), (11, 29)):
         np.testing.assert_array_equal(shown[column].get_array(), arrays["original"][place].transpose(1, 2, 0))
+
+
+def test_an_excerpt_shows_the_extremes_of_each_target(folder, tables):
+    """Of the small study's two target models, both; with three attacks, the best and the worst of each."""
+    files, metrics = sheet_files(folder), tables["metrics"].query("dataset == 'shapes' and reference == 'attacked'")
+    third = folder / "third.safetensors"
+    about = {"dataset": "shapes", "target": "plain", "attack": "middling"}
+    write_arrays({name: np.array(array) for name, array in read_arrays(files[0]).items()}, third, about)
+    means = metrics.groupby(["target", "attack"])["ssim"].mean()["plain"]
+    between = metrics[(metrics["target"] == "plain") & (metrics["attack"] == "clear")].assign(attack="middling")
+    scores = pd.concat([metrics, between.assign(ssim=means.mean())])
+    written = texts(draw_contact_sheet("shapes", CLASSES, [*files, third], scores, excerpt=True))
+    assert "middling" not in written and [written.count(name) for name in ("plain", "cropped", "clear")] == [1, 1, 2]
+    third.unlink()
 
 
 def test_files_that_do_not_fit_the_sheet_are_refused(folder, tables):

@@ -51,13 +51,15 @@ def test_the_lead_over_the_metric_that_is_best_on_other_folds_is_told():
         values_of(0.9, psnr=0.95, best_metric=0.8), differences_of(0.02, 0.2, p=0.01, psnr=-0.05, best_metric=0.1)
     )
     assert "within one original, SemSim reaches 0.90 (95 % interval 0.80 to 1.00)." in text
-    assert "It is ahead of Best single metric by 0.10" in text and "PSNR" not in text
-    assert text.endswith("Holm-corrected p = 0.01): distinguishable.")
+    assert text.endswith(" It is distinguishably ahead of the best single metric (+0.10, 0.02 to 0.20).")
+    assert "PSNR" not in text
 
 
 def test_being_behind_is_told_as_well():
     text = said(values_of(0.6, best_metric=0.7), differences_of(-0.3, 0.1, best_metric=-0.1))
-    assert "It is behind Best single metric by 0.10" in text and text.endswith(": not distinguishable.")
+    assert text.endswith(" It is not distinguishable from the best single metric (−0.10, −0.30 to 0.10).")
+    text = said(values_of(0.6, best_metric=0.7), differences_of(-0.3, -0.05, p=0.01, best_metric=-0.1))
+    assert "It is distinguishably behind the best single metric" in text
 
 
 def test_the_worst_of_what_was_left_out_is_told():
@@ -76,6 +78,9 @@ def test_data_sets_where_it_is_behind_are_named():
     values, differences = values_of(0.6, ssim=0.7), differences_of(-0.3, 0.1, best_metric=-0.1)
     (sentence,) = findings.dataset_findings(values, differences, SCALES)
     assert sentence.endswith("on 0 of 1 data set, distinguishably on 0; behind on a.")
+    both = differences, differences.assign(folds="attack")
+    (sentence,) = findings.dataset_findings(values, pd.concat(both), SCALES)
+    assert sentence.startswith("With originals, or originals and attack held out, within one original, SemSim is")
 
 
 def test_what_could_not_be_learnt_is_told(tables):

@@ -27,7 +27,7 @@ from semsim.results.study_tables import StudyTables
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """The small study's results, with contact sheets among its figures."""
+    """The small study's results, with the figures that show images."""
     folder = tmp_path_factory.mktemp("results") / "small-study"
     shutil.copytree(small_study(tmp_path_factory.getbasetemp()).parent, folder.parent, dirs_exist_ok=True)
     metrics, recognition, scales, trials = (
@@ -38,6 +38,7 @@ def folder(tmp_path_factory):
         files = sorted((folder / "reconstructions" / dataset).glob("*/*.safetensors"))
         figures = {
             "contact_sheet": draw_contact_sheet(dataset, CLASSES, files, metrics),
+            "examples": draw_contact_sheet(dataset, CLASSES, files, metrics, excerpt=True),
             "contradictions": draw_contradictions(dataset, files, metrics, recognition, scales),
             "semsim": draw_semsim_examples(dataset, files, trials, recognition),
         }
@@ -109,7 +110,7 @@ def test_links_lead_from_where_the_report_lies(page):
     links = {link["href"] for link in page.all("a")}
     assert {"tables/metrics.csv", "tables/leakage.csv", "notebooks/01_reconstructions.html"} <= links
     sheets = {link for link in links if "contact_sheet" in link}
-    assert sheets == {"figures/contact_sheet_textures.png"}, "the first is on the page"
+    assert sheets == {f"figures/contact_sheet_{dataset}.png" for dataset in DATASETS}, "the page has an excerpt"
 
 
 def test_names_are_text_and_never_markup(page):
@@ -120,7 +121,7 @@ def test_names_are_text_and_never_markup(page):
 def test_the_script_writes_the_page_whole_or_not_at_all(folder, tmp_path, run_script):
     options = ["--study", "small", "--tables", folder / "tables", "--out", tmp_path / "report.html", "--figures"]
     failed = run_script("make_report", *options, tmp_path)
-    assert failed.returncode == 1 and "contact_sheet_shapes.png: no such figure" in failed.stderr
+    assert failed.returncode == 1 and "examples_shapes.png: no such figure" in failed.stderr
     assert not list(tmp_path.iterdir())
     assert run_script("make_report", *options, folder / "figures").returncode == 0
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")

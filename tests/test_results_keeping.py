@@ -28,6 +28,8 @@ FIGURES = {
 }
 """The figures of the finished study, and the seeds of their pixels."""
 CHARTS = {"leakage", "psnr"}
+WEB_PICTURES = "".join(f'<img class="{kind}" src="data:image/webp;base64,UklGRg==">' for kind in ("chart", "picture"))
+"""As reports have them: smaller than the files, so that only what draws them knows which show images."""
 
 
 def picture(seed):
@@ -66,7 +68,7 @@ def finished(tmp_path):
     (results / "notebooks").mkdir()
     (results / "notebooks" / "01_x.ipynb").write_text(json.dumps(notebook))
     for page in (results / "notebooks" / "01_x.html", results / "report.html"):
-        page.write_text("<h1>Page</h1>" + "".join(shown))
+        page.write_text("<h1>Page</h1>" + "".join(shown) + WEB_PICTURES)
     subprocess.run(
         "git init -q; git -c user.name=n -c user.email=e commit -q --allow-empty -m x", cwd=tmp_path, shell=True
     )
@@ -178,7 +180,8 @@ def test_packed_pages_show_what_the_reference_may_show(finished, numbers_only):
         for name in ("report.html", "notebooks/01_x.html"):
             page = pack.read(f"faces/{name}").decode()
             assert page.startswith("<h1>Page</h1>")
-            assert (page.count("<img"), page.count(LEFT_OUT[True])) == ((2, 5) if numbers_only else (7, 0))
+            assert (page.count("<img"), page.count(LEFT_OUT[True])) == ((3, 6) if numbers_only else (9, 0))
+            assert 'class="chart"' in page and ('class="picture"' in page) is not numbers_only
 
 
 def test_pages_that_are_not_there_are_asked_for(finished):

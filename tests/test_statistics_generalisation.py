@@ -15,6 +15,7 @@ from semsim.statistics.generalisation import (
     measure_by_dataset,
     measure_generalisation,
     overall,
+    with_left_out,
 )
 from semsim.statistics.resampling import holm
 
@@ -136,6 +137,20 @@ def test_mean_and_worst_are_of_the_values_that_were_left_out(measured):
     assert by_dataset.loc["all", "left_out_worst"] == each.min()
     assert by_dataset.loc["all", "worst_left_out"] == each.idxmin()
     assert rows.loc[[("within", "all"), ("attack", "attack-x")], "left_out_worst"].isna().all()
+
+
+def test_no_worst_is_told_where_one_of_what_was_left_out_is_unknown(measured):
+    values = measured[0].drop(columns=["left_out_mean", "left_out_worst", "worst_left_out"])
+    unknown = (values["exclusion"] == "attack-x") & (values["dataset"] == "a") & (values["metric"] == "semsim")
+    before, after = (
+        with_left_out(each).set_index(["folds", "exclusion", "dataset", "metric", "level", "statistic"])
+        for each in (values, values.assign(faithfulness=values["faithfulness"].mask(unknown)))
+    )
+    hidden = before["left_out_worst"].notna() & after["left_out_worst"].isna()
+    assert set(before.index[hidden].droplevel(["level", "statistic"])) == {("attack", "all", "a", "semsim")}
+    assert after.loc[hidden, ["left_out_mean", "worst_left_out"]].isna().all(axis=None)
+    others = [each[~hidden].drop(columns="faithfulness") for each in (before, after)]
+    pd.testing.assert_frame_equal(*others)
 
 
 def test_a_family_is_every_column_of_the_printed_table(measured):

@@ -326,7 +326,7 @@ def test_changed_code_runs_again_what_it_changes_and_no_more(snakemake, stub_hou
         file.write("CHANGED = True\n")
     # Trials: within, without each architecture, without each attack; there is no other data set or defence.
     learned = {"try_semsim": 3, "measure_generalisation": 1, "measure_ablations": 1, "semsim": 1}
-    learned |= {"try_calibration": 1, "learn_semsim": 1}
+    learned |= {"measure_difficulty": 1, "try_calibration": 1, "learn_semsim": 1}
     assert planned_jobs(run("--dry-run")) == learned
 
     with (library / "attacks" / "priors.py").open("a") as file:

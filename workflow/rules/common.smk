@@ -115,9 +115,9 @@ def of_own_study(path, published=()):
     return lambda wildcards: published if wildcards.study == HUMAN_STUDY else path
 
 
-def labels_option(wildcards, input):
-    """Return the option that names the single labels and the labelled images; nothing where they are not known."""
-    return ["--labels", *input.labels] if input.labels else []
+def difficulty_option(wildcards, input):
+    """Return the option that names the table of difficulty; nothing where it is not known."""
+    return ["--difficulty", *input.difficulty] if input.difficulty else []
 
 
 def pretrained_weights(wildcards):

@@ -1,5 +1,5 @@
 rule draw_contact_sheet:
-    """Draw a data set's originals, and below them their reconstructions by each attack."""
+    """Draw a data set's originals, and below them their reconstructions by each attack; and an excerpt for the report."""
     input:
         data=rules.prepare_data.output.images,
         reconstructions=every_attack(rules.attack_target.output.images),
@@ -12,6 +12,7 @@ rule draw_contact_sheet:
             labels={"figure": "Contact sheet", "data set": "{dataset}"},
         ),
         pdf=f"{FIGURES}/contact_sheet_{{dataset}}.pdf",
+        excerpt=f"{FIGURES}/examples_{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/contact_sheet_{{dataset}}.log",
     benchmark:
@@ -26,7 +27,8 @@ rule draw_contact_sheet:
         script=script("draw_contact_sheet.py"),
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --data {input.data:q} --reconstructions {input.reconstructions:q}"
-        " --metrics {input.metrics:q} --out-png {output.png:q} --out-pdf {output.pdf:q} &> {log:q}"
+        " --metrics {input.metrics:q} --out-png {output.png:q} --out-pdf {output.pdf:q}"
+        " --out-excerpt {output.excerpt:q} &> {log:q}"
 
 
 rule draw_contradictions:

@@ -6,7 +6,6 @@ from semsim.learned.folds import exclusions
 
 RECONSTRUCTIONS = rules.fetch_released.output.reconstructions
 RECOGNITION = rules.fetch_released.output.recognition
-LABELS = []  # only the majority is known
 METRICS, SCALES = rules.measure_released.output
 CAVEAT = [
     "--caveat",

@@ -2,7 +2,6 @@
 
 RECONSTRUCTIONS = every(rules.attack_target.output.images)
 RECOGNITION = rules.collect_labels.output.recognition
-LABELS = [rules.collect_labels.output.labels, rules.collect_labels.output.images]
 METRICS, SCALES = rules.collect_tables.output.metrics, rules.collect_tables.output.scales
 CAVEAT = []
 

@@ -1,4 +1,4 @@
-"""Draw the contact sheet of a data set, as PNG and PDF."""
+"""Draw the contact sheet of a data set, as PNG and PDF, and an excerpt for the report."""
 
 import argparse
 
@@ -12,9 +12,11 @@ from semsim.io.tensors import read_metadata
 def main():
     arguments = parse_arguments()
     classes = read_metadata(arguments.data)["classes"]
-    figure = draw_contact_sheet(arguments.dataset, classes, arguments.reconstructions, read_table(arguments.metrics))
+    sources = arguments.dataset, classes, arguments.reconstructions, read_table(arguments.metrics)
+    figure = draw_contact_sheet(*sources)
     write_figure(figure, arguments.out_pdf)
     write_figure(figure, arguments.out_png)
+    write_figure(draw_contact_sheet(*sources, excerpt=True), arguments.out_excerpt)
 
 
 def parse_arguments():
@@ -28,6 +30,7 @@ def parse_arguments():
     parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="the table of metrics")
     parser.add_argument("--out-png", required=True, metavar="X.png", help="the picture to write")
     parser.add_argument("--out-pdf", required=True, metavar="X.pdf", help="the same for print")
+    parser.add_argument("--out-excerpt", required=True, metavar="X.png", help="picture of a few, larger, to write")
     return parser.parse_args()
 
 

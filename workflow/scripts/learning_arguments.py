@@ -5,14 +5,12 @@ import torch
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
-from semsim.labels import with_truth
 from semsim.learned.calibrating import ORIGINAL, originals_of
 from semsim.learned.folds import with_traits
 from semsim.learned.pairs import LabelledPairs, read_pairs
 from semsim.learned.settings import Variant
 from semsim.learned.trials import Learner
 from semsim.settings import validated
-from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 from semsim.targets.recipe import Recipe
@@ -25,12 +23,7 @@ def add_label_arguments(parser):
         "--reconstructions", required=True, nargs="+", metavar="PATH", help="all of the study: files or folders"
     )
     parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    parser.add_argument(
-        "--labels",
-        nargs=2,
-        metavar=("labels.csv", "images.csv"),
-        help="single labels, which tell the difficulty",
-    )
+    parser.add_argument("--difficulty", metavar="difficulty.csv", help="how difficult the labelled originals are")
     parser.add_argument("--settings", type=json_object, required=True, metavar="JSON", help="of SemSim")
     parser.add_argument(
         "--traits", type=json_object, required=True, metavar="JSON", help="architecture and defence of each target"
@@ -73,10 +66,9 @@ def read_labelled_pairs(arguments):
 
 def difficulty_of(arguments, pairs, kind):
     """Return how difficult annotators of a kind found the labelled originals, [originals], or None if nobody knows."""
-    if not arguments.labels:
+    if not arguments.difficulty:
         return None
     originals, _ = originals_of(pairs)
-    labels, images = map(read_table, arguments.labels)
-    _, known = measure_difficulty(with_truth(labels[labels["kind"] == kind], images))
-    known = originals.merge(known[[*ORIGINAL, "difficulty"]], on=ORIGINAL, how="left", validate="1:1")
-    return known["difficulty"].to_numpy(dtype=float)
+    table = read_table(arguments.difficulty)
+    known = table.loc[table["kind"] == kind, [*ORIGINAL, "difficulty"]]
+    return originals.merge(known, on=ORIGINAL, how="left", validate="1:1")["difficulty"].to_numpy(dtype=float)

@@ -18,10 +18,10 @@ LEVELS = {
     "originals": "within one original",
     "cells": "within one target model and attack",
     "models": "between target models",
-    "reconstructions": "pooled, which mixes these",
+    "reconstructions": "over all reconstructions",
 }
 """Levels at which faithfulness is measured, in order: the same content, the same attack on one model, means of target
-models under an attack, and all reconstructions."""
+models under an attack, and all reconstructions, which mixes these."""
 STATISTICS = {
     "spearman": "Spearman's ρ",
     "kendall": "Kendall's τ",
@@ -234,17 +234,6 @@ def variant_label(name):
     ("the study's settings", 'backbone vgg3, label share 0.3')
     """
     return "the study's settings" if name == "semsim" else re.sub("[-_]", " ", name).replace("+", ", ")
-
-
-def at_level(level):
-    """Write the level at which a statistic is computed.
-
-    Examples
-    --------
-    >>> at_level("models"), at_level("reconstructions")
-    ('between target models', 'over all reconstructions pooled')
-    """
-    return "over all reconstructions pooled" if level == "reconstructions" else LEVELS[level]
 
 
 def sentence_case(text):

@@ -262,7 +262,7 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
         look = _look((7, 4, 5)[number])  # other colours than on the left
         draw_estimates(right, *estimates, np.arange(len(datasets)) + shift, label=label, **look)
     right.axvline(0.5, color=FAINT, linewidth=0.8)
-    right.set_xlabel(f"{sentence_case(STATISTICS['auc'])}, pooled")
+    right.set_xlabel(f"{sentence_case(STATISTICS['auc'])}\nover all reconstructions")
     for panel in (left, right):
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, labelcolor=INK)
     return figure

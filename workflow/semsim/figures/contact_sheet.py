@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-# Lengths in inches, text in points.
+# Lengths in inches, text in points, both times the scale of a sheet.
 CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13
 SMALL, NORMAL = 5.5, 7
 WIDEST = 12  # columns: a page of A4 in print
+WHOLE, EXCERPT = 1.15, 1.3  # scales
+FEW_TARGETS, FEW_ORIGINALS = 4, 8  # of an excerpt
 CAPTION = (
     "Under each image: PSNR in dB / SSIM, both against the attacked image. That is the original, or the row “as"
     " attacked” where the target model's augmentation changed it. Hatched: the attack diverged, so there is no score."
@@ -32,7 +34,7 @@ CAPTION = (
 
 @styled
 def draw_contact_sheet(
-    dataset: str, classes: Sequence[str], paths: list[str | os.PathLike], metrics: pd.DataFrame
+    dataset: str, classes: Sequence[str], paths: list[str | os.PathLike], metrics: pd.DataFrame, excerpt: bool = False
 ) -> Figure:
     """Draw originals in the first row, then one row per target model and attack.
 
@@ -49,6 +51,9 @@ def draw_contact_sheet(
         Reconstructions of this data set (safetensors files), grouped by target model.
     metrics : pandas.DataFrame
         The table of metrics, with the rows of these reconstructions.
+    excerpt : bool
+        Draw a few originals, larger, and of the target models a few that span the range of mean SSIM, each under the
+        attack that comes closest to the attacked images and the one that stays furthest from them.
 
     Returns
     -------
@@ -59,15 +64,39 @@ def draw_contact_sheet(
     SemsimError
         If a file is of another data set, or the table lacks its rows.
     """
+    if excerpt:
+        paths = _spanning(dataset, paths, metrics)
     rows, labels = _rows(dataset, paths, metrics)
-    shown = np.unique(np.linspace(0, len(labels) - 1, min(WIDEST, len(labels))).round().astype(int))
-    sheet = _Sheet(rows, len(shown))
+    shown = _spread(len(labels), FEW_ORIGINALS if excerpt else WIDEST)
+    sheet = _Sheet(rows, len(shown), EXCERPT if excerpt else WHOLE)
     share = f"{len(shown)} of {len(labels)}" if len(shown) < len(labels) else len(labels)
     sheet.head(f"{dataset}: {share} originals", [classes[labels[i]] for i in shown])
     for row in rows:
         sheet.row(row, shown)
     sheet.foot()
     return sheet.figure
+
+
+def _spread(count, most):
+    """Return at most so many numbers below `count`, evenly spread from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
+
+
+def _spanning(dataset, paths, metrics):
+    """Return the files of the target models and attacks that an excerpt shows, in their order."""
+    chosen = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == "attacked")]
+    means = chosen.groupby(["target", "attack"])["ssim"].mean().dropna()
+    targets = means.groupby("target").mean().sort_values().index
+    kept = set()
+    for target in targets[_spread(len(targets), FEW_TARGETS)]:
+        of_target = means[target]
+        kept |= {(target, of_target.idxmin()), (target, of_target.idxmax())}
+    found = []
+    for path in paths:
+        about = read_metadata(path)
+        if (about["target"], about["attack"]) in kept:
+            found.append(path)
+    return found
 
 
 def _rows(dataset, paths, metrics):
@@ -117,13 +146,13 @@ class _Row:
 class _Sheet:
     """A figure with one axes in inches from the top left corner, filled from the top."""
 
-    def __init__(self, rows, columns):
+    def __init__(self, rows, columns, scale):
         labels = LETTER * (max(len(row.target) for row in rows) + max(len(row.attack) for row in rows) + 3)
         self.width = labels + columns * (CELL + GAP) + 2 * MARGIN
         letters = int((self.width - 2 * MARGIN) * 72 / (0.53 * NORMAL))
         self.caption = textwrap.wrap(CAPTION, letters)
         height = sum(row.gap_above + row.height for row in rows) + 0.75 + LINE * len(self.caption)
-        self.figure = Figure(figsize=(self.width, height))
+        self.figure, self.scale = Figure(figsize=(scale * self.width, scale * height)), scale
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.axis("off")
         self.left, self.top = MARGIN + labels, MARGIN
@@ -131,12 +160,12 @@ class _Sheet:
 
     def head(self, title, names):
         """Write the title and the class of each column."""
-        self.axes.text(MARGIN, self.top, title, size=9, weight="bold", va="top")
+        self._text(MARGIN, self.top, title, size=9, weight="bold", va="top")
         self.top += 0.45
         for column, name in enumerate(names):
             wrapped = "\n".join(textwrap.wrap(name.replace("_", " "), 10, max_lines=2, placeholder="…"))
             centre = self.left + column * (CELL + GAP) + CELL / 2
-            self.axes.text(centre, self.top - 0.06, wrapped, size=SMALL, ha="center", va="baseline", linespacing=1)
+            self._text(centre, self.top - 0.06, wrapped, size=SMALL, ha="center", va="baseline", linespacing=1)
 
     def row(self, row, shown):
         """Draw the labels, images and numbers of a row."""
@@ -145,8 +174,8 @@ class _Sheet:
             line = self.top - GAP
             self.axes.plot([MARGIN, self.width - MARGIN], [line, line], color="#cccccc", linewidth=0.6)
         middle = self.top + CELL / 2
-        self.axes.text(MARGIN, middle, row.target, size=NORMAL, weight="bold", va="center")
-        self.axes.text(self.left - 0.08, middle, row.attack, size=NORMAL, ha="right", va="center")
+        self._text(MARGIN, middle, row.target, size=NORMAL, weight="bold", va="center")
+        self._text(self.left - 0.08, middle, row.attack, size=NORMAL, ha="right", va="center")
         for column, index in enumerate(shown):
             score = None if row.scores is None else row.scores.iloc[index].to_dict()
             self._cell(self.left + column * (CELL + GAP), row.images[index], score)
@@ -154,8 +183,12 @@ class _Sheet:
 
     def foot(self):
         """Write the caption."""
-        self.axes.text(MARGIN, self.top + 0.1, "\n".join(self.caption), size=NORMAL, va="top")
+        self._text(MARGIN, self.top + 0.1, "\n".join(self.caption), size=NORMAL, va="top")
         self.axes.set(**self._limits)
+
+    def _text(self, x, y, s, size, **look):
+        """Write text whose size grows with the sheet."""
+        self.axes.text(x, y, s, size=self.scale * size, **look)
 
     def _cell(self, left, image, score):
         """Draw an image, with its numbers if it has a score, or an empty frame if it diverged."""
@@ -163,10 +196,10 @@ class _Sheet:
         if score and score["status"] == "diverged":
             frame = {"facecolor": "white", "edgecolor": FAINT, "hatch": "////", "linewidth": 0.4}
             self.axes.add_patch(Rectangle((left, self.top), CELL, CELL, **frame))
-            self.axes.text(s="diverged", color=INK, **under)
+            self._text(s="diverged", color=INK, **under)
             return
         extent = (left, left + CELL, self.top + CELL, self.top)
         self.axes.imshow(image.transpose(1, 2, 0), extent=extent, interpolation="nearest", aspect="auto")
         if score:
             ssim = round(score["ssim"], 2) + 0.0  # no minus before a zero
-            self.axes.text(s=f"{score['psnr']:.1f} / {ssim:.2f}", **under)
+            self._text(s=f"{score['psnr']:.1f} / {ssim:.2f}", **under)

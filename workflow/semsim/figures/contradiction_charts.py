@@ -9,7 +9,7 @@ from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, st
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.metrics.scales import without_twins
 from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON
-from semsim.text import REFERENCE_LABELS, kind_of
+from semsim.text import REFERENCE_LABELS, decimal, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,20 +137,25 @@ def curve_chart(curve: pd.DataFrame, scales: Scales, reference: str) -> Figure:
     rows = curve[(curve["reference"] == reference) & (curve["truth"] == OTHERS)]
     names = without_twins(scales.among(rows.loc[rows["metric"] != PERSON, "metric"]))
     datasets = list(rows["dataset"].unique())
-    figure, axes = panels(len(datasets), height=2.6, sharey=True)
+    gaps = sorted(rows["gap"].unique())
+    figure, axes = panels(len(datasets), height=2.8, sharey=True)
     looks = {
         name: {"color": COLOURS[n % len(COLOURS)], "marker": MARKERS[n % len(MARKERS)]} for n, name in enumerate(names)
     }
-    looks[PERSON] = {"color": INK, "marker": "*", "linestyle": "--"}
+    looks[PERSON] = {"color": INK, "marker": "*"}
     labels = {name: scales[name].label for name in names} | {PERSON: "one annotator"}
     for panel, dataset in zip(axes, datasets, strict=True):
         panel.set_title(dataset)
-        for (name, look), shift in zip(looks.items(), offsets(len(looks), 0.06), strict=True):
+        for (name, look), shift in zip(looks.items(), offsets(len(looks), 0.75), strict=True):
             chosen = rows[(rows["dataset"] == dataset) & (rows["metric"] == name)]
-            places, shares = chosen["gap"] + shift, 100 * chosen[["value", "low", "high"]]
-            panel.plot(places, shares["value"], label=labels[name], linewidth=1, markersize=4, **look)
-            panel.vlines(places, shares["low"], shares["high"], color=look["color"], linewidth=0.7)
-        panel.set(ylim=(0, None), xticks=sorted(rows["gap"].unique()))
+            places, shares = chosen["gap"].map(gaps.index) + shift, 100 * chosen[["value", "low", "high"]]
+            panel.vlines(places, shares["low"], shares["high"], color=look["color"], linewidth=0.9)
+            panel.plot(places, shares["value"], label=labels[name], linestyle="none", markersize=3.5, **look)
+        for place in range(1, len(gaps)):
+            panel.axvline(place - 0.5, color=FAINT, linewidth=0.4)
+        panel.grid(False, axis="x")
+        panel.set(ylim=(0, None), xlim=(-0.5, len(gaps) - 0.5), xticks=range(len(gaps)))
+        panel.set_xticklabels([decimal(gap) for gap in gaps])
     figure.supxlabel(f"Least gap between the recognition rates of two reconstructions ({kind_of(rows)})", size=8)
     figure.supylabel("Pairs in opposite order (%)", size=8)
     legend_above(figure, axes[0])

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from semsim.figures.style import styled
 from semsim.io.tables import KEYS
 from semsim.metrics.reconstructions import open_by_attack
+from semsim.metrics.scales import without_twins
 from semsim.statistics.contradictions import CLEAR_GAP
 from semsim.text import decimal, kind_of, listed, percent
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
     from semsim.metrics.scales import Scale, Scales
 
-CELL, SMALL = 1.15, 5.5  # inches of an image, points of the numbers under it
-LINE = 0.1  # inches of a line of numbers
+CELL, WORDS, GAP = 1.15, 1.6, 0.15  # inches of an image, of the words beside it, and between what belongs together
+SMALL, NORMAL = 7.5, 8  # points
+LINE = 0.135  # inches of a line of numbers
 PAIR = ["target", "attack", "original"]
 REFERENCE_NAMES = {"attacked": "attacked image", "original": "original"}
 
@@ -52,13 +54,13 @@ def draw_contradictions(
     -------
     matplotlib.figure.Figure
         The reference image, the reconstruction that annotators recognise more often but the metric ranks lower, and
-        the one that they recognise less often but it ranks higher, with all numbers under them. Metrics that do not
-        contradict annotators on any pair are left out.
+        the one that they recognise less often but it ranks higher, with all numbers beside them. Metrics that do not
+        contradict annotators on any pair are left out, and so are twins, such as MSE beside PSNR.
     """
     chosen = metrics[(metrics["dataset"] == dataset) & (metrics["reference"] == reference)]
     kind = kind_of(recognition)
     table = chosen.merge(recognition[[*KEYS, "recognition_rate"]], on=KEYS)
-    names = [name for name in scales if name in table]
+    names = without_twins(name for name in scales if name in table)
     pairs = _by_pair({name: most_telling_pair(table, name, scales[name]) for name in names})
     if not pairs:
         figure = Figure(figsize=(7.2, 0.8))
@@ -66,28 +68,31 @@ def draw_contradictions(
         figure.text(0.02, 0.5, text, size=8, va="center")
         return figure
     images = open_by_attack(paths)
-    height = 0.55 + len(pairs) * (CELL + 0.3 + LINE * (len(names) + 2))
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    figure.suptitle(f"{dataset}: where a metric contradicts {kind} most", size=9, weight="bold", x=0.01, ha="left")
-    rows = figure.subfigures(len(pairs), 1, squeeze=False)[:, 0]
-    for row, (metrics_of_pair, (recognised, preferred)) in zip(rows, pairs, strict=True):
+    row_height, head = max(CELL, LINE * (len(names) + 3)) + 3 * GAP, 4 * GAP
+    width = 3 * (CELL + GAP) + 2 * (WORDS + GAP) + GAP
+    figure = Figure(figsize=(width, head + len(pairs) * row_height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.text(GAP, GAP, f"{dataset}: where a metric contradicts {kind} most", size=9, weight="bold", va="top")
+    for number, (metrics_of_pair, (recognised, preferred)) in enumerate(pairs):
+        top = head + number * row_height
         by = listed([scales[name].label for name in metrics_of_pair])
-        row.suptitle(f"By {by}", size=8, x=0.01, ha="left")
-        axes = row.subplots(1, 3)
-        of_original = images[recognised["target"], recognised["attack"]]
-        _show(axes[0], of_original[reference][recognised["original"]], REFERENCE_NAMES[reference], [])
-        for panel, shown, title in (
-            (axes[1], recognised, f"recognised by {kind}"),
-            (axes[2], preferred, f"closer by {by if len(metrics_of_pair) == 1 else 'these metrics'}"),
+        of_original = images[recognised["target"], recognised["attack"]][reference][recognised["original"]]
+        left = _show(axes, GAP, top, of_original, REFERENCE_NAMES[reference])
+        for shown, title in (
+            (recognised, f"recognised more often by {kind}"),
+            (preferred, f"closer by {by}"),
         ):
             image = images[shown["target"], shown["attack"]]["reconstruction"][shown["original"]]
-            lines = [f"{shown['target']}, {shown['attack']}", f"recognised {percent(shown['recognition_rate'])}"]
-            _show(panel, image, title, lines + [f"{scales[each].label} {_written(shown[each])}" for each in names])
+            lines = [f"{shown['target']}, {shown['attack']}", f"recognised {percent(shown['recognition_rate'])}", ""]
+            lines += [f"{scales[each].label} {_written(shown[each])}" for each in names]
+            left = _show(axes, left, top, image, title, lines)
+    axes.set(xlim=(0, width), ylim=(head + len(pairs) * row_height, 0))
     return figure
 
 
 def _by_pair(telling):
-    """Group metrics that have the same pair, such as MSE and PSNR; leave out those without a pair.
+    """Group metrics that have the same pair; leave out those without a pair.
 
     Returns
     -------
@@ -133,14 +138,13 @@ def most_telling_pair(table: pd.DataFrame, name: str, scale: Scale) -> tuple[dic
     return found
 
 
-def _show(panel, image, title, lines):
-    """Show an image with a title above and lines under it."""
-    panel.imshow(image.transpose(1, 2, 0), interpolation="nearest")
-    panel.set_title(title, size=7, weight="normal", loc="center")
-    panel.set_xlabel("\n".join(lines), size=SMALL, linespacing=1.15)
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(False)
+def _show(axes, left, top, image, title, lines=()):
+    """Show an image at a place in inches, with a title above and lines beside it; return where the next one begins."""
+    axes.text(left, top, title, size=NORMAL, va="bottom")
+    extent = (left, left + CELL, top + GAP / 2 + CELL, top + GAP / 2)
+    axes.imshow(image.transpose(1, 2, 0), extent=extent, interpolation="nearest", aspect="auto")
+    axes.text(left + CELL + GAP / 2, top + GAP / 2, "\n".join(lines), size=SMALL, va="top", linespacing=1.25)
+    return left + CELL + GAP + (WORDS if lines else 0)
 
 
 def _written(value):

@@ -11,8 +11,9 @@ from semsim.figures.faithfulness_charts import rate_of
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.learned.scales import LEARNED
-from semsim.statistics.content import CLASS, IMAGE, LEVELS, NO_METRIC, NOTHING, OTHER_MODELS
-from semsim.text import STATISTICS, at_level, kind_of, sentence_case
+from semsim.statistics import content as measured
+from semsim.statistics.content import CLASS, IMAGE, NO_METRIC, NOTHING, OTHER_MODELS
+from semsim.text import LEVELS, STATISTICS, kind_of, sentence_case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +77,10 @@ def content_chart(content: pd.DataFrame, scales: Scales) -> Figure:
     names = list((content if valued.empty else valued)["metric"].unique())
     sources = [source for source in SOURCE_LABELS if source in set((content if valued.empty else valued)["difficulty"])]
     height = row_height(len(names)) * (1 + 0.25 * (len(sources) - 1))
-    figure, axes = panels(len(LEVELS), height=1.2 + height * len(names), sharex=True, sharey=True)
-    for panel, level in zip(axes, LEVELS, strict=True):
+    figure, axes = panels(len(measured.LEVELS), height=1.2 + height * len(names), sharex=True, sharey=True)
+    for panel, level in zip(axes, measured.LEVELS, strict=True):
         name_lines(panel, [labels[name] for name in names])
-        panel.set_title(sentence_case(at_level(level)))
+        panel.set_title(sentence_case(LEVELS[level]))
         rows = content[(content["level"] == level) & content["metric"].isin(names)]
         for number, (source, shift) in enumerate(zip(sources, offsets(len(sources), 0.5), strict=True)):
             chosen = rows[rows["difficulty"] == source]

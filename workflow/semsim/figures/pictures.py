@@ -28,7 +28,7 @@ SMALLER = 2
 
 def chart(figure: Figure, alt: str, caption: str) -> Picture:
     """Return a matplotlib figure as a picture: in pixels, which take a third of the bytes of a vector picture."""
-    return Picture(data_url("image/webp", _webp_of(figure)), alt, caption)
+    return Picture(data_url("image/webp", _webp_of(figure)), alt, caption, kind="chart")
 
 
 @styled

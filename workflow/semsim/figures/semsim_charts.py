@@ -16,7 +16,7 @@ from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
-from semsim.text import FOLDS, STATISTICS, at_level, kind_of, sentence_case, variant_label
+from semsim.text import FOLDS, LEVELS, STATISTICS, decimal, kind_of, sentence_case, variant_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,10 @@ def distances_chart(trials: pd.DataFrame, recognition: pd.DataFrame) -> Figure:
 
 @styled
 def ablations_chart(ablations: pd.DataFrame) -> Figure:
-    """Draw how faithful SemSim is with its settings changed, averaged over data sets.
+    """Draw how much less or more faithful SemSim is with its settings changed, averaged over data sets.
+
+    Intervals are those of the paired difference from SemSim with the study's settings: one that is off zero says
+    that the change matters.
 
     Parameters
     ----------
@@ -102,15 +105,18 @@ def ablations_chart(ablations: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    rows = areas(overall(ablations))
+    first, rows = areas(overall(ablations)).iloc[0], areas(overall(ablations)).iloc[1:]
     figure, (panel,) = panels(1, height=0.9 + row_height(len(rows)) * len(rows))
     name_lines(panel, [variant_label(name) for name in rows["variant"]])
-    estimates = (rows[f"faithfulness{end}"] for end in ("", "_low", "_high"))
+    estimates = (rows[f"change{end}"] for end in ("", "_low", "_high"))
     draw_estimates(panel, *estimates, range(len(rows)), color=COLOURS[0], marker="o", markersize=4.5)
-    panel.axvline(rows["faithfulness"].iloc[0], color=FAINT, linewidth=0.8)
-    for place in np.flatnonzero(rows["faithfulness"].isna()):
+    panel.axvline(0, color=FAINT, linewidth=0.8)
+    for place in np.flatnonzero(rows["change"].isna()):
         panel.text(0.01, place, "undefined", transform=panel.get_yaxis_transform(), va="center", size=7, color=FAINT)
-    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} on held-out originals, mean over data sets")
+    panel.set_xlabel(
+        f"Change of the {STATISTICS['auc']}, {decimal(first['faithfulness'])} with the study's settings;\n"
+        "held-out originals, mean over data sets"
+    )
     return figure
 
 
@@ -134,7 +140,8 @@ def generalisation_chart(
     """
     rows = overall(generalisation)
     rows = rows[(rows["exclusion"] == EVERYTHING) & (rows["statistic"] == statistic) & (rows["level"] == level)]
-    names = [*LEARNED, *without_twins(name for name in scales if name in set(rows["metric"]))]
+    known = rows.dropna(subset="faithfulness")["metric"]
+    names = [*LEARNED, *without_twins(name for name in scales if name in set(known if len(known) else rows["metric"]))]
     labels = [(scales | LEARNED)[name].label for name in names]
     kinds = [kind for kind in FOLDS if kind in set(rows["folds"])]
     figure, axes = panels(len(kinds), height=0.8 + row_height(len(names)) * len(names), sharex=True, sharey=True)
@@ -147,7 +154,7 @@ def generalisation_chart(
             estimates = ([values.loc[name, f"faithfulness{end}"]] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, [place], marker=MARKERS[0 if name in LEARNED else 1], **look)
         panel.axvline(values.loc["semsim", "faithfulness"], color=FAINT, linewidth=0.8)
-    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])} {at_level(level)}, mean over data sets", size=8)
+    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])} {LEVELS[level]}, mean over data sets", size=8)
     return figure
 
 
@@ -181,7 +188,7 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
         look = {"color": COLOURS[2 * number], "marker": MARKERS[number], "markersize": 4.5, "label": label}
         draw_estimates(panel, *(chosen[f"faithfulness{end}"] for end in ("", "_low", "_high")), places, **look)
     panel.axvline(0.5, color=FAINT, linewidth=0.8)
-    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} {at_level(PRIMARY[0])}")
+    panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} {LEVELS[PRIMARY[0]]}")
     legend_above(figure, panel)
     return figure
 

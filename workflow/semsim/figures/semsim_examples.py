@@ -69,6 +69,6 @@ def _show(panel, row, images, reference):
     for place, name in enumerate((reference, "reconstruction")):
         image = arrays[name][row["original"]].transpose(1, 2, 0)
         panel.imshow(image, extent=(1.05 * place, 1.05 * place + 1, 0, 1), interpolation="nearest")
-    panel.set(xlim=(0, 2.05), ylim=(-0.32, 1))
-    text = f"{row['target']}, {row['attack']}\n{decimal(row['semsim'])}, recognised {percent(row['recognition_rate'])}"
-    panel.text(0, -0.05, text, size=4.6, va="top", linespacing=1.1)
+    panel.set(xlim=(0, 2.05), ylim=(-0.5, 1))
+    text = f"{row['target']}\n{row['attack']}\n{decimal(row['semsim'])}, recognised {percent(row['recognition_rate'])}"
+    panel.text(0, -0.05, text, size=6, va="top", linespacing=1.1)

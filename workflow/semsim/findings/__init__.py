@@ -9,7 +9,7 @@ from semsim.findings.agreement import (
     variance_findings,
 )
 from semsim.findings.chances import calibration_findings
-from semsim.findings.claims import hand_crafted, judge_claims
+from semsim.findings.claims import RULE, hand_crafted, judge_claims
 from semsim.findings.contradictions import (
     against_annotators_findings,
     contradiction_findings,
@@ -49,6 +49,7 @@ from semsim.findings.semsim import (
 )
 
 __all__ = [
+    "RULE",
     "ablation_findings",
     "accuracy_findings",
     "against_annotators_findings",

@@ -4,7 +4,7 @@ import pandas as pd
 
 from semsim.labels.recognition import pooled_rates
 from semsim.statistics.ceiling import EVERYONE
-from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, percent
+from semsim.text import LEVELS, STATISTICS, counted, decimal, interval, kind_of, listed, percent
 
 WHAT_VARIES = {
     "original": "is due to the original",
@@ -155,7 +155,7 @@ def ceiling_findings(ceiling: pd.DataFrame) -> list[str]:
     mean = ceiling[(ceiling["annotator"] == EVERYONE) & ceiling["statistic"].isin(("spearman", "auc"))]
     for dataset, rows in mean.groupby("dataset", sort=False):
         parts = [
-            f"{at_level(row.level)}, {STATISTICS[row.statistic]} {_estimate(row._asdict())}"
+            f"{LEVELS[row.level]}, {STATISTICS[row.statistic]} {_estimate(row._asdict())}"
             for row in rows.itertuples(index=False)
         ]
         sentences.append(f"On {dataset}, this is how well one annotator predicts the others: {'; '.join(parts)}.")

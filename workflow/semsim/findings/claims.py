@@ -1,21 +1,23 @@
 """The four claims of the paper, each with a verdict on a study and the numbers that it rests on.
 
-A claim has parts, and a rule decides whether each part holds; single numbers are means over data sets. The claim is
-*supported* if all of its parts hold, *partly* supported if some do, *not supported* if none does, and *not testable
-here* if no part can be measured. A part that cannot be measured keeps the others from being more than partly. MSE
-orders reconstructions exactly like PSNR, so it is not counted beside it. The rules:
+One rule decides all of them. A claim has parts. A part that states a size, such as "weakly", holds if the number has
+that size; a part that says that one thing is better or worse than another holds only if the difference is
+distinguishable, so that the same evidence gives the same verdict whatever is claimed. The claim is *supported* if all
+of its parts hold, *partly* supported if some do, *not supported* if none does, and *not testable here* if no part can
+be measured. A part that cannot be measured keeps the others from being more than partly. Single numbers are means over
+data sets. MSE orders reconstructions exactly like PSNR, so it is not counted beside it. The parts:
 
 1. Hand-crafted metrics agree weakly with people, for single images and for target models: at each of these levels,
    Spearman's rank correlation of even the best of them stays below `WEAK`.
 2. They contradict each other, and people. Each other: any two of them order at least the share `OFTEN` of pairs of
    reconstructions of the same original differently. People: each of them orders more pairs that differ by at least
-   `GAP` in the recognition rate of the other annotators the opposite way than one more annotator does.
+   `GAP` in the recognition rate of the other annotators the opposite way than one more annotator does; distinguishably,
+   that is, with intervals that lie apart on every data set.
 3. SemSim is more faithful: within one original, on originals that it was not trained on, its area under the ROC curve
-   is above that of the best hand-crafted metric, and distinguishably so (two parts). Which metric is best was chosen on
-   other folds. Where the study trains no SemSim but has values of a published one, those are compared with the best
-   hand-crafted metric of the same originals.
-4. It generalises: for each kind of held-out data (data sets, models, attacks), it is distinguishably above the best
-   hand-crafted metric, within one original.
+   is distinguishably above that of the best hand-crafted metric. Which metric is best was chosen on other folds. Where
+   the study trains no SemSim but has values of a published one, those are compared with the best hand-crafted metric of
+   the same originals.
+4. It generalises: the same for each kind of held-out data (data sets, models, attacks).
 """
 
 from __future__ import annotations
@@ -59,14 +61,21 @@ QUESTIONS = (
     "SemSim is more faithful than hand-crafted metrics.",
     "SemSim generalises to unseen data sets, models and attacks.",
 )
-RULES = (
-    f"Holds where Spearman's rank correlation of even the best metric is below {WEAK}.",
-    f"Holds where any two metrics order at least {100 * OFTEN:.0f}\u00a0% of the pairs of reconstructions of one"
-    " original differently, and where every metric orders more clear pairs against the annotators than one more"
+RULE = (
+    "One rule decides all four. A claim is supported if all of its parts hold, partly supported if some do, and not"
+    " supported if none does. A part about a size (below, at least) holds by its number; a part about a difference"
+    f" (above, more) only if that is distinguishable: Holm-corrected p below {SIGNIFICANT}, or intervals lie apart."
+    " Not supported does not mean refuted: the study may be too small to show it."
+)
+"""The rule in words, for the box that has the verdicts."""
+PARTS = (
+    f"Two parts: Spearman's rank correlation of even the best metric is below {WEAK}, per image and per model.",
+    f"Two parts: any two metrics order at least {100 * OFTEN:.0f}\u00a0% of the pairs of reconstructions of one"
+    " original differently; and every metric orders distinguishably more clear pairs against the annotators than one"
     " annotator does.",
-    "Holds where SemSim's area under the ROC curve within one original, on held-out originals, is above that of the"
-    " best metric; in full only if distinguishably (Holm-corrected p below 0.05).",
-    "Holds where it is distinguishably above the best metric with each kind of data held out.",
+    "One part: within one original, on originals not trained on, SemSim's area under the ROC curve is distinguishably"
+    " above that of the best hand-crafted metric.",
+    "One part for each kind of held-out data: SemSim is distinguishably above the best hand-crafted metric there, too.",
 )
 
 
@@ -82,15 +91,15 @@ class Claim(NamedTuple):
         The annotators to whom it applies.
     numbers : str
         What the verdict rests on, or why there is none.
-    rule : str
-        How it was reached, in one line.
+    parts : str
+        What has to hold, in one line.
     """
 
     claim: str
     verdict: str
     who: str
     numbers: str
-    rule: str
+    parts: str
 
 
 def judge_claims(tables: StudyTables, kind: str) -> list[Claim]:
@@ -108,8 +117,8 @@ def judge_claims(tables: StudyTables, kind: str) -> list[Claim]:
     """
     judged = (judge(tables, kind) for judge in (_agreement, _contradictions, _lead, _generalisation))
     return [
-        Claim(question, _verdict(parts), ANNOTATORS[kind], numbers, rule)
-        for question, (parts, numbers), rule in zip(QUESTIONS, judged, RULES, strict=True)
+        Claim(question, _verdict(holds), ANNOTATORS[kind], numbers, parts)
+        for question, (holds, numbers), parts in zip(QUESTIONS, judged, PARTS, strict=True)
     ]
 
 
@@ -154,10 +163,10 @@ def _contradictions(tables, kind):
     pairs = pairs[pairs["metric"].isin(names) & pairs["other"].isin(names)]
     between = pairs.groupby(["metric", "other"])["value"].mean().dropna()
     texts = [f"two metrics order {_range(between)} of the pairs differently" if len(between) else "no two metrics"]
-    against, person = _against_people(tables, kind, names)
+    against, person, apart = _against_people(tables, kind, names)
     parts = [bool(between.min() >= OFTEN) if len(between) else None, None]
     if len(against) and pd.notna(person):
-        parts[1] = bool((against > person).all())
+        parts[1] = apart
         values = listed([f"{scales[name].label} {_whole(against[name])}" for name in against.index])
         texts.append(f"of the pairs whose recognition rates are {GAP} apart or more, {values} are ordered against them")
         texts[-1] += f" (by one annotator: {_whole(person)})"
@@ -165,12 +174,18 @@ def _contradictions(tables, kind):
 
 
 def _against_people(tables, kind, names):
-    """Return the share of clear pairs that each metric orders against annotators, and that of one annotator."""
+    """Return the share of clear pairs that each metric orders against annotators, and that of one annotator.
+
+    And whether on every data set the interval of each metric lies above that of the annotator.
+    """
     curve = tables.of_kind("contradiction_curve", kind)
     curve = curve[(curve["truth"] == OTHERS) & (curve["gap"] == GAP)]
-    curve = curve[curve["reference"] == curve["reference"].iloc[0]]
+    curve = curve[curve["reference"] == curve["reference"].iloc[0]].dropna(subset="value")
     shares = curve.groupby("metric")["value"].mean()
-    return shares.reindex(names).dropna(), shares.get(PERSON)
+    people = curve[curve["metric"] == PERSON].set_index("dataset")["high"]
+    metrics = curve[curve["metric"].isin(names) & curve["dataset"].isin(people.index)]
+    apart = bool((metrics["low"] > metrics["dataset"].map(people)).all())
+    return shares.reindex(names).dropna(), shares.get(PERSON), apart
 
 
 def _lead(tables, kind):
@@ -178,8 +193,7 @@ def _lead(tables, kind):
     pair = _of_folds(tables, kind, WITHIN) if _trained(tables, kind) else _published(tables, kind)
     if pair is None or pd.isna(pair["difference"]):
         return [None], "SemSim was not compared with other metrics within one original."
-    ahead = bool(pair["difference"] > 0)
-    return [ahead, ahead and bool(pair["p_holm"] < SIGNIFICANT)], f"{pair['label']} {_compared(pair)}."
+    return [_ahead(pair)], f"{pair['label']} {_compared(pair)}."
 
 
 def _generalisation(tables, kind):
@@ -191,10 +205,15 @@ def _generalisation(tables, kind):
     for folds in (name for name in FOLDS if name in kinds and name != WITHIN):
         pair = _of_folds(tables, kind, folds)
         known = pair is not None and pd.notna(pair["difference"])
-        parts.append(bool(pair["difference"] > 0 and pair["p_holm"] < SIGNIFICANT) if known else None)
+        parts.append(_ahead(pair) if known else None)
         held_out = FOLDS[folds].removeprefix("originals and ")
         texts.append(f"new {held_out}, {_compared(pair) + pair['worst'] if known else 'undefined'}")
     return parts, f"SemSim: {'; '.join(texts) or 'no other data were held out'}."
+
+
+def _ahead(pair):
+    """Return whether SemSim is distinguishably more faithful than the other metric."""
+    return bool(pair["difference"] > 0 and pair["p_holm"] < SIGNIFICANT)
 
 
 def _trained(tables, kind):
@@ -213,8 +232,7 @@ def _of_folds(tables, kind, folds):
         return None
     row = ours.iloc[0]
     worst = ""
-    # Where a left-out part has no pair to compare, the worst of the others may be better than all of them together.
-    if row["left_out_worst"] <= row["faithfulness"]:
+    if pd.notna(row["left_out_worst"]):
         worst = f", at worst {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
     about = {"label": "SemSim", "value": row["faithfulness"], "other_label": "the best single metric", "worst": worst}
     return pairs.iloc[0].to_dict() | about

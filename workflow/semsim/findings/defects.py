@@ -13,7 +13,7 @@ from semsim.metrics import METRICS
 from semsim.metrics.scales import Scales
 from semsim.statistics.generalisation import overall
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import STATISTICS, at_level, counted, decimal, interval, kind_of, listed, p_value, percent
+from semsim.text import LEVELS, STATISTICS, counted, decimal, interval, kind_of, listed, p_value, percent
 
 TARGETS = {
     EVERY: "All target models",
@@ -77,7 +77,7 @@ def reference_faithfulness_findings(
     rows = misaligned[(misaligned["statistic"] == statistic) & (misaligned["level"] == level)]
     sentences = []
     for targets, group in rows.groupby("targets", sort=False):
-        place = f"{TARGETS[targets]}, {at_level(level)} ({STATISTICS[statistic]}):"
+        place = f"{TARGETS[targets]}, {LEVELS[level]} ({STATISTICS[statistic]}):"
         known = overall(group).dropna(subset=["released", "meant"])
         if known.empty:
             sentences.append(f"{place} faithfulness is undefined ({why_undefined(group)}).")
@@ -112,7 +112,7 @@ def unscaled_findings(unscaled: pd.DataFrame, values: pd.DataFrame, scales: Scal
     ranked = unscaled[unscaled["statistic"].isin(("spearman", "auc"))]
     for (level, statistic), rows in ranked.groupby(["level", "statistic"], sort=False):
         row = overall(rows).iloc[0]
-        place = f"Its faithfulness to {kind_of(unscaled)}, {at_level(level)} ({STATISTICS[statistic]}),"
+        place = f"Its faithfulness to {kind_of(unscaled)}, {LEVELS[level]} ({STATISTICS[statistic]}),"
         if row["change"] != row["change"]:
             sentences.append(f"{place} is undefined ({why_undefined(rows)}).")
             continue

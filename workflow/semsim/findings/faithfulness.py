@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from semsim.metrics.scales import Scales
+from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.association import chance_level
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import STATISTICS, at_level, decimal, interval, kind_of, listed, p_value
+from semsim.text import LEVELS, STATISTICS, decimal, interval, kind_of, listed, p_value
 
 
 def faithfulness_findings(
@@ -43,9 +43,9 @@ def faithfulness_findings(
     )
     sentences = []
     for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):
-        place = f"On {dataset}, {at_level(level)},"
+        place = f"On {dataset}, {LEVELS[level]},"
         trivial = group["metric"].isin(BASELINES)
-        known = group[~trivial].dropna(subset="value").sort_values("faithfulness", ascending=False)
+        known = _single(group[~trivial]).dropna(subset="value").sort_values("faithfulness", ascending=False)
         if known.empty:
             sentences.append(f"{place} faithfulness is undefined ({group['note'].iloc[0]}).")
             continue
@@ -89,14 +89,19 @@ def reference_change_findings(
         change = (wide["attacked"] - wide["original"]).loc[scales.among(wide.index)]
         parts = [f"{scales[metric].label} {decimal(value, signed=True)}" for metric, value in change.items()]
         sentences.append(
-            f"On {dataset}, {at_level(level)}, comparing with the attacked image instead of the original changes"
+            f"On {dataset}, {LEVELS[level]}, comparing with the attacked image instead of the original changes"
             f" faithfulness ({STATISTICS[statistic]}): {', '.join(parts)}."
         )
     return sentences
 
 
+def _single(rows):
+    """Return the rows of metrics without twins, such as MSE beside PSNR."""
+    return rows[rows["metric"].isin(without_twins(rows["metric"].unique()))]
+
+
 def _alike(best, pairs):
-    """Return the best metric and those that are equivalent to it, such as PSNR and MSE."""
+    """Return the best metric and those that are equivalent to it on these images."""
     same = pairs[(pairs["low"] == 0) & (pairs["high"] == 0)]
     return {best, *same.loc[same["other"] == best, "metric"], *same.loc[same["metric"] == best, "other"]}
 
@@ -163,9 +168,9 @@ def person_findings(person: pd.DataFrame, scales: Scales, reference: str) -> lis
     rows = rows[~rows["metric"].isin(BASELINES)]
     sentences = []
     for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):
-        known = group.dropna(subset="difference")
+        known = _single(group).dropna(subset="difference")
         if len(known):
-            place = f"On {dataset}, {at_level(level)}, one more of the {kind_of(rows)}"
+            place = f"On {dataset}, {LEVELS[level]}, one more of the {kind_of(rows)}"
             sentences.append(f"{place} {_beside_a_person(known, scales)}")
     return sentences
 

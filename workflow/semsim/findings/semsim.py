@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,7 +13,10 @@ from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import FOLDS, at_level, counted, decimal, first_few, interval, left_out, listed, p_value, variant_label
+from semsim.text import FOLDS, LEVELS, counted, decimal, first_few, interval, left_out, listed, p_value, variant_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BEST = "best_metric"
 """The hand-crafted metric that is best on other folds than those on which it is measured."""
@@ -54,7 +58,12 @@ def learning_findings(counts: pd.DataFrame, curves: pd.DataFrame, trials: pd.Dat
     return sentences
 
 
-def generalisation_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, scales: Scales) -> list[str]:
+def generalisation_findings(
+    generalisation: pd.DataFrame,
+    differences: pd.DataFrame,
+    scales: Scales,
+    levels: Sequence[str] = (PRIMARY[0], "reconstructions"),
+) -> list[str]:
     """Say, for each kind of held-out data, how SemSim compares with the other metrics.
 
     Parameters
@@ -63,16 +72,18 @@ def generalisation_findings(generalisation: pd.DataFrame, differences: pd.DataFr
         The tables ``generalisation.csv`` and ``generalisation_differences.csv``.
     scales : semsim.metrics.scales.Scales
         Scales of the hand-crafted metrics.
+    levels : sequence of str
+        By default within one original, which is the level of the primary test, and over all reconstructions.
 
     Returns
     -------
     list of str
-        Within one original, the level of the primary test, then pooled; p values are corrected over all metrics and
-        kinds of held-out data at that level.
+        What SemSim is distinguishably ahead of or behind, and what it is not distinguishable from, with differences and
+        their 95 % intervals; p values are corrected over all metrics and kinds of held-out data at a level.
     """
     labels = (scales | LEARNED | BASELINES).labels
     sentences = []
-    for folds, level in product(FOLDS, (PRIMARY[0], "reconstructions")):
+    for folds, level in product(FOLDS, levels):
         rows, compared = (
             overall(areas(table[(table["exclusion"] == EVERYTHING) & (table["folds"] == folds)], level))
             for table in (generalisation, differences)
@@ -80,26 +91,26 @@ def generalisation_findings(generalisation: pd.DataFrame, differences: pd.DataFr
         group = rows.set_index("metric")
         if group.empty:
             continue
-        place = f"With {FOLDS[folds]} held out, {at_level(level)},"
+        place = f"With {FOLDS[folds]} held out, {LEVELS[level]},"
         ours, pairs = group.loc["semsim"], compared.dropna(subset="difference").set_index("other")
         if pd.isna(ours["faithfulness"]):
             sentences.append(f"{place} SemSim's faithfulness is undefined ({ours['note']}).")
             continue
-        others = [name for name in COMPARED if name in pairs.index]
+        others = pairs.loc[[name for name in COMPARED if name in pairs.index]]
         sentences.append(
             f"{place} SemSim reaches {decimal(ours['faithfulness'])}"
-            f" ({interval(ours['faithfulness_low'], ours['faithfulness_high'])}){_worst(ours)}. "
-            + " ".join(_compared(pairs.loc[name], labels[name]) for name in others)
+            f" ({interval(ours['faithfulness_low'], ours['faithfulness_high'])}){_worst(ours)}."
+            + _compared(others, labels)
         )
     return sentences
 
 
 def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, scales: Scales) -> list[str]:
-    """Say, for each kind of held-out data, on how many data sets SemSim is ahead of the best hand-crafted metric.
+    """Say on how many data sets SemSim is ahead of the best hand-crafted metric, once for folds that agree.
 
     Which metric that is was chosen on other folds. Parameters and result are those of `generalisation_findings`.
     """
-    sentences = []
+    alike = {}
     pairs = areas(differences, PRIMARY[0])
     pairs = pairs[(pairs["other"] == BEST) & (pairs["exclusion"] == EVERYTHING) & (pairs["dataset"] != EVERYTHING)]
     for folds in FOLDS:
@@ -108,12 +119,13 @@ def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, sc
             continue
         behind, clear = group["difference"] <= 0, (group["difference"] > 0) & (group["p_holm"] < SIGNIFICANT)
         where = list(group.loc[behind, "dataset"])
-        sentences.append(
-            f"With {FOLDS[folds]} held out, {at_level(PRIMARY[0])}, SemSim is ahead of the hand-crafted metric that is"
-            f" best on other folds on {int((~behind).sum())} of {counted(len(group), 'data sets')}, distinguishably on"
-            f" {int(clear.sum())}" + (f"; behind on {listed(where)}." if where else ".")
+        found = (
+            f"SemSim is ahead of the hand-crafted metric that is best on other folds on {int((~behind).sum())} of"
+            f" {counted(len(group), 'data sets')}, distinguishably on {int(clear.sum())}"
+            + (f"; behind on {listed(where)}" if where else "")
         )
-    return sentences
+        alike.setdefault(found, []).append(FOLDS[folds])
+    return [f"With {', or '.join(folds)} held out, {LEVELS[PRIMARY[0]]}, {found}." for found, folds in alike.items()]
 
 
 def ablation_findings(ablations: pd.DataFrame) -> list[str]:
@@ -165,10 +177,18 @@ def _worst(row):
     return f"; {mean} in the mean over left-out values, at worst {worst} ({left_out(row['worst_left_out'])})"
 
 
-def _compared(pair, label):
-    """Say how SemSim compares with one metric."""
-    where = "ahead of" if pair["difference"] > 0 else "behind" if pair["difference"] < 0 else "level with"
-    return (
-        f"It is {where} {label} by {decimal(abs(pair['difference']))}"
-        f" ({interval(pair['low'], pair['high'])}, Holm-corrected {p_value(pair['p_holm'])}): {told(pair['p_holm'])}."
-    )
+def _compared(pairs, labels):
+    """Say how SemSim compares with other metrics."""
+    clear, labels = pairs["p_holm"] < SIGNIFICANT, labels | {BEST: "the best single metric"}
+    parts = []
+    for rows, what in (
+        (pairs[clear & (pairs["difference"] > 0)], "distinguishably ahead of"),
+        (pairs[clear & (pairs["difference"] < 0)], "distinguishably behind"),
+        (pairs[~clear], "not distinguishable from"),
+    ):
+        gaps = [
+            f"{labels[name]} ({decimal(gap, signed=True)}, {decimal(low)} to {decimal(high)})"
+            for name, gap, low, high in rows[["difference", "low", "high"]].itertuples()
+        ]
+        parts += [f"{what} {listed(gaps)}"] if gaps else []
+    return f" It is {'; '.join(parts)}." if parts else ""

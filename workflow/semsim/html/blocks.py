@@ -26,9 +26,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """A box of claims. Each has a claim, a verdict, who it is about, numbers and a rule (`semsim.findings.claims`)."""
+    """A box of claims, and the rule for all. Each has a verdict, who, numbers and parts (`semsim.findings.claims`)."""
 
     claims: list
+    rule: str
     kind: str = "verdicts"
 
 
@@ -51,7 +52,8 @@ class Table:
 class Picture:
     """An embedded picture. `alt` describes it to those who cannot see it.
 
-    It fills the text column, or has a `width` in inches and scrolls sideways where there is less room.
+    It fills the text column, or has a `width` in inches and scrolls sideways where there is less room. A picture of
+    kind "chart" shows no images of a data set.
     """
 
     source: str

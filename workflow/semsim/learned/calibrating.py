@@ -110,7 +110,9 @@ def try_calibration(
     distances : pandas.DataFrame
         Of SemSim on held-out data: exclusion, part, dataset, target, attack, original, semsim.
     difficulty : numpy.ndarray, optional
-        Of the originals in the order of `originals_of`, in log-odds; NaN where it is not known.
+        Of the originals in the order of `originals_of`, in log-odds; NaN where it is not known. It stems from all
+        labels of an original, also those under a held-out target model or attack; that of a tested original is never
+        read.
     exclusions, parts, seed
         As for `semsim.learned.folds.make_folds`; `WITHIN` is among them.
     metric_of : callable

@@ -24,9 +24,22 @@ from semsim.figures import (
 from semsim.figures.pictures import chart, picture_of_file
 from semsim.html.blocks import Paragraph, Points, Table, Verdicts
 from semsim.metrics import METRICS
+from semsim.metrics.scales import without_twins
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
+from semsim.statistics.association import PRIMARY
 from semsim.statistics.calibration import CHANCE, difficulty_used
-from semsim.text import ANNOTATORS, LEVELS, REPLAYED, STATISTICS, counted, listed, percent
+from semsim.text import (
+    ANNOTATORS,
+    LEVELS,
+    REPLAYED,
+    STATISTICS,
+    counted,
+    decimal,
+    kind_of,
+    listed,
+    percent,
+    sentence_case,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +64,8 @@ class Section(NamedTuple):
     folded: bool
 
 
+ESTIMATES = {"auc": "area", "spearman": "ρ"}
+"""What the headings of a table call a statistic."""
 MOST_SCATTERED = 3
 """Metrics in the scatter plots of target models; the notebook on faithfulness draws all."""
 SECTIONS = []
@@ -81,13 +96,14 @@ def claims(results: Results) -> Iterator:
     """The paper's claims, judged, and on what."""
     attacks = results.tables["attacks"]
     models = attacks[["dataset", "target"]].drop_duplicates()
-    yield Verdicts([claim for kind in results.tables.kinds for claim in findings.judge_claims(results.tables, kind)])
+    judged = [claim for kind in results.tables.kinds for claim in findings.judge_claims(results.tables, kind)]
+    yield Verdicts(judged, findings.RULE)
     yield Paragraph(
         "From a gradient that is shared in federated learning, an attacker can reconstruct the image that it was"
         " computed from. How much that gives away is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect"
         " whether a person would say “I can tell what this is”? The box has the four answers of Sun et al. (NeurIPS"
-        " 2023), and how they fare here. In it, 95 % intervals are not corrected; p values are, by Holm's method over"
-        " all comparisons of a table."
+        " 2023), and how they fare here. Intervals are not corrected for their number; p values are, by Holm's method"
+        " over all comparisons of a table."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
@@ -124,25 +140,28 @@ def recognised(results: Results) -> Iterator:
         yield chart(
             agreement_charts.variance_chart(variance, tables.of_kind("faithfulness", kind), tables.scales),
             "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
-            f"What recognition by {ANNOTATORS[kind]} depends on, and how far one gets without looking at the image:"
-            " area under the ROC curve over all reconstructions of predictors that know only the cell (the target model"
-            " and the attack), or only the original, beside the best metric. 95 % intervals.",
+            f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how far one gets without looking at the"
+            " image, as the area under the ROC curve (how often, of two reconstructions, the recognised one ranks"
+            " higher; 0.5 is chance). What knows only the cell (the target model and attack) says how often the other"
+            " originals were recognised there; what knows only the original, how often the same one was under the other"
+            " target models. Where originals hardly matter, that leaves out just the model that leaks, and can be worse"
+            " than chance. 95 % intervals.",
         )
 
 
 @section("What the reconstructions look like", folded=False)
 def looks(results: Results) -> Iterator:
-    """The first contact sheet, and links to the others: on a page, each would weigh as much as all charts together."""
-    first, *others = (results.figure(f"contact_sheet_{name}") for name in results.tables["datasets"]["dataset"])
-    dataset = results.tables["datasets"]["dataset"].iloc[0]
+    """Examples of the first data set, and links to whole sheets: on a page, each would weigh as much as all charts."""
+    names = list(results.tables["datasets"]["dataset"])
     yield picture_of_file(
-        first,
-        f"Contact sheet of {dataset}: originals in the first row, then one row of reconstructions per target model"
-        " and attack, with PSNR and SSIM under each.",
-        f"{dataset}: originals and their reconstructions by each attack.",
+        results.figure(f"examples_{names[0]}"),
+        f"Some originals of {names[0]} in the first row, then rows of reconstructions by target model and attack, with"
+        " PSNR and SSIM under each.",
+        f"{names[0]}: target models that span the range of mean SSIM, each under the attack that came closest to the"
+        " images and the one that stayed furthest from them.",
     )
-    if others:
-        yield Paragraph(_with_links("The other data sets are in files of their own", results, others))
+    sheets = [results.figure(f"contact_sheet_{name}") for name in names]
+    yield Paragraph(_with_links("All target models and attacks are on sheets of their own", results, sheets))
 
 
 @section("Do metrics rank target models as annotators do?", folded=False)
@@ -167,14 +186,20 @@ def between_models(results: Results) -> Iterator:
 def within_originals(results: Results) -> Iterator:
     """Metrics beside one annotator who is judged alike."""
     tables = results.tables
+    if any(tables.scales[name].access == "target" for name in tables.scales):
+        yield Paragraph(
+            "Most metrics compare the two images. The feature distance and the target's top-1 ask the attacked model"
+            " instead: how far apart the two are in its last features, and whether it gives the reconstruction the"
+            " true class."
+        )
     for kind in tables.kinds:
         yield chart(
             faithfulness_charts.person_chart(tables.of_kind("person", kind), tables.scales),
             "Share of right answers of each metric and of one annotator, one panel per data set.",
             "Of one original, which reconstructions did the majority of the other annotators recognise? Every metric"
-            " says yes as often as the annotator does. Right answers, averaged over recognised and unrecognised ones,"
-            " with 95 % intervals. Dashed line: one annotator, a place in the lists of labels and not surely one"
-            " person.",
+            " says yes as often as the annotator does; what knows only the cell looks at no image. Right answers,"
+            " averaged over recognised and unrecognised ones, with 95 % intervals. Dashed line: one annotator, a place"
+            " in the lists of labels and not surely one person.",
         )
 
 
@@ -486,12 +511,14 @@ def faithfulness(results: Results) -> Iterator:
     tables, scales = results.tables, results.tables.scales
     reference = tables["faithfulness"]["reference"].iloc[0]
     for kind in tables.kinds:
-        names = ("faithfulness", "faithfulness_differences", "ceiling")
-        of_kind, compared, limit = (tables.of_kind(name, kind) for name in names)
-        for statistic in ("spearman", "auc"):
-            yield Points(
-                findings.faithfulness_findings(of_kind, compared, scales, statistic, reference),
-            )
+        of_kind, compared, limit, person = (
+            tables.of_kind(name, kind) for name in ("faithfulness", "faithfulness_differences", "ceiling", "person")
+        )
+        for level, statistic in (PRIMARY, ("models", "spearman")):
+            rows = of_kind[of_kind["level"] == level]
+            yield Points(findings.faithfulness_findings(rows, compared, scales, statistic, reference))
+        yield Points(findings.person_findings(person[person["level"] == PRIMARY[0]], scales, reference))
+        yield _estimands(of_kind[of_kind["reference"] == reference], scales)
         for dataset in of_kind["dataset"].unique():
             yield chart(
                 faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, "auc"),
@@ -500,8 +527,35 @@ def faithfulness(results: Results) -> Iterator:
                 " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator, a place in"
                 " the lists of labels and not surely one person, in place of a metric.",
             )
-        yield Points(findings.person_findings(tables.of_kind("person", kind), scales, reference))
-        yield Points(findings.reference_change_findings(of_kind, scales))
+
+
+def _estimands(rows, scales):
+    """Return the table of faithfulness at each level, in order, of all metrics and the trivial baselines."""
+    lines = []
+    for dataset, group in rows.groupby("dataset", sort=False):
+        values = group.set_index(["metric", "level", "statistic"])
+        for name in without_twins(scales.among(set(group["metric"]))):
+            line = {"Data set": dataset, "Metric": scales[name].label}
+            for level, words in LEVELS.items():
+                statistic = "spearman" if level == "models" else "auc"
+                row = values.loc[(name, level, statistic)]
+                line[f"{sentence_case(words)}: {ESTIMATES[statistic]}"] = _with_interval(row)
+            lines.append(line)
+    frame = pd.DataFrame(lines)
+    return Table(
+        frame,
+        f"How faithful metrics are to {kind_of(rows)}, sign-adjusted, 1 is best, with 95 % intervals. The primary"
+        " question is the first: of one original, which reconstruction was recognised?",
+        tuple(frame.columns[2:]),
+    )
+
+
+def _with_interval(row):
+    """Write a row's faithfulness with its interval."""
+    if pd.isna(row["faithfulness"]):
+        return "–"
+    low, high = decimal(row["faithfulness_low"]), decimal(row["faithfulness_high"])
+    return f"{decimal(row['faithfulness'])} ({low} to {high})"
 
 
 @section("What the content of the original adds")
@@ -600,8 +654,9 @@ def semsim(results: Results) -> Iterator:
     if ablations["variant"].nunique() > 1:
         yield chart(
             semsim_charts.ablations_chart(ablations),
-            "Area under the ROC curve of SemSim with its settings changed one at a time, with intervals.",
-            "SemSim with the study's settings (first line), and with one setting changed.",
+            "Change of SemSim's area under the ROC curve with its settings changed one at a time, with intervals.",
+            "SemSim with one setting changed, less SemSim with the study's settings. 95 % intervals of the paired"
+            " difference.",
         )
         yield Points(findings.ablation_findings(ablations))
 
@@ -638,12 +693,12 @@ def generalisation(results: Results) -> Iterator:
         " from which SemSim is initialised, and a logistic regression on the hand-crafted metrics, which is trained on"
         " the same labels."
     )
-    yield Points(findings.generalisation_findings(values, differences, tables.scales))
+    yield Points(findings.generalisation_findings(values, differences, tables.scales, (PRIMARY[0],)))
     yield chart(
-        semsim_charts.generalisation_chart(values, tables.scales),
+        semsim_charts.generalisation_chart(values, tables.scales, level=PRIMARY[0]),
         "Area under the ROC curve of every metric, one panel for each kind of held-out data.",
-        "Area under the ROC curve: how often a recognised reconstruction is nearer to its original than an unrecognised"
-        " one. Means over data sets with 95 % intervals over originals and target models; the grey line is SemSim."
+        "Area under the ROC curve: how often, of two reconstructions of one original, the recognised one is the nearer."
+        " Means over data sets with 95 % intervals over originals and target models; the grey line is SemSim."
         " Originals are held out in every panel.",
     )
     yield Points(findings.dataset_findings(values, differences, tables.scales))

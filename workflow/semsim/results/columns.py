@@ -515,8 +515,8 @@ TABLES = {
         f"folds exclusion dataset level statistic metric primary {_ESTIMATE} count undefined note left_out_mean"
         " left_out_worst worst_left_out kind reference",
         {
-            "left_out_mean": "mean faithfulness over held-out values",
-            "left_out_worst": "the lowest faithfulness among them",
+            "left_out_mean": "mean faithfulness over held-out values; empty if one of them has none",
+            "left_out_worst": "the lowest faithfulness among them; likewise",
             "worst_left_out": "the value with the lowest",
         },
     ),

@@ -54,14 +54,16 @@ CHARTS = (
     "defects_references",
 )
 """The figures that are kept as files; the others are in the notebooks."""
-SHOWING_IMAGES = ("contact_sheet", "contradictions", "semsim")
+SHOWING_IMAGES = ("contact_sheet", "examples", "contradictions", "semsim")
 """The figures of each data set that show its images, ``<figure>_<data set>.png``; all others are charts."""
 LEFT_OUT = {
     True: "<p><em>Left out of the reference: this figure shows images of a data set.</em></p>",
     False: "<p><em>Left out of the reference: this figure is large. A run of the study draws it.</em></p>",
 }
 """What stands in place of a figure, in a reference of numbers only and in any other."""
-PICTURE = re.compile(r'<img\b[^>]*?\ssrc="data:image/png;base64,([^"]*)"[^>]*>')
+PICTURE = re.compile(r'<img\b[^>]*?\ssrc="data:image/\w+;base64,([^"]*)"[^>]*>')
+CHART = '<img class="chart"'
+"""How a picture of a report begins that shows no images of a data set; others are smaller there than in files."""
 
 
 def keep(study: str, command: str, numbers_only: bool = False, root: str | os.PathLike = ".") -> Path:
@@ -152,7 +154,8 @@ def _pages(study, root):
     shown = {path.read_bytes() for path in figures_shown(results, root / "figures" / study, numbers_only)}
 
     def as_it_may_be_shown(found):
-        return found[0] if _content(found) in shown else LEFT_OUT[numbers_only]
+        may_be_shown = found[0].startswith(CHART) or _content(found) in shown
+        return found[0] if may_be_shown else LEFT_OUT[numbers_only]
 
     for path in paths:
         page = path.read_text(encoding="utf-8")

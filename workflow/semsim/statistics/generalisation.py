@@ -68,8 +68,9 @@ def measure_generalisation(
         folds, exclusion, dataset, level, statistic, metric, primary, value, low, high, faithfulness, faithfulness_low,
         faithfulness_high, these_low, these_high, count, undefined and note, as in `measure_faithfulness`; and, where
         all exclusions of a kind are together, left_out_mean and left_out_worst (of the faithfulness on each left-out
-        value) and worst_left_out (the value with the worst). In addition to each data set there is their mean, and in
-        addition to each exclusion all exclusions of a kind together (`EVERYTHING`).
+        value; NaN where one of these is undefined) and worst_left_out (the value with the worst). In addition to each
+        data set there is their mean, and in addition to each exclusion all exclusions of a kind together
+        (`EVERYTHING`).
     differences : pandas.DataFrame
         folds, exclusion, dataset, level, statistic, metric (always the first learned one), other, primary, difference
         (of their faithfulness), low, high, undefined and p, which `correct_generalisation` corrects.
@@ -130,14 +131,17 @@ def _chosen(sample, names):
 def with_left_out(values: pd.DataFrame) -> pd.DataFrame:
     """Add the mean and the worst faithfulness over left-out values to the rows of all of them together.
 
-    What is left out is a data set, or an exclusion's value; where only originals are, there is no such value.
+    What is left out is a data set, or an exclusion's value; where only originals are, there is no such value. Where
+    faithfulness to one of the values is undefined, so are mean and worst: the unknown one could be worse than the rest.
     """
     views = ["folds", "dataset", *ESTIMATED]
     of_datasets = values[(values["folds"] == "dataset") & (values["dataset"] != EVERYTHING)]
     of_datasets = of_datasets.assign(value=of_datasets["dataset"], dataset=EVERYTHING)
     single = values[values["exclusion"] != EVERYTHING]
     single = single.assign(value=single["exclusion"].str.replace(r"^[^-]*-", "", regex=True))
-    left_out = pd.concat([of_datasets, single]).dropna(subset="faithfulness")
+    left_out = pd.concat([of_datasets, single])
+    known = left_out["faithfulness"].notna()
+    left_out = left_out[known.groupby([left_out[name] for name in views]).transform("all")]
     groups = left_out.groupby(views, sort=False)["faithfulness"]
     worst = left_out.loc[groups.idxmin()].set_index(views)
     summary = pd.DataFrame({"left_out_mean": groups.mean(), "left_out_worst": groups.min()})
