@@ -195,7 +195,7 @@ def test_an_observer_learns_to_read_and_to_give_up(house, trained, tmp_path):
         *("--data", trained / "stripes.safetensors", "--dataset", "stripes", "--seed", 1),
         *("--reconstructions", *(f"{place}.safetensors" for place in places)),
         *("--tables", *(f"{place}.csv" for place in places), "--out", tmp_path / "labels.csv"),
-        *("--out-reading", tmp_path / "reading.csv"),
+        *("--out-reading", tmp_path / "reading.csv", "--out-card", tmp_path / "card.md"),
     )
     assert process.returncode == 0, process.stderr
     given = pd.read_csv(tmp_path / "labels.csv")

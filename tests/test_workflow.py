@@ -74,7 +74,9 @@ def check_jobs_of_study(process, *files):
     of_datasets = ("prepare_data", "compute_metrics", "draw_contact_sheet", "ask_observers")
     assert {jobs[name] for name in of_datasets} == {len(study.datasets)}
     trained = [name for name in study.datasets if not study.read_by_shipped(name)]
-    assert jobs["train_observer"] == len(trained) * len(study.observers)
+    pretrained = sum(map(study.is_pretrained, study.observers))
+    assert jobs["train_observer"] == len(trained) * (len(study.observers) - pretrained)
+    assert jobs["fine_tune_observer"] == len(trained) * pretrained
     assert jobs["train_classifier"] == bool(trained)
     assert jobs["train_target"] == len(study.datasets) * len(study.targets)
     suited = [set(study.attacks_on(name)) for name in study.targets]
@@ -93,6 +95,17 @@ def test_jobs_of_the_default_study(house, plan_of_default_study):
 
 def test_jobs_of_a_study_with_an_overlay(snakemake, house, tmp_path):
     files = [house / "config" / name for name in ("config.yaml", "examples/cifar100.yaml")]
+    check_jobs_of_study(snakemake(house / "Snakefile", tmp_path, "--dry-run", "--configfile", *files), *files)
+
+
+def test_jobs_of_a_study_with_a_panel(snakemake, house, tmp_path):
+    panel = tmp_path / "panel.yaml"
+    panel.write_text("observers: {kind: panel}")
+    files = [house / "config" / "config.yaml", house / "config" / "examples" / "cifar100.yaml", panel]
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", "--configfile", *files)
+    assert "`kind: panel` stands alone, without observer-1, observer-2" in process.stdout
+    others = "".join(f", observer-{number}: null" for number in range(1, 6))
+    panel.write_text(f"observers: {{kind: panel{others}}}")
     check_jobs_of_study(snakemake(house / "Snakefile", tmp_path, "--dry-run", "--configfile", *files), *files)
 
 

@@ -68,6 +68,11 @@ wildcard_constraints:
     public="|".join(["all", *(f"without-{dataset}" for dataset in STUDY.datasets)]),
 
 
+def one_of(names):
+    """Return the regular expression of these names; where there are none, one that nothing matches."""
+    return "|".join(names) or "(?!)"
+
+
 def script(name, *notebooks):
     """Return the arguments with which Python runs a script, for `params`.
 
@@ -144,7 +149,12 @@ def trained_observers(wildcards):
     """Return the observers that the study trains for a data set; none where those that come with semsim read it."""
     if STUDY.read_by_shipped(wildcards.dataset):
         return []
-    return expand(rules.train_observer.output.weights, observer=STUDY.observers, **wildcards)
+    makers = {True: rules.fine_tune_observer, False: rules.train_observer}
+    return [
+        path
+        for observer in STUDY.observers
+        for path in expand(makers[STUDY.is_pretrained(observer)].output.weights, observer=observer, **wildcards)
+    ]
 
 
 def panel_of(wildcards, input):

@@ -9,6 +9,8 @@ rule train_observer:
         f"{RESULTS}/logs/observers/{{dataset}}/{{observer}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/observers/{{dataset}}/{{observer}}.tsv"
+    wildcard_constraints:
+        observer=one_of(name for name in STUDY.observers if not STUDY.is_pretrained(name)),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -32,6 +34,39 @@ rule train_observer:
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
 
 
+rule fine_tune_observer:
+    """Fine-tune a pretrained network on degraded public images of a data set, as a simulated observer."""
+    input:
+        data=rules.prepare_data.output.images,
+    output:
+        weights=f"{RESULTS}/observers/{{dataset}}/{{observer}}.safetensors",
+        curves=f"{RESULTS}/observers/{{dataset}}/{{observer}}.csv",
+    log:
+        f"{RESULTS}/logs/observers/{{dataset}}/{{observer}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/observers/{{dataset}}/{{observer}}.tsv"
+    wildcard_constraints:
+        observer=one_of(name for name in STUDY.observers if STUDY.is_pretrained(name)),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        script=script("fine_tune_observer.py"),
+        architecture=lambda wildcards: STUDY.observer_settings(wildcards.observer)["architecture"],
+        pretrained=pretrained_weights,
+        seed=STUDY.seed,
+        device=STUDY.device,
+    shell:
+        "python {params.script:q} --data {input.data:q} --dataset {wildcards.dataset} --observer {wildcards.observer}"
+        " --architecture {params.architecture} {params.pretrained:q}"
+        " --seed {params.seed} --device {params.device} --threads {threads}"
+        " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
+
+
 rule ask_observers:
     """Label the reconstructions of a data set by all simulated observers, and measure how accurate they are."""
     input:
@@ -42,6 +77,7 @@ rule ask_observers:
     output:
         labels=f"{RESULTS}/labels/{{dataset}}.csv",
         reading=f"{RESULTS}/observers/{{dataset}}.csv",
+        card=f"{RESULTS}/observers/{{dataset}}.md",
     log:
         f"{RESULTS}/logs/labels/{{dataset}}.log",
     benchmark:
@@ -62,4 +98,5 @@ rule ask_observers:
         "python {params.script:q} {params.observers:q}"
         " --reconstructions {input.reconstructions:q} --tables {input.tables:q}"
         " --data {input.data:q} --dataset {wildcards.dataset} --seed {params.seed}"
-        " --device {params.device} --threads {threads} --out {output.labels:q} --out-reading {output.reading:q} &> {log:q}"
+        " --device {params.device} --threads {threads} --out {output.labels:q} --out-reading {output.reading:q}"
+        " --out-card {output.card:q} &> {log:q}"

@@ -11,13 +11,19 @@ from semsim.data import load_split
 from semsim.errors import SemsimError
 from semsim.io.stored_arrays import JoinedRows, open_arrays
 from semsim.io.tables import write_table
+from semsim.io.tensors import read_metadata
+from semsim.io.whole import written_whole
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
 from semsim.metrics.summaries import concatenated
 from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
+from semsim.observers.card import study_card
+from semsim.observers.fine_tuning import BATCH, build_any
 from semsim.observers.images import divide_public
-from semsim.observers.settings import USUAL_LOOK
+from semsim.observers.reading import shares_of
+from semsim.observers.settings import PANEL_LOOK, USUAL_CAUTION, USUAL_LOOK
 from semsim.observers.shipped import LOOK, cautions_of, shipped_observers
+from semsim.observers.trunks import TRUNKS
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
@@ -37,20 +43,31 @@ def main():
     shown = shown_images(attacks)
     observers, cautions, how, held_out = observers_of(arguments)
     clear, classes = map(torch.from_numpy, held_out)
+    copies, originals = map(torch.from_numpy, load_split(arguments.data, "originals"))
     drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
     degraded, device = degraded_by_severity(clear, drawn), choose_device(arguments.device)
-    labels, reading = [], []
+    labels, reading, on_clear, on_copies = [], [], {}, {}
     for path in observers:
-        observer, caution = load_target(path, device), cautions[path.stem]
+        observer = load_target(path, device, build_any)
+        caution = cautions.get(path.stem)
+        caution = read_metadata(path).get("caution", USUAL_CAUTION) if caution is None else caution
+        pretrained = observer.spec["architecture"] in TRUNKS
+        look, batch_size = (PANEL_LOOK, BATCH) if pretrained else (how, 256)
         looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, path.stem))
-        given = answer(observer, images, caution, looks, how).numpy()
+        given = answer(observer, images, caution, looks, look, batch_size).numpy()
         labels.append(shown[["image"]].assign(annotator=path.stem, label=given))
         about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
-        read = read_by_severity(observer, degraded, classes, caution, looks, how)
+        read = read_by_severity(observer, degraded, classes, caution, looks, look, batch_size)
         reading.append(read.assign(**about, caution=caution))
+        on_clear[path.stem] = answer(observer, degraded[0], caution, looks, look, batch_size)
+        on_copies[path.stem] = answer(observer, copies, caution, looks, look, batch_size)
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)
-    write_table(pd.concat(reading)[[*about, "caution", *read]], arguments.out_reading)
+    table = pd.concat(reading)[[*about, "caution", *read]]
+    write_table(table, arguments.out_reading)
+    shares = {"held-out images": shares_of(on_clear, classes), "perfect copies": shares_of(on_copies, originals)}
+    with written_whole(arguments.out_card) as part:
+        part.write_text(study_card(table, shares, read_metadata(arguments.data)["kind"]), encoding="utf-8")
 
 
 def observers_of(arguments):
@@ -81,6 +98,7 @@ def parse_arguments():
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
     parser.add_argument("--out", required=True, metavar="labels.csv", help="the labels to write")
+    parser.add_argument("--out-card", required=True, metavar="X.md", help="to write: a page about the observers")
     parser.add_argument(
         "--out-reading", required=True, metavar="X.csv", help="to write: how well each observer reads degraded images"
     )

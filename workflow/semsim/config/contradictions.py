@@ -8,6 +8,7 @@ from semsim.labels.human_study import ATTACK
 from semsim.learned.settings import Variant
 from semsim.metrics import METRICS
 from semsim.observers.settings import FEWEST_PUBLIC
+from semsim.observers.trunks import TRUNKS, related
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import REPLAYED, listed, near_twins, suggestion
 
@@ -29,6 +30,7 @@ def contradictions(settings):
     yield from _networks_of_one_name(settings)
     if not problems:  # otherwise the attacks are not known
         yield from _attacks(settings)
+    yield from _related_observers(settings)
     yield from _numbers_of_images(settings)
     yield from _clients(settings)
     yield from _sizes(settings)
@@ -118,6 +120,19 @@ def _networks_of_one_name(settings):
                 f"{different}: different networks, but tables would call both '{label}', after the file, the function"
                 " and its arguments. Rename a file or a function."
             )
+
+
+def _related_observers(settings):
+    """Yield which target models are of the family of a pretrained observer, for which attacks may leave patterns."""
+    if settings.labels:
+        return
+    for name, observer in settings.observers.items():
+        for target, each in settings.targets.items():
+            if observer.pretrained and related(observer.architecture, each.label):
+                yield (
+                    f"observers.{name}: {TRUNKS[observer.architecture].label} is of the family of targets.{target}"
+                    f" ({each.label}), which it must not judge. Change one of them, or name the other observers."
+                )
 
 
 def _identity(network):

@@ -14,7 +14,7 @@ from semsim.data.request import DatasetSettings, ImageSize
 from semsim.defects import DEFECTS
 from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettings, VariantChanges
 from semsim.metrics import extra_metrics
-from semsim.observers.settings import OBSERVERS, ObserverRecipe, ObserverSettings
+from semsim.observers.settings import OBSERVERS, PANEL, ObserverRecipe, ObserverSettings, PanelSettings
 from semsim.settings import OneOf, Place, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
@@ -71,10 +71,22 @@ def _each_once(items):
     return items
 
 
+def _spelt_out(observers):
+    """Replace `kind: panel` by the observers that it stands for."""
+    if not isinstance(observers, dict) or not isinstance(observers.get("kind"), str):
+        return observers
+    if observers["kind"] != "panel":
+        raise ValueError(f"kind: {written(observers['kind'])} is not known. There is `panel`.")
+    if others := [name for name, each in observers.items() if name != "kind" and each is not None]:
+        raise ValueError(f"`kind: panel` stands alone, without {listed(others)}. Set the others to null.")
+    return {name: each.model_dump() for name, each in PANEL.items()}
+
+
 Entry = TypeVar("Entry")
 EntryName = Annotated[str, BeforeValidator(_check_entry_name)]
 Entries = Annotated[dict[EntryName, Entry | None], AfterValidator(_given), AfterValidator(_apart)]
 """Settings by user-chosen names; null leaves an entry out."""
+ObserverEntries = Entries[ObserverSettings] | PanelSettings
 SomeEntries = Annotated[Entries[Entry], AfterValidator(_not_empty)]
 """The same, with at least one entry."""
 StudyName = Annotated[
@@ -224,8 +236,12 @@ class StudySettings(Settings):
     targets: SomeEntries[StudyTarget] = Field(description="the target models by name")
     attacks: SomeEntries[StudyAttack] = Field(description="the attacks by name")
     attacker: Attacker = Field(default_factory=Attacker, description="what attackers know")
-    observers: Entries[ObserverSettings] = Field(
-        OBSERVERS, description="the simulated observers of all data sets but embedded ones, by name"
+    observers: Annotated[
+        Entries[ObserverSettings], BeforeValidator(_spelt_out, json_schema_input_type=ObserverEntries)
+    ] = Field(
+        OBSERVERS,
+        description="the simulated observers of all data sets but embedded ones, by name; or `{kind: panel}`, which"
+        " stands for pretrained networks",
     )
     observer_training: ObserverRecipe = Field(default_factory=ObserverRecipe, description="how observers are trained")
     semsim: StudySemSim = Field(default_factory=StudySemSim, description="settings of SemSim")

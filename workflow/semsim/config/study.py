@@ -187,6 +187,10 @@ class Study:
         """Return what an observer is: architecture, width and caution."""
         return _plain(self.settings.observers[observer])
 
+    def is_pretrained(self, observer):
+        """Tell whether an observer is a pretrained network."""
+        return self.settings.observers[observer].pretrained
+
     def read_by_shipped(self, dataset):
         """Tell whether the observers that come with semsim read a data set: all classes of an embedded kind."""
         settings = self.settings.datasets[dataset]

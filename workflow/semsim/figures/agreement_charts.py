@@ -288,6 +288,8 @@ def observers_chart(observers: pd.DataFrame) -> Figure:
         panel.set_title(dataset)
         for number, name in enumerate(names):
             rows = observers[(observers["dataset"] == dataset) & (observers["observer"] == name)]
+            if rows.empty:  # those of embedded images have other names
+                continue
             look = _look(number) | {"markersize": 3.5}
             architecture = rows["architecture"].iloc[0]
             panel.plot(rows["severity"], 100 * rows["right"], label=f"{name} ({architecture})", linewidth=1.1, **look)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from semsim.targets.models import Target
 
 SEVERITIES = (0, 0.2, 0.4, 0.6, 0.8, 1)
-LOOKS = 8
 READ = 60  # images of each severity on which an observer is evaluated
 
 
@@ -83,8 +82,8 @@ def look_at(
     """
     device = observer.to(memory_format=torch.channels_last).mean.device
     # The same noise and shifts for all images, so that an answer does not depend on the other images.
-    noise = torch.randn(LOOKS, *images.shape[1:], generator=generator).to(device)
-    asides = torch.randint(-1, 2, (LOOKS, 2), generator=generator).tolist()
+    noise = torch.randn(how.looks, *images.shape[1:], generator=generator).to(device)
+    asides = torch.randint(-how.aside, how.aside + 1, (how.looks, 2), generator=generator).tolist()
     named, confidence = torch.empty(len(images), dtype=torch.int64), torch.empty(len(images))
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
@@ -95,7 +94,7 @@ def look_at(
                 (_seen(shown, number, how) + deviations * each).clamp(0, 1).roll(aside, (2, 3))
                 for number, (each, aside) in enumerate(zip(noise, asides, strict=True))
             )
-            probabilities = sum(observer(_fast(look)).softmax(1) for look in looks) / LOOKS
+            probabilities = sum(observer(_fast(look)).softmax(1) for look in looks) / how.looks
             confidence[batch], named[batch] = (each.cpu() for each in probabilities.max(1))
     return named, confidence
 
@@ -162,12 +161,13 @@ def read_by_severity(
     caution: float,
     generator: torch.Generator,
     how: Look = USUAL_LOOK,
+    batch_size: int = 256,
 ) -> pd.DataFrame:
     """Evaluate an observer on images of increasing degradation.
 
     Parameters
     ----------
-    observer, caution, generator, how
+    observer, caution, generator, how, batch_size
         As for `answer`.
     degraded : dict of float to torch.Tensor
         From `degraded_by_severity`, made of held-out images.
@@ -181,7 +181,7 @@ def read_by_severity(
     """
     rows = []
     for severity, images in degraded.items():
-        given = answer(observer, images, caution, generator, how)
+        given = answer(observer, images, caution, generator, how, batch_size)
         right, unsure = (
             (given == labels[: len(images)]).double().mean().item(),
             (given == CANNOT_TELL).double().mean().item(),

@@ -1,10 +1,13 @@
-"""The card of the observers that come with the package: how they were made, and how they read."""
+"""The cards of observers: what they are, how those that come with the package were made, and how they read."""
 
 import pandas as pd
 
 from semsim.observers.reading import MAJORITY
 from semsim.observers.shipped import LOOK, PANEL, cautions_of
 from semsim.observers.together import RECIPE
+from semsim.observers.trunks import TRUNKS
+from semsim.pretrained.weights import NETWORKS
+from semsim.text import listed
 
 CARD = """# The simulated observers of embedded images
 
@@ -82,6 +85,78 @@ def panel_card(reading: pd.DataFrame, losses: dict[str, pd.DataFrame]) -> str:
     )
 
 
+STUDY_CARD = """# The simulated observers of {dataset}
+
+Classifiers that stand in for people. They say which class they see in a reconstruction, or that they can't tell. They
+were trained on degraded images, never on reconstructions. Faithfulness of a metric to them says nothing about people.
+
+| observer | network | caution |
+| --- | --- | --- |
+{panel}
+
+An observer names a class if its probability is at least its *caution*.
+{seen}
+## How they read
+
+Named rightly / named wrongly / can't tell, in per cent. The majority names what more than half of the observers name.
+Perfect copies are the originals that are attacked.
+
+{readings}
+"""
+SEEN = """
+Trained on {data} before they were fine-tuned on public images of this data set: {networks}.{parts}
+"""
+PARTS_OF_IMAGENET = {"imagenette": "Imagenette", "stanford_dogs": "Stanford Dogs"}
+"""Kinds of data sets whose images were taken from ImageNet, and their names."""
+
+
+def study_card(reading: pd.DataFrame, shares: dict[str, pd.DataFrame], kind: str) -> str:
+    """Return the card of a data set's observers in a study, in Markdown.
+
+    Parameters
+    ----------
+    reading : pandas.DataFrame
+        With the columns dataset, observer, architecture and caution.
+    shares : dict of str to pandas.DataFrame
+        How they answered, by what they were shown, as `semsim.observers.reading.shares_of` returns it.
+    kind : str
+        Of the data set.
+    """
+    observers = reading.drop_duplicates("observer")
+    pretrained = [NETWORKS[name] for name in observers["architecture"] if name in TRUNKS]
+    seen = ""
+    if pretrained:
+        part = PARTS_OF_IMAGENET.get(kind)
+        seen = SEEN.format(
+            networks=listed([network.label for network in pretrained]),
+            data=listed(list(dict.fromkeys(network.data for network in pretrained))),
+            parts=f" {part} is a part of ImageNet: they have seen many of its images." if part else "",
+        )
+    return STUDY_CARD.format(
+        dataset=observers["dataset"].iloc[0],
+        panel="\n".join(
+            f"| {row.observer} | {row.architecture} | {row.caution:.2f} |" for row in observers.itertuples()
+        ),
+        seen=seen,
+        readings=_shares_table(shares),
+    )
+
+
+def _shares_table(shares):
+    """Return a table with a row for each observer, and a column for each kind of images."""
+    heads = [f"{name} ({rows['images'].iloc[0]:,})" for name, rows in shares.items()]
+    lines = [f"| observer | {' | '.join(heads)} |", "|" + " --- |" * (1 + len(heads))]
+    names = next(iter(shares.values()))["observer"]
+    cells = [_cells(rows) for rows in shares.values()]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in zip(names, *cells, strict=True))])
+
+
+def _cells(rows):
+    """Return what a cell says of each row: the shares of right and wrong answers, and of none, in per cent."""
+    shares = rows[["right", "wrong", "cannot_tell"]].to_numpy()
+    return [" / ".join(f"{100 * share:.1f}" for share in row) for row in shares]
+
+
 def _described(name, settings):
     cautions = " | ".join(f"{cautions_of(kind)[name]:g}" for kind in LOOK)
     return f"| {name} | {settings.architecture} | {settings.width} | {cautions} |"
@@ -97,7 +172,6 @@ def _table(reading, *keys):
     kinds = list(reading["kind"].unique())
     lines = [f"| {' | '.join([*keys, *kinds])} |", "|" + " --- |" * (len(keys) + len(kinds))]
     for values, rows in reading.groupby(list(keys), sort=False):
-        shares = rows.set_index("kind").loc[kinds, ["right", "wrong", "cannot_tell"]]
-        cells = [" / ".join(f"{100 * share:.1f}" for share in row) for row in shares.to_numpy()]
+        cells = _cells(rows.set_index("kind").loc[kinds])
         lines.append(f"| {' | '.join([*map(str, values), *cells])} |")
     return "\n".join(lines)

@@ -23,6 +23,7 @@ FADING, BLURRING = 0.6, 0.25  # shares of images whose main degradation is noise
 COARSE_SIDES = (2, 4, 8)  # cells across the image, of coarse noise
 BLOCKS = 4  # blocks across the image
 SPECKS = 0.5  # share of pixels
+PATCHES = 3
 
 
 class Degradation:
@@ -92,6 +93,17 @@ def mix(images: torch.Tensor, severities: torch.Tensor, draw: _Draw) -> torch.Te
     faded = torch.where(fading, 1, torch.where(smoothing, severities**2, 0.5 * draw.sometimes(0.5)))
     images = fade_into_noise(images, severities * faded, draw)
     return add_specks(images, severities**2 * draw.sometimes(0.2), draw)
+
+
+def mix_for_photographs(images: torch.Tensor, severities: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Degrade each image as `mix` does; some also lose contrast, or have grey patches or more specks.
+
+    Networks that were pretrained on clear photographs stop at these, and people don't.
+    """
+    images = mix(images, severities, draw)
+    images = lose_contrast(images, severities * draw.sometimes(0.3), draw)
+    images = cover(images, severities * draw.sometimes(0.3), draw)
+    return add_specks(images, severities * draw.sometimes(0.2), draw)
 
 
 def degrade_bytes(
@@ -168,6 +180,25 @@ def add_specks(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> to
     chance = torch.where(together, draw.uniform(1, side, side), draw.uniform(channels, side, side))
     specks = (draw.uniform(channels, side, side) < 0.5).to(images.dtype)
     return torch.where(chance < SPECKS * strengths[:, None, None, None], specks, images)
+
+
+def lose_contrast(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Move the values of each image towards a brightness near their mean, by `strengths` [N]."""
+    strengths = strengths[:, None, None, None]
+    level = images.mean((1, 2, 3), keepdim=True)
+    return ((1 - strengths) * (images - level) + level + 0.2 * strengths * draw.normal(1, 1, 1)).clamp(0, 1)
+
+
+def cover(images: torch.Tensor, strengths: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Cover each image by patches of grey, whose sides are up to a share `strengths` [N] of the image's."""
+    side = images.shape[-1]
+    places = (torch.arange(side, device=images.device) + 0.5) / side
+    for _ in range(PATCHES):
+        lengths = strengths[:, None] * draw.uniform(2)
+        down, across = ((places - draw.uniform(1)).abs() < lengths[:, [axis]] / 2 for axis in (0, 1))
+        patch = (down[:, :, None] & across[:, None, :])[:, None]
+        images = torch.where(patch, draw.uniform(1, 1, 1), images)
+    return images
 
 
 def _noise(images, draw):

@@ -61,6 +61,28 @@ def majority_of(answers: torch.Tensor) -> torch.Tensor:
     return torch.where((answers == most).sum(0) > len(answers) / 2, most, CANNOT_TELL)
 
 
+def shares_of(answers: dict[str, torch.Tensor], labels: torch.Tensor) -> pd.DataFrame:
+    """Return how observers, and their majority, answered about images.
+
+    Parameters
+    ----------
+    answers : dict of str to torch.Tensor
+        By observer, int64 [N].
+    labels : torch.Tensor
+        int64, the true classes of these images, perhaps followed by more.
+
+    Returns
+    -------
+    pandas.DataFrame
+        observer (one of them, or `MAJORITY`), right, wrong and cannot_tell (shares of the images), images (how many).
+    """
+    answers = answers | {MAJORITY: majority_of(torch.stack(list(answers.values())))}
+    return pd.DataFrame(
+        {"observer": name} | _shares(each, labels[: len(each)]) | {"images": len(each)}
+        for name, each in answers.items()
+    )
+
+
 def _shown(kind, images, fading) -> Iterator[tuple[str, float, torch.Tensor]]:
     """Yield images as they are, and some of them degraded in each way."""
     yield "none", 0.0, images

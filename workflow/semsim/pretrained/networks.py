@@ -111,12 +111,18 @@ def load_dists(path: str | os.PathLike) -> DISTS:
 
 
 def load_vgg16(path: str | os.PathLike) -> torch.nn.Sequential:
-    """Return the layers of VGG16 up to its last pooling, torchvision's ``features``.
+    """Return the layers of VGG16 up to its last pooling, as `load_features` does."""
+    return load_features(path, "vgg16")
+
+
+def load_features(path: str | os.PathLike, name: str) -> torch.nn.Sequential:
+    """Return the layers of a network up to its last pooling, torchvision's ``features``.
 
     Parameters
     ----------
     path : path-like
-        VGG16's weights.
+        Its weights.
+    name : {"alexnet", "vgg16"}
 
     Returns
     -------
@@ -128,18 +134,58 @@ def load_vgg16(path: str | os.PathLike) -> torch.nn.Sequential:
     SemsimError
         If the file is damaged or holds something else.
     """
+    layers = build_layers(name)
+    weights = read_checkpoint(path, ADVICE)
+    try:
+        layers.load_state_dict({key: weights[f"features.{key}"] for key in layers.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise _unsuitable(path, f"torchvision's {name}", error) from None
+    return layers.requires_grad_(False).eval()
+
+
+def build_layers(name: str) -> torch.nn.Sequential:
+    """Return the layers of a network without its classifier; their weights are yet to be set.
+
+    Parameters
+    ----------
+    name : {"alexnet", "vgg16", "efficientnet_lite0", "efficientnet_lite2"}
+    """
     import torch
 
     from semsim.compat import import_torchvision
+    from semsim.pretrained.efficientnet import EfficientNetLite
 
-    with torch.device("meta"):
-        layers = import_torchvision().models.vgg16().features
-    weights = read_checkpoint(path, ADVICE)
-    try:
-        layers.load_state_dict({name: weights[f"features.{name}"] for name in layers.state_dict()}, assign=True)
-    except (KeyError, RuntimeError) as error:
-        raise _unsuitable(path, "torchvision's vgg16", error) from None
-    return layers.requires_grad_(False).eval()
+    with torch.device("meta"):  # to draw random weights would take seconds
+        if name in SCALES:
+            layers = torch.nn.Sequential(*EfficientNetLite(*SCALES[name]).stages())
+        else:
+            layers = getattr(import_torchvision().models, name)().features
+    return layers.to_empty(device="cpu")
+
+
+def load_layers(name: str, path: str | os.PathLike) -> torch.nn.Sequential:
+    """Return the layers of a network without its classifier, with pretrained weights.
+
+    Parameters
+    ----------
+    name : {"alexnet", "vgg16", "efficientnet_lite0", "efficientnet_lite2"}
+    path : path-like
+
+    Returns
+    -------
+    torch.nn.Sequential
+        On the CPU, in eval mode; of EfficientNet, a layer is a part of equal resolution.
+
+    Raises
+    ------
+    SemsimError
+        If the file is damaged or holds something else.
+    """
+    import torch
+
+    if name in SCALES:
+        return torch.nn.Sequential(*load_efficientnet(path, name).stages())
+    return load_features(path, name)
 
 
 def load_efficientnet(path: str | os.PathLike, name: str) -> EfficientNetLite:

