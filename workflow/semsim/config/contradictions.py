@@ -8,7 +8,8 @@ from semsim.labels.human_study import ATTACK
 from semsim.learned.settings import Variant
 from semsim.metrics import METRICS
 from semsim.observers.settings import FEWEST_PUBLIC
-from semsim.observers.trunks import TRUNKS, related
+from semsim.observers.trunks import related
+from semsim.pretrained.weights import NETWORKS
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import REPLAYED, listed, near_twins, suggestion
 
@@ -130,7 +131,7 @@ def _related_observers(settings):
         for target, each in settings.targets.items():
             if observer.pretrained and related(observer.architecture, each.label):
                 yield (
-                    f"observers.{name}: {TRUNKS[observer.architecture].label} is of the family of targets.{target}"
+                    f"observers.{name}: {NETWORKS[observer.architecture].label} is of the family of targets.{target}"
                     f" ({each.label}), which it must not judge. Change one of them, or name the other observers."
                 )
 

@@ -36,6 +36,8 @@ SHRINKAGE, STEEPNESS = 0.1, 6
 """Of that head: its penalty, and what its targets are multiplied by to be logits."""
 ASKED = 150
 """Images by which its caution is chosen."""
+SUREST = 0.99
+"""The caution of an observer whose names are right too seldom whatever its caution."""
 PRECISION = 0.9
 """Share of rightly named images among those that an observer names, by which its caution is chosen."""
 
@@ -215,7 +217,7 @@ def least_confidence(confidence: torch.Tensor, right: torch.Tensor, precision: f
     Returns
     -------
     float
-        0.99 if even the surest answers are not right often enough.
+        `SUREST` if even the surest answers are not right often enough.
 
     Examples
     --------
@@ -227,7 +229,7 @@ def least_confidence(confidence: torch.Tensor, right: torch.Tensor, precision: f
     ordered, places = confidence.sort(descending=True, stable=True)
     shares = right[places].double().cumsum(0) / torch.arange(1, len(right) + 1)
     enough = (shares >= precision).nonzero().flatten()
-    return ordered[enough[-1]].item() if len(enough) else 0.99
+    return ordered[enough[-1]].item() if len(enough) else SUREST
 
 
 def degraded_in_part(images: torch.Tensor, generator: torch.Generator, worst: float = WORST) -> torch.Tensor:

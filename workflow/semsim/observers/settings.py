@@ -11,6 +11,7 @@ from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.recipe import Recipe
 
 USUAL_CAUTION = 0.5
+"""Of an observer that a study has trained, if none is set."""
 FEWEST_PUBLIC = 5
 """Public images of a data set: two each to train its observers and a classifier, one to measure their accuracy."""
 

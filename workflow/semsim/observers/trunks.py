@@ -15,8 +15,6 @@ class Trunk(NamedTuple):
 
     Attributes
     ----------
-    label : str
-        Its name in texts.
     family : str
         What the names of networks of its family have in common.
     side : int
@@ -31,7 +29,6 @@ class Trunk(NamedTuple):
         Mean and deviation of the channels.
     """
 
-    label: str
     family: str
     side: int
     frozen: int
@@ -41,9 +38,9 @@ class Trunk(NamedTuple):
 
 
 TRUNKS = {
-    "alexnet": Trunk("AlexNet", "alexnet", 192, 3, 256, 4000, IMAGENET),
-    "vgg16": Trunk("VGG16", "vgg", 96, 17, 512, 1500, IMAGENET),
-    "efficientnet_lite2": Trunk("EfficientNet-Lite2", "efficientnet", 160, 3, 1280, 2500, LITE),
+    "alexnet": Trunk("alexnet", 192, 3, 256, 4000, IMAGENET),
+    "vgg16": Trunk("vgg", 96, 17, 512, 1500, IMAGENET),
+    "efficientnet_lite2": Trunk("efficientnet", 160, 3, 1280, 2500, LITE),
 }
 """By the names of `semsim.pretrained.weights.NETWORKS`."""
 
