@@ -276,6 +276,7 @@ def test_reconstructions_are_matched_as_if_all_orders_had_been_tried():
 
     best = min(itertools.permutations(range(5)), key=error)
     assert match_batch(images, shuffled).tolist() == list(best) == order.argsort().tolist()
+    assert match_batch(images[:1], shuffled[:1]).tolist() == [0]
 
 
 def test_classes_are_counted_while_a_network_learns():

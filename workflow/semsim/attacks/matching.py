@@ -1,7 +1,6 @@
 """Which reconstruction of a client's batch belongs to which of its images: gradients do not tell their order."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
 
 def match_batch(images, reconstructions):
@@ -23,6 +22,10 @@ def match_batch(images, reconstructions):
     Crouse: On implementing 2D rectangular assignment algorithms. IEEE Transactions on Aerospace and Electronic Systems
     52 (4), 2016; implemented in `scipy.optimize.linear_sum_assignment`.
     """
+    if len(images) == 1:
+        return torch.zeros(1, dtype=torch.int64)
+    from scipy.optimize import linear_sum_assignment  # slow to import, and most clients have one image
+
     differences = images[:, None].double() - reconstructions[None].double() / 255
     _, partners = linear_sum_assignment(differences.square().flatten(2).sum(2).numpy())
     return torch.from_numpy(partners)
