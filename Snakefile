@@ -50,6 +50,7 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/released.smk"
 include: "workflow/rules/from_released.smk" if STUDY.released else "workflow/rules/from_study.smk"
 include: "workflow/rules/semsim.smk"
+include: "workflow/rules/leakage_errors.smk"
 include: "workflow/rules/difficulty.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/defects.smk"
@@ -131,6 +132,7 @@ rule semsim:
         rules.try_calibration.output,
         rules.learn_semsim.output,
         rules.measure_ablations.output,
+        every(rules.measure_leakage_errors.output),
 
 
 rule difficulty:

@@ -22,7 +22,7 @@ from semsim.attacks.clients import ClientSettings
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import Attacker, attack_settings
 from semsim.auditing.attacks import estimate, named_attacks, suited_attacks
-from semsim.auditing.findings import answer, converged, knowledge_table, no_better
+from semsim.auditing.findings import answer, converged, ended, knowledge_table, no_better
 from semsim.auditing.gradients import describe_updates
 from semsim.auditing.measures import GUESS, Recognisable, class_means, compare_with_guess, others_of, own_scores
 from semsim.auditing.network import build_model, parse_model
@@ -414,9 +414,30 @@ def test_searches_that_diverge_are_counted_and_not_scored(desk, monkeypatch):
 
 def test_what_is_forbidden_stands_on_the_page():
     attacks = pd.DataFrame({"attack": ["a", "b"], "knowledge": ["shared_gradient batch_shape", "shared_gradient"]})
-    table = knowledge_table(attacks, Attacker(labels=False))
-    assert len(table["a"]) == len(KNOWLEDGE) and table["a"][:2] == ["used", "used"] and table["b"][:2] == ["used", "–"]
-    assert table["allowed here"][list(KNOWLEDGE).index("labels")] == "no"
+    everything = {"batchnorm", "batchnorm_train"}
+    table = knowledge_table(attacks, Attacker(labels=False), everything)
+    assert len(table["a"]) == len(KNOWLEDGE) - 1  # nobody gives attackers public images
+    assert table["a"][:2] == ["used", "used"] and table["b"][:2] == ["used", "–"]
+    assert table["allowed here"] == ["yes", "yes", "no", "yes", "yes"]
+
+
+def test_the_page_knows_of_nothing_that_is_not_there():
+    attacks = pd.DataFrame({"attack": ["a"], "knowledge": ["shared_gradient batch_shape labels"]})
+    for traits, rows in (({"last_bias"}, 3), ({"batchnorm"}, 4), ({"batchnorm_train"}, 3)):
+        assert len(knowledge_table(attacks, Attacker(), traits)["a"]) == rows
+    attacks["knowledge"] += " public_images"
+    assert knowledge_table(attacks, Attacker(), set())["a"] == 4 * ["used"]
+
+
+def test_given_labels_are_not_said_to_be_found():
+    rows = {"dataset": "d", "target": "t", "batch": [0, 1, 0, 1], "original": [0, 1, 0, 1], "status": "finished"}
+    rows |= {"attack": ["told", "told", "read", "read"], "label": [3, 4, 3, 4], "recovered_label": [3, 4, 3, 5]}
+    attacks = pd.DataFrame(rows).assign(knowledge=2 * ["batch_shape labels"] + 2 * ["batch_shape"])
+    assert ended(attacks) == [
+        "The true labels were given to told.",
+        "Of 2 labels, the gradient gave attackers 1 (read).",
+    ]
+    assert ended(attacks[:2]) == ["The true labels were given to told."]
 
 
 def test_a_long_run_has_to_be_confirmed(desk, monkeypatch):

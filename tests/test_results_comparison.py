@@ -24,6 +24,7 @@ from semsim.results.comparison import (
 from semsim.results.keeping import RUN
 from semsim.results.reference import estimate, main_table
 from semsim.results.study_tables import StudyTables
+from semsim.statistics.content import NOT_MEASURED
 
 STUDIES = ("demo", "human-study", "real-small")
 HELD_TO = [(study, each) for study in ("demo", "human-study") for each in held_to(study)]
@@ -49,6 +50,17 @@ def test_every_tolerance_finds_what_is_farther_away_and_nothing_else(references,
     for by in (1.1, -1.1):
         found = differences(tolerance, moved(table, tolerance, by * (tolerance.within or 1)), table)
         assert found and all(one.startswith(f"{tolerance.table}: {tolerance.column} of ") for one in found)
+
+
+def test_what_one_of_the_two_could_not_download_is_not_compared():
+    tolerance = Tolerance("content", ("metric", "difficulty"), "value", 0.01, unless="difficulty")
+    rows = [("psnr", "class", 0.7, ""), ("psnr", "image", 0.8, ""), ("ssim", "image", 0.6, "")]
+    with_image = pd.DataFrame(rows, columns=["metric", "difficulty", "value", "note"])
+    without = with_image[:1].copy()
+    without.loc[1] = "none", "image", np.nan, f"{NOT_MEASURED}: needs an archive"
+    assert differences(tolerance, with_image, without) == differences(tolerance, without, with_image) == []
+    without.loc[1, "note"] = "too few labelled originals"
+    assert len(differences(tolerance, with_image, without)) == 3
 
 
 @pytest.mark.parametrize(("study", "conclusion"), CONCLUDED)

@@ -83,7 +83,7 @@ def test_what_people_would_recognise_is_known_for_their_size_only():
     values = {"psnr": np.full(1000, 12.0)}
     (sentence,) = people_sentences(values, {(32, 32)})
     assert f"about {1000 * expit(row.intercept + 12 * row.weight):.0f} of 1,000 images" in sentence
-    assert f"its area under the ROC curve is {row.value:.2f}, and a coin toss has 0.5" in sentence
+    assert f"area under the ROC curve {row.value:.2f}; a coin toss has 0.5" in sentence
     assert not people_sentences(values, {(64, 64)}) and not people_sentences({"ssim": np.ones(2)}, {(32, 32)})
 
 

@@ -17,9 +17,11 @@ from image_sets import make_sets
 from PIL import Image
 
 from semsim import SemSim
+from semsim.data.decoding import read_rgb
 from semsim.io.tables import read_table
 from semsim.learned.card import CARD, WARNING
 from semsim.learned.shipped import shipped_weights, training_of, weights_folder
+from semsim.scoring import folders
 from semsim.scoring.page import MOST_SHOWN, THUMBNAIL
 from semsim.scoring.scores import known_metrics
 
@@ -83,6 +85,7 @@ def test_score_prints_a_summary_and_writes_every_pair(images, weights, tmp_path)
     assert "SemSim was trained by the study tests on labels of simulated annotators: classifiers that" in done.stdout
     assert "scoring" in done.stderr and "scoring" not in done.stdout
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["s.csv"]
+    assert lines[-1] == f"Written: {out} (12 rows)"
 
 
 def test_compare_ranks_and_writes(images, weights, tmp_path, semsim):
@@ -95,8 +98,45 @@ def test_compare_ranks_and_writes(images, weights, tmp_path, semsim):
     assert (first.loc[["mse", "psnr", "ssim"], "set"] == "clear").all()
     assert (first.loc[["mse", "psnr"], "p_holm"] < 0.05).all()
     assert "12 images from originals, each in 2 sets" in done.stdout and "clear against worse: " in done.stdout
-    assert semsim(*words[:-1], tmp_path / "again.parquet", "--resamples", 200)[1] == done.stdout
+    printed, written = done.stdout.rsplit("\n\n", 1)
+    assert written == f"Written: {tmp_path / 'c.csv'} ({len(table)} rows)\n"
+    assert semsim(*words[:-1], tmp_path / "again.parquet", "--resamples", 200)[1].startswith(printed)
     pd.testing.assert_frame_equal(read_table(tmp_path / "again.parquet"), table.fillna({"next": ""}))
+
+
+def test_originals_are_read_once(semsim, monkeypatch):
+    read = []
+    monkeypatch.setattr(folders, "read_rgb", lambda path, side: read.append(str(path)) or read_rgb(path, side))
+    assert semsim("score", "originals", "noisy")[0] == 0
+    assert len(read) == len(set(read)) == 24
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "", "noisy"),
+        ("score", "originals", "noisy", "--report", ""),
+        ("compare", "originals", "noisy", ""),
+        ("audit", "--model", "lenet", "--images", "", "--out", "audit"),
+    ],
+)
+def test_an_empty_path_is_not_the_working_directory(semsim, words):
+    assert semsim(*words) == (1, "", "error: a path is empty. Name a file or a folder, or leave the option out.\n")
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_one_line(images):
+    interrupted = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'argparse' or name == 'semsim.commandline':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from semsim.commands import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", interrupted], env=LIBRARY, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "stopped\n")
 
 
 def test_wrong_files_end_it_with_one_message(images, tmp_path):

@@ -1,10 +1,13 @@
 """False and missed leakage, against a count one reconstruction at a time."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from small_study import ATTACKS, small_study
 
 from semsim import findings
 from semsim.figures import contradiction_charts
+from semsim.io.tables import read_table
 from semsim.labels import with_truth
 from semsim.labels.human_study import HIGHER_IS_BETTER, SCALES, find_labels, read_human_study
 from semsim.metrics.scales import Scale, Scales, scales_of
@@ -124,3 +127,27 @@ def test_the_published_study(mirror):
     assert (table["yes"] - table["recognised"] / table["count"]).abs().max() < 0.02
     assert table.loc["lpips", "false"] < table.loc["psnr", "false"]
     assert len(findings.leakage_error_findings(table.reset_index(), scales_of(SCALES) | BASELINES, "original")) == 1
+
+
+def test_semsim_stands_beside_the_annotators_and_references_that_it_learned_from(
+    run_script, tmp_path_factory, tmp_path
+):
+    tables, out = small_study(tmp_path_factory.getbasetemp()) / "tables", tmp_path / "errors.csv"
+    given = [
+        part for name in ("labels", "images", "metrics", "scales") for part in (f"--{name}", tables / f"{name}.csv")
+    ]
+    options = [*given, "--resamples", "20", "--out", out]
+    done = run_script("measure_leakage_errors", *options, "--trials", tables / "semsim.csv")
+    assert done.returncode == 0, done.stderr
+    table, trials = read_table(out), read_table(tables / "semsim.csv")
+    rows = table[table["metric"] == "semsim"]
+    assert set(rows["reference"]) == {"attacked"} < set(table["reference"])
+    assert dict(zip(rows["dataset"], rows["count"], strict=True)) == dict(
+        trials[trials["folds"] == "within"].groupby("dataset").size()
+    )
+    # Distances that follow the noise: what observers recognise is nearer than the threshold.
+    assert rows["threshold"].between(*ATTACKS.values()).all() and (rows["false"] + rows["missed"] < 0.5).all()
+    done = run_script("measure_leakage_errors", *options)
+    assert done.returncode == 0, done.stderr
+    others = table[table["metric"] != "semsim"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read_table(out), others)

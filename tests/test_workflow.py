@@ -180,7 +180,7 @@ def test_replayed_labels_take_the_place_of_the_observers(snakemake, house, tmp_p
 def test_the_human_study_needs_no_other_stage(snakemake, house, tmp_path):
     jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "human_study"))
     measures = ("measure_agreement", "measure_ranking", "measure_faithfulness", "measure_difficulty")
-    statistics = dict.fromkeys([*measures, "compare_with_person", "count_contradictions"], 1)
+    statistics = dict.fromkeys([*measures, "compare_with_person", "count_contradictions", "measure_leakage_errors"], 1)
     assert jobs == statistics | {
         "fetch_human_study": 1,
         "run_notebook": 4,

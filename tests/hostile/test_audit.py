@@ -10,6 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import semsim
+from semsim.errors import SemsimError
+
 SIDE = 16
 IMPORTS = "import torch\nfrom torch import nn\n\n"
 LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, {}))"
@@ -289,8 +292,20 @@ def test_an_out_that_is_in_use_or_holds_other_things(desk):
     assert sorted(path.name for path in (folder / "photos").iterdir()) == ["cats", "dogs"]
     assert "net.py is a file" in told(audit("--out", "net.py"))
     assert audit()[0] == 0
-    assert "audit holds another audit, of which the attacks differed" in told(audit("--steps", "3"))
-    assert "of which the model and the settings differed" in told(audit("--seed", "2"))
+    assert "audit holds another audit, of which --steps differed" in told(audit("--steps", "3"))
+    assert "of which --seed differed" in told(audit("--seed", "2"))
+    assert "of which the model differed" in told(audit("--model", "lenet"))
+    assert "of which the attacks differed" in told(audit("--attacks", "dlg"))
+    with pytest.raises(SemsimError, match="^out: .* of which steps and memory_gib differed"):
+        semsim.audit(
+            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 2)),
+            torch.rand(3, 3, SIDE, SIDE),
+            torch.tensor([0, 1, 0]),
+            folder / "audit",
+            originals=2,
+            steps=3,
+            memory_gib=1,
+        )
     with (folder / "audit" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "another audit is at work in audit" in told(audit())

@@ -46,7 +46,7 @@ NOTEBOOKS = {
     ),
     "04_contradictions": Notebook(
         "How often do metrics order reconstructions differently from each other and from annotators?",
-        STATISTICS,
+        [*STATISTICS, *rules.measure_leakage_errors.output],
         every(rules.draw_contradictions.output),
         of_labels=True,
     ),

@@ -5,7 +5,7 @@ rule make_report:
             *rules.collect_tables.output,
             *rules.collect_labels.output,
             *rules.measure_protection.output,
-            *every([*STATISTICS, *rules.measure_difficulty.output]),
+            *every([*STATISTICS, *rules.measure_leakage_errors.output, *rules.measure_difficulty.output]),
             *rules.measure_generalisation.output,
             *rules.try_calibration.output,
             *rules.learn_semsim.output,

@@ -67,12 +67,6 @@ rule compare_with_person:
             category="Tables",
             labels={"table": "Contradictions by gap"},
         ),
-        errors=report(
-            "results/{study}/tables/leakage_errors.csv",
-            caption="../report/leakage_errors.rst",
-            category="Tables",
-            labels={"table": "False and missed leakage"},
-        ),
     log:
         "results/{study}/logs/person.log",
     benchmark:
@@ -91,7 +85,7 @@ rule compare_with_person:
     shell:
         "python {params.script:q} --labels {input.labels:q} --images {input.images:q} --metrics {input.metrics:q}"
         " --scales {input.scales:q} {params.without:q} --resamples {params.resamples} --seed {params.seed}"
-        " --out {output.person:q} --out-curve {output.curve:q} --out-errors {output.errors:q} &> {log:q}"
+        " --out {output.person:q} --out-curve {output.curve:q} &> {log:q}"
 
 
 rule measure_ranking:

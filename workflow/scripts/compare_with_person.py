@@ -9,7 +9,6 @@ from semsim.io.tables import write_table
 from semsim.seeds import seed_for
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import contradiction_curve
-from semsim.statistics.leakage_errors import measure_leakage_errors
 from semsim.statistics.person import compare_with_person
 
 
@@ -20,7 +19,6 @@ def main():
     compared = compare_with_person(panels, directions, arguments.resamples, seed, arguments.without)
     write_table(compared, arguments.out)
     write_table(contradiction_curve(panels, directions, arguments.resamples, seed), arguments.out_curve)
-    write_table(measure_leakage_errors(panels, directions, arguments.resamples, seed), arguments.out_errors)
 
 
 def parse_arguments():
@@ -32,7 +30,6 @@ def parse_arguments():
     )
     parser.add_argument("--out", required=True, metavar="person.csv", help="table of metrics and a person to write")
     parser.add_argument("--out-curve", required=True, metavar="X.csv", help="table of contradictions by gap to write")
-    parser.add_argument("--out-errors", required=True, metavar="X.csv", help="table of false and missed leakage")
     return parser.parse_args()
 
 

@@ -14,11 +14,11 @@ from semsim.learned.metric_chances import calibrate_metrics
 from semsim.learned.scales import COMBINATION, LEARNED
 from semsim.metrics.scales import scales_of, without_twins
 from semsim.seeds import seed_for
-from semsim.statistics.content import CLASS, IMAGE, measure_content, without_source
+from semsim.statistics.content import CLASS, IMAGE, NOT_MEASURED, measure_content, without_source
 from semsim.statistics.crossed_effects import measure_difficulty
 from semsim.statistics.crossing import RATE, join_parts
 
-UNSEEN = "not measured: needs CIFAR-100's own archive, downloaded, and VGG16 (semsim fetch)"
+UNSEEN = f"{NOT_MEASURED}: needs CIFAR-100's own archive, downloaded, and VGG16 (semsim fetch)"
 """Why nothing is predicted from the clear originals of the published study, where they are not available."""
 
 

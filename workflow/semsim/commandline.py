@@ -37,6 +37,19 @@ def positive(text, most=2**31):
     return int(text)
 
 
+def path(text):
+    """Return a path given as a command-line argument (an `argparse` type); an empty one would be the working directory.
+
+    Raises
+    ------
+    SemsimError
+        One line, where argparse would also print how the command is used.
+    """
+    if not text:
+        raise SemsimError("a path is empty. Name a file or a folder, or leave the option out.")
+    return text
+
+
 resamples = partial(positive, most=10**6)
 """Parse how often something is drawn (an `argparse` type); more take hours, and say no more."""
 

@@ -233,16 +233,16 @@ def _run(name, settings, target, sample, audit_settings, plan):
 
 
 def _identity(target: Target, sample: Sample, attacks: dict[str, AttackSettings], settings: AuditSettings, weights):
-    """Return everything that decides the results, by what it is called when it differs."""
-    return {
-        "version of semsim": __version__,
-        "version of PyTorch": torch.__version__,
-        "the device": target.mean.device.type,
+    """Return everything that decides the results, by what it is called when it differs: first what options set."""
+    options = settings.model_dump(mode="json", exclude={"attacks"})
+    return {f"--{name.replace('_', '-')}": value for name, value in options.items()} | {
+        "--semsim": str(weights),
         "the model": _digest([*target.state_dict().values()], target.spec),
         "the images": _digest([sample.images, sample.labels, sample.others, sample.other_labels], sample.names),
         "the attacks": {name: each.model_dump(mode="json") for name, each in attacks.items()},
-        "the settings": settings.model_dump(mode="json", exclude={"attacks", "steps"}),
-        "the weights of SemSim": str(weights),
+        "the device": target.mean.device.type,
+        "the version of semsim": __version__,
+        "the version of PyTorch": torch.__version__,
     }
 
 

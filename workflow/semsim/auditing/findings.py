@@ -11,7 +11,7 @@ from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted, listed, percent, sentence_case
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
 
@@ -23,6 +23,12 @@ FEWEST = 4
 """Clients below which nothing can tell an attack from a guess: each finds its own among as many by chance."""
 MANY_ZEROS = 0.9
 """Share of zero entries from which a gradient is said to have many."""
+ONLY_WITH = {
+    "running_statistics": {"batchnorm"},
+    "batch_statistics": {"batchnorm", "batchnorm_train"},
+    "public_images": {"public_images"},  # which an audit does not give to attackers
+}
+"""The traits without which there is nothing of this kind to know."""
 
 
 def judge(comparison: pd.DataFrame, measures: Sequence[Measure]) -> Measure:
@@ -87,11 +93,10 @@ def answer(
         )
     sentences += converged(originals)
     if counts := recognisable.counts.get(best):
-        return [*sentences, *counts, *recognisable.doubts, "Compare the pictures below."]
+        return [*sentences, *counts, *recognisable.doubts]
     return [
         *sentences,
-        "These are distances, not chances: they do not say how many of the images a person would recognise. Compare the"
-        " pictures below.",
+        "These are distances, not chances: they do not say how many of the images a person would recognise.",
     ]
 
 
@@ -131,33 +136,36 @@ def no_better(comparison: pd.DataFrame, clients: int) -> list[str]:
 
 
 def ended(attacks: pd.DataFrame) -> list[str]:
-    """Say how many searches diverged, and how often attackers had the right label."""
+    """Say which attacks were given the labels, how many the others found, and how many searches diverged."""
     by_attack = attacks.groupby("attack", sort=False)
     right = labels_known(attacks).groupby(attacks["attack"], sort=False).sum()
     count = by_attack.size().iloc[0]
-    sentences = [
-        f"Of {counted(count, 'originals')}, attacks had the right label of"
-        f" {listed([f'{number} ({attack})' for attack, number in right.items()])}."
-    ]
+    given = [attack for attack, known in by_attack["knowledge"].first().items() if "labels" in known.split()]
+    found = [f"{number} ({attack})" for attack, number in right.drop(given).items()]
+    sentences = [f"The true labels were given to {listed(given)}."] if given else []
+    if found:
+        sentences.append(f"Of {counted(count, 'labels')}, the gradient gave attackers {listed(found)}.")
     for attack, rows in by_attack:
         if diverged := int((rows["status"] == "diverged").sum()):
             sentences.append(f"{diverged} of {counted(count, 'searches')} of {attack} diverged; they are not scored.")
     return sentences
 
 
-def knowledge_table(attacks: pd.DataFrame, attacker: Attacker) -> dict[str, list[str]]:
-    """Return what each attack made use of, as columns of texts: one row per piece of knowledge.
+def knowledge_table(attacks: pd.DataFrame, attacker: Attacker, traits: Collection[str]) -> dict[str, list[str]]:
+    """Return what each attack made use of, as columns of texts: one row per piece of knowledge that there is.
 
     Parameters
     ----------
     attacks : pandas.DataFrame
         With a column ``knowledge``, as in a study.
     attacker : semsim.attacks.settings.Attacker
+    traits : collection of str
+        Of the model and its clients: without BatchNorm layers, there are no statistics of them to know.
     """
     used = attacks.groupby("attack", sort=False)["knowledge"].first().str.split()
-    allowed = {name: "no" if name in attacker.forbidden else "yes" for name in KNOWLEDGE}
+    there = [name for name in KNOWLEDGE if name in used.sum() or {*traits} >= ONLY_WITH.get(name, set())]
     return {
-        "What an attacker may know": [sentence_case(about) for about in KNOWLEDGE.values()],
-        "allowed here": list(allowed.values()),
-        **{attack: ["used" if name in names else "–" for name in KNOWLEDGE] for attack, names in used.items()},
+        "What an attacker may know": [sentence_case(KNOWLEDGE[name]) for name in there],
+        "allowed here": ["no" if name in attacker.forbidden else "yes" for name in there],
+        **{attack: ["used" if name in names else "–" for name in there] for attack, names in used.items()},
     }

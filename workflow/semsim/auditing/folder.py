@@ -32,7 +32,8 @@ def check_folder(folder: str | os.PathLike, about: dict) -> None:
     folder : path-like
         A new or empty one, or one that holds a part of the same audit.
     about : dict
-        Everything that decides the results; what JSON can represent.
+        Everything that decides the results, by what it is called; what JSON can represent. Where options (``--...``)
+        differ, nothing else is named: the rest may follow from them.
 
     Raises
     ------
@@ -58,6 +59,7 @@ def _check_same(folder, about):
         place = printable(folder / ABOUT)
         raise SemsimError(f"--out: {place} is damaged. Name a new folder.") from None
     if differing:
+        differing = [name for name in differing if name.startswith("--")] or differing
         raise SemsimError(
             f"--out: {printable(folder)} holds another audit, of which {listed(differing)} differed. Name a new folder."
         )

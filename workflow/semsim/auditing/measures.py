@@ -17,8 +17,7 @@ from semsim.attacks.run import as_floats
 from semsim.learned.scales import CHANCE
 from semsim.metrics import METRICS
 from semsim.metrics.measure import BATCH_PIXELS
-from semsim.scoring.chances import MOST_ORIGINALS, chance_sentences, doubts
-from semsim.scoring.likeness import checked_places
+from semsim.scoring.chances import chance_sentences, doubts, some_of
 from semsim.scoring.scores import Measure, compute
 from semsim.statistics.resampling import SIGNIFICANT, holm
 
@@ -255,4 +254,4 @@ def count_recognisable(scores: pd.DataFrame, measures: Sequence[Measure], sample
     for attack, rows in own_scores(scores).groupby("attack", sort=False):
         values = {measure.name: rows[measure.name].to_numpy() for measure in measures}
         counts[attack] = chance_sentences(values, measures, originals[:1])
-    return Recognisable(counts, doubts(measures, originals[checked_places(len(originals), MOST_ORIGINALS)]))
+    return Recognisable(counts, doubts(measures, some_of(originals)))

@@ -127,7 +127,7 @@ def _sections(audit, target, measures, about, recognisable):
             *_recognised(recognisable),
             Points([*no_better(audit.comparison, audit.originals["client"].nunique()), *ended(audit.attacks)]),
         ],
-        "What the attackers knew": list(_knowledge(audit)),
+        "What the attackers knew": list(_knowledge(audit, target)),
         "What was attacked": list(_model(audit, target)),
         "Limits": [Points([*LIMITS, ONE_IMAGE if audit.settings.client == ClientSettings() else BATCHES, *about])],
     }
@@ -165,10 +165,11 @@ def _recognised(recognisable):
         yield Points([f"{attack}: {' '.join(sentences)}" for attack, sentences in counts.items()])
 
 
-def _knowledge(audit):
+def _knowledge(audit, target):
     """Yield what the attackers knew, and which attacks were left out."""
     caption = "What each attack made use of. An attacker who knows less may find less."
-    yield Table(pd.DataFrame(knowledge_table(audit.attacks, audit.settings.attacker)), caption)
+    traits = {*target.traits, *audit.settings.client.traits}
+    yield Table(pd.DataFrame(knowledge_table(audit.attacks, audit.settings.attacker, traits)), caption)
     if audit.left_out:
         yield Paragraph("Left out:")
         yield Points(list(audit.left_out))

@@ -2,13 +2,11 @@
 
 A module says in its docstring what the command does, and has `add_arguments(parser)`, which sets the default
 `carry_out`: a function of the parsed arguments. Everything slow is imported inside that function.
+
+Here, too, imports are inside functions: who presses Ctrl-C at once gets one line, as anyone who does so later.
 """
 
-import argparse
-from importlib import import_module
-
-from semsim.commandline import run
-from semsim.extras import needing
+import sys
 
 COMMANDS = {"score": "score", "compare": "score", "audit": "attack,score", "label": "label", "fetch": "score"}
 """The modules, in the order in which the help lists them, and the extra that each needs."""
@@ -16,10 +14,16 @@ COMMANDS = {"score": "score", "compare": "score", "audit": "attack,score", "labe
 
 def main():
     """Run ``semsim``: what users can put right ends in one line and exit status 1."""
+    try:
+        from semsim.commandline import run
+    except KeyboardInterrupt:
+        sys.exit("stopped")
     run(_main)
 
 
 def _main():
+    from semsim.extras import needing
+
     arguments = build_parser().parse_args()
     with needing(COMMANDS[arguments.command], f"semsim {arguments.command}"):
         arguments.carry_out(arguments)
@@ -27,6 +31,9 @@ def _main():
 
 def build_parser():
     """Return the parser of all commands."""
+    import argparse
+    from importlib import import_module
+
     parser = argparse.ArgumentParser(
         prog="semsim",
         description="Could a person recognise an image that was reconstructed from a model's gradients?",

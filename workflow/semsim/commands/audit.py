@@ -13,7 +13,7 @@ After an interruption, the same command goes on where it was stopped.
 import argparse
 import json
 
-from semsim.commandline import json_object, positive, share_cores
+from semsim.commandline import json_object, path, positive, share_cores
 from semsim.errors import SemsimError
 
 LONG_SECONDS = 600
@@ -30,11 +30,21 @@ The folder then has report.html, tables (originals.csv, attacks.csv, scores.csv,
 def add_arguments(parser):
     """Add the arguments of ``semsim audit`` to its parser."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--model", required=True, metavar="MODEL", help="FILE.py:FUNCTION, or torchvision:NAME")
-    parser.add_argument("--weights", metavar="FILE", help="its state dict: .safetensors, or .pt of tensors alone")
-    parser.add_argument("--images", required=True, metavar="DIR", help="a folder or .zip file with CLASS/IMAGE")
-    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write, new or of the same audit")
-    parser.add_argument("--classes", metavar="FILE", help="names of the model's classes, one a line (the folders')")
+    parser.add_argument(
+        "--model", type=path, required=True, metavar="MODEL", help="FILE.py:FUNCTION, or torchvision:NAME"
+    )
+    parser.add_argument(
+        "--weights", type=path, metavar="FILE", help="its state dict: .safetensors, or .pt of tensors alone"
+    )
+    parser.add_argument(
+        "--images", type=path, required=True, metavar="DIR", help="a folder or .zip file with CLASS/IMAGE"
+    )
+    parser.add_argument(
+        "--out", type=path, required=True, metavar="DIR", help="the folder to write, new or of the same audit"
+    )
+    parser.add_argument(
+        "--classes", type=path, metavar="FILE", help="names of the model's classes, one a line (the folders')"
+    )
     parser.add_argument("--image-size", type=positive, metavar="N", help="crop and resize images to N pixels a side")
     parser.add_argument("--mean", type=_three, metavar="R,G,B", help="of the channels that the model expects (0,0,0)")
     parser.add_argument("--std", type=_three, metavar="R,G,B", help="their standard deviation (1,1,1)")
@@ -51,8 +61,8 @@ def add_arguments(parser):
     parser.add_argument("--defence", type=json_object, metavar="JSON", help='such as {"kind": "prune", "share": 0.9}')
     parser.add_argument("--seed", type=int, metavar="N", help="of the sample and the attacks (1)")
     parser.add_argument("--memory-gib", type=float, metavar="N", help="memory for searches at once (2)")
-    parser.add_argument("--semsim", metavar="FOLDER", default="embedded", help="SemSim's weights (embedded)")
-    parser.add_argument("--pretrained", metavar="FOLDER", help="folder to look in first for LPIPS's network")
+    parser.add_argument("--semsim", type=path, metavar="FOLDER", default="embedded", help="SemSim's weights (embedded)")
+    parser.add_argument("--pretrained", type=path, metavar="FOLDER", help="folder to look in first for LPIPS's network")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
     parser.add_argument("--yes", action="store_true", help="go on, however long it takes")
     parser.set_defaults(carry_out=audit)
@@ -136,7 +146,7 @@ def audit(arguments):
     result = carry_out(
         target, sample, arguments.out, settings, arguments.semsim, arguments.pretrained, name, confirm=confirm
     )
-    print("\n".join([*result.answer, "", printable(result.report)]))
+    print("\n".join([*result.answer, "", f"Compare the pictures: {printable(result.report)}"]))
 
 
 def _ask(sentence):

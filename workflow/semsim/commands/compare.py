@@ -11,8 +11,8 @@ of no difference, corrected for the metric's differences by Holm's method. It is
 the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
 """
 
-from semsim.commandline import resamples, say, share_cores
-from semsim.commands.score import add_measuring, add_output, matching, prepare, warn_of
+from semsim.commandline import path, resamples, say, share_cores
+from semsim.commands.score import add_measuring, add_output, matching, prepare, print_written, warn_of
 
 EXAMPLES = """examples:
   semsim compare originals lenet resnet vit
@@ -26,8 +26,10 @@ The table has one row per metric and set: rank, mean, its interval, and the diff
 def add_arguments(parser):
     """Add the arguments of ``semsim compare`` to its parser."""
     parser.epilog = EXAMPLES
-    parser.add_argument("originals", metavar="ORIGINALS", help="a folder of images")
-    parser.add_argument("sets", metavar="SET", nargs="+", help="a folder of their reconstructions, or NAME=FOLDER")
+    parser.add_argument("originals", type=path, metavar="ORIGINALS", help="a folder of images")
+    parser.add_argument(
+        "sets", type=path, metavar="SET", nargs="+", help="a folder of their reconstructions, or NAME=FOLDER"
+    )
     add_output(parser, "ranks, means and differences")
     add_measuring(parser)
     parser.add_argument("--resamples", type=resamples, default=2000, metavar="N", help="bootstrap resamples (2000)")
@@ -39,7 +41,7 @@ def compare(arguments):
     """Compare sets, print their ranks, and write the table if it was asked for."""
     share_cores()
     from semsim.io.tables import write_for_people
-    from semsim.scoring.chances import basis, chance_sentences, doubts, some_originals
+    from semsim.scoring.chances import basis, chance_sentences, doubts
     from semsim.scoring.comparison import compare_sets, comparison_text
     from semsim.scoring.folders import listing, name_sets
     from semsim.scoring.matching import about_matches
@@ -55,7 +57,7 @@ def compare(arguments):
     scores = score_groups(matches.groups, measures, matches.unusable, arguments.skip, device, **options)
     if matches.incomplete:
         say(f"{counted(len(matches.incomplete), 'originals')} not in all sets: {listing(matches.incomplete)}.")
-    originals = some_originals(scores.groups)
+    originals = scores.originals
     named = [f"reconstructions of {printable(name)}" for name in folders]
     warn_of(scores, measures, named, doubts(measures, originals))
     counts = []
@@ -71,6 +73,7 @@ def compare(arguments):
     images = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
     print(f"{images}, each in {len(folders)} sets\n")
     print("\n".join([comparison_text(table, scales), "", *counts, *basis(measures, originals), DIRECTIONS, *about]))
+    print_written(arguments.out, len(table))
 
 
 def check_compare(arguments):

@@ -20,7 +20,7 @@ Mean, quartiles and median of each metric are printed. Values of single pairs go
 
 import argparse
 
-from semsim.commandline import positive, say, share_cores
+from semsim.commandline import path, positive, say, share_cores
 
 EXAMPLES = """examples:
   semsim score originals reconstructions
@@ -40,10 +40,10 @@ Parquet keeps names as they are. The page shows the nearest and the farthest pai
 def add_arguments(parser):
     """Add the arguments of ``semsim score`` to its parser."""
     parser.epilog = EXAMPLES
-    parser.add_argument("originals", metavar="ORIGINALS", help="a folder of images, or one image")
-    parser.add_argument("reconstructions", metavar="RECONSTRUCTIONS", help="their reconstructions, likewise")
+    parser.add_argument("originals", type=path, metavar="ORIGINALS", help="a folder of images, or one image")
+    parser.add_argument("reconstructions", type=path, metavar="RECONSTRUCTIONS", help="their reconstructions, likewise")
     add_output(parser, "the scores of each pair")
-    parser.add_argument("--report", metavar="FILE", help="write a page with histograms and pictures: .html")
+    parser.add_argument("--report", type=path, metavar="FILE", help="write a page with histograms and pictures: .html")
     parser.add_argument("--sort", metavar="NAME", help="metric that sorts the page's pictures (semsim if computed)")
     add_measuring(parser)
     parser.set_defaults(carry_out=score)
@@ -51,7 +51,7 @@ def add_arguments(parser):
 
 def add_output(parser, content):
     """Add the option for the output table."""
-    parser.add_argument("--out", metavar="FILE", help=f"write {content} as a table: .csv or .parquet")
+    parser.add_argument("--out", type=path, metavar="FILE", help=f"write {content} as a table: .csv or .parquet")
 
 
 def add_measuring(parser):
@@ -63,10 +63,13 @@ def add_measuring(parser):
         help="only these, such as psnr,ssim,semsim (all that cost little; a name that does not exist lists all)",
     )
     parser.add_argument(
-        "--weights", metavar="FOLDER", help="SemSim's weights: a folder, or those that come with semsim (embedded)"
+        "--weights",
+        type=path,
+        metavar="FOLDER",
+        help="SemSim's weights: a folder, or those that come with semsim (embedded)",
     )
     parser.add_argument(
-        "--pretrained", metavar="FOLDER", help="folder to look in first for the weights of LPIPS and DISTS"
+        "--pretrained", type=path, metavar="FOLDER", help="folder to look in first for the weights of LPIPS and DISTS"
     )
     parser.add_argument("--match", action="store_true", help="pair by likeness, not by name, and say so")
     parser.add_argument("--resize", action="store_true", help="resize reconstructions to their originals' sizes")
@@ -86,7 +89,7 @@ def score(arguments):
     """Score pairs, print the summary, and write the requested files."""
     share_cores()
     from semsim.io.tables import write_for_people
-    from semsim.scoring.chances import basis, chance_sentences, doubts, some_originals
+    from semsim.scoring.chances import basis, chance_sentences, doubts
     from semsim.scoring.folders import match_pair
     from semsim.scoring.matching import about_matches
     from semsim.scoring.scores import score_groups
@@ -101,25 +104,35 @@ def score(arguments):
     unusable = [*matches.incomplete, *matches.unusable]
     options = {"batch_size": arguments.batch_size, "resize": arguments.resize}
     scores = score_groups(matches.groups, measures, unusable, arguments.skip, device, **options)
-    originals = some_originals(scores.groups)
-    doubtful = doubts(measures, originals)
+    doubtful = doubts(measures, scores.originals)
     warn_of(scores, measures, ["reconstructions"], doubtful)
     values = {name: columns[:, 0] for name, columns in scores.values.items()}
-    about = [*chance_sentences(values, measures, originals), *basis(measures, originals), *about]
-    about += yardstick(scores.groups, measures, device)
+    about = [*chance_sentences(values, measures, scores.originals), *basis(measures, scores.originals), *about]
+    about += yardstick(scores.originals, measures, device)
     if arguments.match and len(scores.groups) > 1:
         about.append(about_matches(scores.groups))
     if arguments.report:
         from semsim.scoring.page import render_page
 
         html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, [*doubtful, *about])
+    table = scores.matched_table if arguments.match else scores.table
     if arguments.out:
-        write_for_people(scores.matched_table if arguments.match else scores.table, arguments.out)
+        write_for_people(table, arguments.out)
     if arguments.report:
         write_text(html, arguments.report)
     folders = f"{printable(arguments.originals)} and {printable(arguments.reconstructions)}"
     print(f"{counted(len(scores.groups), 'pairs')}: {folders}\n")
     print(summary_text(summarise(scores), measures, about))
+    print_written(arguments.out, len(table), arguments.report)
+
+
+def print_written(out, rows, report=None):
+    """Print which files were written, and how many rows the table has."""
+    from semsim.text import counted, listed, printable
+
+    table = [f"{printable(out)} ({counted(rows, 'rows')})"] if out else []
+    if files := [*table, *([printable(report)] if report else [])]:
+        print(f"\nWritten: {listed(files)}")
 
 
 def check_score(arguments):

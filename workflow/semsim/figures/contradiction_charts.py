@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
+from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import without_twins
 from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON
 from semsim.text import REFERENCE_LABELS, decimal, kind_of
@@ -99,7 +100,7 @@ def leakage_errors_chart(errors: pd.DataFrame, scales: Scales, reference: str) -
     matplotlib.figure.Figure
         One panel per data set.
     """
-    rows = errors[errors["reference"] == reference]
+    rows, scales = errors[errors["reference"] == reference], LEARNED | scales
     names, datasets = without_twins(scales.among(rows["metric"])), list(rows["dataset"].unique())
     height = 1.25 * row_height(len(names))
     figure, axes = panels(len(datasets), height=1.2 + height * len(names), sharex=True, sharey=True)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import ANNOTATORS
@@ -93,7 +94,7 @@ def leakage_error_findings(errors: pd.DataFrame, scales: Scales, reference: str)
     -------
     list of str
     """
-    sentences = []
+    sentences, scales = [], LEARNED | scales
     for dataset, group in errors[errors["reference"] == reference].groupby("dataset", sort=False):
         known = group.dropna(subset=["false", "missed"]).set_index("metric")
         of_images = [name for name in without_twins(known.index) if scales[name].access == "images"]

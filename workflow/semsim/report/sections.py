@@ -612,7 +612,8 @@ def leakage_errors(results: Results) -> Iterator:
     yield Paragraph(
         "Who reads a metric has to draw a line somewhere. Here it is drawn on other originals, where the metric then"
         " calls as many reconstructions leaked as the majority recognised. A target model's own top-1 needs no line: it"
-        " calls a reconstruction leaked if it names the true class."
+        " calls a reconstruction leaked if it names the true class. SemSim measures originals that it did not learn"
+        " from."
     )
     for kind in tables.kinds:
         errors = tables.of_kind("leakage_errors", kind)

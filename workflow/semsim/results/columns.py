@@ -359,7 +359,8 @@ TABLES = {
     ),
     "leakage_errors": TableOfStudy(
         "A metric that calls reconstructions leaked, by a threshold chosen on other originals: there it does so as"
-        " often as the majority of annotators recognised something.",
+        " often as the majority of annotators recognised something. SemSim measures originals that it did not learn"
+        " from, beside the annotators and references that it learned from.",
         "dataset kind reference metric threshold yes false false_low false_high missed missed_low missed_high nobody"
         " nobody_low nobody_high recognised by_nobody count undefined note",
         {

@@ -11,6 +11,7 @@ import pandas as pd
 from semsim.errors import SemsimError
 from semsim.results.study_tables import StudyTables
 from semsim.statistics.association import PRIMARY
+from semsim.statistics.content import NOT_MEASURED
 from semsim.statistics.generalisation import EVERYTHING
 from semsim.statistics.resampling import SIGNIFICANT
 
@@ -31,6 +32,8 @@ class Tolerance(NamedTuple):
         The largest difference.
     where : dict of str to str
         Only rows with these values are compared.
+    unless : str
+        A column: what one of the tables says was not measured, for lack of downloads, is not compared.
     """
 
     table: str
@@ -38,6 +41,7 @@ class Tolerance(NamedTuple):
     column: str
     within: float
     where: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    unless: str = ""
 
 
 class Conclusion(NamedTuple):
@@ -107,7 +111,10 @@ COUNTED = (
     ),
     Tolerance("leakage_errors", ("metric",), "false", 1e-5),
     Tolerance("effects", ("factor",), "deviation", 1e-3),
-    *(Tolerance("content", ("level", "metric", "difficulty"), name, 0.01) for name in ("value", "gain", "gain_low")),
+    *(
+        Tolerance("content", ("level", "metric", "difficulty"), name, 0.01, unless="difficulty")
+        for name in ("value", "gain", "gain_low")
+    ),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0.5, {"statistic": "auc"}),
     Conclusion("faithfulness", ("level", "statistic", "metric"), "faithfulness", 0, {"statistic": "spearman"}),
     Conclusion("faithfulness_differences", ("level", "statistic", "metric", "other"), "difference", 0),
@@ -168,6 +175,9 @@ def differences(tolerance: Tolerance, ours: pd.DataFrame, theirs: pd.DataFrame) 
         One sentence for each group that is too far away, or that only one of them has. Where neither has a value they
         agree.
     """
+    if column := tolerance.unless:
+        unmeasured = {name for each in (ours, theirs) for name in each.loc[_not_measured(each), column]}
+        ours, theirs = (each[~each[column].isin(unmeasured)] for each in (ours, theirs))
     ours, theirs = _means(ours, tolerance), _means(theirs, tolerance)
     means = pd.DataFrame({"ours": ours, "theirs": theirs})
     undefined = means.isna().all(axis="columns") & means.index.isin(ours.index.intersection(theirs.index))
@@ -225,13 +235,19 @@ def _chosen(table, where):
 
 def _checked(table, each, whose):
     """Return a table that has all columns that are compared, or say which is missing."""
-    needed = [*each.keys, each.column, *each.where, *(["p_holm"] if isinstance(each, Conclusion) else [])]
+    of_kind = ["p_holm"] if isinstance(each, Conclusion) else ["note"] if each.unless else []
+    needed = [*each.keys, each.column, *each.where, *of_kind]
     if missing := [name for name in needed if name not in table]:
         raise SemsimError(
             f"{each.table}: the table of the {whose} has no column {missing[0]!r}. It was made by another version: run"
             " the study again."
         )
     return table
+
+
+def _not_measured(table):
+    """Return which rows say that something was not measured."""
+    return table["note"].astype(str).str.startswith(NOT_MEASURED)
 
 
 def _means(table, tolerance):

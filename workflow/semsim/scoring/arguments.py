@@ -1,4 +1,4 @@
-"""The arguments of `semsim.score`, checked; messages name arguments, not options of the command ``semsim score``."""
+"""The arguments of `semsim.score`, checked; messages name arguments, not options of the commands."""
 
 import numbers
 import os
@@ -11,6 +11,8 @@ from semsim.errors import SemsimError
 from semsim.scoring.scores import check_names
 from semsim.text import quoted
 
+OF_AUDITS = ("out", "originals", "steps", "client", "attacker", "defence", "seed", "memory_gib")
+"""Arguments of `semsim.audit` that the command ``semsim audit`` has as options of the same names."""
 ARGUMENTS = {
     "--skip": "skip=True",
     "--resize": "resize=True",
@@ -19,6 +21,8 @@ ARGUMENTS = {
     "--weights": "weights",
     "--pretrained": "pretrained",
     "--batch-size": "batch_size",
+    "--semsim": "weights",
+    **{f"--{name.replace('_', '-')}": name for name in OF_AUDITS},
 }
 """What Python has in place of the options that messages of this package name."""
 OPTION = re.compile(rf"(?<!\S)({'|'.join(ARGUMENTS)})(?![\w/-])")
@@ -65,6 +69,8 @@ def checked_path(path, name):
     """Return a path or a name of weights; raise a SemsimError if it is neither."""
     if not isinstance(path, str | os.PathLike):
         raise SemsimError(f"{name} must be a path, as a str or a pathlib.Path, but is {quoted(path)}.")
+    if not os.fspath(path):
+        raise SemsimError(f"{name} is an empty path. Name a file or a folder.")
     return path
 
 

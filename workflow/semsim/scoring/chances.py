@@ -9,7 +9,6 @@ import torch
 from scipy.stats import binom
 
 from semsim.learned.scales import CHANCE
-from semsim.scoring.folders import read_again
 from semsim.scoring.likeness import checked_places
 from semsim.scoring.people import count_text, people_basis, people_sentences
 from semsim.text import counted, first_few, listed, sentence_case
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from semsim.learned.metric import SemSim
-    from semsim.scoring.folders import Group
     from semsim.scoring.scores import Measure
 
 MOST_ORIGINALS = 64
@@ -46,7 +44,7 @@ def chance_sentences(
         [pairs] by metric; NaN where there is none.
     measures : sequence of semsim.scoring.scores.Measure
     originals : sequence of torch.Tensor
-        Some of the originals, each float [3, H, W].
+        Some of the originals, each [3, H, W].
 
     Returns
     -------
@@ -87,7 +85,7 @@ def doubts(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> li
     ----------
     measures : sequence of semsim.scoring.scores.Measure
     originals : sequence of torch.Tensor
-        Some of them, each float [3, H, W] in [0, 1].
+        Some of them, each [3, H, W]: float in [0, 1], or uint8.
     """
     semsim = semsim_of(measures)
     if semsim is None or not len(originals):
@@ -100,7 +98,7 @@ def doubts(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> li
             f" {first_few(others, 3)}: do not rely on them."
         )
     with torch.inference_mode():
-        unlike = [calibration.unlike(semsim.embed(image[None].to(semsim.device))).item() for image in originals]
+        unlike = [calibration.unlike(semsim.embed(as_batch(image, semsim.device))).item() for image in originals]
     if binom.sf(sum(unlike) - 1, len(unlike), OUTSIDE) < SURE:
         sentences.append(
             f"{sum(unlike)} of {counted(len(unlike), 'originals')} are unlike those that chances were calibrated on"
@@ -109,7 +107,12 @@ def doubts(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> li
     return sentences
 
 
-def some_originals(groups: Sequence[Group]) -> list[torch.Tensor]:
-    """Read some originals again, at most `MOST_ORIGINALS`, each float [3, H, W] in [0, 1]."""
-    images = (read_again(groups[place].original) for place in checked_places(len(groups), MOST_ORIGINALS))
-    return [torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255 for image in images]
+def as_batch(image: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Return an image [3, H, W], float in [0, 1] or uint8, as a batch of one on a device, in floats."""
+    image = image[None].to(device)
+    return image if image.is_floating_point() else image.float() / 255
+
+
+def some_of(images: torch.Tensor) -> list[torch.Tensor]:
+    """Return those images of a batch [N, 3, H, W] whose likeness is checked, at most `MOST_ORIGINALS`."""
+    return [*images[checked_places(len(images), MOST_ORIGINALS)]]

@@ -4,7 +4,6 @@ Images are compared by thumbnails of 8x8 pixels: cheap, whatever their sizes, an
 smaller squared distance of thumbnails.
 """
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -163,13 +162,6 @@ def thumbnails(images: "torch.Tensor") -> np.ndarray:
     from torch.nn.functional import adaptive_avg_pool2d
 
     return adaptive_avg_pool2d(images.detach(), SIDE).flatten(1).cpu().numpy()
-
-
-def warn_of_doubt(originals: np.ndarray, reconstructions: np.ndarray) -> None:
-    """Warn whoever called `semsim.score`, Python's way, as `doubt` does."""
-    remedy = "semsim.match pairs arrays by likeness, and semsim score --match pairs files"
-    if sentence := doubt(originals, reconstructions, "reconstructions", remedy):
-        warnings.warn(sentence, stacklevel=4)  # above this function, `score`, and what decorates it
 
 
 def floats(images: "torch.Tensor | ArrayLike", what: str) -> "torch.Tensor":

@@ -64,8 +64,8 @@ def people_sentences(values: Mapping[str, np.ndarray], sizes: Collection[tuple[i
             covariance = [[row.variance, row.covariance], [row.covariance, row.slope_variance]]
             count = count_text(chances.sum(), *count_interval(chances, covariance), len(known))
             sentences.append(
-                f"People would recognise {count}, by {row.label} alone, which tells little: its area under the ROC"
-                f" curve is {decimal(row.value)}, and a coin toss has 0.5."
+                f"People would recognise {count}, by {row.label} alone (area under the ROC curve {decimal(row.value)};"
+                " a coin toss has 0.5)."
             )
     return sentences
 
@@ -77,7 +77,7 @@ def people_basis(metrics: Collection[str], sizes: Collection[tuple[int, int]]) -
         return []
     return [
         f"What {listed(labels)} says of people rests on 42,000 published labels by people of photographs of this size"
-        " (CIFAR-100)."
+        " (CIFAR-100), and is little: its area is that over all reconstructions, most of them of different originals."
     ]
 
 

@@ -19,9 +19,9 @@ from semsim.scoring.arguments import (
     checked_path,
     in_words_of_python,
 )
-from semsim.scoring.chances import MOST_ORIGINALS, doubts, some_originals
+from semsim.scoring.chances import doubts, some_of
 from semsim.scoring.folders import match_pair
-from semsim.scoring.likeness import MOST_CHECKED, checked_places, floats, thumbnails, warn_of_doubt
+from semsim.scoring.likeness import MOST_CHECKED, checked_places, doubt, floats, thumbnails
 from semsim.scoring.scores import compute, load_measures, score_groups
 from semsim.targets.device import checked_device
 
@@ -92,16 +92,16 @@ def score(
     1  0.0   1.0     0.0
     """
     metrics, batch_size, device = checked_metrics(metrics), checked_batch_size(batch_size), checked_device(device)
-    weights, pretrained = checked_path(weights, "weights"), checked_path(pretrained or "", "pretrained") or None
+    weights = checked_path(weights, "weights")
+    pretrained = None if pretrained is None else checked_path(pretrained, "pretrained")
     skip, resize = checked_flag(skip, "skip"), checked_flag(resize, "resize")
     files = [isinstance(images, str | os.PathLike) for images in (originals, reconstructions)]
     if all(files):
-        matches = match_pair(originals, reconstructions)
+        matches = match_pair(checked_path(originals, "originals"), checked_path(reconstructions, "reconstructions"))
         measures, _ = load_measures(metrics, weights, device, pretrained)
         unusable = [*matches.incomplete, *matches.unusable]
         scores = score_groups(matches.groups, measures, unusable, skip, device, batch_size, resize)
-        warn_of_doubt(*np.moveaxis(scores.thumbnails, 1, 0))
-        _warn(doubts(measures, some_originals(scores.groups)))
+        _warn(*np.moveaxis(scores.thumbnails, 1, 0), measures, scores.originals)
         return scores.table
     if any(files):
         raise SemsimError("originals and reconstructions: give two folders, two files or two arrays, not one of each.")
@@ -109,8 +109,7 @@ def score(
     check_pairs(originals, reconstructions)
     measures, _ = load_measures(metrics, weights, device, pretrained)
     places = checked_places(len(originals), MOST_CHECKED)
-    warn_of_doubt(thumbnails(originals[places]), thumbnails(reconstructions[places]))
-    _warn(doubts(measures, [*originals[checked_places(len(originals), MOST_ORIGINALS)]]))
+    _warn(thumbnails(originals[places]), thumbnails(reconstructions[places]), measures, some_of(originals))
     values = {measure.name: np.full(len(originals), np.nan) for measure in measures}
     step = batch_size or max(1, BATCH_PIXELS // (originals.shape[-2] * originals.shape[-1]))
     with torch.inference_mode():
@@ -122,7 +121,9 @@ def score(
     return pd.DataFrame(values)
 
 
-def _warn(sentences):
-    """Warn whoever called `score`, which is decorated."""
-    for sentence in sentences:
-        warnings.warn(sentence, stacklevel=4)
+def _warn(originals, reconstructions, measures, some):
+    """Warn of pairs that look wrong, by their thumbnails, and of originals that are unlike the calibrated ones."""
+    remedy = "semsim.match pairs arrays by likeness, and semsim score --match pairs files"
+    for sentence in (doubt(originals, reconstructions, "reconstructions", remedy), *doubts(measures, some)):
+        if sentence:
+            warnings.warn(sentence, stacklevel=4)  # above this function, `score`, and what decorates it

@@ -22,7 +22,9 @@ from semsim.metrics.scales import Scale, scales_of
 from semsim.pretrained.networks import RESOURCES
 from semsim.pretrained.weights import NETWORKS
 from semsim.progress import progress_bar
+from semsim.scoring.chances import MOST_ORIGINALS
 from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
+from semsim.scoring.likeness import checked_places
 from semsim.text import counted, encodable, sentence_case, suggestion
 
 SEMSIM = "semsim"
@@ -76,6 +78,8 @@ class Scores:
         What `semsim.scoring.likeness` compares: [groups, 1 + sets, D], the original's first.
     resized : int
         How many reconstructions were resized to their original's size.
+    originals : list of torch.Tensor
+        Some originals, as `semsim.scoring.chances.doubts` looks at, each uint8 [3, H, W].
     """
 
     groups: list[Group]
@@ -83,6 +87,7 @@ class Scores:
     left_out: list[Unusable]
     thumbnails: np.ndarray
     resized: int
+    originals: list[torch.Tensor]
 
     @property
     def table(self):
@@ -286,6 +291,7 @@ def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_
         reading.unusable,
         np.stack([reading.thumbnails[place] for place in places]),
         reading.resized,
+        reading.originals,
     )
 
 
@@ -299,11 +305,14 @@ class _Reading:
         By the place of each group that can be scored, [1 + K, D].
     resized : int
         How many reconstructions were resized.
+    originals : list of torch.Tensor
+        Those that are kept, uint8 [3, H, W]: as many of all, at even distances, as are looked at again.
     """
 
     def __init__(self, groups, unusable, skip, resize):
         self.groups, self.unusable, self.skip, self.resize = groups, unusable, skip, resize
-        self.thumbnails, self.resized = {}, 0
+        self.thumbnails, self.resized, self.originals = {}, 0, []
+        self.kept = {*checked_places(len(groups), MOST_ORIGINALS)}
 
     @property
     def worth_measuring(self):
@@ -316,6 +325,8 @@ class _Reading:
         self.resized += pixels.resized
         if pixels.images is not None:
             self.thumbnails[place] = pixels.thumbnails
+            if place in self.kept:
+                self.originals.append(torch.from_numpy(pixels.images[0].copy()))
 
     def check(self):
         """Raise a `SemsimError` if not all files, or none, can be scored."""

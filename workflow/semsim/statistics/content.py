@@ -21,6 +21,8 @@ NOTHING, CLASS, IMAGE, OTHER_MODELS = SOURCES = ("none", "class", "image", "othe
 under the other target models, which is what the others try to predict."""
 EMBEDDING = "embedding"
 """A source that only SemSim has: its own embedding of the clear image."""
+NOT_MEASURED = "not measured"
+"""How the note of a row begins for which something that has to be downloaded was not there."""
 NO_METRIC = "none"
 """In the column metric: no metric, only the difficulty."""
 WORTH = 0.03

@@ -2,7 +2,8 @@
 
 A metric calls those reconstructions leaked that it rates above a threshold: the one at which it does so as often as the
 majority of annotators recognises something, on other originals than those that it is then applied to. A metric that
-says yes or no by itself, such as the target model's own top-1, needs none.
+says yes or no by itself, such as the target model's own top-1, needs none. SemSim's distances are those of originals
+that it did not learn from.
 """
 
 from __future__ import annotations
