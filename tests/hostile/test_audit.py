@@ -110,6 +110,19 @@ build = Net
         "def build():\n    return Net()",
         "has no trainable parameters",
     ),
+    "probabilities": (
+        f"def build(classes):\n    return nn.Sequential({LINEAR.format('classes')}, nn.Softmax(1))",
+        "--model: it gives probabilities, which add up to 1, not logits",
+    ),
+    "ends the program when it is called": (
+        "class Net(nn.Linear):\n    def forward(self, x):\n        raise SystemExit(4)\n"
+        "def build(classes):\n    return Net(768, classes)",
+        "it ends the program",
+    ),
+    "another argument": (
+        f"def build(classes, depth):\n    return {LINEAR.format('classes')}",
+        r"missing 1 required positional argument: 'depth'$",
+    ),
     "double precision": (GOOD.replace("classes))", "classes)).double()"), "single precision"),
 }
 
@@ -121,6 +134,10 @@ def test_networks_that_cannot_be_audited(desk, kind):
     line = told(audit(code=code))
     assert re.search(message, line), line
     assert not (folder / "audit").exists()
+
+
+def test_the_name_of_a_function_may_be_left_out(desk):
+    assert desk[1]("--model", "net.py:")[0] == desk[1]("--model", "net.py")[0] == 0
 
 
 def test_a_network_without_a_last_linear_layer_is_attacked_without_it(desk):
@@ -185,6 +202,7 @@ def test_weights_that_do_not_fit(desk, name, capfd):
     write(folder / name)
     line = told(audit("--weights", name))
     assert message in line and "harm\n" not in capfd.readouterr().out
+    assert "weights_only" not in line, "advice to load what may run code"
     assert not (folder / "audit").exists()
 
 
@@ -323,6 +341,8 @@ def test_an_out_that_is_in_use_or_holds_other_things(desk):
         ("--client", "batchnorm=training", "'training' is not one of eval, train"),
         ("--defence", '{"kind": "prun"}', "'prun' is not one of"),
         ("--std", "0,1,1", "std must be positive"),
+        ("--mean", "123,117,104", "mean is of images in [0, 1], but is [123.0, 117.0, 104.0]. Divide it by 255"),
+        ("--out", "photos/cats/audit", "--out: lies in --images"),
         ("--last", "nothing", "has no layer 'nothing'"),
         ("--semsim", "nowhere", "nowhere"),
         ("--memory-gib", "0.000001", "Raise memory_gib"),

@@ -28,6 +28,7 @@ from semsim.auditing.measures import (
     count_recognisable,
     score_reconstructions,
 )
+from semsim.auditing.network import require_logits
 from semsim.auditing.page import render_page
 from semsim.auditing.sample import Sample, sample_of
 from semsim.auditing.settings import AuditSettings
@@ -176,6 +177,7 @@ def carry_out(
     -------
     Audit
     """
+    require_logits(target, as_floats(sample.images))
     conditions = settings.client, settings.attacker, settings.steps
     if settings.attacks is None:
         attacks, left_out = suited_attacks(target, *conditions)

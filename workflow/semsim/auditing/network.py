@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from semsim.errors import SemsimError
 from semsim.io.folders import require_file
 from semsim.targets.architectures import ARCHITECTURES
@@ -37,8 +39,9 @@ def parse_model(text: str) -> str | dict:
     >>> parse_model("torchvision:resnet18"), parse_model("lenet")
     ('torchvision:resnet18', 'lenet')
     """
-    file, _, name = (text, "", BUILDER) if text.endswith(".py") else text.rpartition(":")
+    file, _, name = (text, "", "") if text.endswith(".py") else text.rpartition(":")
     if file.endswith(".py"):
+        name = name or BUILDER
         check_file(file, name)
         return {"file": file, "name": name}
     if text in ARCHITECTURES or text.startswith(LIBRARIES):
@@ -47,6 +50,25 @@ def parse_model(text: str) -> str | dict:
         f"--model: '{text}' is no network.{suggestion(text, ARCHITECTURES)} Name a file and its function, such as"
         f" net.py:build; a network of a library, such as torchvision:resnet18; or {listed(list(ARCHITECTURES))}."
     )
+
+
+def require_logits(target: Target, images: torch.Tensor) -> None:
+    """Refuse a model that gives probabilities: its gradients are not those that it was trained with.
+
+    Parameters
+    ----------
+    target : semsim.targets.models.Target
+    images : torch.Tensor
+        Some images, floating point [N, 3, S, S] in [0, 1].
+
+    Raises
+    ------
+    SemsimError
+    """
+    with torch.no_grad():
+        outputs = target(images.to(target.mean.device))
+    if (outputs >= 0).all() and torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-4):
+        raise SemsimError("--model: it gives probabilities, which add up to 1, not logits. Leave out its softmax.")
 
 
 def build_model(

@@ -119,6 +119,8 @@ def audit(arguments):
     from semsim.targets.device import choose_device
     from semsim.text import printable
 
+    if Path(arguments.images).resolve() in Path(arguments.out).resolve().parents:
+        raise SemsimError("--out: lies in --images, where its pictures would be taken for more images. Name another.")
     given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     given |= {name: _section(getattr(arguments, name) or [], name) for name in ("attacker", "client")}
     settings = validated(AuditSettings, given, "The audit is not valid")

@@ -46,8 +46,10 @@ def read_checkpoint(path: str | os.PathLike, advice: str = ADVICE) -> dict[str, 
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise SemsimError(f"{path}: damaged, or not a checkpoint of tensors alone ({reason}). {advice}") from None
+        # PyTorch's words about pickles advise to load what may run code.
+        unsafe = isinstance(error, pickle.UnpicklingError)
+        reason = "" if unsafe else f" ({str(error).strip().partition(chr(10))[0]})"
+        raise SemsimError(f"{path}: damaged, or not a checkpoint of tensors alone{reason}. {advice}") from None
     if not isinstance(state, dict) or not all(isinstance(each, torch.Tensor) for each in state.values()):
         what = f"has {', '.join(map(str, state))[:80]}" if isinstance(state, dict) else f"is a {type(state).__name__}"
         raise SemsimError(f"{path}: it {what}, but must hold a state dict of tensors and nothing else. {advice}")

@@ -11,7 +11,7 @@ from semsim.errors import SemsimError
 from semsim.scoring.scores import check_names
 from semsim.text import quoted
 
-OF_AUDITS = ("out", "originals", "steps", "client", "attacker", "defence", "seed", "memory_gib")
+OF_AUDITS = ("model", "out", "originals", "steps", "client", "attacker", "defence", "seed", "memory_gib")
 """Arguments of `semsim.audit` that the command ``semsim audit`` has as options of the same names."""
 ARGUMENTS = {
     "--skip": "skip=True",
@@ -69,8 +69,8 @@ def checked_path(path, name):
     """Return a path or a name of weights; raise a SemsimError if it is neither."""
     if not isinstance(path, str | os.PathLike):
         raise SemsimError(f"{name} must be a path, as a str or a pathlib.Path, but is {quoted(path)}.")
-    if not os.fspath(path):
-        raise SemsimError(f"{name} is an empty path. Name a file or a folder.")
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise SemsimError(f"{name} is no path, but {quoted(os.fspath(path))}. Name a file or a folder.")
     return path
 
 

@@ -238,4 +238,5 @@ def _described(error):
     """Return what went wrong in user code, and where."""
     *_, last = traceback.extract_tb(error.__traceback__)
     what = "It ends the program" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
-    return f"{what} ({last.filename}, line {last.lineno})"
+    # Arguments that do not fit are found here, not in the file.
+    return what if last.filename == __file__ else f"{what} ({last.filename}, line {last.lineno})"

@@ -122,6 +122,8 @@ def _per_channel(values, what):
         raise SemsimError(f"{what} must be three finite numbers, one per channel, but is {values!r}.")
     if what == "std" and not (tensor > 0).all():
         raise SemsimError(f"std must be positive, for images are divided by it, but is {values!r}.")
+    if (tensor > 1).any():
+        raise SemsimError(f"{what} is of images in [0, 1], but is {values!r}. Divide it by 255.")
     return tensor.reshape(3, 1, 1)
 
 
@@ -135,8 +137,9 @@ def _check(target):
     given = inputs.clone()
     try:
         logits = target.network(inputs)
-    except Exception as error:  # of any kind: this is user code
-        raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {error}") from None
+    except (Exception, SystemExit) as error:  # of any kind: this is user code
+        what = "it ends the program" if isinstance(error, SystemExit) else error
+        raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {what}") from None
     if not torch.equal(inputs, given):
         raise SemsimError(
             f"{name} modifies its input images in place, so their gradient cannot be computed. Set inplace=False in "
