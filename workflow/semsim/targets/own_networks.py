@@ -239,4 +239,4 @@ def _described(error):
     *_, last = traceback.extract_tb(error.__traceback__)
     what = "It ends the program" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
     # Arguments that do not fit are found here, not in the file.
-    return what if last.filename == __file__ else f"{what} ({last.filename}, line {last.lineno})"
+    return what if last.name == _called.__name__ else f"{what} ({last.filename}, line {last.lineno})"
