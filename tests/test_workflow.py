@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 for path in map(Path, sys.argv[1:]):
-    if path.suffix in (".safetensors", ".csv", ".parquet") and not path.exists():
+    if path.suffix in (".safetensors", ".csv", ".parquet", ".md") and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     if path.name == "weights":  # a folder, as SemSim.save_pretrained writes it
@@ -339,7 +339,7 @@ def test_changed_code_runs_again_what_it_changes_and_no_more(snakemake, stub_hou
         file.write("CHANGED = True\n")
     # Trials: within, without each architecture, without each attack; there is no other data set or defence.
     learned = {"try_semsim": 3, "measure_generalisation": 1, "measure_ablations": 1, "semsim": 1}
-    learned |= {"measure_difficulty": 1, "try_calibration": 1, "learn_semsim": 1}
+    learned |= {"measure_difficulty": 1, "measure_leakage_errors": 1, "try_calibration": 1, "learn_semsim": 1}
     assert planned_jobs(run("--dry-run")) == learned
 
     with (library / "attacks" / "priors.py").open("a") as file:

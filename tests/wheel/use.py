@@ -111,7 +111,7 @@ def use_score(semsim):
     expect(Path("s.html").read_text(encoding="utf-8"), "All pairs by SemSim")
     said = semsim("compare", "originals", "noisy", "clear", "--resamples", "50")
     expect(said, "8 images from originals, each in 2 sets", "clear against noisy: ")
-    expect(semsim("fetch", "--list"), "AlexNet (ImageNet, BSD-3-Clause), for LPIPS (AlexNet): ")
+    expect(semsim("fetch", "--list"), "AlexNet (ImageNet, BSD-3-Clause), for LPIPS (AlexNet), ")
 
     import pandas
     import torch

@@ -27,10 +27,10 @@ def calibration_findings(errors: pd.DataFrame) -> list[str]:
     for row in rows[rows["difficulty"] == difficulty_used(errors)].itertuples():
         sentences.append(
             f"With {FOLDS[row.folds]} held out, the Brier score is {decimal(row.brier)}"
-            f" ({interval(row.brier_low, row.brier_high)}); saying the mean rate each time would have"
+            f" ({interval(row.brier_low, row.brier_high)}); predicting the mean rate every time would have"
             f" {decimal(row.constant)}. In {counted(10, 'groups')}, chance and rate are {decimal(row.error)} apart. The"
             f" slope is {decimal(row.slope)} ({interval(row.slope_low, row.slope_high)}){_reading(row)}. The interval"
-            f" predicted for a target model and attack has its count in {percent(row.covered)} of"
+            f" predicted for a target model and attack contains the actual count in {percent(row.covered)} of"
             f" {counted(row.sets, 'cases')}."
         )
     briers = rows.pivot_table("brier", "folds", "difficulty", sort=False)

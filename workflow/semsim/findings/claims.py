@@ -169,7 +169,8 @@ def _contradictions(tables, kind):
         parts[1] = apart
         values = listed([f"{scales[name].label} {_whole(against[name])}" for name in against.index])
         texts.append(f"of the pairs whose recognition rates are {GAP} apart or more, {values} are ordered against them")
-        texts[-1] += f" (by one annotator: {_whole(person)})"
+        fewer = "distinguishably fewer than by every metric" if apart else "not distinguishably fewer everywhere"
+        texts[-1] += f" (by one annotator: {_whole(person)}, {fewer})"
     return parts, f"{texts[0].capitalize()}; {'; '.join(texts[1:]) or 'there is no annotator to compare with'}."
 
 
@@ -222,7 +223,7 @@ def _trained(tables, kind):
 
 
 def _of_folds(tables, kind, folds):
-    """Return how SemSim compares with the best single metric of other folds, or None if it was not compared."""
+    """Return how SemSim compares with the single metric that is best on other folds, or None if it was not compared."""
     values, pairs = (
         overall(areas(table[(table["folds"] == folds) & (table["exclusion"] == EVERYTHING)], PRIMARY[0]))
         for table in (tables.of_kind(name, kind) for name in ("generalisation", "generalisation_differences"))
@@ -234,7 +235,12 @@ def _of_folds(tables, kind, folds):
     worst = ""
     if pd.notna(row["left_out_worst"]):
         worst = f", at worst {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
-    about = {"label": "SemSim", "value": row["faithfulness"], "other_label": "the best single metric", "worst": worst}
+    about = {
+        "label": "SemSim",
+        "value": row["faithfulness"],
+        "other_label": "the single metric that is best on other folds",
+        "worst": worst,
+    }
     return pairs.iloc[0].to_dict() | about
 
 

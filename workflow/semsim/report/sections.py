@@ -142,10 +142,10 @@ def recognised(results: Results) -> Iterator:
             "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
             f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how far one gets without looking at the"
             " image, as the area under the ROC curve (how often, of two reconstructions, the recognised one ranks"
-            " higher; 0.5 is chance). What knows only the cell (the target model and attack) says how often the other"
-            " originals were recognised there; what knows only the original, how often the same one was under the other"
-            " target models. Where originals hardly matter, that leaves out just the model that leaks, and can be worse"
-            " than chance. 95 % intervals.",
+            " higher; 0.5 is chance). One baseline knows only the cell, that is target model and attack: it predicts"
+            " how often the other originals were recognised there. The other knows only the original: it predicts how"
+            " often the same one was recognised under the other target models. Where originals hardly matter, a target"
+            " model that leaks more than the others makes this second one worse than chance. 95 % intervals.",
         )
 
 
@@ -158,7 +158,8 @@ def looks(results: Results) -> Iterator:
         f"Some originals of {names[0]} in the first row, then rows of reconstructions by target model and attack, with"
         " PSNR and SSIM under each.",
         f"{names[0]}: target models that span the range of mean SSIM, each under the attack that came closest to the"
-        " images and the one that stayed furthest from them.",
+        " images and the one that stayed furthest from them. Target models trained with augmentation are attacked on"
+        " augmented images, which are shifted and may be mirrored.",
     )
     sheets = [results.figure(f"contact_sheet_{name}") for name in names]
     yield Paragraph(_with_links("All target models and attacks are on sheets of their own", results, sheets))
@@ -197,9 +198,9 @@ def within_originals(results: Results) -> Iterator:
             faithfulness_charts.person_chart(tables.of_kind("person", kind), tables.scales),
             "Share of right answers of each metric and of one annotator, one panel per data set.",
             "Of one original, which reconstructions did the majority of the other annotators recognise? Every metric"
-            " says yes as often as the annotator does; what knows only the cell looks at no image. Right answers,"
-            " averaged over recognised and unrecognised ones, with 95 % intervals. Dashed line: one annotator, a place"
-            " in the lists of labels and not surely one person.",
+            " says yes as often as the annotator does; the baseline that knows only the cell looks at no image. Right"
+            " answers, averaged over recognised and unrecognised ones, with 95 % intervals. Dashed line: one annotator."
+            " Where labels are published without names, that is a place in their lists, perhaps of several people.",
         )
 
 
@@ -524,8 +525,8 @@ def faithfulness(results: Results) -> Iterator:
                 faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, "auc"),
                 f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
                 f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS['auc']}), sign-adjusted; 1"
-                " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator, a place in"
-                " the lists of labels and not surely one person, in place of a metric.",
+                " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator in place of a"
+                " metric.",
             )
 
 
@@ -610,10 +611,10 @@ def leakage_errors(results: Results) -> Iterator:
     """How often a metric, or the target model itself, is wrong about whether a reconstruction gives its image away."""
     tables, scales = results.tables, results.tables.scales
     yield Paragraph(
-        "Who reads a metric has to draw a line somewhere. Here it is drawn on other originals, where the metric then"
-        " calls as many reconstructions leaked as the majority recognised. A target model's own top-1 needs no line: it"
-        " calls a reconstruction leaked if it names the true class. SemSim measures originals that it did not learn"
-        " from."
+        "To say whether an image has leaked, a metric needs a threshold. Here it is chosen on other originals, so that"
+        " the metric calls as many reconstructions leaked as the majority recognised. A target model's top-1 needs"
+        " none: it calls a reconstruction leaked if it names the true class. SemSim measures originals that it did not"
+        " learn from."
     )
     for kind in tables.kinds:
         errors = tables.of_kind("leakage_errors", kind)
