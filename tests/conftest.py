@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import runpy
 import subprocess
@@ -15,7 +16,12 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Pretrained networks of whoever runs the tests change which metrics there are: only tests that ask for them see them.
-FETCHED = {name: os.environ.get(name) for name in ("SEMSIM_CACHE", "TORCH_HOME")}
+# Workers that run tests beside each other inherit what is set here, so what was set before is handed on to them.
+if "SEMSIM_TESTS_FETCHED" not in os.environ:
+    os.environ["SEMSIM_TESTS_FETCHED"] = json.dumps(
+        {name: os.environ.get(name) for name in ("SEMSIM_CACHE", "TORCH_HOME")}
+    )
+FETCHED = json.loads(os.environ["SEMSIM_TESTS_FETCHED"])
 os.environ |= dict.fromkeys(FETCHED, os.path.join(tempfile.gettempdir(), "semsim-tests-have-no-cache"))
 
 
