@@ -10,6 +10,9 @@ those that the later stages need, without the weights. The workflow goes on from
     snakemake --cores 1 --configfile CONFIGS -- results/<study>/data/<data set>.safetensors
     python -m zipfile -e replay.zip .
     snakemake --cores all --rerun-triggers mtime --configfile CONFIGS
+
+With CIFAR-100 from its download, let the workflow prepare the data set first (the first of these commands): it takes
+the originals of the published labels, and this program those of a mirror, which has not got their order.
 """
 
 import argparse
@@ -26,6 +29,7 @@ import torch
 
 from semsim.config.study import Study, read_config
 from semsim.io.tables import read_table
+from semsim.pretrained.networks import OF_METRICS
 from semsim.pretrained.weights import weights_at_hand
 from semsim.targets.device import choose_device
 
@@ -76,7 +80,7 @@ class Replay:
         self.device = choose_device(arguments.device)
         self.results = Path(self.study.results)
         self.data = self.results / "data" / f"{self.dataset}.safetensors"
-        # As the rounds of architectures: time that runs out is missed by both.
+        # Architectures take turns, so that a lack of time leaves out as many of each.
         by_architecture = {}
         for target in self.study.targets:
             by_architecture.setdefault(self.architecture(target), []).append(target)
@@ -241,7 +245,7 @@ class Replay:
             attacks=tables,
             metrics=[metrics],
             sets=[sets],
-            networks=weights_at_hand(),
+            networks=weights_at_hand(self.study.weights, OF_METRICS),
             **{f"out_{name}": self.results / "tables" / f"{name}.csv" for name in outputs},
         )
         leakage = read_table(self.results / "tables" / "leakage.csv")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from semsim.pretrained.efficientnet import DEVIATION, MEAN, EfficientNetLite
+from semsim.pretrained.efficientnet import EfficientNetLite
 from semsim.pretrained.networks import SCALES, load_efficientnet
-from semsim.pretrained.weights import find_weights
+from semsim.pretrained.weights import LITE, find_weights
 
 SIDES = {"efficientnet_lite0": 224, "efficientnet_lite2": 260}
 """For which they were published, and the package was asked."""
@@ -16,6 +16,12 @@ def waves(side):
     places = torch.arange(side)
     plane = places[:, None] * torch.tensor([3, 5, 7])[:, None, None] + places * torch.tensor([2, 11, 4])[:, None, None]
     return (plane + places * places[:, None] // 16)[None] % 256
+
+
+def normalised(images):
+    """Return bytes as the networks expect them."""
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in LITE)
+    return (images / 255 - mean) / deviation
 
 
 def set_weights(network):
@@ -39,7 +45,7 @@ def test_logits_are_those_of_the_package(name, expected):
     network = EfficientNetLite(*SCALES[name]).eval()
     set_weights(network)
     with torch.no_grad():
-        logits = network((waves(SIDES[name]) / 255 - MEAN) / DEVIATION)
+        logits = network(normalised(waves(SIDES[name])))
     torch.testing.assert_close(logits[0, ::200], torch.tensor(expected), rtol=1e-4, atol=1e-4)
 
 
@@ -54,7 +60,7 @@ def test_fetched_weights_give_the_logits_of_the_package(fetched, name, expected)
     if not (path := find_weights(name)):
         pytest.skip("needs pretrained networks: semsim fetch")
     with torch.no_grad():
-        logits = load_efficientnet(path, name)((waves(SIDES[name]) / 255 - MEAN) / DEVIATION)
+        logits = load_efficientnet(path, name)(normalised(waves(SIDES[name])))
     torch.testing.assert_close(logits[0, ::200], torch.tensor(expected), rtol=1e-4, atol=1e-4)
 
 

@@ -54,13 +54,14 @@ def main():
         pretrained = observer.spec["architecture"] in TRUNKS
         look, batch_size = (PANEL_LOOK, BATCH) if pretrained else (how, 256)
         looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, path.stem))
-        given = answer(observer, images, caution, looks, look, batch_size).numpy()
+        asked = caution, looks, look, batch_size
+        given = answer(observer, images, *asked).numpy()
         labels.append(shown[["image"]].assign(annotator=path.stem, label=given))
         about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
-        read = read_by_severity(observer, degraded, classes, caution, looks, look, batch_size)
+        read = read_by_severity(observer, degraded, classes, *asked)
         reading.append(read.assign(**about, caution=caution))
-        on_clear[path.stem] = answer(observer, degraded[0], caution, looks, look, batch_size)
-        on_copies[path.stem] = answer(observer, copies, caution, looks, look, batch_size)
+        on_clear[path.stem] = answer(observer, degraded[0], *asked)
+        on_copies[path.stem] = answer(observer, copies, *asked)
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)
     table = pd.concat(reading)[[*about, "caution", *read]]

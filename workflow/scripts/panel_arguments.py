@@ -5,6 +5,9 @@ from semsim.labels import with_truth
 from semsim.metrics.scales import scales_of
 from semsim.statistics.person import seat_panels
 
+SEMSIM = "semsim"
+"""The column of its distances, and its name as a metric."""
+
 
 def add_panel_arguments(parser):
     """Add the arguments that `read_panels` needs, and those of the resampling."""
@@ -14,9 +17,6 @@ def add_panel_arguments(parser):
     parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
     parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
     parser.add_argument("--seed", type=int, default=1, help="the study's seed")
-
-
-SEMSIM = "semsim"
 
 
 def read_panels(arguments, trials=None):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of the colour channels, by which torchvision's networks expect images to be normalised."""
-LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
-"""The same for EfficientNet-Lite."""
+from semsim.pretrained.weights import IMAGENET, LITE
 
 
 class Trunk(NamedTuple):

@@ -11,12 +11,11 @@ from skimage.color import rgb2gray
 from skimage.measure import shannon_entropy
 
 from semsim.pretrained.networks import load_vgg16
+from semsim.pretrained.weights import IMAGENET
 
 if TYPE_CHECKING:
     import os
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the colour channels of ImageNet, by which its networks expect images to be normalised."""
 SIDE = 96
 """Pixels to which images are enlarged at least: the things that VGG16 knows are larger than those in small images."""
 
@@ -44,7 +43,7 @@ def describe_with_vgg16(path: str | os.PathLike, images: np.ndarray, batch_size:
         If the weights are damaged, or those of something else.
     """
     layers, side = load_vgg16(path), max(SIDE, images.shape[-1])
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in IMAGENET)
     parts = []
     with torch.no_grad():
         for batch in torch.from_numpy(images).split(batch_size):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from semsim.pretrained.weights import IMAGENET
+
 STAGES = ((0, 4), (5, 9), (10, 16), (17, 23), (24, 30))
 """Layers of torchvision's VGG16 between its poolings."""
 FLOOR = 1e-6
@@ -36,8 +38,8 @@ class DISTS(nn.Module):
         total = alpha.sum() + beta.sum()
         self.register_buffer("alpha", alpha.flatten() / total)
         self.register_buffer("beta", beta.flatten() / total)
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
-        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
+        for name, values in zip(("mean", "deviation"), IMAGENET, strict=True):
+            self.register_buffer(name, torch.tensor(values)[:, None, None])
         window = torch.tensor([0.25, 0.5, 0.25])  # Hann's
         self.register_buffer("window", window[:, None] * window)
 

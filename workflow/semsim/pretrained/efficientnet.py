@@ -10,8 +10,6 @@ from torch import nn
 if TYPE_CHECKING:
     import torch
 
-MEAN, DEVIATION = 127 / 255, 128 / 255
-"""By which images in [0, 1] are normalised: of bytes, (x - 127) / 128."""
 STEM, LAST, CLASSES = 32, 1280, 1000
 """Channels of the first and of the last convolution, and classes of ImageNet."""
 

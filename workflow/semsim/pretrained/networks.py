@@ -200,7 +200,7 @@ def load_efficientnet(path: str | os.PathLike, name: str) -> EfficientNetLite:
     Returns
     -------
     semsim.pretrained.efficientnet.EfficientNetLite
-        On the CPU, in eval mode; takes images normalised by `semsim.pretrained.efficientnet.MEAN` and ``DEVIATION``.
+        On the CPU, in eval mode; takes images normalised by `semsim.pretrained.weights.LITE`.
 
     Raises
     ------

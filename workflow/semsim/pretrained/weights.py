@@ -13,6 +13,11 @@ from semsim.io.cache import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and deviation of the colour channels, by which torchvision's networks expect images to be normalised."""
+LITE = (127 / 255,) * 3, (128 / 255,) * 3
+"""The same for EfficientNet-Lite: of bytes, (x - 127) / 128."""
+
 
 @dataclass(frozen=True)
 class Network:
