@@ -321,7 +321,7 @@ def test_distances_of_sets_are_measured_of_a_study_s_files(tmp_path, tmp_path_fa
         data=list(data.values()),
         reconstructions=images,
         tables=[path.with_suffix(".csv") for path in images],
-        classifier=tmp_path / "classifier.safetensors",
+        start=tmp_path / "classifier.safetensors",
         pretrained=tmp_path,
         seed=1,
         device="cpu",
