@@ -27,36 +27,13 @@ def replication_findings(seeds: pd.DataFrame, scales: Scales) -> list[str]:
     -------
     list of str
     """
-    faithfulness = primary_over_seeds(seeds, "faithfulness")
-    number = int(seeds["seeds"].max())
-    known = faithfulness.dropna(subset="covered")
-    sentences = [
-        f"The study was run with {counted(number, 'seeds')}: other images, target models, starts of attacks and of"
-        f" SemSim. Of the 95 % intervals of single runs for the area under the ROC curve {LEVELS[PRIMARY[0]]},"
-        f" {percent(known['covered'].sum() / known['seeds'].sum())} contain the mean over seeds."
+    number = counted(int(seeds["seeds"].max()), "seeds")
+    return [
+        f"The study was run with {number}: other images, target models, and starts of attacks and of SemSim."
+        f"{_coverage(primary_over_seeds(seeds, 'faithfulness'))}",
+        *_leads(primary_over_seeds(seeds, "difference").set_index("other")),
+        *_contradictions(seeds, scales),
     ]
-    leads = primary_over_seeds(seeds, "difference").set_index("other")
-    sentences += [
-        f"SemSim's lead over {words} is {decimal(row['mean'], signed=True)} in the mean over seeds"
-        f" ({interval(row['low'], row['high'])}). It is ahead in {row['above']:.0f} of"
-        f" {counted(int(row['seeds']), 'seeds')}, {_distinguishable(row)}."
-        for other, words in RIVALS.items()
-        if other in leads.index and (row := leads.loc[other])["seeds"]
-    ]
-    against = seeds[(seeds["quantity"] == "contradiction") & (seeds["other"] == ANNOTATORS)]
-    against = against[~against["metric"].isin(BASELINES) & (against["reference"] == faithfulness["reference"].iloc[0])]
-    rows = against.set_index("metric")
-    shares = [
-        f"{scales[name].label} {percent(rows.loc[name, 'mean'])} ({percent(rows.loc[name, 'lowest'])} to"
-        f" {percent(rows.loc[name, 'highest'])})"
-        for name in without_twins(scales.among(set(rows.index)))
-    ]
-    if shares:
-        sentences.append(
-            f"Of the pairs that {kind_of(seeds)} clearly separate, metrics order the opposite way, in the mean over"
-            f" seeds (lowest to highest): {listed(shares)}."
-        )
-    return sentences
 
 
 def primary_over_seeds(seeds: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -66,6 +43,44 @@ def primary_over_seeds(seeds: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return of_quantity[(of_quantity["level"] == level) & (of_quantity["statistic"] == statistic)]
 
 
-def _distinguishable(row):
-    """Say in how many seeds a lead can be told from chance."""
-    return f"distinguishably in {row['distinguishable']:.0f}" if row["distinguishable"] else "never distinguishably"
+def _coverage(faithfulness):
+    """Say whether the intervals of single runs are as wide as the runs vary, if any is known."""
+    known = faithfulness.dropna(subset="covered")
+    if known.empty:
+        return ""
+    return (
+        f" Of the 95 % intervals of single runs for the area under the ROC curve {LEVELS[PRIMARY[0]]},"
+        f" {percent(known['covered'].sum() / known['seeds'].sum())} contain the mean over seeds."
+    )
+
+
+def _leads(differences):
+    """Say how far SemSim is ahead of each rival, and in how many seeds."""
+    for other, words in RIVALS.items():
+        if other in differences.index and (row := differences.loc[other])["seeds"]:
+            clear = (
+                f"distinguishably in {row['distinguishable']:.0f}"
+                if row["distinguishable"]
+                else "never distinguishably"
+            )
+            yield (
+                f"SemSim's lead over {words} averages {decimal(row['mean'], signed=True)}"
+                f" ({interval(row['low'], row['high'])}). It is ahead in {row['above']:.0f} of"
+                f" {counted(int(row['seeds']), 'seeds')}, {clear}."
+            )
+
+
+def _contradictions(seeds, scales):
+    """Say how often metrics order pairs against the annotators."""
+    rows = seeds[(seeds["quantity"] == "contradiction") & (seeds["other"] == ANNOTATORS)]
+    rows = rows[rows["reference"] == seeds["reference"].iloc[0]].set_index("metric")
+    shares = [
+        f"{scales[name].label} {percent(row['mean'])} ({percent(row['lowest'])} to {percent(row['highest'])})"
+        for name in without_twins(scales.among(set(rows.index) - set(BASELINES)))
+        if (row := rows.loc[name])["seeds"]
+    ]
+    if shares:
+        yield (
+            f"Of the pairs that {kind_of(seeds)} clearly separate, metrics put these shares in the opposite order, on"
+            f" average over seeds (lowest to highest): {listed(shares)}."
+        )
