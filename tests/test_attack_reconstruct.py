@@ -151,6 +151,7 @@ def test_what_a_defence_hides_cannot_be_found(images):
         {"labels": list(LABELS)},
         {"seed": np.int64(0)},
         {"memory_gib": 1e300},
+        {"memory_gib": 2},
         {"device": torch.device("cpu")},
         {"defence": {"kind": "prune", "share": 0.0}},
     ],

@@ -263,6 +263,19 @@ def test_too_little_memory_is_said_before_it_is_too_late(targets, images):
         make(targets["lenet"], images, memory_gib=1e-6).run()
 
 
+def test_by_default_one_client_takes_what_it_needs_as_far_as_it_is_there(targets, images, monkeypatch):
+    usual = make(targets["lenet"], images, steps=3, memory_gib=None)
+    assert usual._clients_per_share() == make(targets["lenet"], images, memory_gib=2)._clients_per_share() > 6
+    together = usual.run()[1].costs
+    monkeypatch.setattr(run_module, "DEFAULT_BYTES", 1000)
+    alone = make(targets["lenet"], images, steps=3, memory_gib=None)
+    assert alone._clients_per_share() == 1
+    torch.testing.assert_close(alone.run()[1].costs, together)
+    monkeypatch.setattr(run_module, "memory_of", lambda device: 2**10)
+    with pytest.raises(SemsimError, match=r"with 1 restart takes .* GiB, but cpu has 9.54e-07 GiB. Take an attack"):
+        make(targets["lenet"], images, memory_gib=None).run()
+
+
 @pytest.mark.parametrize(("attack", "changes"), [("invertgrad", {}), ("gradinversion", {"restarts": 3})])
 def test_passes_that_are_never_full_take_the_memory_of_a_share(targets, images, attack, changes):
     plan = plan_updates(targets["lenet"], ClientSettings(), "cpu")

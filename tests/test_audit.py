@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,14 @@ from semsim.attacks import gradients
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import Attacker, attack_settings
-from semsim.auditing.attacks import estimate, named_attacks, suited_attacks
+from semsim.auditing.attacks import named_attacks, suited_attacks
 from semsim.auditing.findings import answer, converged, ended, knowledge_table, no_better
 from semsim.auditing.gradients import describe_updates
+from semsim.auditing.length import estimate, fitting_length, image_steps, shortened
 from semsim.auditing.measures import GUESS, Recognisable, class_means, compare_with_guess, others_of, own_scores
 from semsim.auditing.network import build_model, parse_model
 from semsim.auditing.sample import Sample, read_sample, sample_of
+from semsim.auditing.settings import AuditSettings, Length
 from semsim.errors import SemsimError
 from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS, describe_scales
@@ -65,9 +68,8 @@ def desk(tmp_path, semsim_in):
     write_images(tmp_path / "photos", {"cats": 6, "dogs": 6})
     run = semsim_in(tmp_path)
 
-    def audit(*words, out="audit"):
-        chosen = ["--originals", "8", "--steps", "3", "--out", out]
-        return run("audit", "--model", "net.py:build", "--images", "photos", *chosen, *words)
+    def audit(*words, out="audit", length=("--originals", "8", "--steps", "3")):
+        return run("audit", "--model", "net.py:build", "--images", "photos", "--out", out, *length, *words)
 
     return tmp_path, audit
 
@@ -190,41 +192,41 @@ def test_an_audit_that_was_killed_goes_on_with_the_same_results(desk):
 
 def test_attacks_are_those_that_suit_the_network_and_the_attacker():
     everything, alone = Attacker(), ClientSettings()
-    attacks, left_out = suited_attacks(build_target("mlp", 4, SIDE, 8), alone, everything, 50)
+    attacks, left_out = suited_attacks(build_target("mlp", 4, SIDE, 8), alone, everything)
     assert list(attacks) == ["idlg", "invertgrad", "analytic"]
-    assert {name: each.steps for name, each in attacks.items()} == {"idlg": 50, "invertgrad": 50, "analytic": 0}
+    assert {name: each.steps for name, each in attacks.items()} == {"idlg": 6000, "invertgrad": 8000, "analytic": 0}
     assert "dlg: differs from idlg only in how it obtains the label." in left_out
-    attacks, left_out = suited_attacks(build_target("convnet3", 4, SIDE, 4), alone, everything, 50)
+    attacks, left_out = suited_attacks(build_target("convnet3", 4, SIDE, 4), alone, everything)
     assert list(attacks) == ["idlg", "invertgrad", "gradinversion"]
     assert any(sentence.startswith("analytic: initialisation analytic needs") for sentence in left_out)
     blind = Attacker(labels=False, running_statistics=False)
-    attacks, left_out = suited_attacks(build_target("convnet3", 4, SIDE, 4), alone, blind, 50)
+    attacks, left_out = suited_attacks(build_target("convnet3", 4, SIDE, 4), alone, blind)
     assert list(attacks) == ["idlg", "invertgrad"] and attacks["invertgrad"].label == "analytic"
     assert any("knows the running statistics" in sentence for sentence in left_out)
     headless = wrap_network(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 5, bias=False)), SIDE)
-    attacks, _ = suited_attacks(headless, alone, blind, 50)
+    attacks, _ = suited_attacks(headless, alone, blind)
     assert list(attacks) == ["dlg", "invertgrad"] and attacks["invertgrad"].label == "optimised"
     with pytest.raises(SemsimError, match="no attack suits this network, client and attacker: dlg: objective squared"):
-        suited_attacks(headless, alone, Attacker(shared_gradient=False), 50)
+        suited_attacks(headless, alone, Attacker(shared_gradient=False))
 
 
 def test_attacks_are_those_that_suit_the_client():
     target = build_target("mlp", 4, SIDE, 8)
-    attacks, left_out = suited_attacks(target, ClientSettings(batch=4), Attacker(), 50)
+    attacks, left_out = suited_attacks(target, ClientSettings(batch=4), Attacker())
     assert "analytic" not in attacks and any("needs a client with a batch of one image" in each for each in left_out)
     norms, train = build_target("convnet3", 4, SIDE, 4), ClientSettings(batch=4, batchnorm="train")
-    attacks, _ = suited_attacks(norms, train, Attacker(), 50)
+    attacks, _ = suited_attacks(norms, train, Attacker())
     assert "batch_statistics" in attacks["gradinversion"].priors and "batchnorm" not in attacks["gradinversion"].priors
-    attacks, _ = suited_attacks(norms, train, Attacker(batch_statistics=False), 50)
+    attacks, _ = suited_attacks(norms, train, Attacker(batch_statistics=False))
     assert "batchnorm" in attacks["gradinversion"].priors
 
 
 def test_attacks_that_are_named_and_do_not_suit_are_refused():
     target = build_target("lenet", 4, SIDE)
     with pytest.raises(SemsimError, match="attack analytic: initialisation analytic needs a target model with"):
-        named_attacks(["analytic"], target, ClientSettings(), Attacker(), 5)
+        named_attacks(["analytic"], target, ClientSettings(), Attacker())
     with pytest.raises(SemsimError, match="attack invertgrad: label known needs an attacker who knows the true labels"):
-        named_attacks(["invertgrad"], target, ClientSettings(), Attacker(labels=False), 5)
+        named_attacks(["invertgrad"], target, ClientSettings(), Attacker(labels=False))
 
 
 def measures_of(*names):
@@ -442,23 +444,115 @@ def test_given_labels_are_not_said_to_be_found():
 
 def test_a_long_run_has_to_be_confirmed(desk, monkeypatch):
     folder, audit = desk
-    monkeypatch.setattr(AttackRun, "seconds", lambda self: 9 * 3600.0)
+    monkeypatch.setattr(AttackRun, "step_seconds", 9 * 3600 / (8 * 3))
     monkeypatch.setattr(sys, "stdin", open("/dev/null"))  # noqa: SIM115 (closed with the process)
     status, _, errors = audit("--attacks", "invertgrad")
-    assert status == 1 and "about 9 h on this CPU" in errors and "Go on with --yes" in errors
+    assert status == 1 and "about 9 h on this CPU" in errors
+    assert errors.endswith(
+        "error: about 9 h is more than --minutes 20. Go on with --yes, or take fewer --originals, --steps or"
+        " --attacks.\n"
+    )
     assert not (folder / "audit").exists()  # nothing is written that would be in the way of a shorter run
     assert audit("--attacks", "invertgrad", "--yes")[0] == 0
+    assert audit("--attacks", "invertgrad", "--minutes", "541", out="patient")[0] == 0
+
+
+def paced(originals=32, **rates):
+    """Attacks that take some seconds for a step on one original, by the names of their presets."""
+    return {
+        name: SimpleNamespace(settings=attack_settings(name), originals=range(originals), step_seconds=seconds)
+        for name, seconds in rates.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("rates", "options", "length"),
+    [
+        ({"invertgrad": 0.001, "idlg": 0.001, "analytic": 60.0}, {}, (2000, 32)),  # which takes no steps
+        ({"invertgrad": 1200 / (32 * 2000)}, {}, (2000, 32)),
+        ({"invertgrad": 0.05, "idlg": 0.025}, {}, (500, 32)),  # 1200 / 0.075 = 16,000 steps on single images
+        ({"invertgrad": 0.05, "idlg": 0.025}, {"minutes": 15.0}, (370, 32)),
+        ({"invertgrad": 0.25, "idlg": 0.25}, {}, (200, 12)),  # 2,400
+        ({"invertgrad": 0.25, "idlg": 0.25}, {"originals": 8}, (300, 8)),
+        ({"invertgrad": 0.25, "idlg": 0.25}, {"steps": 480}, (480, 5)),
+        ({"invertgrad": 0.25, "idlg": 0.25}, {"steps": 480, "originals": 20}, (480, 20)),
+        ({"invertgrad": 0.25, "idlg": 0.25}, {"client": {"batch": 3}}, (200, 12)),
+        ({"invertgrad": 0.2, "idlg": 0.25}, {"client": {"batch": 3}}, (200, 12)),  # of 13 that would fit
+        ({"invertgrad": 0.001}, {"client": {"batch": 10}}, (2000, 40)),  # four clients, as many as can be judged
+        ({"invertgrad": 100.0}, {}, (200, 4)),  # too long, but less would say nothing
+    ],
+)
+def test_the_length_is_the_longest_for_which_there_is_time(rates, options, length):
+    settings = AuditSettings(**options)
+    runs = paced(settings.longest.originals, **rates)
+    assert fitting_length(runs, settings) == Length(*length)
+    most = {name: run.settings.steps for name, run in runs.items()}
+    assert image_steps(runs, Length(*length)) == {
+        name: length[1] * (0 if name == "analytic" else min(length[0], most[name])) for name in rates
+    }
+
+
+def test_of_few_images_all_are_attacked():
+    assert fitting_length(paced(3, invertgrad=1e-3), AuditSettings()) == (2000, 3)
+    assert fitting_length(paced(3, invertgrad=1e3), AuditSettings()) == (200, 3)
+
+
+def test_what_there_was_no_time_for_is_said():
+    whole = Length(2000, 32)
+    assert shortened(whole, whole) == []
+    (sentence,) = shortened(Length(210, 32), whole)
+    assert sentence.startswith("Shortened, for lack of time on this machine: to 210 of 2,000 steps. Longer searches")
+    assert "to 200 of 2,000 steps and 4 of 32 images." in shortened(Length(200, 4), whole)[0]
+    assert shortened(Length(2000, 4), whole) == ["Shortened, for lack of time on this machine: to 4 of 32 images."]
+
+
+def test_an_audit_is_as_long_as_there_was_time_when_it_was_started(desk, monkeypatch):
+    folder, audit = desk
+    words = ["--attacks", "invertgrad,idlg"]
+    run_share, ran = AttackRun._run_share, []
+
+    def stops(self, *arguments):
+        ran.append(self.attack)
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        return run_share(self, *arguments)
+
+    monkeypatch.setattr(AttackRun, "_run_share", stops)
+    monkeypatch.setattr(AttackRun, "step_seconds", 0.65)
+    status, _, errors = audit(*words, length=())
+    assert status == 1 and "stopped" in errors and "1,600 steps of single images" in errors
+    assert "to 200 of 2,000 steps and 4 of 12 images." in errors
+    for seconds in (1e-3, 10.0):  # faster or slower than before: nothing is chosen or asked again
+        monkeypatch.setattr(AttackRun, "step_seconds", seconds)
+        status, output, errors = audit(*words, length=())
+        assert status == 0, errors
+    assert ran == ["invertgrad", "idlg", "idlg"]
+    said = "Shortened, for lack of time on this machine: to 200 of 2,000 steps and 4 of 12 images. Longer searches find"
+    page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
+    assert f"<p>{said} more: what is found here is a lower bound on what leaks.</p>" in page
+    assert said in output and page.index(said) < page.index("<h2>")
+    assert "Steps: 200 by invertgrad (published: 8,000) and 200 by idlg (published: 6,000)." in page
+    assert "of which --minutes differed" in audit(*words, "--minutes", "60", length=())[2]
+    # The same length set by hand gives the same.
+    assert audit(*words, "--yes", out="byhand", length=("--originals", "4", "--steps", "200"))[0] == 0
+    for name in ("originals", "attacks", "scores", "comparison"):
+        assert (folder / "audit" / f"{name}.csv").read_text() == (folder / "byhand" / f"{name}.csv").read_text()
+    assert "Shortened" not in (folder / "byhand" / "report.html").read_text(encoding="utf-8")
+    about = folder / "audit" / "audit.json"
+    about.write_text(about.read_text().replace("the length", "length"))
+    assert "audit.json is damaged. Name a new folder." in audit(*words, length=())[2]
 
 
 def test_the_estimate_is_measured_on_the_network_itself():
     images, labels = torch.rand(3, 3, SIDE, SIDE), torch.tensor([0, 1, 2])
     target = build_target("lenet", 4, SIDE).eval()
-    attacks = named_attacks(["invertgrad", "idlg"], target, ClientSettings(), Attacker(), 500)
-    runs = [run_on(target, images, labels, each) for each in attacks.values()]
-    seconds, sentence = estimate([(run, 1.0) for run in runs])
+    attacks = named_attacks(["invertgrad", "idlg"], target, ClientSettings(), Attacker())
+    runs = {name: run_on(target, images, labels, each) for name, each in attacks.items()}
+    seconds, sentence = estimate(runs, image_steps(runs, Length(500, 3)))
     assert 0.5 < seconds < 600 and sentence.startswith("3,000 steps of single images at 16 pixels: about ")
-    assert estimate([(runs[0], 0.0)]) == (0.0, "The attacks take a moment.")
-    assert estimate([(runs[0], 0.5)])[1].startswith("750 steps of single images")
+    assert estimate(runs, dict.fromkeys(runs, 0.0)) == (0.0, "The attacks take a moment.")
+    half, sentence = estimate(runs, {"invertgrad": 750.0, "idlg": 0.0})
+    assert 0 < half < seconds and sentence.startswith("750 steps of single images")
 
 
 def test_samples_are_balanced_and_come_from_the_test_part(tmp_path):
@@ -475,6 +569,14 @@ def test_samples_are_balanced_and_come_from_the_test_part(tmp_path):
     assert sorted(named.labels.tolist()) == [1, 2] and named.classes == ("z", "b", "a")
     batch = sample_of(torch.rand(9, 3, 4, 4), torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, 1]), 4, 1, 2)
     assert batch.labels.bincount().tolist() == [2, 2] and len(batch.others) == 5
+
+
+def test_the_first_of_a_sample_are_the_sample_of_fewer():
+    images, labels = torch.rand(60, 3, 4, 4), torch.tensor(28 * [0] + 32 * [1])
+    fewer, first = sample_of(images, labels, 4, 1, 2), sample_of(images, labels, 32, 1, 2).first(4)
+    assert first.names == fewer.names and first.classes == fewer.classes
+    for name in ("images", "labels", "others", "other_labels"):
+        assert torch.equal(getattr(first, name), getattr(fewer, name)), name
 
 
 def test_models_are_built_by_name_or_from_a_file_with_weights_of_either_kind(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def reconstruct(
     defence: GradientDefence | dict | None = None,
     attacker: Attacker | dict | None = None,
     client: ClientSettings | dict | None = None,
-    memory_gib: float = 2.0,
+    memory_gib: float | None = None,
     **changes,
 ) -> Reconstructions:
     """Reconstruct images from the gradients or updates that clients would share.
@@ -119,8 +119,9 @@ def reconstruct(
     client : semsim.attacks.clients.ClientSettings or dict, optional
         What a client computes its update on, and how; or, as in a study, its settings, such as
         ``{"batch": 8, "local_steps": 4}``. Consecutive images belong to one client; the last may have fewer.
-    memory_gib : float
-        How much memory the searches that run at once may take.
+    memory_gib : float, optional
+        How much memory the searches that run at once may take. By default 2, or a quarter of a GPU's if that is more,
+        and however much one client takes.
     **changes
         Other fields of `semsim.attacks.settings.AttackSettings`, such as ``priors={"total_variation": 1e-2}``.
 
@@ -273,8 +274,10 @@ def checked_seed(seed: int) -> int:
     return int(seed)
 
 
-def checked_memory(memory_gib: float) -> float:
+def checked_memory(memory_gib: float | None) -> float | None:
     """Return an amount of memory in GiB; raise a `SemsimError` if it is no finite number above 0."""
+    if memory_gib is None:
+        return None
     if not isinstance(memory_gib, numbers.Real) or isinstance(memory_gib, bool) or not 0 < memory_gib < math.inf:
         raise SemsimError(f"memory_gib must be a finite number of GiB above 0, but is {memory_gib!r}.")
     return float(memory_gib)

@@ -25,12 +25,14 @@ from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.calls import batchnorm_layers_without_maps
 from semsim.targets.defences import GradientDefence
+from semsim.targets.device import memory_of
 from semsim.targets.models import count_parameters
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted
 
 log = logging.getLogger(__name__)
 
+DEFAULT_BYTES = 2 * 2**30
 SAVE_EVERY_SECONDS = 30
 MEASURED_SECONDS = 0.5
 """A step on one client that takes longer is not measured on more of them."""
@@ -56,9 +58,10 @@ class AttackRun:
     defence : semsim.targets.defences.GradientDefence
         What a client does to its update before sharing it.
     study_seed : int
-    memory_gib : float
+    memory_gib : float or None
         How much memory the searches of one share may take. The shares follow from it, so it belongs to the study:
-        another value gives other, equally good reconstructions.
+        another value gives other, equally good reconstructions. None is 2, or a quarter of a GPU's if that is more, and
+        however much one client takes, as far as the device has it.
     first : int
         The number that the first of these originals has among all of the data set.
     client : ClientSettings
@@ -81,7 +84,7 @@ class AttackRun:
     augmentation: object
     defence: object
     study_seed: int
-    memory_gib: float
+    memory_gib: float | None
     first: int = 0
     client: ClientSettings = ClientSettings()
     draw_clients: bool = False
@@ -128,7 +131,7 @@ class AttackRun:
         Raises
         ------
         SemsimError
-            If one client alone does not fit into `memory_gib`, or the machine has less memory than that; if the target
+            If one client alone does not fit into `memory_gib`, or the device has less memory than that; if the target
             or the client lacks what the attack needs, or its update cannot be computed.
         """
         title = f"{self.dataset}/{self.target_name}/{self.attack}"
@@ -151,15 +154,16 @@ class AttackRun:
                     raise
                 raise SemsimError(
                     f"attack {title}: no space for the updates of {counted(len(shares[0]), 'clients')} on "
-                    f"{self.target.mean.device}. Lower memory_gib (now {self.memory_gib:g})."
+                    f"{self.target.mean.device}. Lower memory_gib (now {self._budget() / 2**30:.3g})."
                 ) from None
         state.release()
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
         order = torch.cat([share.flatten() for share in shares]).argsort()
         return attacked, Outcome(**{name: torch.cat(parts)[order] for name, parts in joined.items()})
 
-    def seconds(self):
-        """Return how long the run takes, estimated from the second step on its first clients.
+    @cached_property
+    def step_seconds(self):
+        """How long a step on one original takes, measured as the second step on the first clients.
 
         One client is measured first, and all of a share only if that is quick.
         """
@@ -174,7 +178,7 @@ class AttackRun:
             seconds = time.monotonic() - started
             if seconds > MEASURED_SECONDS:
                 break
-        return seconds / share.numel() * len(self.originals) * self.settings.steps
+        return seconds / share.numel()
 
     def left(self, state_path):
         """Return the share of its steps that `run` would still take, from 0 (finished) to 1 (new); nothing changes."""
@@ -270,23 +274,38 @@ class AttackRun:
         searcher = 6 * variables
         if settings.optimiser == "lbfgs":
             searcher = (2 * settings.history + 12) * variables + 5 * settings.history**2
-        bytes_per_client = 4 * settings.restarts * (updates + searcher)
+        client_bytes = 4 * settings.restarts * (updates + searcher)
         # A pass keeps the activations for two backward passes. It is full, or has all clients of the share.
         candidate_bytes = 4 * 6 * client.batch * client.local_steps * count_activations(self.target)
         full_pass_bytes, pass_bytes = candidate_bytes * self._plan.clients_per_pass, candidate_bytes * settings.restarts
-        budget = min(self.memory_gib * 2**30, sys.maxsize)
-        with_full_passes = (budget - full_pass_bytes) // bytes_per_client
-        in_one_pass = budget // (bytes_per_client + pass_bytes)
+        budget = self._budget()
+        with_full_passes = (budget - full_pass_bytes) // client_bytes
+        in_one_pass = budget // (client_bytes + pass_bytes)
         clients = int(max(with_full_passes, in_one_pass))
         if clients < 1:
-            pass_bytes = min(pass_bytes, full_pass_bytes)
-            raise SemsimError(
-                f"attack {self.dataset}/{self.target_name}/{self.attack}: one client ({client}) with "
-                f"{settings.restarts} restart(s) takes {(bytes_per_client + pass_bytes) / 2**30:.2f} GiB, but "
-                f"memory_gib is {self.memory_gib:g}. Raise memory_gib, or choose fewer restarts, a smaller batch or "
-                "a smaller target."
-            )
-        return clients
+            self._check_one_client(client_bytes + min(pass_bytes, full_pass_bytes))
+        return max(clients, 1)
+
+    def _budget(self):
+        """Return how many bytes the searches of one share may take."""
+        if self.memory_gib is not None:
+            return min(self.memory_gib * 2**30, sys.maxsize)
+        device = self.target.mean.device
+        return max(DEFAULT_BYTES, memory_of(device) // 4 if device.type == "cuda" else 0)
+
+    def _check_one_client(self, needed):
+        """Refuse to attack one client at once if it takes more bytes than it may."""
+        if self.memory_gib is not None:
+            limit, advice = f"memory_gib is {self.memory_gib:g}", "Raise memory_gib, or take"
+        elif needed > (there := memory_of(self.target.mean.device)):
+            limit, advice = f"{self.target.mean.device} has {there / 2**30:.3g} GiB", "Take"
+        else:
+            return
+        raise SemsimError(
+            f"attack {self.dataset}/{self.target_name}/{self.attack}: one client ({self.client}) with"
+            f" {counted(self.settings.restarts, 'restarts')} takes {needed / 2**30:.3g} GiB, but {limit}. {advice} an"
+            " attack with fewer restarts, a smaller batch or a smaller target."
+        )
 
     def _numbers(self, places):
         """Return the numbers that the originals at these places have in the data set."""
@@ -310,7 +329,7 @@ class AttackRun:
     def _fingerprint(self, attacked, code):
         """Return a digest of everything that decides how the run goes."""
         digest = hashlib.blake2b(digest_size=16)
-        names = (self.dataset, self.target_name, self.attack, self.study_seed, self.memory_gib, self.first, code)
+        names = (self.dataset, self.target_name, self.attack, self.study_seed, self._budget(), self.first, code)
         names += (self.draw_clients,)
         device = self.target.mean.device.type
         state = OPTIMISERS[self.settings.optimiser].function.STATE  # another version of this code may keep another

@@ -1,4 +1,4 @@
-"""The attacks of an audit: those that suit the network and what the attacker knows, and how long they take."""
+"""The attacks of an audit: those that suit the network and what the attacker knows."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ from typing import TYPE_CHECKING
 
 from semsim.attacks.reconstruct import check_knowledge
 from semsim.attacks.settings import PRESETS, attack_settings
-from semsim.config.estimate import milliseconds_on
 from semsim.errors import SemsimError
 from semsim.targets.traits import KNOWLEDGE
-from semsim.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semsim.attacks.clients import ClientSettings
-    from semsim.attacks.run import AttackRun
     from semsim.attacks.settings import Attacker, AttackSettings
     from semsim.targets.models import Target
 
-BENCHMARK = "NVIDIA H100"
-"""The GPU that an estimate mentions beside this machine."""
-
 
 def suited_attacks(
-    target: Target, client: ClientSettings, attacker: Attacker, steps: int
+    target: Target, client: ClientSettings, attacker: Attacker
 ) -> tuple[dict[str, AttackSettings], list]:
     """Return the presets that suit a target model, its clients and an attacker.
 
@@ -38,8 +32,6 @@ def suited_attacks(
     target : semsim.targets.models.Target
     client : semsim.attacks.clients.ClientSettings
     attacker : semsim.attacks.settings.Attacker
-    steps : int
-        Of each attack that takes any.
 
     Returns
     -------
@@ -54,7 +46,7 @@ def suited_attacks(
     """
     has, found, left_out = {*target.traits, *client.traits, *KNOWLEDGE}, {}, []
     for name in PRESETS:
-        settings = _for_attacker(_shortened(attack_settings(name), steps), attacker, has)
+        settings = _for_attacker(attack_settings(name), attacker, has)
         problems = [*settings.unmet(has), *settings.left_out(has), *settings.forbidden(attacker)]
         if problems:
             left_out.append(f"{name}: {'; '.join(problems)}.")
@@ -70,9 +62,9 @@ def suited_attacks(
 
 
 def named_attacks(
-    names: Sequence[str], target: Target, client: ClientSettings, attacker: Attacker, steps: int
+    names: Sequence[str], target: Target, client: ClientSettings, attacker: Attacker
 ) -> dict[str, AttackSettings]:
-    """Return presets by their names, shortened to `steps`.
+    """Return presets by their names.
 
     Raises
     ------
@@ -80,7 +72,7 @@ def named_attacks(
         If one does not exist, or needs what the target model or the client lacks, or knowledge that the attacker does
         not have.
     """
-    attacks = {name: _shortened(attack_settings(name), steps) for name in names}
+    attacks = {name: attack_settings(name) for name in names}
     check_knowledge(attacks, attacker)
     for name, settings in attacks.items():
         if problems := settings.unmet({*target.traits, *client.traits, *KNOWLEDGE}):
@@ -92,10 +84,6 @@ def _without_label(settings):
     return settings.model_copy(update={"label": ""}).model_dump_json()
 
 
-def _shortened(settings, steps):
-    return settings.model_copy(update={"steps": min(settings.steps, steps)})
-
-
 def _for_attacker(settings, attacker, has):
     """Return the settings with a label rule that the attacker can follow, and with the statistics that it knows."""
     changes = {}
@@ -105,31 +93,3 @@ def _for_attacker(settings, attacker, has):
         renamed = {"batchnorm": "batch_statistics"}
         changes["priors"] = {renamed.get(name, name): weight for name, weight in settings.priors.items()}
     return settings.model_copy(update=changes)
-
-
-def estimate(runs: Sequence[tuple[AttackRun, float]]) -> tuple[float, str]:
-    """Measure a step of each attack and say how long all of them take.
-
-    Parameters
-    ----------
-    runs : sequence of (semsim.attacks.run.AttackRun, float)
-        On one target model, and which share of each is left.
-
-    Returns
-    -------
-    seconds : float
-    sentence : str
-    """
-    working = [(run, left) for run, left in runs if left and run.settings.steps]
-    if not working:
-        return 0.0, "The attacks take a moment."
-    seconds = sum(left * run.seconds() for run, left in working)
-    target = working[0][0].target
-    steps = round(sum(left * run.settings.steps * run.settings.restarts * len(run.originals) for run, left in working))
-    side = f"{target.spec['image_size']} pixels"
-    here = "this GPU" if target.mean.is_cuda else "this CPU"
-    sentence = f"{steps:,} steps of single images at {side}: about {duration(seconds)} on {here}, as a few steps took"
-    if not target.mean.is_cuda:
-        elsewhere = duration(steps * milliseconds_on(BENCHMARK, target) / 1000)
-        sentence += f", and {elsewhere} on an {BENCHMARK.removeprefix('NVIDIA ')} by benchmark"
-    return seconds, f"{sentence}."

@@ -17,10 +17,11 @@ from semsim import __version__
 from semsim.attacks.gradients import plan_updates
 from semsim.attacks.reconstruct import checked_client
 from semsim.attacks.run import AttackRun, as_floats
-from semsim.auditing.attacks import estimate, named_attacks, suited_attacks
+from semsim.auditing.attacks import named_attacks, suited_attacks
 from semsim.auditing.findings import answer
-from semsim.auditing.folder import check_folder, claimed
+from semsim.auditing.folder import LENGTH, check_folder, claimed, read_length
 from semsim.auditing.gradients import describe_updates
+from semsim.auditing.length import estimate, fitting_length, image_steps, shortened, whole_length
 from semsim.auditing.measures import (
     GUESS,
     class_means,
@@ -143,7 +144,7 @@ def audit(
     settings = validated(AuditSettings, settings, "The audit is not valid")
     out, weights, device = checked_path(out, "out"), checked_path(weights, "weights"), checked_device(device)
     target, images, labels = checked_client(module, images, labels, device, mean, std, last)
-    sample = sample_of(images, labels, settings.originals, settings.seed, target.spec["classes"])
+    sample = sample_of(images, labels, settings.longest.originals, settings.seed, target.spec["classes"])
     return carry_out(target, sample, out, settings, weights, pretrained, network_label(target.spec["architecture"]))
 
 
@@ -155,7 +156,7 @@ def carry_out(
     weights: str | os.PathLike,
     pretrained: str | os.PathLike | None,
     name: str,
-    confirm: Callable[[float, str], None] = lambda seconds, sentence: None,
+    confirm: Callable[[float], None] = lambda seconds: None,
 ) -> Audit:
     """Attack, measure and report.
 
@@ -171,27 +172,37 @@ def carry_out(
     name : str
         What the model is called on the page.
     confirm : callable
-        Given the estimated seconds and a sentence about them, it may raise an error to stop before anything is written.
+        Given the estimated seconds of a new audit, it may raise an error to stop before anything is written.
 
     Returns
     -------
     Audit
     """
     require_logits(target, as_floats(sample.images))
-    conditions = settings.client, settings.attacker, settings.steps
+    conditions = target, settings.client, settings.attacker
     if settings.attacks is None:
-        attacks, left_out = suited_attacks(target, *conditions)
+        attacks, left_out = suited_attacks(*conditions)
     else:
-        attacks, left_out = named_attacks(settings.attacks, target, *conditions), []
+        attacks, left_out = named_attacks(settings.attacks, *conditions), []
     plan = plan_updates(target, settings.client, target.mean.device)
-    runs = {name: _run(name, chosen, target, sample, settings, plan) for name, chosen in attacks.items()}
-    left_out += [f"{name}: {sentence}." for name, run in runs.items() for sentence in run.left_out()]
+    whole = whole_length(settings, len(sample.labels))
+    all_runs = _runs(attacks, target, sample, settings, plan, whole)
+    left_out += [f"{name}: {sentence}." for name, run in all_runs.items() for sentence in run.left_out()]
     measures, about = load_measures(None, weights, target.mean.device, pretrained)
-    identity = _identity(target, sample, attacks, settings, weights)
+    started = read_length(out)
+    length = started or fitting_length(all_runs, settings)
+    sample = sample.first(length.originals)
+    runs = _runs(attacks, target, sample, settings, plan, length)
+    attacks = {name: run.settings for name, run in runs.items()}
+    identity = _identity(target, sample, attacks, settings, length, weights)
     check_folder(out, identity)
-    seconds, sentence = estimate([(run, run.left(_state(out, name))) for name, run in runs.items()])
-    confirm(seconds, sentence)
-    say(sentence)
+    left = {name: runs[name].left(_state(out, name)) * count for name, count in image_steps(all_runs, length).items()}
+    seconds, sentence = estimate(all_runs, left)
+    short = shortened(length, whole)
+    for each in (sentence, *short):
+        say(each)
+    if not started:
+        confirm(seconds)
     with claimed(out, identity) as folder:
         outcomes = {name: run.run(_state(folder, name))[1] for name, run in runs.items()}
         reconstructions = {name: outcome.images for name, outcome in outcomes.items()} | {GUESS: class_means(sample)}
@@ -203,7 +214,8 @@ def carry_out(
         comparison = compare_with_guess(scores, run.clients(), measures, settings.seed)
         paths = _write_images(folder, sample, reconstructions)
         recognisable = count_recognisable(scores, measures, sample)
-        sentences = tuple(answer(originals, comparison, measures, recognisable))
+        first, *more = answer(originals, comparison, measures, recognisable)
+        sentences = first, *short, *more
         tables = originals, table, scores, comparison
         result = Audit(sentences, *tables, attacks, tuple(left_out), settings, folder / REPORT)
         for stem in ("originals", "attacks", "scores", "comparison"):
@@ -215,30 +227,34 @@ def carry_out(
     return result
 
 
-def _run(name, settings, target, sample, audit_settings, plan):
-    return AttackRun(
-        dataset=DATASET,
-        target_name=network_label(target.spec["architecture"]),
-        attack=name,
-        target=target,
-        originals=sample.images,
-        labels=sample.labels,
-        settings=settings,
-        augmentation=lambda image, generator: image,
-        defence=audit_settings.shared,
-        study_seed=audit_settings.seed,
-        memory_gib=audit_settings.memory_gib,
-        client=audit_settings.client,
-        draw_clients=True,
-        plan=plan,
-    )
+def _runs(attacks, target, sample, settings, plan, length):
+    """Return the runs of attacks by their names."""
+    about = {
+        "dataset": DATASET,
+        "target_name": network_label(target.spec["architecture"]),
+        "target": target,
+        "originals": sample.images[: length.originals],
+        "labels": sample.labels[: length.originals],
+        "augmentation": lambda image, generator: image,
+        "defence": settings.shared,
+        "study_seed": settings.seed,
+        "memory_gib": settings.memory_gib,
+        "client": settings.client,
+        "draw_clients": True,
+        "plan": plan,
+    }
+    return {
+        name: AttackRun(**about, attack=name, settings=each.model_copy(update={"steps": min(each.steps, length.steps)}))
+        for name, each in attacks.items()
+    }
 
 
-def _identity(target: Target, sample: Sample, attacks: dict[str, AttackSettings], settings: AuditSettings, weights):
+def _identity(target, sample, attacks, settings, length, weights):
     """Return everything that decides the results, by what it is called when it differs: first what options set."""
     options = settings.model_dump(mode="json", exclude={"attacks"})
     return {f"--{name.replace('_', '-')}": value for name, value in options.items()} | {
         "--semsim": str(weights),
+        LENGTH: list(length),
         "the model": _digest([*target.state_dict().values()], target.spec),
         "the images": _digest([sample.images, sample.labels, sample.others, sample.other_labels], sample.names),
         "the attacks": {name: each.model_dump(mode="json") for name, each in attacks.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from semsim.auditing.settings import FEWEST_CLIENTS
 from semsim.metrics.summaries import labels_known
 from semsim.scoring.scores import SEMSIM
 from semsim.scoring.summary import number
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from semsim.auditing.measures import Recognisable
     from semsim.scoring.scores import Measure
 
-FEWEST = 4
-"""Clients below which nothing can tell an attack from a guess: each finds its own among as many by chance."""
 MANY_ZEROS = 0.9
 """Share of zero entries from which a gradient is said to have many."""
 ONLY_WITH = {
@@ -76,10 +75,10 @@ def answer(
     if better:
         verb = "show" if len(better) > 1 else "shows"
         sentences.append(f"The gradients leak: {listed(better)} {verb} more of these images than could be guessed.")
-    elif (clients := originals["client"].nunique()) < FEWEST:
+    elif (clients := originals["client"].nunique()) < FEWEST_CLIENTS:
         sentences.append(
-            f"To tell whether an attack shows more than could be guessed takes {FEWEST} clients or more, and this audit"
-            f" attacked {clients}."
+            f"To tell whether an attack shows more than could be guessed takes {FEWEST_CLIENTS} clients or more, and"
+            f" this audit attacked {clients}."
         )
     else:
         sentences.append(
@@ -121,7 +120,7 @@ def converged(originals: pd.DataFrame) -> list[str]:
 
 def no_better(comparison: pd.DataFrame, clients: int) -> list[str]:
     """Name the attacks that are no better than a guess by any metric; none where there are too few clients to tell."""
-    if clients < FEWEST:
+    if clients < FEWEST_CLIENTS:
         return []
     sentences = []
     for attack, rows in comparison.groupby("attack", sort=False):

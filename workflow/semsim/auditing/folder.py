@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from semsim.auditing.settings import Length
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
 from semsim.io.whole import written_whole
@@ -20,8 +21,28 @@ if TYPE_CHECKING:
 
 ABOUT = "audit.json"
 """The file that says what an audit is of."""
+LENGTH = "the length"
+"""What the length of its searches is called there."""
 MOST_BYTES = 2**20
 LOCK = ".lock"
+
+
+def read_length(folder: str | os.PathLike) -> Length | None:
+    """Return the length of the audit that was started in a folder, None if none was.
+
+    It was chosen by how fast the machine was then. Whoever resumes the audit does not choose again.
+
+    Raises
+    ------
+    SemsimError
+        If the folder holds other things, or what it says is damaged.
+    """
+    if (known := _read_about(folder)) is None:
+        return None
+    try:
+        return Length(*map(int, known[LENGTH]))
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(folder) from None
 
 
 def check_folder(folder: str | os.PathLike, about: dict) -> None:
@@ -32,37 +53,45 @@ def check_folder(folder: str | os.PathLike, about: dict) -> None:
     folder : path-like
         A new or empty one, or one that holds a part of the same audit.
     about : dict
-        Everything that decides the results, by what it is called; what JSON can represent. Where options (``--...``)
-        differ, nothing else is named: the rest may follow from them.
+        Everything that decides the results, by what it is called, `LENGTH` included; what JSON can represent. Where
+        options (``--...``) differ, nothing else is named: the rest may follow from them.
 
     Raises
     ------
     SemsimError
         If it holds other things, or another audit.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise SemsimError(f"--out: {printable(folder)} is a file. Name a new folder.")
-    if (folder / ABOUT).exists():
-        _check_same(folder, about)
-    elif folder.exists() and (found := sorted(each.name for each in folder.iterdir() if each.name != LOCK)):
-        names = printable(first_few(found, 3))
-        raise SemsimError(f"--out: {printable(folder)} holds other things ({names}). Name a new or empty folder.")
-
-
-def _check_same(folder, about):
-    """Refuse the folder of another audit, and say what differs."""
-    try:
-        known = json.loads(read_file(folder / ABOUT, MOST_BYTES))
-        differing = [name for name in about if known.get(name) != json.loads(json.dumps(about[name]))]
-    except (ValueError, AttributeError, RecursionError):
-        place = printable(folder / ABOUT)
-        raise SemsimError(f"--out: {place} is damaged. Name a new folder.") from None
+    if (known := _read_about(folder)) is None:
+        return
+    differing = [name for name in about if known.get(name) != json.loads(json.dumps(about[name]))]
     if differing:
         differing = [name for name in differing if name.startswith("--")] or differing
         raise SemsimError(
             f"--out: {printable(folder)} holds another audit, of which {listed(differing)} differed. Name a new folder."
         )
+
+
+def _read_about(folder):
+    """Return what a folder says of the audit in it; None if it is new or empty."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise SemsimError(f"--out: {printable(folder)} is a file. Name a new folder.")
+    if not (folder / ABOUT).exists():
+        if folder.exists() and (found := sorted(each.name for each in folder.iterdir() if each.name != LOCK)):
+            names = printable(first_few(found, 3))
+            raise SemsimError(f"--out: {printable(folder)} holds other things ({names}). Name a new or empty folder.")
+        return None
+    try:
+        known = json.loads(read_file(folder / ABOUT, MOST_BYTES))
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict):
+        raise _damaged(folder)
+    return known
+
+
+def _damaged(folder):
+    return SemsimError(f"--out: {printable(Path(folder) / ABOUT)} is damaged. Name a new folder.")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,14 @@ class Sample:
     others: torch.Tensor
     other_labels: torch.Tensor
     classes: tuple[str, ...]
+
+    def first(self, originals: int) -> Sample:
+        """Return the sample that would have been chosen with fewer originals."""
+        others = torch.cat([self.images[originals:], self.others])
+        labels = torch.cat([self.labels[originals:], self.other_labels])
+        kept = _first_of_each(labels.tolist())
+        attacked = self.images[:originals], self.labels[:originals], self.names[:originals]
+        return Sample(*attacked, others[kept], labels[kept], self.classes)
 
 
 def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
@@ -142,12 +151,19 @@ def sample_of(images: torch.Tensor, labels: torch.Tensor, originals: int, seed: 
 def _chosen(candidates, originals, seed):
     """Return the candidates to attack, and up to `MOST_OTHERS` more of each class."""
     ordered = balanced_order(candidates, seed, KEY)
-    taken, others = {}, []
-    for candidate in ordered[originals:]:
-        taken[candidate.label] = taken.get(candidate.label, 0) + 1
-        if taken[candidate.label] <= MOST_OTHERS:
-            others.append(candidate)
-    return ordered[:originals], others
+    others = ordered[originals:]
+    return ordered[:originals], [others[place] for place in _first_of_each([each.label for each in others])]
+
+
+def _first_of_each(labels):
+    """Return the places of the first `MOST_OTHERS` images of each class, in order."""
+    seen = Counter()
+    places = []
+    for place, label in enumerate(labels):
+        seen[label] += 1
+        if seen[label] <= MOST_OTHERS:
+            places.append(place)
+    return places
 
 
 def _read(source, candidates, image_size, folder):

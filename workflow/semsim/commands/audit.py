@@ -6,18 +6,19 @@ the project's. Without --weights, they are random. Images lie in folders by clas
 more classes, --classes names a text file with all of them, one a line, in the order of its outputs.
 
 A balanced sample of the images is attacked, each with a gradient of its own or, with --client, as clients share it: in
-batches, after several local steps, with BatchNorm in train mode. Nothing is trained. It first says how long that takes.
-After an interruption, the same command goes on where it was stopped.
+batches, after several local steps, with BatchNorm in train mode. Nothing is trained. It first says how long that takes;
+where that would be more than --minutes, searches are shorter, and the report says so. After an interruption, the same
+command goes on where it was stopped.
 """
 
 import argparse
 import json
+import re
+from contextlib import contextmanager
 
 from semsim.commandline import json_object, path, positive, share_cores
 from semsim.errors import SemsimError
 
-LONG_SECONDS = 600
-"""A run that is estimated to take more has to be confirmed."""
 EXAMPLES = """examples:
   semsim audit --model net.py:build --weights w.safetensors --images photos --out audit
   semsim audit --model torchvision:resnet18 --images photos --image-size 32 --originals 8 --out audit
@@ -49,9 +50,15 @@ def add_arguments(parser):
     parser.add_argument("--mean", type=_three, metavar="R,G,B", help="of the channels that the model expects (0,0,0)")
     parser.add_argument("--std", type=_three, metavar="R,G,B", help="their standard deviation (1,1,1)")
     parser.add_argument("--last", metavar="NAME", help="name of the last layer, if it cannot be detected")
-    parser.add_argument("--originals", type=positive, metavar="N", help="how many images are attacked (32)")
+    parser.add_argument("--originals", type=positive, metavar="N", help="how many images are attacked (32, or fewer)")
     parser.add_argument("--attacks", type=_names, metavar="NAMES", help="such as invertgrad,idlg (those that suit)")
-    parser.add_argument("--steps", type=positive, metavar="N", help="of each attack (2000)")
+    parser.add_argument("--steps", type=positive, metavar="N", help="of each attack (2000, or fewer)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="how long attacks may take (20); where they would take more, steps or originals are fewer",
+    )
     parser.add_argument(
         "--attacker", type=_setting, nargs="+", metavar="NAME=false", help="what attackers do not know: labels=false"
     )
@@ -60,7 +67,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--defence", type=json_object, metavar="JSON", help='such as {"kind": "prune", "share": 0.9}')
     parser.add_argument("--seed", type=int, metavar="N", help="of the sample and the attacks (1)")
-    parser.add_argument("--memory-gib", type=float, metavar="N", help="memory for searches at once (2)")
+    parser.add_argument("--memory-gib", type=float, metavar="N", help="memory for searches at once (2 or more)")
     parser.add_argument("--semsim", type=path, metavar="FOLDER", default="embedded", help="SemSim's weights (embedded)")
     parser.add_argument("--pretrained", type=path, metavar="FOLDER", help="folder to look in first for LPIPS's network")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
@@ -101,10 +108,31 @@ def _section(pairs, option):
     return dict(pairs)
 
 
-SETTINGS = ("originals", "attacks", "steps", "defence", "seed", "memory_gib")
+SETTINGS = ("originals", "attacks", "steps", "minutes", "defence", "seed", "memory_gib")
 """Options that are settings of `semsim.auditing.settings.AuditSettings` of the same names."""
 
 
+SECTIONS = ("attacker", "client")
+"""Options of which each NAME=VALUE is a setting of a section."""
+PLACE = re.compile(rf"^  ({'|'.join((*SETTINGS, *SECTIONS))})(?:\.([a-z]\w*))?[\w.]*:", re.MULTILINE)
+"""How messages about settings begin, each in a line of its own: with the place of a setting."""
+
+
+@contextmanager
+def _in_words_of_options():
+    """Let errors that are raised within name options in place of settings."""
+    try:
+        yield
+    except SemsimError as error:
+        message = PLACE.sub(lambda found: f"  {' '.join([_option(found[1]), found[2] or '']).strip()}:", str(error))
+        raise SemsimError(re.sub(r"\bmemory_gib\b", _option("memory_gib"), message)) from None
+
+
+def _option(setting):
+    return f"--{setting.replace('_', '-')}"
+
+
+@_in_words_of_options()
 def audit(arguments):
     """Attack, measure, write the report, and print the answer."""
     share_cores()
@@ -122,11 +150,11 @@ def audit(arguments):
     if Path(arguments.images).resolve() in Path(arguments.out).resolve().parents:
         raise SemsimError("--out: lies in --images, where its pictures would be taken for more images. Name another.")
     given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
-    given |= {name: _section(getattr(arguments, name) or [], name) for name in ("attacker", "client")}
+    given |= {name: _section(getattr(arguments, name) or [], name) for name in SECTIONS}
     settings = validated(AuditSettings, given, "The audit is not valid")
     device = choose_device(arguments.device)
     classes = read_classes(arguments.classes) if arguments.classes else None
-    sample = read_sample(arguments.images, settings.originals, settings.seed, arguments.image_size, classes)
+    sample = read_sample(arguments.images, settings.longest.originals, settings.seed, arguments.image_size, classes)
     normalisation = {"mean": arguments.mean, "std": arguments.std}
     target = build_model(
         arguments.model,
@@ -141,9 +169,9 @@ def audit(arguments):
     weights = Path(arguments.weights).name if arguments.weights else "random weights"
     name = f"{Path(arguments.model).name} with {weights}"
 
-    def confirm(seconds, sentence):
-        if seconds > LONG_SECONDS and not arguments.yes:
-            _ask(sentence)
+    def confirm(seconds):
+        if seconds > 60 * settings.minutes and not arguments.yes:
+            _ask(seconds, settings.minutes)
 
     result = carry_out(
         target, sample, arguments.out, settings, arguments.semsim, arguments.pretrained, name, confirm=confirm
@@ -151,13 +179,18 @@ def audit(arguments):
     print("\n".join([*result.answer, "", f"Compare the pictures: {printable(result.report)}"]))
 
 
-def _ask(sentence):
+def _ask(seconds, minutes):
     """Let whoever started a long run decide whether it begins."""
     import sys
 
+    from semsim.text import duration
+
     if sys.stdin.isatty():
-        print(f"{sentence}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+        print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
         raise SemsimError("stopped before anything was written.")
-    raise SemsimError(f"{sentence} Go on with --yes, or take fewer --originals, --steps or --attacks.")
+    raise SemsimError(
+        f"about {duration(seconds)} is more than --minutes {minutes:g}. Go on with --yes, or take fewer --originals,"
+        " --steps or --attacks."
+    )

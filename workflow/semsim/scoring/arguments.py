@@ -11,7 +11,7 @@ from semsim.errors import SemsimError
 from semsim.scoring.scores import check_names
 from semsim.text import quoted
 
-OF_AUDITS = ("model", "out", "originals", "steps", "client", "attacker", "defence", "seed", "memory_gib")
+OF_AUDITS = ("model", "out", "originals", "steps", "minutes", "client", "attacker", "defence", "seed", "memory_gib")
 """Arguments of `semsim.audit` that the command ``semsim audit`` has as options of the same names."""
 ARGUMENTS = {
     "--skip": "skip=True",

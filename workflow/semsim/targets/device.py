@@ -1,5 +1,7 @@
 """The device on which networks run."""
 
+import os
+
 import torch
 
 from semsim.errors import SemsimError
@@ -27,7 +29,7 @@ def choose_device(name="auto"):
     cuda = torch.cuda.is_available()
     if name == "cuda" and not cuda:
         raise SemsimError(
-            "device 'cuda' was requested, but PyTorch finds no CUDA GPU on this machine. Set device to auto or cpu."
+            "device 'cuda' was requested, but PyTorch finds no CUDA GPU on this machine. Choose auto or cpu."
         )
     return torch.device("cuda" if cuda and name != "cpu" else "cpu")
 
@@ -50,3 +52,15 @@ def checked_device(device):
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SemsimError(f"device '{device}' is not there: PyTorch finds {torch.cuda.device_count()} CUDA GPU(s).")
     return device
+
+
+def memory_of(device):
+    """Return how many bytes of memory a device has in all.
+
+    Parameters
+    ----------
+    device : torch.device
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
