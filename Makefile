@@ -10,7 +10,7 @@ READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: study smoke human-study defects observers-embedded compare reference-pages setup estimate test wheel-test lint dag examples lock help
+.PHONY: study smoke human-study defects seeds observers-embedded compare reference-pages setup estimate test wheel-test lint dag examples lock help
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
@@ -53,6 +53,14 @@ defects: setup
 		($(call workflow,,$$overlay --config $$names)) || exit; \
 	done; \
 	($(call workflow,defects)) && echo "What they do to conclusions: results/$$base/notebooks/07_defects.html"
+
+# The study CONFIG with its other seeds, each under a name of its own; then its report, which tells what holds over them.
+seeds: study
+	@for run in $$(python -c 'import sys; from semsim.config.study import Study, read_config; study = Study(read_config(*sys.argv[1:])); print(*(f"study={name},seed={seed}" for name, seed in study.replications.items() if name != study.name))' $(CONFIG)); do \
+		($(call workflow,conclusions,--config $${run%,*} $${run#*,})) || exit; \
+	done
+	@$(call workflow,seeds)
+	@$(call workflow,report)
 
 # The networks that come with semsim, from nothing: its simulated observers of embedded images, and the starts of SemSim.
 LIBRARY := workflow/semsim
@@ -131,6 +139,7 @@ help:
 	@echo "make smoke            every stage in small, in a few minutes"
 	@echo "make human-study      the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
 	@echo "make defects          what defects of the paper's released code do to the study on photographs, or to CONFIG"
+	@echo "make seeds            the study with ten seeds, and what holds over them; CONFIG as above"
 	@echo "make observers-embedded  train the networks anew that come with semsim, an hour"
 	@echo "make estimate         how long the attacks of CONFIG will take on DEVICE=cpu, without running them"
 	@echo "make compare          compare the tables of STUDY=demo with its reference"

@@ -57,6 +57,7 @@ include: "workflow/rules/defects.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/seeds.smk"
 
 
 localrules:
@@ -77,6 +78,8 @@ localrules:
     human_study,
     released,
     defects,
+    conclusions,
+    seeds,
     observers_embedded,
 
 
@@ -174,6 +177,16 @@ rule observers_embedded:
 rule defects:
     input:
         expand(rules.run_notebook.output.html, study=STUDY.name, notebook=DEFECTS_NOTEBOOK),
+
+
+rule conclusions:
+    input:
+        TABLES_OF_CONCLUSIONS,
+
+
+rule seeds:
+    input:
+        rules.compare_seeds.output,
 
 
 onsuccess:

@@ -51,6 +51,7 @@ from semsim.statistics.leakage_errors import measure_leakage_errors
 from semsim.statistics.person import compare_with_person, seat_panels
 from semsim.statistics.protection import measure_protection
 from semsim.statistics.ranking import measure_ranking, ranking_limits
+from semsim.statistics.replication import Run, over_seeds
 from semsim.statistics.variance import divide_variance
 from semsim.targets.models import build_target, load_target, save_target
 
@@ -342,6 +343,8 @@ def _write_tables(folder):
     answers = with_truth(tables["labels"], tables["images"])
     tables["protection"] = measure_protection(answers, tables["accuracy"], tables["datasets"])
     tables |= semsim_tables(metrics, tables["recognition"])
+    conclusions = Run(*(tables[name] for name in ("generalisation", "generalisation_differences", "contradictions")))
+    tables["seeds"] = over_seeds({1: conclusions, 2: conclusions})
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")
     for number, of_defect in defect_tables(tables).items():

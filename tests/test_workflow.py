@@ -424,6 +424,29 @@ def test_the_notebook_on_defects_is_made_once_they_are_and_says_how(snakemake, h
     assert jobs["run_notebook"] == jobs["defects"] == 1 and "make_report" not in jobs
 
 
+def test_seeds_are_compared_once_they_have_run_and_says_how(snakemake, house, tmp_path):
+    files = ["--configfile", house / "config" / "config.yaml", house / "config" / "smoke.yaml", "--config", "seeds=3"]
+    asked = snakemake(house / "Snakefile", tmp_path, "--dry-run", "seeds", *files)
+    assert asked.returncode != 0 and "Traceback (most recent call last)" not in asked.stdout
+    assert "results/smoke/tables/generalisation.csv: no such table (9 of 9 are missing)" in asked.stdout
+    assert "make seeds CONFIG='" in asked.stdout and "smoke.yaml'" in asked.stdout
+
+    for name in ("smoke", "smoke-seed-2", "smoke-seed-3"):
+        for table in ("generalisation", "generalisation_differences", "contradictions"):
+            path = tmp_path / "results" / name / "tables" / f"{table}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "seeds", *files))["compare_seeds"] == 1
+
+
+def test_a_run_with_another_seed_makes_its_conclusions_alone(snakemake, house, tmp_path):
+    files = ["--configfile", house / "config" / "config.yaml", house / "config" / "smoke.yaml"]
+    names = ["--config", "study=smoke-seed-2", "seed=2"]
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", "conclusions", *files, *names))
+    assert jobs["measure_generalisation"] == 1 and jobs["count_contradictions"] >= 1
+    assert not {"run_notebook", "make_report", "learn_semsim", "draw_contact_sheet"} & set(jobs)
+
+
 def test_shards_of_an_attack_are_jobs_of_their_own(snakemake, stub_house, tmp_path):
     house, config = stub_house
     config["datasets"]["mnist"]["originals"] = 5

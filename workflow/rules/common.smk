@@ -209,13 +209,25 @@ def tables_of_defects():
     paths = [
         f"{RESULTS}-defect-{number}/tables/{name}.csv" for number, names in SHOWN_OF_DEFECTS.items() for name in names
     ]
+    return [*of_other_studies(paths, "defects"), *rules.collect_tables.output]
+
+
+def tables_of_seeds():
+    """Return the conclusions of the study with each of its seeds; they must have been run before."""
+    return of_other_studies(
+        expand("results/{name}/tables/{table}.csv", name=STUDY.replications, table=CONCLUSIONS), "seeds"
+    )
+
+
+def of_other_studies(paths, target):
+    """Return these tables of other studies, which this one cannot make; if one is missing, say which `make` writes it."""
     if missing := [path for path in paths if not os.path.exists(path)]:
         configs = " ".join(os.path.relpath(path) for path in workflow.configfiles)
         raise WorkflowError(
-            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). Run the defect studies, which"
-            f" write them: make defects CONFIG='{configs}'"
+            f"{missing[0]}: no such table ({len(missing)} of {len(paths)} are missing). Run the studies that write them:"
+            f" make {target} CONFIG='{configs}'"
         )
-    return [*paths, *rules.collect_tables.output]
+    return paths
 
 
 def was_killed(logs):

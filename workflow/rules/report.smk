@@ -29,6 +29,8 @@ rule make_report:
         runtime=30,
     params:
         script=script("make_report.py"),
+        # What `make seeds` found, if it has run. It is no input, because the studies that it rests on may be gone.
+        seeds=[os.stat(path).st_mtime_ns for path in [f"{RESULTS}/tables/seeds.csv"] if os.path.exists(path)],
         study=STUDY.name,
         tables=lambda wildcards, input: Path(input.tables[0]).parent,
         figures=lambda wildcards, input: Path(input.figures[0]).parent,

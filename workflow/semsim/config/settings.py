@@ -163,6 +163,11 @@ class StudySettings(Settings):
         ge=0,
         description="seed of every random choice. Equal seeds give equal results, on any number of cores",
     )
+    seeds: int = Field(
+        10,
+        ge=2,
+        description="number of seeds, from `seed` on, with which `make seeds` runs the study to see what holds",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="where networks run; `auto` uses CUDA if it is available. `cuda` without a GPU is an error",

@@ -30,6 +30,7 @@ MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
 SAME = (
     "seed",
+    "seeds",
     "device",
     "memory_gib",
     "shard",
@@ -61,8 +62,8 @@ class Study:
     ----------
     settings : semsim.config.settings.StudySettings
         All of them, checked.
-    name, seed, device, memory_gib, shard, weights, extra_metrics, resamples, labels, human_study_labels, released,
-    folds, defects
+    name, seed, seeds, device, memory_gib, shard, weights, extra_metrics, resamples, labels, human_study_labels,
+    released, folds, defects
         The settings of the same names (`name` is the setting ``study``).
     mirror : pathlib.Path or None
         Folder with local copies of data sets: the setting, else the environment variable ``SEMSIM_MIRROR``.
@@ -82,6 +83,8 @@ class Study:
         Whether the labels are those of people about the paper's reconstructions.
     campaign : str or None
         The folder of the campaign that the labels are from.
+    replications : dict of str to int
+        The seeds of the study with which it is run, by the name of that run: its own, and those of `make seeds`.
     results, figures : str
         Folders of the study, relative to the working directory; those of the one that it builds on, if it does.
     own_results : str
@@ -134,6 +137,8 @@ class Study:
         self.own_results = f"results/{self.name}"
         base = settings.builds_on or self.name
         self.results, self.figures = f"results/{base}", f"figures/{base}"
+        others = range(self.seed + 1, self.seed + self.seeds)
+        self.replications = {self.name: self.seed} | {f"{self.name}-seed-{seed}": seed for seed in others}
 
     def data_settings(self, dataset):
         """Return what the images of a data set depend on: its kind, path, classes and counts."""

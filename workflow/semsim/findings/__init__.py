@@ -41,6 +41,7 @@ from semsim.findings.reconstructions import (
     reference_findings,
     spread_findings,
 )
+from semsim.findings.replication import primary_over_seeds, replication_findings
 from semsim.findings.semsim import (
     ablation_findings,
     dataset_findings,
@@ -79,8 +80,10 @@ __all__ = [
     "misalignment_findings",
     "observer_findings",
     "person_findings",
+    "primary_over_seeds",
     "protection_findings",
     "ranking_findings",
+    "replication_findings",
     "rate_findings",
     "reference_change_findings",
     "reference_faithfulness_findings",

@@ -31,9 +31,9 @@ def render_report(results: Results) -> str:
         If a table or figure that a section needs is missing.
     """
     sections = [
-        section._asdict()
-        | {"anchor": re.sub(r"\W+", "-", section.title.lower()).strip("-"), "blocks": list(section.blocks(results))}
+        section._asdict() | {"anchor": re.sub(r"\W+", "-", section.title.lower()).strip("-"), "blocks": blocks}
         for section in SECTIONS
+        if (blocks := list(section.blocks(results)))
     ]
     template = page_templates("semsim.report").get_template("page.html.j2")
     return template.render(study=results.study, sections=sections, version=__version__)

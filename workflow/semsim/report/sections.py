@@ -1,6 +1,7 @@
 """The sections of the report, in reading order.
 
-A section is a function that yields blocks. To add one, write it here, where it belongs; nothing else needs to change.
+A section is a function that yields blocks; one without blocks is left out. To add one, write it here, where it belongs;
+nothing else needs to change.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from semsim.figures import (
 )
 from semsim.figures.pictures import chart, picture_of_file
 from semsim.html.blocks import Paragraph, Points, Table, Verdicts
+from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS
 from semsim.metrics.scales import without_twins
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
@@ -240,6 +242,39 @@ def left_out(results: Results) -> Iterator:
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
         f"SemSim on each part that was held out, beside the hand-crafted metric that is best on other folds:"
         f" area under the ROC curve {LEVELS['originals']}, 95 % intervals.",
+    )
+
+
+@section("What holds over seeds?", folded=False)
+def seeds(results: Results) -> Iterator:
+    """The conclusions of the study when it is run again with other images, target models and starts."""
+    tables = results.tables
+    if "seeds" not in tables:
+        return
+    for kind in tables.kinds:
+        of_kind = tables.of_kind("seeds", kind)
+        if of_kind.empty:
+            continue
+        yield Points(findings.replication_findings(of_kind, tables.scales))
+        yield _over_seeds(findings.primary_over_seeds(of_kind, "faithfulness"), tables.scales | LEARNED)
+
+
+def _over_seeds(rows, scales):
+    """Return the table of each metric's faithfulness over seeds."""
+    rows = rows[rows["metric"].isin(without_twins(scales.among(set(rows["metric"])))) & (rows["seeds"] > 0)]
+    frame = pd.DataFrame(
+        {
+            "Metric": [scales[name].label for name in rows["metric"]],
+            "Mean": [f"{decimal(row.mean)} ({decimal(row.low)} to {decimal(row.high)})" for row in rows.itertuples()],
+            "Standard deviation": rows["deviation"].map(decimal),
+            "Lowest to highest": [f"{decimal(row.lowest)} to {decimal(row.highest)}" for row in rows.itertuples()],
+        }
+    )
+    return Table(
+        frame,
+        f"Area under the ROC curve {LEVELS[PRIMARY[0]]}, on held-out originals: mean over seeds with its 95 % interval,"
+        " and how far single runs of the study lie apart.",
+        tuple(frame.columns[1:]),
     )
 
 

@@ -397,6 +397,24 @@ TABLES = {
         _OF_RANKING
         | {"gap": "that gap, for models like these; empty if there is none", "these_gap": "for exactly these models"},
     ),
+    "seeds": TableOfStudy(
+        "A conclusion of the study, the mean over data sets, summarised over runs with other seeds (`make seeds`).",
+        "kind reference quantity folds level statistic metric other seeds mean deviation low high lowest highest above"
+        " distinguishable covered",
+        {
+            "quantity": "`faithfulness` of `metric`, sign-adjusted; `difference`, how much more faithful `metric` is"
+            " than `other`; or `contradiction`, the share of pairs that the two order differently",
+            "seeds": "seeds with a value",
+            "mean": "mean over seeds",
+            "deviation": "standard deviation between seeds",
+            "low": "lower end of the 95 % interval of the mean (t distribution)",
+            "lowest": "lowest value of a seed",
+            "highest": "highest value of a seed",
+            "above": "seeds with a value above that of no effect",
+            "distinguishable": "seeds in which a difference has the sign of the mean, and a corrected p below 0.05",
+            "covered": "seeds whose own interval contains the mean",
+        },
+    ),
     "effects": TableOfStudy(
         "A factor of the crossed logistic model, in which the log-odds that a reconstruction is recognised are a sum of"
         " effects of the annotator, the original, and the cell.",

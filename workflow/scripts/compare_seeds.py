@@ -1,0 +1,30 @@
+"""Summarise the conclusions of a study over its seeds."""
+
+import argparse
+
+from semsim.commandline import run
+from semsim.io.tables import write_table
+from semsim.results.study_tables import StudyTables
+from semsim.statistics.replication import Run, over_seeds
+
+
+def main():
+    arguments = parse_arguments()
+    runs = {}
+    for seed, folder in zip(arguments.seeds, arguments.tables, strict=True):
+        tables = StudyTables(folder)
+        runs[seed] = Run(tables["generalisation"], tables["generalisation_differences"], tables["contradictions"])
+    write_table(over_seeds(runs), arguments.out)
+
+
+def parse_arguments():
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", required=True, nargs="+", type=int, metavar="SEED", help="the seeds")
+    parser.add_argument("--tables", required=True, nargs="+", metavar="DIR", help="folders of their tables")
+    parser.add_argument("--out", required=True, metavar="seeds.csv", help="the table to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)
