@@ -46,7 +46,7 @@ def compare(arguments):
     from semsim.scoring.folders import listing, name_sets
     from semsim.scoring.matching import about_matches
     from semsim.scoring.scores import score_groups
-    from semsim.scoring.summary import DIRECTIONS
+    from semsim.scoring.summary import answer_text
     from semsim.text import counted, printable
 
     check_compare(arguments)
@@ -60,19 +60,20 @@ def compare(arguments):
     originals = scores.originals
     named = [f"reconstructions of {printable(name)}" for name in folders]
     warn_of(scores, measures, named, doubts(measures, originals))
-    counts = []
+    answers = []
     for place, name in enumerate(folders):
         values = {metric: columns[:, place] for metric, columns in scores.values.items()}
-        counts += [f"{printable(name)}: {sentence}" for sentence in chance_sentences(values, measures, originals)]
+        answers += [f"{printable(name)}: {sentence}" for sentence in chance_sentences(values, measures, originals)]
+    notes = [*basis(measures, originals), *about]
     if arguments.match:
-        about.append(about_matches(scores.groups))
+        notes.insert(0, about_matches(scores.groups))
     scales = {measure.name: measure.scale for measure in measures}
     table = compare_sets(scores.values, list(folders), scales, arguments.resamples, arguments.seed)
     if arguments.out:
         write_for_people(table, arguments.out)
     images = f"{counted(len(scores.groups), 'images')} from {printable(arguments.originals)}"
     print(f"{images}, each in {len(folders)} sets\n")
-    print("\n".join([comparison_text(table, scales), "", *counts, *basis(measures, originals), DIRECTIONS, *about]))
+    print(answer_text(comparison_text(table, scales), answers, notes))
     print_written(arguments.out, len(table))
 
 

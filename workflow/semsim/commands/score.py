@@ -93,9 +93,9 @@ def score(arguments):
     from semsim.scoring.folders import match_pair
     from semsim.scoring.matching import about_matches
     from semsim.scoring.scores import score_groups
-    from semsim.scoring.summary import summarise, summary_text
+    from semsim.scoring.summary import answer_text, summarise, summary_columns
     from semsim.scoring.yardstick import yardstick
-    from semsim.text import counted, printable
+    from semsim.text import counted, printable, text_table
 
     check_score(arguments)
     matches = match_pair(arguments.originals, arguments.reconstructions, matching(arguments))
@@ -107,14 +107,16 @@ def score(arguments):
     doubtful = doubts(measures, scores.originals)
     warn_of(scores, measures, ["reconstructions"], doubtful)
     values = {name: columns[:, 0] for name, columns in scores.values.items()}
-    about = [*chance_sentences(values, measures, scores.originals), *basis(measures, scores.originals), *about]
-    about += yardstick(scores.originals, measures, device)
+    answers = chance_sentences(values, measures, scores.originals)
+    notes = [*yardstick(scores.originals, measures, device), *basis(measures, scores.originals), *about]
     if arguments.match and len(scores.groups) > 1:
-        about.append(about_matches(scores.groups))
+        notes.insert(0, about_matches(scores.groups))
     if arguments.report:
         from semsim.scoring.page import render_page
 
-        html = render_page(scores, measures, sort, arguments.originals, arguments.reconstructions, [*doubtful, *about])
+        html = render_page(
+            scores, measures, sort, arguments.originals, arguments.reconstructions, [*doubtful, *answers, *notes]
+        )
     table = scores.matched_table if arguments.match else scores.table
     if arguments.out:
         write_for_people(table, arguments.out)
@@ -122,7 +124,7 @@ def score(arguments):
         write_text(html, arguments.report)
     folders = f"{printable(arguments.originals)} and {printable(arguments.reconstructions)}"
     print(f"{counted(len(scores.groups), 'pairs')}: {folders}\n")
-    print(summary_text(summarise(scores), measures, about))
+    print(answer_text(text_table(summary_columns(summarise(scores), measures)), answers, notes))
     print_written(arguments.out, len(table), arguments.report)
 
 

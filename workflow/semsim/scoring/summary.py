@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from semsim.text import counted, text_table
+from semsim.text import counted
 
 DIRECTIONS = "↑ higher values are closer to the original and leak more; ↓ lower values are closer and leak more."
 NONE = "-"
@@ -70,21 +70,22 @@ def summary_columns(summary, measures):
     return columns
 
 
-def summary_text(summary, measures, about):
-    """Return the summary for a terminal.
+def answer_text(table, answers, notes):
+    """Return what a command prints in the end: numbers first, then what they mean, then what to keep in mind.
 
     Parameters
     ----------
-    summary, measures
-        As for `summary_columns`.
-    about : list of str
-        Sentences to follow the table.
+    table : str
+        The numbers.
+    answers, notes : list of str
+        Sentences.
 
     Returns
     -------
     str
     """
-    return "\n".join([text_table(summary_columns(summary, measures)), "", DIRECTIONS, *about])
+    listed = "\n".join(["Notes", *(f"- {note}" for note in notes)]) if notes else ""
+    return "\n\n".join(block for block in (table, DIRECTIONS, "\n".join(answers), listed) if block)
 
 
 def remarks(scores, measures):
