@@ -11,6 +11,7 @@ from semsim.learned.card import model_card
 from semsim.learned.pairs import read_pairs
 from semsim.metrics.scales import Scale, Scales
 from semsim.results.study_tables import StudyTables
+from semsim.statistics.ceiling import mean_ceiling
 from semsim.targets.recipe import Recipe
 from semsim.text import NO_BREAK
 
@@ -108,6 +109,28 @@ def test_charts_draw_what_there_is_and_do_not_mind_what_is_undefined(tables):
     assert names == ["data set shapes", "data set textures", "attack clear", "attack noisy"]
     assert training_chart(tables["semsim_curves"].assign(validation_auc=np.nan)).axes
     assert ablations_chart(tables["ablations"]).axes
+
+
+def test_a_single_annotator_is_drawn_beside_the_metrics_of_the_only_data_set(tables):
+    values, ceiling = tables["generalisation"], tables["ceiling"]
+    alone = values[values["dataset"] == "shapes"]
+    expected = mean_ceiling(ceiling, "shapes", "auc").loc["reconstructions", "value"]
+    for panel in generalisation_chart(alone, tables.scales, ceiling=ceiling).axes:
+        (line,) = (line for line in panel.lines if line.get_label() == "one annotator")
+        assert line.get_xdata() == pytest.approx([expected] * 2)
+    panels = generalisation_chart(values, tables.scales, ceiling=ceiling).axes  # a mean has none
+    assert "one annotator" not in [line.get_label() for panel in panels for line in panel.lines]
+
+
+def test_groups_of_target_models_are_named():
+    trials = pd.DataFrame(
+        [("targets", "targets-group-1", "a"), ("targets", "targets-group-1", "b"), ("targets", "targets-group-2", "c")],
+        columns=["folds", "exclusion", "target"],
+    )
+    assert findings.group_findings(trials) == [
+        "Of the groups of target models that were held out, group-1 has a and b; group-2 has c."
+    ]
+    assert findings.group_findings(trials.assign(folds="within")) == []
 
 
 @pytest.mark.parametrize(("kind", "word"), [("simulated", "not people"), ("human", "human annotators")])

@@ -185,4 +185,4 @@ def test_the_notebook_stops_where_reconstructions_do_not_correspond(
     page = (tmp_path / "09.html").read_text(encoding="utf-8")
     assert "people shown the paper's reconstructions" in page.replace("&#39;", "'").replace("&#x27;", "'")
     assert ("<li>The reconstructions do not correspond" in page) != fits
-    assert (tmp_path / "figures" / "people_semsim.png").exists() == fits
+    assert (tmp_path / "figures" / "people_semsim_originals.png").exists() == fits

@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 
 from semsim.errors import SemsimError
-from semsim.learned.folds import FOLD_KINDS, exclusions, kind_of_folds, make_folds
+from semsim.learned.folds import FOLD_KINDS, exclusions, group_targets, kind_of_folds, make_folds, with_traits
 
 TARGETS = pd.DataFrame(
-    [("m", "lenet", "none"), ("n", "lenet", "crop"), ("o", "mlp", "none")],
-    columns=["target", "architecture", "defence"],
+    [("m", "lenet", "none", "group-1"), ("n", "lenet", "crop", "group-2"), ("o", "mlp", "none", "group-1")],
+    columns=["target", "architecture", "defence", "targets"],
 )
 VALUES = {
     "target": ["m", "n", "o"],
+    "targets": ["group-1", "group-2"],
     "architecture": ["lenet", "mlp"],
     "defence": ["none", "crop"],
     "attack": ["x", "y"],
@@ -39,6 +40,16 @@ def test_training_and_test_share_neither_originals_nor_what_is_left_out(exclusio
         assert len(training) and len(test) and not keys[0] & keys[1]
         if kind != "within":
             assert set(test[kind]) == {exclusion.partition("-")[2]} and not set(training[kind]) & set(test[kind])
+
+
+@pytest.mark.parametrize(
+    ("exclusion", "held_out"), [("targets-group-1", {"m", "o"}), ("targets-group-2", {"n"}), ("target-m", {"m"})]
+)
+def test_target_models_that_are_held_out_are_in_no_training(exclusion, held_out):
+    table = table_of()
+    for fold in make_folds(table, exclusion, parts=3, seed=1):
+        assert set(table.loc[fold.test, "target"]) == held_out
+        assert set(table.loc[fold.training, "target"]) == {"m", "n", "o"} - held_out
 
 
 def test_every_pair_is_tested_once_by_each_kind_of_folds():
@@ -67,3 +78,27 @@ def test_the_parts_are_the_same_whatever_is_left_out():
 def test_too_few_originals_are_told():
     with pytest.raises(SemsimError, match="a: 7 labelled originals cannot be divided into 8 parts"):
         make_folds(table_of(), "within", parts=8, seed=1)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4, 14])
+def test_groups_of_target_models_are_of_one_size_and_mix_architectures(groups):
+    architectures = {f"{name}-{number}": name for name in ("convnet", "resnet20") for number in range(7)}
+    grouped = pd.Series(group_targets(architectures, groups, seed=1))
+    assert set(grouped) == {f"group-{number + 1}" for number in range(groups)} and set(grouped.index) == {
+        *architectures
+    }
+    counts = pd.crosstab(grouped, grouped.index.map(architectures))
+    assert np.ptp(counts.sum(axis=1)) <= 1 and (np.ptp(counts, axis=0) <= 1).all()
+
+
+def test_groups_follow_the_seed_and_not_the_order_of_the_configuration():
+    architectures = {f"{name}-{number}": name for name in ("mlp", "lenet") for number in range(5)}
+    one, again, other = (group_targets(architectures, 3, seed) for seed in (1, 1, 2))
+    turned = group_targets(dict(reversed(architectures.items())), 3, 1)
+    assert one == again == turned and one != other
+
+
+def test_target_models_without_traits_have_none():
+    table = with_traits(table_of()[["dataset", "target"]], {"m": {"architecture": "lenet", "defence": "none"}})
+    assert table.loc[table["target"] == "m", "architecture"].eq("lenet").all()
+    assert table["targets"].isna().all() and table.loc[table["target"] != "m", "defence"].isna().all()

@@ -121,6 +121,16 @@ def test_what_is_left_out_are_data_sets_architectures_defences_and_attacks():
     ]
 
 
+def test_groups_of_target_models_are_left_out_where_a_study_says_so():
+    targets = {f"lenet-{number}": {"architecture": "lenet"} for number in range(5)}
+    study = Study(small() | {"targets": targets, "target_groups": 2})
+    assert study.exclusions == ["within", "targets-group-1", "targets-group-2"]
+    groups = [study.target_traits(target)["targets"] for target in targets]
+    assert sorted(groups) == ["group-1"] * 3 + ["group-2"] * 2
+    without = Study(small() | {"targets": targets})
+    assert without.exclusions == ["within"] and "targets" not in without.target_traits("lenet-0")
+
+
 def test_another_evaluation_can_only_be_an_ablation():
     study = Study(small() | {"ablations": [{"evaluation": "itself"}]})
     assert (
@@ -540,6 +550,8 @@ def target(**changes):
             REPLAYED | dataset(kind="cifar100", classes=5) | {"attacks": {"invertgrad": {}}},
             ["labels: the published labels name all classes"],
         ),
+        ({"target_groups": 1}, ["target_groups: 1 is out of range"]),
+        ({"target_groups": 2} | target(), ["target_groups: 1 target model cannot be divided into 2 groups. Set fewer"]),
         ({"labels": ""}, ["labels: '' is not of the right length"]),
         ({"mirror": ""}, ["mirror: '' is not of the right length"]),
         ({"weights": ""}, ["weights: '' is not of the right length"]),

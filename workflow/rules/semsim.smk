@@ -64,7 +64,7 @@ rule describe_originals:
 
 
 rule try_semsim:
-    """Train SemSim with originals, and each data set, architecture, defence or attack in turn, held out; score that."""
+    """Train SemSim with originals, and each data set, group of targets, attack and so on in turn, held out; score that."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,

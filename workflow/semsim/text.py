@@ -33,6 +33,7 @@ FOLDS = {
     "within": "originals",
     "dataset": "originals and data set",
     "target": "originals and target model",
+    "targets": "originals and target models",
     "architecture": "originals and architecture",
     "defence": "originals and defence",
     "attack": "originals and attack",

@@ -11,7 +11,7 @@ from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.observers.trunks import related
 from semsim.pretrained.weights import NETWORKS
 from semsim.targets.traits import KNOWLEDGE
-from semsim.text import REPLAYED, listed, near_twins, suggestion
+from semsim.text import REPLAYED, counted, listed, near_twins, suggestion
 
 MOST_IMAGES = 10_000_000
 MOST_SHARDS = 10_000
@@ -33,6 +33,7 @@ def contradictions(settings):
         yield from _attacks(settings)
     yield from _related_observers(settings)
     yield from _numbers_of_images(settings)
+    yield from _groups(settings)
     yield from _clients(settings)
     yield from _sizes(settings)
     yield from _defects(settings)
@@ -214,6 +215,15 @@ def _numbers_of_images(settings):
                 f"datasets.{name}.originals: {dataset.originals} cannot be divided into {settings.folds} `folds` so"
                 " that two are left to learn from. Set more originals or other folds."
             )
+
+
+def _groups(settings):
+    """Yield that target models cannot be divided into so many groups."""
+    if settings.target_groups and settings.target_groups > len(settings.targets):
+        yield (
+            f"target_groups: {counted(len(settings.targets), 'target models')} cannot be divided into"
+            f" {settings.target_groups} groups. Set fewer groups, or null."
+        )
 
 
 def _clients(settings):

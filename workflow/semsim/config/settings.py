@@ -221,6 +221,12 @@ class StudySettings(Settings):
     folds: int = Field(
         4, ge=2, description="number of cross-validation folds over the originals of each data set, for SemSim"
     )
+    target_groups: int | None = Field(
+        None,
+        ge=2,
+        description="number of groups of target models that are held out in turn when SemSim is tried, in addition to"
+        " single architectures and defences; `null`: no groups",
+    )
     released: bool = Field(
         False,
         description="whether SemSim is trained on the images that the paper's authors released and people labelled,"

@@ -18,7 +18,7 @@ from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
 from semsim.errors import SemsimError
 from semsim.io.yaml_files import read_yaml
-from semsim.learned.folds import exclusions
+from semsim.learned.folds import exclusions, group_targets
 from semsim.learned.starts import BACKBONE, WIDTH, start_name
 from semsim.observers.shipped import shipped_observers
 from semsim.settings import check_plain, refuse, validated
@@ -77,6 +77,8 @@ class Study:
         The settings of SemSim by name: `MAIN`, and the ablations, which are named after what they change.
     networks : dict of str to dict
         By `network_of`: settings with that backbone and width.
+    target_groups : dict of str to str
+        The group of each target model, if SemSim is tried without groups of them; else empty.
     exclusions : list of str
         What is left out in turn to try SemSim on it.
     replayed : bool
@@ -129,8 +131,12 @@ class Study:
             for changes, each in zip(copied(config.get("ablations", []), HEADING), settings.ablations, strict=True)
         }
         self.networks = {self.network_of(name): each for name, each in self.variants.items()}
+        architectures = {target: each.label for target, each in settings.targets.items()}
+        groups = settings.target_groups
+        self.target_groups = group_targets(architectures, groups, self.seed) if groups else {}
         traits = [self.target_traits(target) for target in self.targets]
         values = {trait: list(dict.fromkeys(each[trait] for each in traits)) for trait in ("architecture", "defence")}
+        values["targets"] = list(dict.fromkeys(self.target_groups.values()))
         self.exclusions = exclusions({"dataset": self.datasets, "attack": self.attacks, **values})
         self.replayed = settings.labels == REPLAYED
         self.campaign = None if self.replayed else settings.labels
@@ -161,9 +167,10 @@ class Study:
         return _plain(self.settings.targets[target].client)
 
     def target_traits(self, target):
-        """Return the architecture and the defence of a target model: what SemSim is tried without, each for itself."""
+        """Return the architecture, defence and group (if any) of a target model: SemSim is tried without each."""
         settings = self.settings.targets[target]
-        return {"architecture": settings.label, "defence": settings.defences}
+        group = {"targets": self.target_groups[target]} if self.target_groups else {}
+        return {"architecture": settings.label, "defence": settings.defences, **group}
 
     def files_of(self, target):
         """Return the files of the user's that training a target model needs."""

@@ -10,13 +10,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from semsim.figures.layout import draw_estimates, draw_model, legend_above, name_lines, offsets, row_height
+from semsim.figures.layout import (
+    draw_ceiling,
+    draw_estimates,
+    draw_model,
+    legend_above,
+    name_lines,
+    offsets,
+    row_height,
+)
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.io.tables import KEYS
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import chance_level
-from semsim.statistics.ceiling import EVERYONE
+from semsim.statistics.ceiling import mean_ceiling
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import share_interval
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 
 GROUPS = 10
 """In which reconstructions are put by a metric, to see the chance of being recognised."""
-NULL_COLOUR, CEILING_COLOUR = "#d9d9d9", COLOURS[2]
+NULL_COLOUR = "#d9d9d9"
 
 
 @styled
@@ -51,8 +59,7 @@ def faithfulness_chart(
     matplotlib.figure.Figure
     """
     rows = faithfulness[(faithfulness["dataset"] == dataset) & (faithfulness["statistic"] == statistic)]
-    limits = ceiling[(ceiling["dataset"] == dataset) & (ceiling["statistic"] == statistic)]
-    limits = limits[limits["annotator"] == EVERYONE].set_index("level")
+    limits = mean_ceiling(ceiling, dataset, statistic)
     levels = [level for level in LEVELS if level in set(rows["level"])]
     metrics = without_twins(scales.among(rows["metric"]))
     rows = rows[rows["metric"].isin(metrics)]
@@ -64,7 +71,7 @@ def faithfulness_chart(
         panel.set_title(textwrap.fill(LEVELS[level].capitalize(), 24))
         at_level = rows[rows["level"] == level]
         _draw_null(panel, at_level, metrics, chance_level(statistic))
-        _draw_ceiling(panel, limits.loc[level])
+        draw_ceiling(panel, limits.loc[level])
         for number, (reference, shift) in enumerate(zip(references, offsets(len(references), 0.4), strict=True)):
             chosen = at_level[at_level["reference"] == reference]
             places = np.array([metrics.index(metric) for metric in chosen["metric"]]) + shift
@@ -89,13 +96,6 @@ def _draw_null(panel, rows, metrics, chance):
         left = chance - width
         panel.barh(metrics.index(metric), 2 * width, 2 * half, left=left, color=NULL_COLOUR, zorder=0, label=label)
         label = None
-
-
-def _draw_ceiling(panel, limit):
-    """Draw how faithful one annotator is to the others, as a line within its interval."""
-    if np.isfinite(limit["value"]):
-        panel.axvspan(limit["low"], limit["high"], color=CEILING_COLOUR, alpha=0.15, linewidth=0, zorder=0)
-        panel.axvline(limit["value"], color=CEILING_COLOUR, linewidth=1.2, linestyle="--", label="one annotator")
 
 
 @styled
@@ -248,7 +248,7 @@ def person_chart(person: pd.DataFrame, scales: Scales) -> Figure:
         panel.set_title(dataset)
         chosen = rows[rows["dataset"] == dataset].set_index("metric").reindex(names)
         limits = chosen[["person", "person_low", "person_high"]].bfill().iloc[0]
-        _draw_ceiling(panel, limits.set_axis(["value", "low", "high"]))
+        draw_ceiling(panel, limits.set_axis(["value", "low", "high"]))
         estimates = (chosen[f"value{end}"] for end in ("", "_low", "_high"))
         draw_estimates(panel, *estimates, range(len(names)), color=COLOURS[0], marker="o", markersize=4.5)
         panel.axvline(0.5, color=FAINT, linewidth=0.8)

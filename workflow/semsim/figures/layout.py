@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROW = 0.26  # inches, of a line in a chart
 TIGHT_ROW = 0.15  # the same if there are many
 FEW_LINES = 24
+CEILING_COLOUR = COLOURS[2]
 LETTER = 0.066  # inches, of an average letter of labels
 
 
@@ -83,6 +84,20 @@ def draw_estimates(
     """
     panel.hlines(places, lows, highs, color=look["color"], linewidth=1.1)
     panel.plot(values, places, linestyle="none", **look)
+
+
+def draw_ceiling(panel: Axes, limit: pd.Series) -> None:
+    """Draw how faithful one annotator is to the others, as a line within its interval; nothing where it is unknown.
+
+    Parameters
+    ----------
+    panel : matplotlib.axes.Axes
+    limit : pandas.Series
+        With value, low and high.
+    """
+    if np.isfinite(limit["value"]):
+        panel.axvspan(limit["low"], limit["high"], color=CEILING_COLOUR, alpha=0.15, linewidth=0, zorder=0)
+        panel.axvline(limit["value"], color=CEILING_COLOUR, linewidth=1.2, linestyle="--", label="one annotator")
 
 
 def draw_model(panel: Axes, number: int, name: str, across: Sequence[float], up: Sequence[float]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.layout import draw_ceiling, draw_estimates, legend_above, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
@@ -15,6 +15,7 @@ from semsim.learned.folds import WITHIN
 from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import PRIMARY
+from semsim.statistics.ceiling import mean_ceiling
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import FOLDS, LEVELS, STATISTICS, decimal, kind_of, sentence_case, variant_label
 
@@ -122,7 +123,11 @@ def ablations_chart(ablations: pd.DataFrame) -> Figure:
 
 @styled
 def generalisation_chart(
-    generalisation: pd.DataFrame, scales: Scales, statistic: str = "auc", level: str = "reconstructions"
+    generalisation: pd.DataFrame,
+    scales: Scales,
+    statistic: str = "auc",
+    level: str = "reconstructions",
+    ceiling: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw how faithful every metric is, one panel for each kind of held-out data.
 
@@ -133,6 +138,8 @@ def generalisation_chart(
     scales : semsim.metrics.scales.Scales
         Scales of the hand-crafted metrics.
     statistic, level : str
+    ceiling : pandas.DataFrame, optional
+        The table of the ceiling, of the same annotators; it is of single data sets, and drawn where there is only one.
 
     Returns
     -------
@@ -140,6 +147,7 @@ def generalisation_chart(
     """
     rows = overall(generalisation)
     rows = rows[(rows["exclusion"] == EVERYTHING) & (rows["statistic"] == statistic) & (rows["level"] == level)]
+    limits = {} if ceiling is None else mean_ceiling(ceiling, rows["dataset"].iloc[0], statistic).T
     known = rows.dropna(subset="faithfulness")["metric"]
     names = [*LEARNED, *without_twins(name for name in scales if name in set(known if len(known) else rows["metric"]))]
     labels = [(scales | LEARNED)[name].label for name in names]
@@ -154,7 +162,12 @@ def generalisation_chart(
             estimates = ([values.loc[name, f"faithfulness{end}"]] for end in ("", "_low", "_high"))
             draw_estimates(panel, *estimates, [place], marker=MARKERS[0 if name in LEARNED else 1], **look)
         panel.axvline(values.loc["semsim", "faithfulness"], color=FAINT, linewidth=0.8)
-    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])} {LEVELS[level]}, mean over data sets", size=8)
+        if level in limits:
+            draw_ceiling(panel, limits[level])
+    mean = ", mean over data sets" if rows["dataset"].iloc[0] == EVERYTHING else ""
+    figure.supxlabel(f"{sentence_case(STATISTICS[statistic])} {LEVELS[level]}{mean}", size=8)
+    if axes[0].get_legend_handles_labels()[0]:
+        legend_above(figure, axes[0])
     return figure
 
 
@@ -200,5 +213,6 @@ def views(generalisation: pd.DataFrame) -> pd.DataFrame:
     single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
     names = names.str.replace("dataset-", "data set ", n=1).replace("defence-none", "no defence")
+    names = names.str.removeprefix("targets-")
     chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")

@@ -46,6 +46,7 @@ from semsim.findings.semsim import (
     ablation_findings,
     dataset_findings,
     generalisation_findings,
+    group_findings,
     learning_findings,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "effect_findings",
     "faithfulness_findings",
     "generalisation_findings",
+    "group_findings",
     "hand_crafted",
     "judge_claims",
     "knowledge_findings",

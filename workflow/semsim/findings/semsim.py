@@ -128,6 +128,23 @@ def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, sc
     return [f"With {', or '.join(folds)} held out, {LEVELS[PRIMARY[0]]}, {found}." for found, folds in alike.items()]
 
 
+def group_findings(trials: pd.DataFrame) -> list[str]:
+    """Say which target models are in each of the groups that were held out, if any were.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The table ``semsim.csv``.
+
+    Returns
+    -------
+    list of str
+    """
+    groups = trials[trials["folds"] == "targets"].groupby("exclusion", sort=False)["target"].unique()
+    parts = [f"{exclusion.removeprefix('targets-')} has {listed(targets)}" for exclusion, targets in groups.items()]
+    return [f"Of the groups of target models that were held out, {'; '.join(parts)}."] if parts else []
+
+
 def ablation_findings(ablations: pd.DataFrame) -> list[str]:
     """Say what each change of SemSim's settings does.
 

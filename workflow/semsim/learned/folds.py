@@ -9,11 +9,13 @@ from semsim.seeds import seed_for
 
 WITHIN = "within"
 """The kind of folds that hold out only originals: training and test data have the same distribution."""
-LEFT_OUT = ("dataset", "target", "architecture", "defence", "attack")
-"""What the other kinds of folds hold out in addition to originals.
+LEFT_OUT = ("dataset", "target", "targets", "architecture", "defence", "attack")
+"""What the other kinds of folds hold out in addition to originals; ``targets`` is a group of target models.
 
 A target model is an architecture and a defence; if these are unknown, it is held out as a whole.
 """
+TRAITS = ("targets", "architecture", "defence")
+"""Those of `LEFT_OUT` that target models have."""
 FOLD_KINDS = (WITHIN, *LEFT_OUT)
 
 
@@ -34,20 +36,39 @@ class Fold(NamedTuple):
 
 
 def with_traits(table, traits):
-    """Add the architecture and the defence of target models to a table with a column `target`.
+    """Add the traits of target models to a table with a column `target`.
 
     Parameters
     ----------
     table : pandas.DataFrame
     traits : dict of str to dict
-        ``architecture`` and ``defence`` by target model. A missing target model has neither.
+        Some of `TRAITS` by target model. A missing target model has none.
     """
     return table.assign(
-        **{
-            trait: table["target"].map({target: each[trait] for target, each in traits.items()})
-            for trait in ("architecture", "defence")
-        }
+        **{trait: table["target"].map({target: each.get(trait) for target, each in traits.items()}) for trait in TRAITS}
     )
+
+
+def group_targets(architectures, groups, seed):
+    """Divide target models into groups at random, with about as many of each architecture in every group.
+
+    Parameters
+    ----------
+    architectures : dict of str to str
+        By target model.
+    groups : int
+        At most as many as there are target models.
+    seed : int
+
+    Returns
+    -------
+    dict of str to str
+        The group of each target model, such as ``group-1``. Groups differ in size by at most one, also among target
+        models of one architecture.
+    """
+    shuffled = np.random.default_rng(seed_for(seed, "groups")).permutation(sorted(architectures)).tolist()
+    dealt = sorted(shuffled, key=architectures.get)
+    return {target: f"group-{place % groups + 1}" for place, target in enumerate(dealt)}
 
 
 def exclusions(values):
@@ -85,7 +106,7 @@ def make_folds(table, exclusion, parts, seed):
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per pair: dataset, architecture, defence, attack, original.
+        One row per pair: dataset, target, attack, original and, if they are held out, `TRAITS`.
     exclusion : str
         One of `exclusions`. A held-out data set is tested as a whole, because it shares no originals with others.
     parts : int

@@ -243,6 +243,8 @@ def left_out(results: Results) -> Iterator:
         f"SemSim on each part that was held out, beside the hand-crafted metric that is best on other folds:"
         f" area under the ROC curve {LEVELS['originals']}, 95 % intervals.",
     )
+    if groups := findings.group_findings(results.tables["semsim"]):
+        yield Points(groups)
 
 
 @section("What holds over seeds?", folded=False)

@@ -55,7 +55,7 @@ COLUMNS = {
     "undefined": "resamples without a value, which the interval leaves out",
     "note": "why a value is undefined, or a caveat",
     "folds": "what is held out: `within` (originals), or originals and a `dataset`, `target`, `architecture`,"
-    " `defence` or `attack`",
+    " `defence`, `attack` or group of target models (`targets`)",
     "exclusion": "the value that is held out; `all` is all of them together",
     "annotator": "annotator: a place in the lists of labels, not surely one person",
     "architecture": "architecture of the network",

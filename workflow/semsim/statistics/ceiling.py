@@ -84,6 +84,20 @@ def human_ceiling(crossings: dict[tuple[str, str], list[Crossing]], resamples: i
     return pd.concat(tables, ignore_index=True).set_index(["dataset", "kind"]).reset_index()
 
 
+def mean_ceiling(ceiling: pd.DataFrame, dataset: str, statistic: str) -> pd.DataFrame:
+    """Return the mean over annotators on a data set from the table of `human_ceiling`, by level.
+
+    Parameters
+    ----------
+    ceiling : pandas.DataFrame
+        Of annotators of one kind.
+    dataset, statistic : str
+        A data set that it does not have gives an empty table.
+    """
+    chosen = (ceiling["dataset"] == dataset) & (ceiling["statistic"] == statistic) & (ceiling["annotator"] == EVERYONE)
+    return ceiling[chosen].set_index("level")
+
+
 def _mean_over_annotators(table, resampled):
     """Return the rows of the mean; its interval comes from the mean in each resample."""
     rows = []
