@@ -211,6 +211,8 @@ def test_an_observer_learns_to_read_and_to_give_up(house, trained, tmp_path):
     assert (reading["images"] == 20).all() and reading["right"][0] > 0.9 > reading["right"][1]
     assert reading["cannot_tell"][1] > reading["cannot_tell"][0]
     np.testing.assert_allclose(reading[["right", "wrong", "cannot_tell"]].sum(axis=1), 1)
+    shares = " / ".join(f"{100 * share:.1f}" for share in reading.loc[0, ["right", "wrong", "cannot_tell"]])
+    assert f"| one | {shares} |" in (tmp_path / "card.md").read_text()  # the same answers about clear images
 
 
 def test_observers_a_classifier_and_those_who_measure_them_see_different_images(trained):

@@ -1,5 +1,5 @@
 rule train_observer:
-    """Train a simulated observer on degraded public images of a data set."""
+    """Train a simulated observer on degraded public images of a data set, or fine-tune a pretrained network on them."""
     input:
         data=rules.prepare_data.output.images,
     output:
@@ -21,50 +21,28 @@ rule train_observer:
     params:
         script=script("train_observer.py"),
         architecture=lambda wildcards: STUDY.observer_settings(wildcards.observer)["architecture"],
-        width=lambda wildcards: [
-            f"--width={width}" for width in [STUDY.observer_settings(wildcards.observer)["width"]] if width
+        further=lambda wildcards: [
+            *(f"--width={width}" for width in [STUDY.observer_settings(wildcards.observer)["width"]] if width),
+            f"--training={json.dumps(STUDY.observer_training)}",
         ],
-        training=json.dumps(STUDY.observer_training),
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --data {input.data:q} --dataset {wildcards.dataset} --observer {wildcards.observer}"
-        " --architecture {params.architecture} {params.width} --training {params.training:q}"
+        " --architecture {params.architecture} {params.further:q}"
         " --seed {params.seed} --device {params.device} --threads {threads}"
         " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
 
 
-rule fine_tune_observer:
-    """Fine-tune a pretrained network on degraded public images of a data set, as a simulated observer."""
-    input:
-        data=rules.prepare_data.output.images,
-    output:
-        weights=f"{RESULTS}/observers/{{dataset}}/{{observer}}.safetensors",
-        curves=f"{RESULTS}/observers/{{dataset}}/{{observer}}.csv",
-    log:
-        f"{RESULTS}/logs/observers/{{dataset}}/{{observer}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/observers/{{dataset}}/{{observer}}.tsv"
+use rule train_observer as fine_tune_observer with:
     wildcard_constraints:
         observer=one_of(name for name in STUDY.observers if STUDY.is_pretrained(name)),
-    conda:
-        "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=240,
-        gpu=GPUS,
     params:
         script=script("fine_tune_observer.py"),
-        architecture=lambda wildcards: STUDY.observer_settings(wildcards.observer)["architecture"],
-        pretrained=pretrained_weights,
+        architecture=rules.train_observer.params.architecture,
+        further=pretrained_weights,
         seed=STUDY.seed,
         device=STUDY.device,
-    shell:
-        "python {params.script:q} --data {input.data:q} --dataset {wildcards.dataset} --observer {wildcards.observer}"
-        " --architecture {params.architecture} {params.pretrained:q}"
-        " --seed {params.seed} --device {params.device} --threads {threads}"
-        " --weights {output.weights:q} --curves {output.curves:q} &> {log:q}"
 
 
 rule ask_observers:

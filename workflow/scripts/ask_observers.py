@@ -16,22 +16,45 @@ from semsim.io.whole import written_whole
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
 from semsim.metrics.summaries import concatenated
-from semsim.observers.answers import answer, degraded_by_severity, read_by_severity
+from semsim.observers.answers import degraded_by_severity
+from semsim.observers.asking import load_observer
 from semsim.observers.card import study_card
-from semsim.observers.fine_tuning import BATCH, build_any
 from semsim.observers.images import divide_public
-from semsim.observers.reading import shares_of
-from semsim.observers.settings import PANEL_LOOK, USUAL_CAUTION, USUAL_LOOK
+from semsim.observers.reading import shares_by_severity, shares_of
+from semsim.observers.settings import USUAL_LOOK
 from semsim.observers.shipped import LOOK, cautions_of, shipped_observers
-from semsim.observers.trunks import TRUNKS
 from semsim.seeds import seed_for
 from semsim.targets.device import choose_device
-from semsim.targets.models import load_target
+
+READING = ["dataset", "observer", "architecture", "caution", "severity", "right", "wrong", "cannot_tell", "images"]
 
 
 def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
+    images, shown = read_reconstructions(arguments)
+    (clear, classes), (copies, originals), observers = read_panel(arguments)
+    drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
+    degraded = degraded_by_severity(clear, drawn)
+    labels, reading, on_clear, on_copies = [], [], {}, {}
+    for observer in observers:
+        looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, observer.name))
+        labels.append(shown.assign(annotator=observer.name, label=observer.answer(images, looks).numpy()))
+        by_severity = {severity: observer.answer(each, looks) for severity, each in degraded.items()}
+        on_clear[observer.name], on_copies[observer.name] = by_severity[0], observer.answer(copies, looks)
+        about = {"dataset": arguments.dataset, "observer": observer.name, "architecture": observer.architecture}
+        reading.append(shares_by_severity(by_severity, classes).assign(**about, caution=observer.caution))
+    table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
+    write_table(table[COLUMNS], arguments.out)
+    table = pd.concat(reading)[READING]
+    write_table(table, arguments.out_reading)
+    shares = {"held-out images": shares_of(on_clear, classes), "perfect copies": shares_of(on_copies, originals)}
+    with written_whole(arguments.out_card) as part:
+        part.write_text(study_card(table, shares, read_metadata(arguments.data)["kind"]), encoding="utf-8")
+
+
+def read_reconstructions(arguments):
+    """Return the reconstructions that did not diverge, and a table with their names."""
     attacks = concatenated(arguments.tables)
     reconstructions = JoinedRows([open_arrays(path)["reconstruction"] for path in arguments.reconstructions])
     if len(attacks) != len(reconstructions):
@@ -39,39 +62,18 @@ def main():
             f"{len(reconstructions)} reconstructions, but {len(attacks)} rows in their tables. Give the tables of the"
             " same attacks in the same order, and run an attack again whose files do not agree."
         )
-    images = reconstructions.where((attacks["status"] != "diverged").to_numpy())
-    shown = shown_images(attacks)
-    observers, cautions, how, held_out = observers_of(arguments)
-    clear, classes = map(torch.from_numpy, held_out)
-    copies, originals = map(torch.from_numpy, load_split(arguments.data, "originals"))
-    drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
-    degraded, device = degraded_by_severity(clear, drawn), choose_device(arguments.device)
-    labels, reading, on_clear, on_copies = [], [], {}, {}
-    for path in observers:
-        observer = load_target(path, device, build_any)
-        caution = cautions.get(path.stem)
-        caution = read_metadata(path).get("caution", USUAL_CAUTION) if caution is None else caution
-        pretrained = observer.spec["architecture"] in TRUNKS
-        look, batch_size = (PANEL_LOOK, BATCH) if pretrained else (how, 256)
-        looks = torch.Generator().manual_seed(seed_for(arguments.seed, "looks", arguments.dataset, path.stem))
-        asked = caution, looks, look, batch_size
-        given = answer(observer, images, *asked).numpy()
-        labels.append(shown[["image"]].assign(annotator=path.stem, label=given))
-        about = {"dataset": arguments.dataset, "observer": path.stem, "architecture": observer.spec["architecture"]}
-        read = read_by_severity(observer, degraded, classes, *asked)
-        reading.append(read.assign(**about, caution=caution))
-        on_clear[path.stem] = answer(observer, degraded[0], *asked)
-        on_copies[path.stem] = answer(observer, copies, *asked)
-    table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
-    write_table(table[COLUMNS], arguments.out)
-    table = pd.concat(reading)[[*about, "caution", *read]]
-    write_table(table, arguments.out_reading)
-    shares = {"held-out images": shares_of(on_clear, classes), "perfect copies": shares_of(on_copies, originals)}
-    with written_whole(arguments.out_card) as part:
-        part.write_text(study_card(table, shares, read_metadata(arguments.data)["kind"]), encoding="utf-8")
+    return reconstructions.where((attacks["status"] != "diverged").to_numpy()), shown_images(attacks)[["image"]]
 
 
-def observers_of(arguments):
+def read_panel(arguments):
+    """Return images that no observer learnt from, the originals, both with labels, and the observers one by one."""
+    paths, cautions, look, held_out = panel_of(arguments)
+    device, originals = choose_device(arguments.device), load_split(arguments.data, "originals")
+    observers = (load_observer(path, device, cautions.get(path.stem), look) for path in paths)
+    return *(map(torch.from_numpy, each) for each in (held_out, originals)), observers
+
+
+def panel_of(arguments):
     """Return the files of the observers, how cautious each is, how they look, and images that none learnt from."""
     if arguments.shipped:
         observers, cautions = shipped_observers(arguments.shipped), cautions_of(arguments.shipped)

@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch.nn import functional
 
@@ -152,40 +151,3 @@ def degraded_by_severity(images: torch.Tensor, generator: torch.Generator) -> di
         severity: degrade_bytes(images, torch.full((len(images),), float(severity)), generator)
         for severity in SEVERITIES
     }
-
-
-def read_by_severity(
-    observer: Target,
-    degraded: dict[float, torch.Tensor],
-    labels: torch.Tensor,
-    caution: float,
-    generator: torch.Generator,
-    how: Look = USUAL_LOOK,
-    batch_size: int = 256,
-) -> pd.DataFrame:
-    """Evaluate an observer on images of increasing degradation.
-
-    Parameters
-    ----------
-    observer, caution, generator, how, batch_size
-        As for `answer`.
-    degraded : dict of float to torch.Tensor
-        From `degraded_by_severity`, made of held-out images.
-    labels : torch.Tensor
-        int64, the true classes of these images, perhaps followed by more.
-
-    Returns
-    -------
-    pandas.DataFrame
-        severity (`SEVERITIES`), right, wrong and cannot_tell (shares of the images), images (how many).
-    """
-    rows = []
-    for severity, images in degraded.items():
-        given = answer(observer, images, caution, generator, how, batch_size)
-        right, unsure = (
-            (given == labels[: len(images)]).double().mean().item(),
-            (given == CANNOT_TELL).double().mean().item(),
-        )
-        row = {"severity": severity, "right": right, "wrong": 1 - right - unsure, "cannot_tell": unsure}
-        rows.append(row | {"images": len(images)})
-    return pd.DataFrame(rows)

@@ -83,6 +83,27 @@ def shares_of(answers: dict[str, torch.Tensor], labels: torch.Tensor) -> pd.Data
     )
 
 
+def shares_by_severity(answers: dict[float, torch.Tensor], labels: torch.Tensor) -> pd.DataFrame:
+    """Return how an observer answered about images of increasing degradation.
+
+    Parameters
+    ----------
+    answers : dict of float to torch.Tensor
+        By severity, int64 [N].
+    labels : torch.Tensor
+        int64, the true classes of these images, perhaps followed by more.
+
+    Returns
+    -------
+    pandas.DataFrame
+        severity, right, wrong and cannot_tell (shares of the images), images (how many).
+    """
+    return pd.DataFrame(
+        {"severity": severity} | _shares(given, labels[: len(given)]) | {"images": len(given)}
+        for severity, given in answers.items()
+    )
+
+
 def _shown(kind, images, fading) -> Iterator[tuple[str, float, torch.Tensor]]:
     """Yield images as they are, and some of them degraded in each way."""
     yield "none", 0.0, images
