@@ -35,8 +35,8 @@ With 300 evaluations, 12 originals and seed 1 (the optimiser was tuned on seed 1
     resnet20 untrained  idlg        97%  12.29  3.6e+02  12.23  3.6e+02  11.44  7.3e+02   +0.06 ± 0.18    +0.85 ± 0.22
 
 On mlp, a search either finds the image or fails, so differences of single cases are wide: over its four they average
-+2.5 and +11.4. Two rows are more than a standard error below ``full``: resnet20 trained iDLG, by 0.2 dB at the same cost,
-and one of mlp. With 24 originals of seeds 101 and 102, that one is above:
++2.5 and +11.4. Two rows are more than a standard error below ``full``: resnet20 trained iDLG, by 0.2 dB at the same
+cost, and one of mlp. With 24 originals of seeds 101 and 102, that one is above:
 
     mlp untrained       idlg        92%  34.53  2.8e+00  33.30  3.0e+00  28.63  6.4e+00   +1.23 ± 3.46    +5.90 ± 4.14
     mlp untrained       idlg        93%  28.09  1.6e+01  27.61  1.6e+01  24.43  3.1e+01   +0.48 ± 1.21    +3.66 ± 1.75
