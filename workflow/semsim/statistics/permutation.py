@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from semsim.labels.recognition import MAJORITY
 from semsim.statistics.resampling import ratio
@@ -46,19 +46,23 @@ def permutation_null(
         for key, table in _tables(*(np.where(known, values, np.nan) for values in (x, crossing.rates))).items():
             tables.setdefault(key, []).append(table)
     tables = {key: _Table(*map(np.stack, zip(*each, strict=True))) for key, each in tables.items()}
+    # The first row is of what was observed, the others of permutations.
+    sums, groups = ({key: np.empty((1 + permutations, len(metrics))) for key in tables} for _ in range(2))
     columns, originals = map(np.arange, crossing.rates.shape)
-    observed = {key: table.sums_of_products(columns, originals) for key, table in tables.items()}
-    null = {key: np.full((permutations, len(metrics)), np.nan) for key in tables}
     blocks = _blocks(crossing)
-    for shuffle in range(permutations):
-        models = generator.permutation(crossing.model_count)
-        for members, block in blocks:
-            rows = np.searchsorted(members, _first_return(models, members))
-            columns[block] = generator.permutation(block[rows], axis=1)
-        shuffled = generator.permutation(originals)
+    for row in range(1 + permutations):
+        if row:
+            models = generator.permutation(crossing.model_count)
+            for members, block in blocks:
+                rows = np.searchsorted(members, _first_return(models, members))
+                columns[block] = generator.permutation(block[rows], axis=1)
+            originals = generator.permutation(crossing.rates.shape[1])
+        places = (columns[:, None] * len(originals) + originals).ravel()
         for key, table in tables.items():
-            null[key][shuffle] = table.sums_of_products(columns, shuffled)
-    return observed, null
+            sums[key][row] = table.sums_of_products(places)
+            groups[key][row] = table.groups(columns, originals)
+    means = {key: ratio(sums[key], groups[key]) for key in tables}
+    return {key: each[0] for key, each in means.items()}, {key: each[1:] for key, each in means.items()}
 
 
 class _Table(NamedTuple):
@@ -72,18 +76,19 @@ class _Table(NamedTuple):
     x_varies: np.ndarray
     y_varies: np.ndarray
 
-    def sums_of_products(self, columns, originals):
-        """Return the mean over groups defined in both of the sum of y times x, whose rows and columns are permuted."""
-        places = (columns[:, None] * len(originals) + originals).ravel()
+    def sums_of_products(self, places):
+        """Return the sum of y times x, whose numbers are taken from other places [columns * originals]."""
         count = len(self.x)
-        sums = np.einsum("mk,mk->m", self.x.reshape(count, -1).take(places, axis=1), self.y.reshape(count, -1))
+        return np.einsum("mk,mk->m", self.x.reshape(count, -1).take(places, axis=1), self.y.reshape(count, -1))
+
+    def groups(self, columns, originals):
+        """Return how many groups are defined in both, the rows and columns of x being permuted."""
         varies = self.x_varies
         if varies.shape[1] > 1:
             varies = varies[:, columns]
         if varies.shape[2] > 1:
             varies = varies[:, :, originals]
-        groups = (varies & self.y_varies).sum(axis=(1, 2)).astype(float)
-        return ratio(sums, groups)
+        return (varies & self.y_varies).sum(axis=(1, 2))
 
 
 def _tables(x, y):
@@ -123,8 +128,9 @@ def _first_return(models, members):
 
     This permutes the members while staying as close as possible to the permutation of all.
     """
-    reached = models[members]
-    while (outside := ~np.isin(reached, members)).any():
+    reached, is_outside = models[members], np.ones(len(models), dtype=bool)
+    is_outside[members] = False
+    while (outside := is_outside[reached]).any():
         reached[outside] = models[reached[outside]]
     return reached
 
@@ -146,7 +152,7 @@ def _means(values):
 
 def _ranks(values, axis):
     """Return midranks of the values that are not NaN; along no axis, among all of them."""
-    ranks = rankdata(values if axis is not None else values.ravel(), axis=axis or 0, nan_policy="omit")
+    ranks = scipy.stats.rankdata(values if axis is not None else values.ravel(), axis=axis or 0, nan_policy="omit")
     return ranks.reshape(values.shape)
 
 
