@@ -205,6 +205,8 @@ def test_the_library_names_in_full_what_it_imports_by_name(house):
         ("make_report.py", "html/base.html.j2", True),
         ("make_report.py", "learned/shipped/embedded/model.safetensors", True),
         ("attack.py", "learned/shipped/embedded/model.safetensors", False),
+        ("learn_semsim.py", "learned/calibrating.py", True),
+        ("try_semsim.py", "learned/calibrating.py", False),
     ],
 )
 def test_scripts_depend_on_what_they_run_and_no_more(house, repository, script, module, depends):

@@ -12,12 +12,12 @@ from sklearn.linear_model import LogisticRegression
 
 from semsim import SemSim
 from semsim.errors import SemsimError
-from semsim.learned.calibrating import fit_calibration, fit_chance, originals_of, places_of, try_calibration
+from semsim.learned.calibrating import fit_calibration, fit_chance, places_of, try_calibration
 from semsim.learned.calibration import Calibration
 from semsim.learned.card import described_chances
 from semsim.learned.folds import make_folds
 from semsim.learned.metric_chances import calibrate_metrics
-from semsim.learned.pairs import LabelledPairs
+from semsim.learned.pairs import LabelledPairs, originals_of
 from semsim.observers.endless import held_out_images
 from semsim.statistics.calibration import measure_calibration
 

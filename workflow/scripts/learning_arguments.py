@@ -5,9 +5,8 @@ import torch
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
-from semsim.learned.calibrating import ORIGINAL, originals_of
 from semsim.learned.folds import with_traits
-from semsim.learned.pairs import LabelledPairs, read_pairs
+from semsim.learned.pairs import ORIGINAL, LabelledPairs, originals_of, read_pairs
 from semsim.learned.settings import Variant
 from semsim.learned.trials import Learner
 from semsim.settings import validated

@@ -21,6 +21,7 @@ from semsim.labels.recognition import missing_triplets
 from semsim.learned.calibration import Calibration
 from semsim.learned.difficulty import PENALTIES, predict_difficulty, rows_of
 from semsim.learned.folds import WITHIN, kind_of_folds, make_folds
+from semsim.learned.pairs import originals_of
 from semsim.statistics.calibration import CHANCE, brier_scores, measure_deviation
 from semsim.statistics.content import EMBEDDING, NOTHING
 from semsim.statistics.crossing import RATE
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from semsim.learned.metric import SemSim
     from semsim.learned.pairs import LabelledPairs
 
-ORIGINAL = ["dataset", "original"]
 AT_ONCE = 256
 """Images that are embedded at a time."""
 OUTERMOST = 0.05
@@ -42,20 +42,6 @@ FEWEST_IN_RADIUS = 3
 PRIOR = 1e-3
 """Precision of a normal prior on coefficients: it keeps them finite where a distance tells everything apart."""
 TRIED = [*KEYS, RATE, "folds", "exclusion", "part", "semsim", "predicted", "difficulty", CHANCE]
-
-
-def originals_of(pairs: LabelledPairs) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the labelled originals, and the first image that stands for each.
-
-    Returns
-    -------
-    originals : pandas.DataFrame
-        dataset, original.
-    images : numpy.ndarray
-        uint8 [originals, 3, S, S]; of originals that are augmented differently for each target model, one of them.
-    """
-    first = ~pairs.table.duplicated(ORIGINAL).to_numpy()
-    return pairs.table.loc[first, ORIGINAL].reset_index(drop=True), pairs.references[np.flatnonzero(first)]
 
 
 def embed_images(metric: SemSim, images: np.ndarray) -> np.ndarray:

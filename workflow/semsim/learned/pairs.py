@@ -15,6 +15,9 @@ from semsim.io.tables import KEYS
 from semsim.io.tensors import read_metadata
 from semsim.seeds import seed_for
 
+ORIGINAL = ["dataset", "original"]
+"""Columns that identify an original."""
+
 
 class LabelledPairs(NamedTuple):
     """What SemSim learns from and is tried on.
@@ -39,6 +42,20 @@ class LabelledPairs(NamedTuple):
         chosen = np.asarray(chosen)
         images = (rows_where(array, chosen) for array in self[:2])
         return LabelledPairs(*images, self.table[chosen].reset_index(drop=True))
+
+
+def originals_of(pairs: LabelledPairs) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the labelled originals, and the first image that stands for each.
+
+    Returns
+    -------
+    originals : pandas.DataFrame
+        dataset, original.
+    images : numpy.ndarray
+        uint8 [originals, 3, S, S]; of originals that are augmented differently for each target model, one of them.
+    """
+    first = ~pairs.table.duplicated(ORIGINAL).to_numpy()
+    return pairs.table.loc[first, ORIGINAL].reset_index(drop=True), pairs.references[np.flatnonzero(first)]
 
 
 def read_pairs(paths, recognition, reference="original"):
