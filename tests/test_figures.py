@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import subprocess
+import sys
 from base64 import b64decode
 
 import matplotlib
@@ -58,6 +60,12 @@ def test_a_figure_is_saved_as_png_and_pdf_and_the_same_each_time(tmp_path):
     save_figure(draw(), tmp_path / "made" / "chart.v1")
     assert first == {name: (tmp_path / "made" / name).read_bytes() for name in first}
     assert len(list((tmp_path / "made").iterdir())) == 2
+
+
+def test_what_draws_starts_without_what_takes_longer_to_import_than_to_draw():
+    code = "import sys, semsim.figures.contact_sheet, semsim.report.page; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"matplotlib.pyplot", "scipy.stats", "seaborn.axisgrid", "sklearn", "torch"} & {*loaded}
 
 
 def test_charts_on_pages_are_light_and_keep_their_colours():

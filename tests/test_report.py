@@ -15,8 +15,9 @@ from semsim.errors import SemsimError
 from semsim.figures import style
 from semsim.figures.contact_sheet import draw_contact_sheet
 from semsim.figures.contradiction_pairs import draw_contradictions
+from semsim.figures.pictures import chart
 from semsim.figures.semsim_examples import draw_semsim_examples
-from semsim.figures.style import write_figure
+from semsim.figures.style import panels, save_figure, write_figure
 from semsim.io.tables import read_table
 from semsim.metrics.scales import scales_of
 from semsim.report.page import render_report
@@ -47,11 +48,24 @@ def folder(tmp_path_factory):
     return folder
 
 
+DRAWN = {}
+"""The charts of the report as it draws them, by the names of those that notebooks save."""
+
+
+class DrawnResults(Results):
+    """Results whose charts are drawn, whatever notebooks have saved."""
+
+    def chart(self, name, draw, alt, caption):
+        """Draw the chart, and keep it."""
+        return DRAWN.setdefault(name, chart(draw(), alt, caption))
+
+
 @pytest.fixture(scope="session")
 def html(folder):
     """The report."""
     notebooks = [folder / "notebooks" / "01_reconstructions.html"]
-    return render_report(Results("small <b>", StudyTables(folder / "tables"), folder / "figures", notebooks, folder))
+    tables = StudyTables(folder / "tables")
+    return render_report(DrawnResults("small <b>", tables, folder / "figures", notebooks, folder))
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +139,18 @@ def test_the_script_writes_the_page_whole_or_not_at_all(folder, tmp_path, run_sc
     assert not list(tmp_path.iterdir())
     assert run_script("make_report", *options, folder / "figures").returncode == 0
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_chart_that_a_notebook_saved_is_not_drawn_again(tmp_path):
+    def draw():
+        figure, (panel,) = panels(1)
+        panel.plot([1, 2], [3, 4], label="a line")
+        return figure
+
+    results = Results("small", None, tmp_path, [], tmp_path)
+    drawn = results.chart("line", draw, "A line.", "It rises.")
+    save_figure(draw(), tmp_path / "line")
+    assert results.chart("line", None, "A line.", "It rises.") == drawn
 
 
 def test_a_missing_table_is_named(tmp_path):
@@ -211,12 +237,15 @@ NOTEBOOKS = {
         "attack_status",
         "psnr",
         "ssim",
+        "lpips_random_trunk",
+        "feature_distance",
         "leakage",
         "references",
         "protection_simulated",
         "epsilon_simulated",
     ),
     "02_annotators": (
+        "observers",
         "recognition_simulated",
         "agreement_simulated",
         "pairwise_simulated",
@@ -229,9 +258,11 @@ NOTEBOOKS = {
         "faithfulness_spearman_shapes_simulated",
         "person_simulated",
         "means_shapes_simulated",
+        "faithfulness_auc_shapes_simulated",
         "faithfulness_auc_textures_simulated",
         "chances_shapes_simulated",
         "content_shapes_simulated",
+        "content_textures_simulated",
     ),
     "04_contradictions": (
         "contradictions",
@@ -276,8 +307,13 @@ def no_fonts(monkeypatch):
     )
 
 
-@pytest.mark.usefixtures("no_fonts")
-def test_notebooks_run_and_save_their_figures(notebook, folder):
+@pytest.mark.usefixtures("html")
+def test_every_chart_that_the_report_looks_for_is_one_that_a_notebook_saves():
+    assert DRAWN.keys() <= {name for names in NOTEBOOKS.values() for name in names}
+
+
+@pytest.mark.usefixtures("no_fonts", "html")
+def test_notebooks_run_and_save_their_figures_as_the_report_would_draw_them(notebook, folder):
     name, content = notebook
     names = {}
     for cell in content["cells"]:
@@ -289,3 +325,5 @@ def test_notebooks_run_and_save_their_figures(notebook, folder):
             names |= {"examples": figures, "ablations": ablations}
     for figure in NOTEBOOKS[name]:
         assert (folder / "figures" / f"{figure}.png").is_file() and (folder / "figures" / f"{figure}.pdf").is_file()
+        if figure in DRAWN:
+            assert chart(folder / "figures" / f"{figure}.png", "", "").source == DRAWN[figure].source

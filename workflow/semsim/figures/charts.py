@@ -6,8 +6,8 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
+import lazy_loader
 import pandas as pd
-import seaborn
 from matplotlib.colors import BoundaryNorm
 
 from semsim.figures.layout import ROW, legend_above, lines_of_targets
@@ -18,6 +18,8 @@ from semsim.text import REFERENCE_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+seaborn = lazy_loader.load("seaborn")
 
 
 @styled

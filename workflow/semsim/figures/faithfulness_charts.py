@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from semsim.figures.layout import (
     draw_ceiling,
@@ -197,7 +197,7 @@ def model_means(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """
     of_originals = table.groupby(["target", "original"], sort=False)[column].mean().groupby("target", sort=False)
     count, value = of_originals.count(), of_originals.mean()
-    margin = stats.t.ppf(0.975, (count - 1).where(count > 1)) * of_originals.sem()
+    margin = stdtrit((count - 1).where(count > 1), 0.975) * of_originals.sem()  # of Student's t
     return pd.DataFrame({"value": value, "low": value - margin, "high": value + margin})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -26,16 +27,26 @@ SMALLER = 2
 """How many times smaller than in their files pictures on a page are, on each side: about a pixel of a screen each."""
 
 
-def chart(figure: Figure, alt: str, caption: str) -> Picture:
-    """Return a matplotlib figure as a picture: in pixels, which take a third of the bytes of a vector picture."""
-    return Picture(data_url("image/webp", _webp_of(figure)), alt, caption, kind="chart")
+def chart(figure: Figure | Path, alt: str, caption: str) -> Picture:
+    """Return a matplotlib figure, or the PNG file of one, as a picture.
+
+    It is in pixels, which take a third of the bytes of a vector picture.
+    """
+    drawn = figure if isinstance(figure, Path) else _png_of(figure)
+    return Picture(data_url("image/webp", _webp_of(drawn)), alt, caption, kind="chart")
 
 
 @styled
-def _webp_of(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a WebP file, with sharp edges and at most `COLOURS` colours."""
-    drawn, small = io.BytesIO(), io.BytesIO()
+def _png_of(figure: Figure) -> io.BytesIO:
+    """Return what `semsim.figures.style.write_figure` writes to a PNG file."""
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=RESOLUTION)
+    return drawn
+
+
+def _webp_of(drawn: Path | io.BytesIO) -> bytes:
+    """Return a PNG file as the bytes of a WebP file, with sharp edges and at most `COLOURS` colours."""
+    small = io.BytesIO()
     with Image.open(drawn) as picture:
         few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     few.convert("RGB").save(small, "webp", lossless=True)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
+from scipy.special import stdtrit
 
 from semsim.defects.defences import RATE, UNDEFENDED
 from semsim.defects.misalignment import AUGMENTING, EVERY, MEANT, PLAIN, RELEASED
@@ -47,7 +48,8 @@ def misalignment_findings(metrics: pd.DataFrame, accuracy: pd.DataFrame, name: s
     for dataset, group in rows.groupby("dataset", sort=False):
         means = group.groupby(["original", "reference"])[name].mean().unstack()[[RELEASED, MEANT]]
         gains = means[MEANT] - means[RELEASED]
-        gain, margin = gains.mean(), stats.t.ppf(0.975, len(gains) - 1) * gains.sem() if len(gains) > 1 else np.inf
+        gain = gains.mean()
+        margin = stdtrit(len(gains) - 1, 0.975) * gains.sem() if len(gains) > 1 else np.inf
         sentences.append(
             f"On {dataset}, the mean {metric.label} of target models that augment images is"
             f" {_with_unit(means[RELEASED].mean(), metric)} against the original and"
@@ -103,7 +105,7 @@ def unscaled_findings(unscaled: pd.DataFrame, values: pd.DataFrame, scales: Scal
     """
     (metric,) = unscaled["metric"].unique()
     label = scales[metric].label
-    order = stats.spearmanr(values[metric], values["unscaled"]).statistic
+    order = scipy.stats.spearmanr(values[metric], values["unscaled"]).statistic
     sentences = [
         f"The mean {label} of {counted(len(values), 'reconstructions')} is {values['unscaled'].mean():.3g} with"
         f" unscaled images and {values[metric].mean():.3g} with scaled ones. {STATISTICS['spearman']} between the"

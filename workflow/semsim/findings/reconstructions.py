@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import labels_known
@@ -168,7 +168,7 @@ def reference_findings(metrics: pd.DataFrame, name: str = "psnr") -> list[str]:
 def _difference(gain, metric):
     """Describe the mean of paired differences, attacked minus original."""
     mean = gain.mean()
-    margin = stats.t.ppf(0.975, len(gain) - 1) * gain.sem() if len(gain) > 1 else np.inf
+    margin = stdtrit(len(gain) - 1, 0.975) * gain.sem() if len(gain) > 1 else np.inf
     low, high = (decimal(end, signed=True) for end in (mean - margin, mean + margin))
     interval = f"95\u00a0% interval {low} to {high}, {counted(len(gain), 'originals')}"
     if not abs(mean) > margin:

@@ -6,6 +6,7 @@ nothing else needs to change.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -139,8 +140,9 @@ def recognised(results: Results) -> Iterator:
             )
         variance = tables.of_kind("variance", kind)
         yield Points(findings.label_findings(tables.of_kind("labels", kind), tables.of_kind("recognition", kind)))
-        yield chart(
-            agreement_charts.variance_chart(variance, tables.of_kind("faithfulness", kind), tables.scales),
+        yield results.chart(
+            f"variance_{kind}",
+            partial(agreement_charts.variance_chart, variance, tables.of_kind("faithfulness", kind), tables.scales),
             "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
             f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how far one gets without looking at the"
             " image, as the area under the ROC curve (how often, of two reconstructions, the recognised one ranks"
@@ -196,8 +198,9 @@ def within_originals(results: Results) -> Iterator:
             " true class."
         )
     for kind in tables.kinds:
-        yield chart(
-            faithfulness_charts.person_chart(tables.of_kind("person", kind), tables.scales),
+        yield results.chart(
+            f"person_{kind}",
+            partial(faithfulness_charts.person_chart, tables.of_kind("person", kind), tables.scales),
             "Share of right answers of each metric and of one annotator, one panel per data set.",
             "Of one original, which reconstructions did the majority of the other annotators recognise? Every metric"
             " says yes as often as the annotator does; the baseline that knows only the cell looks at no image. Right"
@@ -212,8 +215,9 @@ def contradicting(results: Results) -> Iterator:
     tables = results.tables
     for kind in tables.kinds:
         curve = tables.of_kind("contradiction_curve", kind)
-        yield chart(
-            contradiction_charts.curve_chart(curve, tables.scales, curve["reference"].iloc[0]),
+        yield results.chart(
+            f"contradiction_curve_{kind}",
+            partial(contradiction_charts.curve_chart, curve, tables.scales, curve["reference"].iloc[0]),
             "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
             f"Pairs of reconstructions of the same original that a metric, or one of the {ANNOTATORS[kind]}, orders"
             " against the others; only pairs count whose recognition rates differ by the gap or more. 95 % intervals.",
@@ -237,8 +241,9 @@ def left_out(results: Results) -> Iterator:
         "SemSim is a metric that learns from labels. Here it is tested on originals, and also on data sets,"
         " architectures, defences or attacks, that it was not trained on."
     )
-    yield chart(
-        semsim_charts.exclusions_chart(results.tables["generalisation"]),
+    yield results.chart(
+        "generalisation_exclusions",
+        partial(semsim_charts.exclusions_chart, results.tables["generalisation"]),
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
         f"SemSim on each part that was held out, beside the hand-crafted metric that is best on other folds:"
         f" area under the ROC curve {LEVELS['originals']}, 95 % intervals.",
@@ -339,8 +344,9 @@ def target_models(results: Results) -> Iterator:
     """What the target models are, and how well they classify."""
     accuracy = results.tables["accuracy"]
     yield Points(findings.accuracy_findings(accuracy))
-    yield chart(
-        charts.accuracy_chart(accuracy),
+    yield results.chart(
+        "accuracy",
+        partial(charts.accuracy_chart, accuracy),
         "Accuracy of each target model on training and held-out images; the numbers are in the table.",
         "Accuracy of the target models after training.",
     )
@@ -376,8 +382,9 @@ def attacks(results: Results) -> Iterator:
     """How the attacks ended."""
     table = results.tables["attacks"]
     yield Points([*findings.attack_findings(table), *findings.knowledge_findings(table)])
-    yield chart(
-        charts.status_chart(table),
+    yield results.chart(
+        "attack_status",
+        partial(charts.status_chart, table),
         "Share of reconstructions that converged, ran all steps or diverged, for each data set and attack.",
         "How the attacks ended. Converged: the cost fell below the attack's tolerance before the last step. Diverged:"
         " the reconstruction became non-finite.",
@@ -433,8 +440,9 @@ def metrics(results: Results) -> Iterator:
     yield Table(pd.DataFrame(rows), "The metrics of this study.")
     for name in charts.distributed(table):
         label = METRICS[name].label
-        yield chart(
-            charts.distribution_chart(table, name),
+        yield results.chart(
+            name,
+            partial(charts.distribution_chart, table, name),
             f"Box plots of {label} for each data set, target model and attack.",
             f"{label} against the attacked image: median, quartiles, and whiskers at the 5th and 95th percentile.",
         )
@@ -461,8 +469,9 @@ def leakage(results: Results) -> Iterator:
     """The ranking by each metric."""
     table = results.tables["leakage"]
     yield Points(findings.leakage_findings(table))
-    yield chart(
-        charts.leakage_chart(table),
+    yield results.chart(
+        "leakage",
+        partial(charts.leakage_chart, table),
         "Heat map of the target models' ranks by each metric, one panel per data set.",
         "Target models ranked by each metric against the attacked images, over the attacks that were run on all of"
         " them. Rank 1, the darkest, leaks most. Arrows give the direction of closer reconstructions. The means, over"
@@ -476,16 +485,18 @@ def protection(results: Results) -> Iterator:
     tables = results.tables
     for kind in tables.kinds:
         table = tables.of_kind("protection", kind)
-        yield chart(
-            protection_charts.protection_chart(table),
+        yield results.chart(
+            f"protection_{kind}",
+            partial(protection_charts.protection_chart, table),
             "Each target model's recognition rate against its accuracy.",
             f"How accurate each target model is, and how often {ANNOTATORS[kind]} recognise what its shared gradients"
             " reveal under the attack that is worst for it. 95 % intervals over held-out images and over originals.",
         )
         yield Points(findings.protection_findings(table))
         if table["epsilon_shared"].notna().any():
-            yield chart(
-                protection_charts.epsilon_chart(table),
+            yield results.chart(
+                f"epsilon_{kind}",
+                partial(protection_charts.epsilon_chart, table),
                 "Lines of accuracy and recognition rate against epsilon, one panel per data set and network.",
                 f"Differentially private target models: accuracy, and how often {ANNOTATORS[kind]} recognise the image"
                 " of one shared gradient, with 95 % intervals. Dashed: without defence. Grey: the share below which"
@@ -504,8 +515,9 @@ def references(results: Results) -> Iterator:
         " Unless stated otherwise, this report compares reconstructions with the attacked image."
     )
     if (results.tables["accuracy"]["augmentation"] != "none").any():
-        yield chart(
-            charts.reference_chart(table),
+        yield results.chart(
+            "references",
+            partial(charts.reference_chart, table),
             "Mean PSNR of each target model against the attacked image and against the original before augmentation.",
             "Mean PSNR against both references, over all attacks. They differ only for target models that augment.",
         )
@@ -523,21 +535,24 @@ def annotators(results: Results) -> Iterator:
     for kind in tables.kinds:
         if kind == "simulated" and "observers" in tables:
             yield Points(findings.observer_findings(tables["observers"]))
-            yield chart(
-                agreement_charts.observers_chart(tables["observers"]),
+            yield results.chart(
+                "observers",
+                partial(agreement_charts.observers_chart, tables["observers"]),
                 "Share of held-out images that each observer names correctly, by severity of the degradation.",
                 "How well simulated observers classify held-out images of increasing degradation.",
             )
         recognised, agreed = (tables.of_kind(name, kind) for name in ("recognition", "agreement"))
         yield Points(findings.agreement_findings(agreed))
         yield Points(findings.variance_findings(tables.of_kind("variance", kind)))
-        yield chart(
-            agreement_charts.recognition_chart(recognised),
+        yield results.chart(
+            f"recognition_{kind}",
+            partial(agreement_charts.recognition_chart, recognised),
             "Recognition rate of each target model and attack, one panel per data set.",
             f"Share of labels by {ANNOTATORS[kind]} that name the true class.",
         )
-        yield chart(
-            agreement_charts.agreement_chart(agreed),
+        yield results.chart(
+            f"agreement_{kind}",
+            partial(agreement_charts.agreement_chart, agreed),
             "Krippendorff's alpha for each data set, with intervals.",
             f"Chance-corrected agreement of {ANNOTATORS[kind]}, with 95 % intervals over originals.",
         )
@@ -558,8 +573,9 @@ def faithfulness(results: Results) -> Iterator:
         yield Points(findings.person_findings(person[person["level"] == PRIMARY[0]], scales, reference))
         yield _estimands(of_kind[of_kind["reference"] == reference], scales)
         for dataset in of_kind["dataset"].unique():
-            yield chart(
-                faithfulness_charts.faithfulness_chart(of_kind, limit, scales, dataset, "auc"),
+            yield results.chart(
+                f"faithfulness_auc_{dataset}_{kind}",
+                partial(faithfulness_charts.faithfulness_chart, of_kind, limit, scales, dataset, "auc"),
                 f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
                 f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS['auc']}), sign-adjusted; 1"
                 " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator in place of a"
@@ -611,8 +627,9 @@ def content(results: Results) -> Iterator:
         yield Points(findings.content_findings(table, tables.scales) + findings.effect_findings(effects))
         for dataset in table["dataset"].unique():
             of_dataset = table[table["dataset"] == dataset]
-            yield chart(
-                difficulty_charts.content_chart(of_dataset, tables.scales),
+            yield results.chart(
+                f"content_{dataset}_{kind}",
+                partial(difficulty_charts.content_chart, of_dataset, tables.scales),
                 f"Area under the ROC curve of each metric on {dataset}, alone and with the difficulty of the original.",
                 f"{dataset}: metrics alone, and with the difficulty of the original. The original's rate under other"
                 " target models cannot be known beforehand. 95 % intervals over originals and target models.",
@@ -626,16 +643,18 @@ def contradictions(results: Results) -> Iterator:
     first = tables.of_kind("contradictions", tables.kinds[0])  # between metrics, the same for every kind of annotators
     reference = first["reference"].iloc[0]
     yield Points(findings.contradiction_findings(first, scales, reference))
-    yield chart(
-        contradiction_charts.contradictions_chart(first, scales, reference),
+    yield results.chart(
+        "contradictions",
+        partial(contradiction_charts.contradictions_chart, first, scales, reference),
         "Share of pairs of reconstructions of the same original that two metrics put in opposite order.",
         "Pairs of reconstructions of the same original that two metrics put in opposite order.",
     )
     for kind in tables.kinds:
         of_kind = tables.of_kind("contradictions", kind)
         yield Points(findings.against_annotators_findings(of_kind, scales, reference))
-        yield chart(
-            contradiction_charts.against_annotators_chart(of_kind, scales),
+        yield results.chart(
+            f"against_annotators_{kind}",
+            partial(contradiction_charts.against_annotators_chart, of_kind, scales),
             "Share of pairs that each metric orders against the annotators, with intervals.",
             f"Pairs that {ANNOTATORS[kind]} clearly separate and that a metric puts in the opposite order.",
         )
@@ -657,8 +676,9 @@ def leakage_errors(results: Results) -> Iterator:
         errors = tables.of_kind("leakage_errors", kind)
         reference = errors["reference"].iloc[0]
         yield Points(findings.leakage_error_findings(errors, scales, reference))
-        yield chart(
-            contradiction_charts.leakage_errors_chart(errors, scales, reference),
+        yield results.chart(
+            f"leakage_errors_{kind}",
+            partial(contradiction_charts.leakage_errors_chart, errors, scales, reference),
             "Shares of reconstructions that each metric falsely calls leaked, or misses, with intervals.",
             f"False leakage: called leaked, of the reconstructions that most {ANNOTATORS[kind]} did not recognise."
             " Missed leakage: not called leaked, of those that they did. 95 % intervals over originals and target"
@@ -678,8 +698,9 @@ def semsim(results: Results) -> Iterator:
         " end up farther from its original. Everything below is measured on held-out originals."
     )
     yield Points(findings.learning_findings(tables["semsim_triplets"], curves, trials))
-    yield chart(
-        semsim_charts.distances_chart(trials, recognition),
+    yield results.chart(
+        "semsim_distances",
+        partial(semsim_charts.distances_chart, trials, recognition),
         "Histograms of SemSim's distances for recognised and unrecognised reconstructions, one panel per data set.",
         "SemSim's distances for reconstructions that the majority recognised, and for the others.",
     )
@@ -691,8 +712,9 @@ def semsim(results: Results) -> Iterator:
         )
     ablations = tables["ablations"]
     if ablations["variant"].nunique() > 1:
-        yield chart(
-            semsim_charts.ablations_chart(ablations),
+        yield results.chart(
+            "semsim_ablations",
+            partial(semsim_charts.ablations_chart, ablations),
             "Change of SemSim's area under the ROC curve with its settings changed one at a time, with intervals.",
             "SemSim with one setting changed, less SemSim with the study's settings. 95 % intervals of the paired"
             " difference.",

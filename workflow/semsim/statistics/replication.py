@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from semsim.statistics.association import chance_level
 from semsim.statistics.generalisation import EVERYTHING, overall
@@ -94,7 +94,8 @@ def _summary(group):
     group = group.dropna(subset="estimate")
     values, number = group["estimate"], len(group)
     mean, deviation = values.mean(), values.std()
-    margin = stats.t.ppf((1 + LEVEL) / 2, number - 1) * deviation / np.sqrt(number)  # without a second seed, undefined
+    # Without a second seed, undefined.
+    margin = scipy.stats.t.ppf((1 + LEVEL) / 2, number - 1) * deviation / np.sqrt(number)
     same_way = np.sign(values - group["nothing"]) == np.sign(mean - group["nothing"])
     significant = (group["p_holm"] < SIGNIFICANT) & same_way
     covered = (group["low"] <= mean) & (mean <= group["high"])
