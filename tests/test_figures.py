@@ -99,7 +99,7 @@ def test_the_sheet_shows_every_target_and_attack_with_its_numbers(folder, tables
     assert [written.count(name) for name in ("original", "plain", "cropped", "as attacked", "clear")] == [1, 1, 1, 1, 2]
     scores = tables["metrics"].query("dataset == 'shapes' and reference == 'attacked' and status != 'diverged'")
     for psnr, ssim in zip(scores["psnr"], scores["ssim"], strict=True):
-        assert f"{psnr:.1f} / {ssim:.2f}".replace("-0.00", "0.00") in written
+        assert f"{psnr:.1f}\n{ssim:.2f}".replace("-0.00", "0.00").replace("-", "−") in written
 
 
 def test_the_sheet_shows_the_stored_pixels_unsmoothed(folder, tables):

@@ -60,13 +60,14 @@ def ceiling_of(value, statistic="spearman", level="models"):
             0.001,
             "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 %"
             " interval 0.80 to 0.95). That is distinguishably better than the runner-up, LPIPS (Holm-corrected p ="
-            " 0.001). What knows only the cell reaches 0.60. Worse than chance: LPIPS.",
+            " 0.001). The baseline that knows only the cell reaches 0.60. Worse than chance: LPIPS.",
         ),
         (
             [("psnr", 0.1, 0.05, 0.4, 0.3), ("knows_cell", 0.6, 0.5, 0.7, np.nan)],
             1,
             "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 %"
-            " interval 0.05 to 0.40), which is not distinguishable from chance. What knows only the cell reaches 0.60.",
+            " interval 0.05 to 0.40), which is not distinguishable from chance. The baseline that knows only the cell"
+            " reaches 0.60.",
         ),
     ],
 )
@@ -123,7 +124,7 @@ def test_metrics_are_told_beside_a_person_who_is_judged_alike():
     left_out = rows.assign(without="a model", value=0.8, difference=0.0)
     (sentence,) = plain(findings.person_findings(pd.concat([rows, left_out]), SCALES, "original"))
     assert sentence == (
-        "On shapes, within one original, one more of the human annotators reaches 0.80 (95 % interval 0.75 to 0.85)."
+        "On shapes, within one original, one of the human annotators reaches 0.80 (95 % interval 0.75 to 0.85)."
         " Judged alike, LPIPS comes closest with 0.70, 0.10 behind (difference 95 % interval 0.05 to 0.15); not"
         " distinguishably behind: LPIPS."
     )
@@ -169,6 +170,35 @@ def test_contradictions_name_the_metrics_and_the_coin():
     assert findings.against_annotators_findings(none, SCALES, "original") == [
         "On shapes, human annotators do not clearly separate any pair of reconstructions."
     ]
+
+
+def test_ties_are_told_with_what_they_would_change():
+    rows = [("shapes", "person", 0.1, 60, 40), ("textures", "person", 0.2, 80, 20), ("shapes", "psnr", 0.9, 100, 0)]
+    curve = pd.DataFrame(rows, columns=["dataset", "metric", "value", "pairs", "tied"])
+    curve = curve.assign(reference="original", kind="human", truth="others", gap=0.5)
+    (sentence,) = plain(findings.tie_findings(pd.concat([curve, curve.assign(gap=1.0, tied=0)])))
+    assert sentence.startswith("One annotator ties 20 % to 40 % of the pairs with a gap of 0.50 or more")
+    assert "would order 26 % against the others instead of 10 % to 20 %." in sentence, "0.6 * 0.1 + 0.4 / 2 is 0.26"
+    assert findings.tie_findings(curve[curve["metric"] == "psnr"]) == []
+
+
+def test_a_spot_check_is_told_with_its_number():
+    row = {"kind": "vision-language-model", "images": 42, "agreement": 0.69, "agreement_low": 0.54}
+    text = findings.spot_check_finding(pd.DataFrame([row | {"agreement_high": 0.81}]), "glyphs").replace(NO_BREAK, " ")
+    assert text.startswith("Simulated annotators are networks") and text.endswith(
+        "the majority of vision-language models agreed with the majority of simulated annotators about 69 % (95 %"
+        " interval 54 % to 81 %) of 42 reconstructions of glyphs."
+    )
+    assert "spot-check" not in findings.spot_check_finding(pd.DataFrame(), "glyphs")
+
+
+def test_models_that_guess_are_named():
+    datasets = pd.DataFrame({"dataset": ["shapes", "textures"], "classes": [10, 4]})
+    rows = [("shapes", "a", 0.2), ("shapes", "b", 0.21), ("textures", "a", 0.3)]
+    accuracy = pd.DataFrame(rows, columns=["dataset", "target", "validation_accuracy"])
+    (sentence,) = plain(findings.guessing_findings(accuracy, datasets))
+    assert ": a (20.0 %) on shapes (a guess: 10.0 %); a (30.0 %) on textures (a guess: 25.0 %). They" in sentence
+    assert findings.guessing_findings(accuracy[1:2], datasets) == []
 
 
 def test_labels_and_recognition_are_counted():

@@ -31,16 +31,30 @@ def content_of(gain, low):
 @pytest.mark.parametrize(
     ("gain", "low", "verdict"),
     [
-        (0.05, 0.01, "On d, knowing the content is worth it"),
-        (0.05, -0.01, "Nowhere does a prediction add 0.03"),
-        (0.02, 0.01, "Nowhere does a prediction add 0.03"),
+        (0.05, 0.01, "PSNR on d"),
+        (0.05, -0.01, "no metric on any data set"),
+        (0.02, 0.01, "no metric on any data set"),
     ],
 )
 def test_content_is_worth_it_where_the_gain_is_large_and_distinguishable(gain, low, verdict):
-    sentence, last = plain(findings.content_findings(content_of(gain, low), SCALES))
-    assert sentence.startswith("On d, PSNR alone has an area under the ROC curve of 0.60; +")
+    sentence, cells, pooled = plain(findings.content_findings(content_of(gain, low), SCALES))
+    where = "On d, the best metric alone, PSNR, has an area under the ROC curve of 0.60 over all reconstructions; +"
+    assert sentence.startswith(where)
     end = "; +0.20 (95 % interval 0.10 to 0.22) with the original's own rate under other target models."
-    assert sentence.endswith(end) and last.startswith(verdict)
+    assert sentence.endswith(end)
+    for said, level in ((cells, "Within one target model and attack"), (pooled, "Over all reconstructions")):
+        assert said.startswith(f"{level}, a prediction") and said.endswith(f"above zero, to {verdict}.")
+
+
+def test_a_gain_that_the_chart_shows_is_told_whichever_metric_has_it():
+    """Only the metric that is best alone was looked at once, and one level, beside a chart of all of them."""
+    better = content_of(0.0, -0.01).assign(metric="ssim")
+    better["value"] += 0.1
+    table = pd.concat([better, content_of(0.05, 0.01)], ignore_index=True)
+    table.loc[(table["level"] == "reconstructions") & table["gain"].notna(), "gain"] = 0.0
+    scales = Scales(SCALES | {"ssim": Scale("ssim", "SSIM", "", 0, 1, True, "")})
+    sentence, cells, pooled = findings.content_findings(table, scales)
+    assert "the best metric alone, SSIM," in sentence and cells.endswith("to PSNR on d.") and "no metric" in pooled
 
 
 def test_nothing_learned_is_said():
@@ -115,6 +129,6 @@ def test_more_labels_are_put_in_words():
     curve["value"] = [0.68, 0.67, 0.72, 0.76]
     (sentence,) = findings.curve_findings(curve)
     assert sentence == (
-        "On d, from 10 to 400 labelled originals, metrics together go from 0.68 to 0.72; with the difficulty of the"
-        " class they go from 0.67 to 0.76."
+        "On d, from 10 to 400 labelled originals, the area of all metrics together goes from 0.68 to 0.72; with the"
+        " difficulty of the class, it goes from 0.67 to 0.76."
     )

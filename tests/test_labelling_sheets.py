@@ -110,7 +110,7 @@ def test_a_campaign_is_compared_with_the_labels_of_a_study(campaign, store, tmp_
     rates = campaign.images.assign(
         kind="simulated", recognition_rate=np.where(campaign.images["target"] == "mlp", 1, 0.4)
     )
-    compared = compare_labels(campaign, rates).set_index("dataset")
+    compared = compare_labels(campaign, rates, "tiny").set_index("dataset")
     asked = campaign.images[campaign.images["image"].isin(items["image"][items["purpose"] == "asked"])]
     seen = (asked["target"] == "mlp").sum()
     assert list(compared.index) == [*asked["dataset"].unique(), "all"] or len(compared) == 3
@@ -119,7 +119,7 @@ def test_a_campaign_is_compared_with_the_labels_of_a_study(campaign, store, tmp_
     assert row["agreement"] == pytest.approx(1 - seen / 20) and row["agreement_low"] < row["agreement"]
     assert (row["kind"], row["study_kind"]) == ("vision-language-model", "simulated")
     with pytest.raises(SemsimError, match="none of its labels"):
-        compare_labels(campaign, rates.assign(target="other"))
+        compare_labels(campaign, rates.assign(target="other"), "tiny")
 
 
 def test_every_recognition_rate_is_drawn_equally_often():
@@ -150,6 +150,6 @@ def test_the_commands_from_a_study_to_a_comparison(semsim_in, tmp_path, tmp_path
     status, said, _ = semsim("label", "compare", "spot", "--study", "tiny")
     assert status == 0 and "only study" in said and "vision-language models" in said
     compared = read_table(tmp_path / "annotations" / "spot" / "tables" / "compared.csv")
-    assert (compared["both"] == 0).all() and compared["images"].max() > 2
+    assert (compared["study"] == "tiny").all() and (compared["both"] == 0).all() and compared["images"].max() > 2
     both = semsim("label", "new", "again", "--study", "tiny", "--per-rate", "2", "--per-attack", "2")
     assert both[0] == 1 and "--per-rate: takes the place of --per-attack" in both[2]

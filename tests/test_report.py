@@ -18,7 +18,7 @@ from semsim.figures.contradiction_pairs import draw_contradictions
 from semsim.figures.pictures import chart
 from semsim.figures.semsim_examples import draw_semsim_examples
 from semsim.figures.style import panels, save_figure, write_figure
-from semsim.io.tables import read_table
+from semsim.io.tables import read_table, write_table
 from semsim.metrics.scales import scales_of
 from semsim.report.page import render_report
 from semsim.report.results import Results
@@ -64,8 +64,12 @@ class DrawnResults(Results):
 def html(folder):
     """The report."""
     notebooks = [folder / "notebooks" / "01_reconstructions.html"]
-    tables = StudyTables(folder / "tables")
-    return render_report(DrawnResults("small <b>", tables, folder / "figures", notebooks, folder))
+    checked = folder / "compared.csv"
+    row = {"study": "small <b>", "dataset": DATASETS[0], "kind": "vision-language-model", "study_kind": "simulated"}
+    row |= {"images": 42, "agreement": 0.69, "agreement_low": 0.54, "agreement_high": 0.81}
+    write_table(pd.DataFrame([row, row | {"study": "another", "agreement": 0.99}]), checked)
+    given = (StudyTables(folder / "tables"), folder / "figures", notebooks, [checked], folder)
+    return render_report(DrawnResults("small <b>", *given))
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +124,27 @@ def test_what_everybody_reads_is_short_and_begins_with_the_findings(html):
     assert unfolded.count("<figure>") <= 8, "six figures, and the examples of two of them"
 
 
+def test_the_rule_stands_below_the_box_and_what_became_of_each_part_in_it(html):
+    box, rule = re.search("<dl class=.verdicts.>(.*?)</dl>\\s*<p class=.rule.>(.*?)</p>", html, re.DOTALL).groups()
+    assert box.count("<details>") == 4 and box.count("Parts that hold:") == 4
+    said = re.findall("<li><strong>(.*?)</strong>", box)
+    assert len(said) == 7 and set(said) <= {"Holds", "Fails", "Not measured"}
+    assert "supported if all of its parts hold" in rule and "below 0.05" in rule
+
+
+def test_pictures_of_what_networks_recognised_say_how_often_a_reader_agrees(page):
+    """Two kinds of pictures of each data set; the first data set was checked, in this study and in another one."""
+    text = "".join(page.text).replace("\u00a0", " ")
+    assert text.count("Simulated annotators are networks") == 2 * len(DATASETS)
+    assert text.count("about 69 % (95 % interval 54 % to 81 %) of 42") == 2 and "99 %" not in text
+
+
+def test_every_level_of_the_first_claim_is_in_a_table(page):
+    text = "".join(page.text)
+    for heading in ("Over all reconstructions (per image): ρ", "Between target models (per model): ρ", "One annotator"):
+        assert heading in text
+
+
 def test_links_lead_from_where_the_report_lies(page):
     links = {link["href"] for link in page.all("a")}
     assert {"tables/metrics.csv", "tables/leakage.csv", "notebooks/01_reconstructions.html"} <= links
@@ -147,7 +172,7 @@ def test_a_chart_that_a_notebook_saved_is_not_drawn_again(tmp_path):
         panel.plot([1, 2], [3, 4], label="a line")
         return figure
 
-    results = Results("small", None, tmp_path, [], tmp_path)
+    results = Results("small", None, tmp_path, [], [], tmp_path)
     drawn = results.chart("line", draw, "A line.", "It rises.")
     save_figure(draw(), tmp_path / "line")
     assert results.chart("line", None, "A line.", "It rises.") == drawn
@@ -155,7 +180,7 @@ def test_a_chart_that_a_notebook_saved_is_not_drawn_again(tmp_path):
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(SemsimError, match=r"attacks.csv: no such table"):
-        render_report(Results("small", StudyTables(tmp_path), tmp_path, [], tmp_path))
+        render_report(Results("small", StudyTables(tmp_path), tmp_path, [], [], tmp_path))
 
 
 def two_references(gains):
@@ -216,8 +241,8 @@ def test_what_attackers_made_use_of_is_said_once_for_those_that_used_the_same():
     knowledge = ["shared_gradient", "shared_gradient", "shared_gradient labels", "shared_gradient running_statistics"]
     attacks = pd.DataFrame({"attack": ["a", "b", "c", "c"], "knowledge": knowledge})
     assert findings.knowledge_findings(attacks) == [
-        "a and b made use of the gradient or update that each client shares.",
-        "c made use of the gradient or update that each client shares, the true labels and the running statistics of"
+        "a and b used the gradient or update that each client shares.",
+        "c used the gradient or update that each client shares, the true labels and the running statistics of"
         " BatchNorm layers.",
     ]
 

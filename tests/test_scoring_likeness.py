@@ -170,14 +170,14 @@ def test_the_weights_of_lpips_are_taken_from_a_folder(semsim, folder):
 
 def test_the_scale_of_semsim_is_that_of_the_images_at_hand(semsim):
     _, said, _ = semsim("score", "originals", "noisy", "--metrics", "semsim")
-    line = next(line for line in said.splitlines() if line.startswith("To read SemSim: it is 0 for identical images"))
+    line = next(line for line in said.splitlines() if line.startswith("SemSim is 0 for identical images;"))
     images = np.stack([np.asarray(Image.open(path)) for path in sorted_originals()]).transpose(0, 3, 1, 2)
     metric = library.SemSim.from_pretrained("embedded")
     apart = metric(images[:-1] / 255, images[1:] / 255).detach().numpy()
-    assert f"and {np.median(apart):.3f} between different originals here (median of 11 pairs)" in line
+    assert f"between different originals here, its median is {np.median(apart):.3f} (11 pairs)" in line
     _, said, _ = semsim("score", "originals/0.png", "noisy/0.png", "--metrics", "semsim")
-    assert "To read SemSim: it is 0 for identical images." in said
-    assert "To read SemSim" not in semsim("score", "originals", "noisy", "--metrics", "mse")[1]
+    assert "SemSim is 0 for identical images." in said
+    assert "SemSim is 0" not in semsim("score", "originals", "noisy", "--metrics", "mse")[1]
 
 
 def sorted_originals():

@@ -99,7 +99,7 @@ def test_what_has_no_value_in_any_run_stays_empty():
 def test_findings_say_in_how_many_seeds_semsim_leads(seeds):
     text = " ".join(findings.replication_findings(seeds, SCALES)).replace(NO_BREAK, " ")
     assert "The study was run with 4 seeds" in text
-    assert "over the best single metric averages +0.02 (95 % interval −0.03 to 0.07)" in text
+    assert "over the best hand-crafted metric averages +0.02 (95 % interval −0.03 to 0.07)" in text
     assert "It is ahead in 3 of 4 seeds, distinguishably in 2." in text
     assert "PSNR 22.0 % (18.0 % to 26.0 %)" in text
 

@@ -204,6 +204,11 @@ def notebook_of(wildcards):
     return HOUSE / "notebooks" / f"{wildcards.notebook}.ipynb"
 
 
+def spot_checks():
+    """Return the tables of all campaigns that were compared with studies; the report takes what is of its own."""
+    return sorted(map(str, Path("annotations").glob("*/tables/compared.csv")))
+
+
 def tables_of_defects():
     """Return the tables of the defect studies that build on this one; they must have been run before."""
     paths = [

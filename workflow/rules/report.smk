@@ -15,6 +15,7 @@ rule make_report:
             [*rules.draw_contact_sheet.output, *rules.draw_contradictions.output, *rules.draw_semsim_examples.output]
         ),
         notebooks=NOTEBOOKS_OF_STUDY,
+        spot_checks=spot_checks(),
     output:
         report(f"{RESULTS}/report.html", caption="../report/report.rst", category="Report", labels={"page": "Report"}),
     log:
@@ -36,4 +37,4 @@ rule make_report:
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
         "python {params.script:q} --study {params.study:q} --tables {params.tables:q} --figures {params.figures:q}"
-        " --notebooks {input.notebooks:q} --out {output:q} &> {log:q}"
+        " --notebooks {input.notebooks:q} --spot-checks {input.spot_checks:q} --out {output:q} &> {log:q}"

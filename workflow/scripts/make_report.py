@@ -12,9 +12,8 @@ from semsim.results.study_tables import StudyTables
 
 def main():
     arguments = parse_arguments()
-    tables = StudyTables(arguments.tables)
-    results = Results(arguments.study, tables, arguments.figures, arguments.notebooks, folder=arguments.out.parent)
-    page = render_report(results)
+    given = (arguments.study, StudyTables(arguments.tables), arguments.figures, arguments.notebooks)
+    page = render_report(Results(*given, arguments.spot_checks, folder=arguments.out.parent))
     with written_whole(arguments.out) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -27,6 +26,14 @@ def parse_arguments():
     parser.add_argument("--figures", required=True, type=Path, metavar="DIR", help="folder of the study's figures")
     parser.add_argument(
         "--notebooks", nargs="*", default=[], type=Path, metavar="X.html", help="executed notebooks to link to"
+    )
+    parser.add_argument(
+        "--spot-checks",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="compared.csv",
+        help="tables of campaigns that were compared with studies",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="report.html", help="the page to write")
     return parser.parse_args()

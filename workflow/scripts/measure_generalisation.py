@@ -50,7 +50,7 @@ def main():
 
 
 def with_baselines(trials, table, scales, arguments):
-    """Add what the combinations of metrics, and the best single one, say to the trials of one kind of folds."""
+    """Add what the combinations of metrics, and the best hand-crafted one, say to the trials of one kind of folds."""
     alone = {name: scale.higher_is_better for name, scale in scales.items() if scale.access == "images"}
     found = []
     for exclusion in trials["exclusion"].unique():

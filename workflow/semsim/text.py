@@ -110,6 +110,23 @@ def percent(share):
     return f"{100 * share:.1f}{NO_BREAK}%"
 
 
+def whole_percent(share):
+    """Write a share between 0 and 1 as a percentage without decimals."""
+    return f"{100 * share:.0f}{NO_BREAK}%"
+
+
+def ranged(low, high, write=percent):
+    """Write the ends of a range, or one of them where they look the same.
+
+    Examples
+    --------
+    >>> ranged(0.1, 0.25, decimal), ranged(0.101, 0.102, decimal)
+    ('0.10 to 0.25', '0.10')
+    """
+    ends = dict.fromkeys((write(low), write(high)))
+    return " to ".join(ends)
+
+
 def left_out(value):
     """Name a value that was left out; among defences, none is one."""
     return "no defence" if value == "none" else value

@@ -1,4 +1,4 @@
-"""An audit from the model and the images to the report, in a folder in which it goes on after an interruption."""
+"""An audit from the model and the images to the report, in a folder in which it resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def audit(
     labels : torch.Tensor or array-like, shape [N], whole numbers
         The classes of the images.
     out : path-like
-        The folder to write: a new or empty one, or that of the same audit, which goes on where it was stopped.
+        The folder to write: a new or empty one, or that of the same audit, which resumes where it stopped.
     mean, std, last
         As for `semsim.reconstruct`.
     device : torch.device or {"auto", "cpu", "cuda"}

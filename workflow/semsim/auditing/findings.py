@@ -82,13 +82,13 @@ def answer(
         )
     else:
         sentences.append(
-            "None of the attacks shows more of these images than could be guessed, in the steps that they had."
+            "None of the attacks shows more of these images than could be guessed, within the steps that they ran."
         )
     if row["scored"]:
         sentences.append(
             f"{best} comes closest. By {label}, {row['closer']} of its {counted(int(row['scored']), 'reconstructions')}"
-            " are closer to their originals than the mean image of the class and all that it makes of other images. The"
-            f" median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
+            " are closer to their originals than the mean image of the class and its reconstructions of other images."
+            f" The median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
         )
     sentences += converged(originals)
     if counts := recognisable.counts.get(best):
@@ -114,7 +114,7 @@ def converged(originals: pd.DataFrame) -> list[str]:
         )
     elif originals["zero_share"].median() >= MANY_ZEROS:
         zeros = percent(originals["zero_share"].median())
-        sentences.append(f"In the median, {zeros} of the entries of a gradient are zero, so attacks see only a part.")
+        sentences.append(f"In the median gradient, {zeros} of the entries are zero, so attacks see only a part.")
     return sentences
 
 
@@ -128,7 +128,7 @@ def no_better(comparison: pd.DataFrame, clients: int) -> list[str]:
             closest = rows.loc[rows["closer"].idxmax()]
             sentences.append(
                 f"{attack} is no better than a guess: by no metric are its reconstructions closer to their originals"
-                " than the mean image of the class and all that it makes of other images, beyond chance (at best"
+                " than the mean image of the class and its reconstructions of other images, beyond chance (at best"
                 f" {closest['closer']} of {closest['scored']})."
             )
     return sentences

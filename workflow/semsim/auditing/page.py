@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 GUESS_LABEL = "class mean"
 LIMITS = (
-    "Little that is found is no proof of safety: other attacks, more steps or better knowledge may find more.",
-    "A guess stands for what somebody could come up with who knows the class and such images, but not the gradient. An"
-    " attack that is no better shows nothing beyond that, whatever its pictures look like.",
+    "Finding little is no proof of safety: other attacks, more steps or better knowledge may find more.",
+    "A guess stands for what someone could come up with who knows the class and similar images, but not the gradient."
+    " An attack that is no better shows nothing beyond that, whatever its pictures look like.",
 )
 ONE_IMAGE = (
-    "Attacked is the gradient of one image at a time, with the model in eval mode. Clients that share one update for a"
-    " batch usually give away less of each image."
+    "The attacks see the gradient of one image at a time, with the model in eval mode. Clients that share one update"
+    " for a batch usually give away less of each image."
 )
 BATCHES = (
-    "The reconstructions of a batch come in any order. They are matched with its originals so that the sum of their"
-    " squared errors is smallest, and so are those of other batches that they are compared with."
+    "The reconstructions of a batch come in no particular order. They are matched with its originals so that the sum of"
+    " their squared errors is smallest, and so are those of the other batches with which they are compared."
 )
 
 
@@ -152,8 +152,8 @@ def _results(audit, measures):
     frame = pd.DataFrame(rows)
     caption = (
         "Medians over originals and, in brackets, how many reconstructions are closer to their originals than a guess:"
-        " than the mean of the other images of the class and all that the same attack makes of other images. The last"
-        f" column is how many the model itself classifies as the original's class. {DIRECTIONS}"
+        " than the mean of the other images of the class and the same attack's reconstructions of other images. The"
+        f" last column is the share that the model itself classifies as the original's class. {DIRECTIONS}"
     )
     yield Table(frame, caption, tuple(frame.columns)[1:])
 
@@ -167,7 +167,7 @@ def _recognised(recognisable):
 
 def _knowledge(audit, target):
     """Yield what the attackers knew, and which attacks were left out."""
-    caption = "What each attack made use of. An attacker who knows less may find less."
+    caption = "What each attack used. An attacker who knows less may find less."
     traits = {*target.traits, *audit.settings.client.traits}
     yield Table(pd.DataFrame(knowledge_table(audit.attacks, audit.settings.attacker, traits)), caption)
     if audit.left_out:
@@ -212,4 +212,4 @@ def _normalisation(target):
     if mean == [0, 0, 0] and std == [1, 1, 1]:
         return "Images in [0, 1] enter it as they are."
     written = (", ".join(f"{value:.3g}" for value in values) for values in (mean, std))
-    return "Images in [0, 1] are normalised by the mean {} and the standard deviation {}.".format(*written)
+    return "Images in [0, 1] are normalised per channel, with means {} and standard deviations {}.".format(*written)

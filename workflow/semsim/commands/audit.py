@@ -8,7 +8,7 @@ more classes, --classes names a text file with all of them, one a line, in the o
 A balanced sample of the images is attacked, each with a gradient of its own or, with --client, as clients share it: in
 batches, after several local steps, with BatchNorm in train mode. Nothing is trained. It first says how long that takes;
 where that would be more than --minutes, searches are shorter, and the report says so. After an interruption, the same
-command goes on where it was stopped.
+command resumes where it stopped.
 """
 
 import argparse

@@ -67,7 +67,8 @@ The last answers may be missing: enter the table again when there are more.
     "compare": """example:
   semsim label compare spot-check --study demo
 
-Writes tables/compared.csv: how often the majorities agree on whether a reconstruction is recognised.
+Writes tables/compared.csv: how often the majorities agree on whether a reconstruction is recognised. The report of the
+study tells it beside its pictures.
 """,
     "import": """examples:
   semsim label import images.csv labels.csv --name panel --kind human
@@ -455,7 +456,8 @@ def compare(arguments):
     from semsim.labelling.status import compared_text
 
     campaign = read_results_folder(campaign_folder(arguments.campaign))
-    compared = compare_labels(campaign, read_table(_results_of(arguments.study) / "tables" / "recognition.csv"))
+    results = _results_of(arguments.study)
+    compared = compare_labels(campaign, read_table(results / "tables" / "recognition.csv"), results.name)
     path = campaign.folder / "tables" / "compared.csv"
     write_table(compared, path)
     print(compared_text(compared))

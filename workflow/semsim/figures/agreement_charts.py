@@ -250,7 +250,7 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
         left.barh(range(len(datasets)), shares[component], left=start, height=0.6, **look)
         start = start + shares[component]
     left.set_xlabel(f"Share of the variance of recognition\nby {kind_of(variance)} (%)")
-    rows = areas(faithfulness[faithfulness["reference"] == faithfulness["reference"].iloc[0]])
+    rows = areas(faithfulness[faithfulness["reference"] == faithfulness["reference"].iloc[0]], "reconstructions")
     trivial = rows["metric"].isin(BASELINES)
     known = rows[~trivial].dropna(subset="faithfulness")
     best = known.loc[known.groupby("dataset")["faithfulness"].idxmax()].assign(metric="best")

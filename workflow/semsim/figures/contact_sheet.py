@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Lengths in inches, text in points, both times the scale of a sheet.
-CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.05, 0.13, 0.1, 0.065, 0.13
-SMALL, NORMAL = 5.5, 7
-WIDEST = 12  # columns: a page of A4 in print
-WHOLE, EXCERPT = 1.15, 1.3  # scales
+CELL, GAP, NUMBERS, MARGIN, LETTER, LINE = 0.52, 0.07, 0.26, 0.1, 0.075, 0.15
+SMALL, NORMAL = 7.5, 8
+WIDEST = 12  # columns: with names on the left, the width of a page
+WHOLE, EXCERPT = 1, 1.3  # scales
+LONGEST = 9  # letters of a line above a column
 FEW_TARGETS, FEW_ORIGINALS = 4, 8  # of an excerpt
 CAPTION = (
-    "Under each image: PSNR in dB / SSIM, both against the attacked image. That is the original, or the row “as"
-    " attacked” where the target model's augmentation changed it. Hatched: the attack diverged, so there is no score."
+    "Under each image: PSNR in dB, and SSIM below it, both against the attacked image. That is the original, or the row"
+    " “as attacked” where the target model's augmentation changed it. Hatched: the attack diverged, so there is no"
+    " score."
 )
 
 
@@ -147,7 +149,7 @@ class _Sheet:
     """A figure with one axes in inches from the top left corner, filled from the top."""
 
     def __init__(self, rows, columns, scale):
-        labels = LETTER * (max(len(row.target) for row in rows) + max(len(row.attack) for row in rows) + 3)
+        labels = LETTER * (max(len(name) for row in rows for name in (row.target, row.attack)) + 1)
         self.width = labels + columns * (CELL + GAP) + 2 * MARGIN
         letters = int((self.width - 2 * MARGIN) * 72 / (0.53 * NORMAL))
         self.caption = textwrap.wrap(CAPTION, letters)
@@ -163,7 +165,7 @@ class _Sheet:
         self._text(MARGIN, self.top, title, size=9, weight="bold", va="top")
         self.top += 0.45
         for column, name in enumerate(names):
-            wrapped = "\n".join(textwrap.wrap(name.replace("_", " "), 10, max_lines=2, placeholder="…"))
+            wrapped = "\n".join(textwrap.wrap(name.replace("_", " "), LONGEST, max_lines=2, placeholder="…"))
             centre = self.left + column * (CELL + GAP) + CELL / 2
             self._text(centre, self.top - 0.06, wrapped, size=SMALL, ha="center", va="baseline", linespacing=1)
 
@@ -173,9 +175,8 @@ class _Sheet:
         if row.target:
             line = self.top - GAP
             self.axes.plot([MARGIN, self.width - MARGIN], [line, line], color="#cccccc", linewidth=0.6)
-        middle = self.top + CELL / 2
-        self._text(MARGIN, middle, row.target, size=NORMAL, weight="bold", va="center")
-        self._text(self.left - 0.08, middle, row.attack, size=NORMAL, ha="right", va="center")
+        self._text(MARGIN, self.top + 0.02, row.target, size=NORMAL, weight="bold", va="top")
+        self._text(MARGIN, self.top + CELL / 2, row.attack, size=NORMAL, va="center")
         for column, index in enumerate(shown):
             score = None if row.scores is None else row.scores.iloc[index].to_dict()
             self._cell(self.left + column * (CELL + GAP), row.images[index], score)
@@ -193,6 +194,7 @@ class _Sheet:
     def _cell(self, left, image, score):
         """Draw an image, with its numbers if it has a score, or an empty frame if it diverged."""
         under = {"x": left + CELL / 2, "y": self.top + CELL + 0.02, "size": SMALL, "ha": "center", "va": "top"}
+        under["linespacing"] = 1
         if score and score["status"] == "diverged":
             frame = {"facecolor": "white", "edgecolor": FAINT, "hatch": "////", "linewidth": 0.4}
             self.axes.add_patch(Rectangle((left, self.top), CELL, CELL, **frame))
@@ -202,4 +204,4 @@ class _Sheet:
         self.axes.imshow(image.transpose(1, 2, 0), extent=extent, interpolation="nearest", aspect="auto")
         if score:
             ssim = round(score["ssim"], 2) + 0.0  # no minus before a zero
-            self._text(s=f"{score['psnr']:.1f} / {ssim:.2f}", **under)
+            self._text(s=f"{score['psnr']:.1f}\n{ssim:.2f}".replace("-", "−"), **under)

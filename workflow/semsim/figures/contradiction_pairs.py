@@ -12,7 +12,7 @@ from semsim.io.tables import KEYS
 from semsim.metrics.reconstructions import open_by_attack
 from semsim.metrics.scales import without_twins
 from semsim.statistics.contradictions import CLEAR_GAP
-from semsim.text import decimal, kind_of, listed, percent
+from semsim.text import decimal, kind_of, listed, whole_percent
 
 if TYPE_CHECKING:
     import os
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from semsim.metrics.scales import Scale, Scales
 
-CELL, WORDS, GAP = 1.15, 1.6, 0.15  # inches of an image, of the words beside it, and between what belongs together
-SMALL, NORMAL = 7.5, 8  # points
-LINE = 0.135  # inches of a line of numbers
+CELL, WORDS, GAP = 1.15, 1.75, 0.15  # inches of an image, of the words beside it, and between what belongs together
+SMALL, NORMAL = 8, 8.5  # points
+LINE = 0.145  # inches of a line of numbers
 PAIR = ["target", "attack", "original"]
 REFERENCE_NAMES = {"attacked": "attacked image", "original": "original"}
 
@@ -84,7 +84,11 @@ def draw_contradictions(
             (preferred, f"closer by {by}"),
         ):
             image = images[shown["target"], shown["attack"]]["reconstruction"][shown["original"]]
-            lines = [f"{shown['target']}, {shown['attack']}", f"recognised {percent(shown['recognition_rate'])}", ""]
+            lines = [
+                f"{shown['target']}, {shown['attack']}",
+                f"recognised {whole_percent(shown['recognition_rate'])}",
+                "",
+            ]
             lines += [f"{scales[each].label} {_written(shown[each])}" for each in names]
             left = _show(axes, left, top, image, title, lines)
     axes.set(xlim=(0, width), ylim=(head + len(pairs) * row_height, 0))
@@ -149,4 +153,4 @@ def _show(axes, left, top, image, title, lines=()):
 
 def _written(value):
     """Write a value of a metric."""
-    return "–" if np.isnan(value) else decimal(value) if abs(value) >= 0.1 else f"{value:.3g}"
+    return "–" if np.isnan(value) else decimal(value) if abs(value) >= 0.1 else f"{value:.3g}".replace("-", "−")

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from semsim.figures.layout import draw_ceiling, draw_estimates, legend_above, name_lines, offsets, row_height
-from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, panels, styled
 from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
-from semsim.learned.scales import LEARNED
+from semsim.learned.scales import BEST, LEARNED
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.ceiling import mean_ceiling
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from semsim.metrics.scales import Scales
 
+NO_VALUE = {"va": "center", "size": 7, "color": INK, "style": "italic"}
+"""The look of what stands in place of a value."""
 CURVES = {
     "train_loss": "Loss",
     "train_ordered": "Ordered triplets (share)",
@@ -91,7 +93,7 @@ def distances_chart(trials: pd.DataFrame, recognition: pd.DataFrame) -> Figure:
 
 
 @styled
-def ablations_chart(ablations: pd.DataFrame) -> Figure:
+def ablations_chart(ablations: pd.DataFrame, level: str = PRIMARY[0]) -> Figure:
     """Draw how much less or more faithful SemSim is with its settings changed, averaged over data sets.
 
     Intervals are those of the paired difference from SemSim with the study's settings: one that is off zero says
@@ -101,22 +103,24 @@ def ablations_chart(ablations: pd.DataFrame) -> Figure:
     ----------
     ablations : pandas.DataFrame
         The table ``ablations.csv``.
+    level : str
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    first, rows = areas(overall(ablations)).iloc[0], areas(overall(ablations)).iloc[1:]
+    at_level = areas(overall(ablations), level)
+    first, rows = at_level.iloc[0], at_level.iloc[1:]
     figure, (panel,) = panels(1, height=0.9 + row_height(len(rows)) * len(rows))
     name_lines(panel, [variant_label(name) for name in rows["variant"]])
     estimates = (rows[f"change{end}"] for end in ("", "_low", "_high"))
     draw_estimates(panel, *estimates, range(len(rows)), color=COLOURS[0], marker="o", markersize=4.5)
     panel.axvline(0, color=FAINT, linewidth=0.8)
     for place in np.flatnonzero(rows["change"].isna()):
-        panel.text(0.01, place, "undefined", transform=panel.get_yaxis_transform(), va="center", size=7, color=FAINT)
+        panel.text(0.01, place, "undefined", transform=panel.get_yaxis_transform(), **NO_VALUE)
     panel.set_xlabel(
-        f"Change of the {STATISTICS['auc']}, {decimal(first['faithfulness'])} with the study's settings;\n"
-        "held-out originals, mean over data sets"
+        f"Change of the {STATISTICS['auc']} {LEVELS[level]},\n{decimal(first['faithfulness'])} with the study's"
+        " settings; held-out originals, mean over data sets"
     )
     return figure
 
@@ -125,8 +129,8 @@ def ablations_chart(ablations: pd.DataFrame) -> Figure:
 def generalisation_chart(
     generalisation: pd.DataFrame,
     scales: Scales,
-    statistic: str = "auc",
-    level: str = "reconstructions",
+    statistic: str = PRIMARY[1],
+    level: str = PRIMARY[0],
     ceiling: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw how faithful every metric is, one panel for each kind of held-out data.
@@ -175,9 +179,7 @@ def generalisation_chart(
 def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
     """Draw how faithful SemSim is on each part of the data that was held out, beside the best hand-crafted metric.
 
-    That is at the level of the primary test, within one original. Which hand-crafted metric is best was chosen on other
-    folds than those it is drawn for. Parts on which there is no value are left out, unless that leaves nothing: no
-    original of some data set has both recognised reconstructions and others there.
+    That is at the level of the primary test, within one original. Where there is no value, the chart says why.
 
     Parameters
     ----------
@@ -189,17 +191,18 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     rows = views(generalisation)
-    valued = rows.dropna(subset="faithfulness")
-    rows = rows if valued.empty else valued
     names = list(dict.fromkeys(rows["view"]))
     figure, (panel,) = panels(1, height=1 + row_height(len(names)) * len(names))
     name_lines(panel, names)
-    for number, metric in enumerate(("semsim", "best_metric")):
+    for number, metric in enumerate(("semsim", BEST)):
         chosen = rows[rows["metric"] == metric]
         label = LEARNED[metric].label
         places = np.array([names.index(view) for view in chosen["view"]]) + offsets(2, 0.3)[number]
         look = {"color": COLOURS[2 * number], "marker": MARKERS[number], "markersize": 4.5, "label": label}
         draw_estimates(panel, *(chosen[f"faithfulness{end}"] for end in ("", "_low", "_high")), places, **look)
+    undefined = rows[(rows["metric"] == "semsim") & rows["faithfulness"].isna()]
+    for view, reason in zip(undefined["view"], undefined["reason"], strict=True):
+        panel.text(0.99, names.index(view), reason, transform=panel.get_yaxis_transform(), **NO_VALUE, ha="right")
     panel.axvline(0.5, color=FAINT, linewidth=0.8)
     panel.set_xlabel(f"{sentence_case(STATISTICS['auc'])} {LEVELS[PRIMARY[0]]}")
     legend_above(figure, panel)
@@ -207,12 +210,18 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
 
 
 def views(generalisation: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of single exclusions and of held-out data sets within one original, and a name for each view."""
-    rows = areas(generalisation, PRIMARY[0])
+    """Return the rows of single exclusions and of held-out data sets within one original.
+
+    With a name for each, view, and why it has no value, reason: that of its data sets, whose mean has none of its own.
+    """
+    rows = areas(generalisation)
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
     single = (rows["exclusion"] != EVERYTHING) & rows.index.isin(overall(rows).index)
     names = rows["exclusion"].where(~of_dataset, "dataset-" + rows["dataset"])
     names = names.str.replace("dataset-", "data set ", n=1).replace("defence-none", "no defence")
     names = names.str.removeprefix("targets-")
-    chosen = rows.assign(view=names.str.replace("-", " ", n=1))[of_dataset | single]
+    keys = [rows[name] for name in ("folds", "exclusion", "metric")]
+    own = rows["note"].where(rows["dataset"] != EVERYTHING)
+    reasons = own.fillna(own.groupby(keys).transform("first"))
+    chosen = rows.assign(view=names.str.replace("-", " ", n=1), reason=reasons)[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")

@@ -9,7 +9,7 @@ from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.folds import WITHIN
 from semsim.metrics.reconstructions import open_by_attack
-from semsim.text import decimal, kind_of, percent
+from semsim.text import decimal, kind_of, whole_percent
 
 if TYPE_CHECKING:
     import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-EXAMPLES = 6
+EXAMPLES = 4
 ROWS = {
     "nearest recognised": (True, True),
     "nearest not recognised": (False, True),
@@ -25,7 +25,7 @@ ROWS = {
     "farthest not recognised": (False, False),
 }
 """Whether the majority recognised them, and whether they are the nearest."""
-CELL = 1.2  # inches of a pair of images
+CELL = 1.55  # inches of the height of a pair of images and what is below
 
 
 @styled
@@ -55,7 +55,7 @@ def draw_semsim_examples(
     for number, (title, (recognised, nearest)) in enumerate(ROWS.items()):
         rows = table[(table["recognition_rate"] > MAJORITY) == recognised].sort_values("semsim", ascending=nearest)
         panels_of_row = axes[number * EXAMPLES : (number + 1) * EXAMPLES]
-        panels_of_row[0].set_title(title, size=7, loc="left", weight="bold")
+        panels_of_row[0].set_title(title, size=8.5, loc="left", weight="bold")
         for place, panel in enumerate(panels_of_row):
             panel.set_axis_off()
             if place < len(rows):
@@ -69,6 +69,7 @@ def _show(panel, row, images, reference):
     for place, name in enumerate((reference, "reconstruction")):
         image = arrays[name][row["original"]].transpose(1, 2, 0)
         panel.imshow(image, extent=(1.05 * place, 1.05 * place + 1, 0, 1), interpolation="nearest")
-    panel.set(xlim=(0, 2.05), ylim=(-0.5, 1))
-    text = f"{row['target']}\n{row['attack']}\n{decimal(row['semsim'])}, recognised {percent(row['recognition_rate'])}"
-    panel.text(0, -0.05, text, size=6, va="top", linespacing=1.1)
+    panel.set(xlim=(0, 2.05), ylim=(-0.6, 1))
+    lines = [f"{row['target']}, {row['attack']}", f"distance {decimal(row['semsim'])}"]
+    lines += [f"recognised {whole_percent(row['recognition_rate'])}"]
+    panel.text(0, -0.05, "\n".join(lines), size=8, va="top", linespacing=1.15)

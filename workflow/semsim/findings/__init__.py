@@ -6,6 +6,7 @@ from semsim.findings.agreement import (
     ceiling_findings,
     label_findings,
     observer_findings,
+    spot_check_finding,
     variance_findings,
 )
 from semsim.findings.chances import calibration_findings
@@ -14,6 +15,7 @@ from semsim.findings.contradictions import (
     against_annotators_findings,
     contradiction_findings,
     leakage_error_findings,
+    tie_findings,
 )
 from semsim.findings.correspondence import correspondence_findings, corresponds
 from semsim.findings.defects import (
@@ -36,6 +38,7 @@ from semsim.findings.ranking import ranking_findings
 from semsim.findings.reconstructions import (
     accuracy_findings,
     attack_findings,
+    guessing_findings,
     knowledge_findings,
     leakage_findings,
     reference_findings,
@@ -72,6 +75,7 @@ __all__ = [
     "faithfulness_findings",
     "generalisation_findings",
     "group_findings",
+    "guessing_findings",
     "hand_crafted",
     "judge_claims",
     "knowledge_findings",
@@ -91,7 +95,9 @@ __all__ = [
     "reference_faithfulness_findings",
     "reference_findings",
     "set_size_findings",
+    "spot_check_finding",
     "spread_findings",
+    "tie_findings",
     "unscaled_findings",
     "variance_findings",
 ]

@@ -4,7 +4,19 @@ import pandas as pd
 
 from semsim.labels.recognition import pooled_rates
 from semsim.statistics.ceiling import EVERYONE
-from semsim.text import LEVELS, STATISTICS, counted, decimal, interval, kind_of, listed, percent
+from semsim.text import (
+    ANNOTATORS,
+    LEVELS,
+    STATISTICS,
+    counted,
+    decimal,
+    interval,
+    kind_of,
+    listed,
+    percent,
+    ranged,
+    whole_percent,
+)
 
 WHAT_VARIES = {
     "original": "is due to the original",
@@ -63,11 +75,37 @@ def observer_findings(observers: pd.DataFrame) -> list[str]:
         clear, hopeless = (rows[rows["severity"] == end] for end in (0, rows["severity"].max()))
         right, wrong = (column.agg(["min", "max"]) for column in (clear["right"], hopeless["wrong"]))
         sentences.append(
-            f"On {dataset}, simulated observers name the true class of {percent(right['min'])} to"
-            f" {percent(right['max'])} of held-out clear images, and a wrong class for"
-            f" {percent(wrong['min'])} to {percent(wrong['max'])} of the most degraded ones."
+            f"On {dataset}, simulated observers name the true class of {ranged(right['min'], right['max'])} of held-out"
+            f" clear images, and a wrong class for {ranged(wrong['min'], wrong['max'])} of the most degraded ones."
         )
     return sentences
+
+
+def spot_check_finding(compared: pd.DataFrame, dataset: str) -> str:
+    """Say what simulated annotators are, where they stand beside pictures, and how often a careful reader agrees.
+
+    Parameters
+    ----------
+    compared : pandas.DataFrame
+        Rows of the tables of `semsim.labelling.comparing.compare_labels` about this data set; may be empty.
+    dataset : str
+
+    Returns
+    -------
+    str
+    """
+    sentences = [
+        "Simulated annotators are networks: they recognise some pictures that look like noise, and miss some that are"
+        " easy to read."
+    ]
+    for row in compared.itertuples(index=False):
+        low, high = row.agreement_low, row.agreement_high
+        sentences.append(
+            f"In a spot-check, the majority of {ANNOTATORS[row.kind]} agreed with the majority of simulated annotators"
+            f" about {whole_percent(row.agreement)} ({interval(low, high, whole_percent)}) of"
+            f" {counted(row.images, 'reconstructions')} of {dataset}."
+        )
+    return " ".join(sentences)
 
 
 def agreement_findings(agreement: pd.DataFrame) -> list[str]:

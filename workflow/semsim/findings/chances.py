@@ -5,7 +5,7 @@ import pandas as pd
 from semsim.statistics.calibration import difficulty_used
 from semsim.statistics.content import EMBEDDING, NOTHING
 from semsim.statistics.generalisation import EVERYTHING
-from semsim.text import FOLDS, counted, decimal, interval, percent
+from semsim.text import FOLDS, counted, decimal, interval, percent, ranged
 
 
 def calibration_findings(errors: pd.DataFrame) -> list[str]:
@@ -28,18 +28,18 @@ def calibration_findings(errors: pd.DataFrame) -> list[str]:
         sentences.append(
             f"With {FOLDS[row.folds]} held out, the Brier score is {decimal(row.brier)}"
             f" ({interval(row.brier_low, row.brier_high)}); predicting the mean rate every time would have"
-            f" {decimal(row.constant)}. In {counted(10, 'groups')}, chance and rate are {decimal(row.error)} apart. The"
-            f" slope is {decimal(row.slope)} ({interval(row.slope_low, row.slope_high)}){_reading(row)}. The interval"
-            f" predicted for a target model and attack contains the actual count in {percent(row.covered)} of"
-            f" {counted(row.sets, 'cases')}."
+            f" {decimal(row.constant)}. In ten groups of equal size, chance and rate differ by {decimal(row.error)} on"
+            f" average. The calibration slope is {decimal(row.slope)}"
+            f" ({interval(row.slope_low, row.slope_high)}){_reading(row)}. The interval predicted for a target model"
+            f" and attack contains the actual count in {percent(row.covered)} of {counted(row.sets, 'cases')}."
         )
     briers = rows.pivot_table("brier", "folds", "difficulty", sort=False)
     if {NOTHING, EMBEDDING} <= set(briers):
         gains = briers[NOTHING] - briers[EMBEDDING]
         used = "used" if difficulty_used(errors) == EMBEDDING else "not used: it does not help on held-out originals"
         sentences.append(
-            "With the difficulty of the original, read from its embedding, the Brier score is lower by"
-            f" {decimal(gains.min())} to {decimal(gains.max())}, so it is {used}."
+            "With the difficulty of the original, predicted from its embedding, the Brier score is lower by"
+            f" {ranged(gains.min(), gains.max(), decimal)}, so it is {used}."
         )
     return sentences
 

@@ -10,11 +10,12 @@ data sets. MSE orders reconstructions exactly like PSNR, so it is not counted be
 1. Hand-crafted metrics agree weakly with people, for single images and for target models: at each of these levels,
    Spearman's rank correlation of even the best of them stays below `WEAK`.
 2. They contradict each other, and people. Each other: any two of them order at least the share `OFTEN` of pairs of
-   reconstructions of the same original differently. People: each of them orders more pairs that differ by at least
-   `GAP` in the recognition rate of the other annotators the opposite way than one more annotator does; distinguishably,
-   that is, with intervals that lie apart on every data set.
+   reconstructions of the same original differently. People: on every data set, each of them is distinguishably behind
+   one more annotator who is judged alike (`semsim.statistics.person`): both say yes equally often, and two equal
+   answers count as half right. Shares of pairs in opposite order stand beside that but do not decide, because an
+   annotator ties many pairs and a metric hardly any.
 3. SemSim is more faithful: within one original, on originals that it was not trained on, its area under the ROC curve
-   is distinguishably above that of the best hand-crafted metric. Which metric is best was chosen on other folds. Where
+   is distinguishably above that of the best hand-crafted metric, which is chosen on the training folds. Where
    the study trains no SemSim but has values of a published one, those are compared with the best hand-crafted metric of
    the same originals.
 4. It generalises: the same for each kind of held-out data (data sets, models, attacks).
@@ -26,7 +27,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from semsim.findings.semsim import told
 from semsim.learned.folds import WITHIN
+from semsim.learned.scales import BEST, LEARNED
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
@@ -34,8 +37,21 @@ from semsim.statistics.ceiling import EVERYONE
 from semsim.statistics.contradictions import ANNOTATORS as AGAINST_ANNOTATORS
 from semsim.statistics.contradictions import OTHERS, PERSON
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
+from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import ANNOTATORS, FOLDS, STATISTICS, decimal, interval, left_out, listed, p_value
+from semsim.text import (
+    ANNOTATORS,
+    FOLDS,
+    STATISTICS,
+    decimal,
+    interval,
+    left_out,
+    listed,
+    p_value,
+    ranged,
+    sentence_case,
+    whole_percent,
+)
 
 if TYPE_CHECKING:
     from semsim.metrics.scales import Scales
@@ -62,21 +78,32 @@ QUESTIONS = (
     "SemSim generalises to unseen data sets, models and attacks.",
 )
 RULE = (
-    "One rule decides all four. A claim is supported if all of its parts hold, partly supported if some do, and not"
-    " supported if none does. A part about a size (below, at least) holds by its number; a part about a difference"
-    f" (above, more) only if that is distinguishable: Holm-corrected p below {SIGNIFICANT}, or intervals lie apart."
-    " Not supported does not mean refuted: the study may be too small to show it."
+    "A claim is supported if all of its parts hold, partly supported if some do, and not supported if none does."
+    f" Cut-offs: agreement is weak if Spearman's ρ is below {WEAK}; two metrics contradict each other if they order"
+    f" {whole_percent(OFTEN)} of the pairs or more differently; a difference counts if its Holm-corrected p is below"
+    f" {SIGNIFICANT}. Not supported does not mean refuted: the study may be too small. Numbers are means over data"
+    " sets."
 )
-"""The rule in words, for the box that has the verdicts."""
-PARTS = (
-    f"Two parts: Spearman's rank correlation of even the best metric is below {WEAK}, per image and per model.",
-    f"Two parts: any two metrics order at least {100 * OFTEN:.0f}\u00a0% of the pairs of reconstructions of one"
-    " original differently; and every metric orders distinguishably more clear pairs against the annotators than one"
-    " annotator does.",
-    "One part: within one original, on originals not trained on, SemSim's area under the ROC curve is distinguishably"
-    " above that of the best hand-crafted metric.",
-    "One part for each kind of held-out data: SemSim is distinguishably above the best hand-crafted metric there, too.",
-)
+"""The rule in words, for the line below the verdicts."""
+UNSEEN = "SemSim is distinguishably ahead of the best hand-crafted metric on unseen data, too."
+"""The part of the last claim where nothing but originals was held out."""
+LEVELS = {"reconstructions": "per image", "models": "per model"}
+"""What the first claim calls the levels at which metrics and annotators agree."""
+
+
+class Part(NamedTuple):
+    """Something that has to hold for a claim.
+
+    Attributes
+    ----------
+    text : str
+        What has to hold, and the number that decides.
+    holds : bool or None
+        None if it cannot be measured.
+    """
+
+    text: str
+    holds: bool | None
 
 
 class Claim(NamedTuple):
@@ -91,15 +118,14 @@ class Claim(NamedTuple):
         The annotators to whom it applies.
     numbers : str
         What the verdict rests on, or why there is none.
-    parts : str
-        What has to hold, in one line.
+    parts : list of Part
     """
 
     claim: str
     verdict: str
     who: str
     numbers: str
-    parts: str
+    parts: list[Part]
 
 
 def judge_claims(tables: StudyTables, kind: str) -> list[Claim]:
@@ -117,19 +143,19 @@ def judge_claims(tables: StudyTables, kind: str) -> list[Claim]:
     """
     judged = (judge(tables, kind) for judge in (_agreement, _contradictions, _lead, _generalisation))
     return [
-        Claim(question, _verdict(holds), ANNOTATORS[kind], numbers, parts)
-        for question, (holds, numbers), parts in zip(QUESTIONS, judged, PARTS, strict=True)
+        Claim(question, _verdict(parts), ANNOTATORS[kind], numbers, parts)
+        for question, (parts, numbers) in zip(QUESTIONS, judged, strict=True)
     ]
 
 
 def _verdict(parts):
-    """Return the verdict on a claim whose parts hold (True), do not (False), or cannot be measured (None)."""
-    known = [part for part in parts if part is not None]
+    """Return the verdict on a claim whose parts hold, do not, or cannot be measured."""
+    known = [part.holds for part in parts if part.holds is not None]
     if not known:
         return NOT_TESTABLE
     if not any(known):
         return NOT_SUPPORTED
-    return SUPPORTED if all(parts) else PARTLY
+    return SUPPORTED if len(known) == len(parts) and all(known) else PARTLY
 
 
 def hand_crafted(scales: Scales, metrics) -> list[str]:
@@ -145,71 +171,124 @@ def _agreement(tables, kind):
     limit = limit[(limit["statistic"] == "spearman") & (limit["annotator"] == EVERYONE)]
     people = limit.groupby("level")["value"].mean()
     parts, texts = [], []
-    for level, where in (("reconstructions", "per image"), ("models", "per model")):
+    for level, where in LEVELS.items():
         known = rows[rows["level"] == level].dropna(subset="faithfulness").groupby("metric")["faithfulness"].mean()
-        names = hand_crafted(scales, known.index)
-        parts.append(bool(known[names].max() < WEAK) if names else None)
-        values = listed([f"{scales[name].label} {decimal(known[name])}" for name in names] or ["undefined"])
+        known = known[hand_crafted(scales, known.index)]
+        claimed = f"{sentence_case(where)}, {STATISTICS['spearman']} of even the best metric is below {WEAK}"
+        if known.empty:
+            parts.append(Part(f"{claimed}.", None))
+            texts.append(f"{where}, undefined")
+            continue
+        best = known.idxmax()
+        parts.append(Part(f"{claimed}: {scales[best].label} {decimal(known[best])}.", bool(known[best] < WEAK)))
+        values = listed([f"{scales[name].label} {decimal(value)}" for name, value in known.items()])
         person = people.get(level)
         texts.append(f"{where}, {values}" + ("" if pd.isna(person) else f" (one annotator: {decimal(person)})"))
     return parts, f"{STATISTICS['spearman']} {'; '.join(texts)}."
 
 
 def _contradictions(tables, kind):
-    """Judge how often hand-crafted metrics contradict each other, and annotators."""
+    """Judge how often hand-crafted metrics contradict each other, and whether they are behind one annotator."""
     scales, pairs = tables.scales, tables.of_kind("contradictions", kind)
     names = hand_crafted(scales, {*pairs["metric"], *pairs["other"]} - {AGAINST_ANNOTATORS, *BASELINES})
+    labels = listed([scales[name].label for name in names] or ["the metrics"])
     pairs = pairs[(pairs["reference"] == pairs["reference"].iloc[0]) & (pairs["other"] != AGAINST_ANNOTATORS)]
     pairs = pairs[pairs["metric"].isin(names) & pairs["other"].isin(names)]
     between = pairs.groupby(["metric", "other"])["value"].mean().dropna()
-    texts = [f"two metrics order {_range(between)} of the pairs differently" if len(between) else "no two metrics"]
-    against, person, apart = _against_people(tables, kind, names)
-    parts = [bool(between.min() >= OFTEN) if len(between) else None, None]
-    if len(against) and pd.notna(person):
-        parts[1] = apart
-        values = listed([f"{scales[name].label} {_whole(against[name])}" for name in against.index])
-        texts.append(f"of the pairs whose recognition rates are {GAP} apart or more, {values} are ordered against them")
-        fewer = "distinguishably fewer than by every metric" if apart else "not distinguishably fewer everywhere"
-        texts[-1] += f" (by one annotator: {_whole(person)}, {fewer})"
-    return parts, f"{texts[0].capitalize()}; {'; '.join(texts[1:]) or 'there is no annotator to compare with'}."
+    claimed = f"Any two of {labels} order {whole_percent(OFTEN)} or more of the pairs of reconstructions differently"
+    if between.empty:
+        parts, texts = [Part(f"{claimed}.", None)], ["There are no two metrics to compare."]
+    else:
+        found = ranged(between.min(), between.max(), whole_percent)
+        parts = [Part(f"{claimed}: {found}.", bool(between.min() >= OFTEN))]
+        texts = [f"Two of {labels} order {found} of the pairs of reconstructions of one original differently."]
+    texts += _against_annotators(tables, kind, names)
+    part, text = _behind_a_person(tables, kind, names)
+    return [*parts, part], " ".join([*texts, *text])
 
 
-def _against_people(tables, kind, names):
-    """Return the share of clear pairs that each metric orders against annotators, and that of one annotator.
-
-    And whether on every data set the interval of each metric lies above that of the annotator.
-    """
-    curve = tables.of_kind("contradiction_curve", kind)
+def _against_annotators(tables, kind, names):
+    """Say which share of clear pairs each metric, and one annotator, orders against the others."""
+    scales, curve = tables.scales, tables.of_kind("contradiction_curve", kind)
     curve = curve[(curve["truth"] == OTHERS) & (curve["gap"] == GAP)]
     curve = curve[curve["reference"] == curve["reference"].iloc[0]].dropna(subset="value")
     shares = curve.groupby("metric")["value"].mean()
-    people = curve[curve["metric"] == PERSON].set_index("dataset")["high"]
-    metrics = curve[curve["metric"].isin(names) & curve["dataset"].isin(people.index)]
-    apart = bool((metrics["low"] > metrics["dataset"].map(people)).all())
-    return shares.reindex(names).dropna(), shares.get(PERSON), apart
+    against = shares.reindex(names).dropna()
+    if against.empty or PERSON not in shares:
+        return []
+    people = curve[curve["metric"] == PERSON]
+    tied = whole_percent((people["tied"] / (people["pairs"] + people["tied"])).mean())
+    values = listed([f"{scales[name].label} {whole_percent(value)}" for name, value in against.items()])
+    return [
+        f"Of pairs whose recognition rates differ by {GAP} or more, {values} are ordered against the annotators. One"
+        f" annotator ties {tied} of them and orders {whole_percent(shares[PERSON])} of the rest against the others."
+    ]
+
+
+def _behind_a_person(tables, kind, names):
+    """Judge whether each metric is distinguishably behind one annotator who is judged alike, on every data set."""
+    scales, person = tables.scales, tables.of_kind("person", kind)
+    rows = person[(person["level"] == PRIMARY[0]) & (person["without"] == NOBODY) & person["metric"].isin(names)]
+    rows = rows[rows["reference"] == person["reference"].iloc[0]].dropna(subset="difference")
+    claimed = "On every data set, each metric is distinguishably behind one annotator who is judged alike"
+    if rows.empty:
+        return Part(f"{claimed}.", None), ["There is no annotator to compare with."]
+    behind = (rows["difference"] > 0) & (rows["p_holm"] < SIGNIFICANT)
+    unclear = rows[~behind].groupby("dataset", sort=False)["metric"].agg(list)
+    exceptions = [f"{listed([scales[name].label for name in each])} on {dataset}" for dataset, each in unclear.items()]
+    decided = f"not so for {'; '.join(exceptions)}" if exceptions else "all are"
+    means = rows.groupby("metric")[["person", "value"]].mean()
+    closest = means["value"].idxmax()
+    return Part(f"{claimed}: {decided}.", bool(behind.all())), [
+        "If both say yes or no, yes equally often, and ties count half, one annotator is right in"
+        f" {whole_percent(means['person'].mean())}, and the closest metric, {scales[closest].label}, in"
+        f" {whole_percent(means.loc[closest, 'value'])}."
+    ]
 
 
 def _lead(tables, kind):
     """Judge whether SemSim is more faithful than the best hand-crafted metric, on held-out originals."""
-    pair = _of_folds(tables, kind, WITHIN) if _trained(tables, kind) else _published(tables, kind)
+    trained = _trained(tables, kind)
+    pair = _beside(tables, kind, WITHIN, BEST) if trained else _published(tables, kind)
+    claimed = "Within one original, SemSim is distinguishably ahead of the best hand-crafted metric"
     if pair is None or pd.isna(pair["difference"]):
-        return [None], "SemSim was not compared with other metrics within one original."
-    return [_ahead(pair)], f"{pair['label']} {_compared(pair)}."
+        return [Part(f"{claimed}.", None)], "SemSim was not compared with other metrics within one original."
+    text = f"Area under the ROC curve within one original: {pair['label']} {_compared(pair)}."
+    start = _beside(tables, kind, WITHIN, "classifier_features") if trained else None
+    if start is not None and pd.notna(start["difference"]):
+        text += f" {_worth_of_labels(start)}"
+    return [Part(f"{claimed}: {_decided(pair)}.", _ahead(pair))], text
+
+
+def _worth_of_labels(start):
+    """Say what labels add to the plain classifier from which SemSim may start."""
+    added = "Labels add to" if _ahead(start) else "Labels add nothing distinguishable to"
+    return (
+        f"{added} its start: without them, the features of a plain classifier reach"
+        f" {decimal(start['value'] - start['difference'])} (difference {decimal(start['difference'], signed=True)},"
+        f" {interval(start['low'], start['high'])})."
+    )
 
 
 def _generalisation(tables, kind):
     """Judge whether SemSim stays ahead on data of a kind that it was not trained on."""
     if not _trained(tables, kind):
-        return [None], "No SemSim was trained on labels of these annotators."
+        return [Part(UNSEEN, None)], "No SemSim was trained on labels of these annotators."
     parts, texts = [], []
     kinds = set(tables.of_kind("generalisation", kind)["folds"])
     for folds in (name for name in FOLDS if name in kinds and name != WITHIN):
-        pair = _of_folds(tables, kind, folds)
+        pair = _beside(tables, kind, folds, BEST)
         known = pair is not None and pd.notna(pair["difference"])
-        parts.append(_ahead(pair) if known else None)
         held_out = FOLDS[folds].removeprefix("originals and ")
-        texts.append(f"new {held_out}, {_compared(pair) + pair['worst'] if known else 'undefined'}")
-    return parts, f"SemSim: {'; '.join(texts) or 'no other data were held out'}."
+        claimed = f"New {held_out}: SemSim is distinguishably ahead of the best hand-crafted metric"
+        parts.append(Part(f"{claimed}, {_decided(pair)}." if known else f"{claimed}.", _ahead(pair) if known else None))
+        texts.append(f"new {held_out} {_short(pair) if known else 'undefined'}")
+    if not texts:
+        return [Part(UNSEEN, None)], "No other data were held out."
+    return parts, (
+        f"SemSim's area and, in brackets, its lead over the best hand-crafted metric (95\u00a0% interval):"
+        f" {'; '.join(texts)}."
+    )
 
 
 def _ahead(pair):
@@ -222,33 +301,28 @@ def _trained(tables, kind):
     return "generalisation" in tables and not tables.of_kind("generalisation", kind).empty
 
 
-def _of_folds(tables, kind, folds):
-    """Return how SemSim compares with the single metric that is best on other folds, or None if it was not compared."""
+def _beside(tables, kind, folds, other):
+    """Return how SemSim compares with another metric on held-out data, or None if it was not compared."""
     values, pairs = (
-        overall(areas(table[(table["folds"] == folds) & (table["exclusion"] == EVERYTHING)], PRIMARY[0]))
+        overall(areas(table[(table["folds"] == folds) & (table["exclusion"] == EVERYTHING)]))
         for table in (tables.of_kind(name, kind) for name in ("generalisation", "generalisation_differences"))
     )
-    pairs, ours = pairs[pairs["other"] == "best_metric"], values[values["metric"] == "semsim"]
+    pairs, ours = pairs[pairs["other"] == other], values[values["metric"] == "semsim"]
     if pairs.empty or ours.empty:
         return None
     row = ours.iloc[0]
     worst = ""
     if pd.notna(row["left_out_worst"]):
         worst = f", at worst {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
-    about = {
-        "label": "SemSim",
-        "value": row["faithfulness"],
-        "other_label": "the single metric that is best on other folds",
-        "worst": worst,
-    }
-    return pairs.iloc[0].to_dict() | about
+    about = {"label": "SemSim", "value": row["faithfulness"], "worst": worst}
+    return pairs.iloc[0].to_dict() | about | {"other_label": f"the {LEARNED[other].label.lower()}"}
 
 
 def _published(tables, kind):
     """Return how a published SemSim compares with the best hand-crafted metric, or None if there is none."""
     scales = tables.scales
     values, pairs = (
-        areas(table[table["dataset"] == table["dataset"].iloc[0]], PRIMARY[0])
+        areas(table[table["dataset"] == table["dataset"].iloc[0]])
         for table in (tables.of_kind(name, kind) for name in ("faithfulness", "faithfulness_differences"))
     )
     known = values.dropna(subset="faithfulness").drop_duplicates("metric").set_index("metric")["faithfulness"]
@@ -270,12 +344,13 @@ def _compared(pair):
     )
 
 
-def _range(shares):
-    """Write the smallest and the largest of several shares."""
-    low, high = _whole(shares.min()), _whole(shares.max())
-    return low if low == high else f"{low} to {high}"
+def _short(pair):
+    """Say how SemSim compares with another metric, after a heading that explains it."""
+    lead = f"{decimal(pair['difference'], signed=True)}, {decimal(pair['low'])} to {decimal(pair['high'])}"
+    return f"{decimal(pair['value'])} ({lead}){pair['worst']}"
 
 
-def _whole(share):
-    """Write a share as a percentage without decimals."""
-    return f"{100 * share:.0f}\u00a0%"
+def _decided(pair):
+    """Say how far SemSim is ahead, and whether that is distinguishable."""
+    p = f"Holm-corrected {p_value(pair['p_holm'])}"
+    return f"{decimal(pair['difference'], signed=True)}, {told(pair['p_holm'])} ({p})"

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
+from semsim.findings.claims import GAP
 from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.baselines import BASELINES
-from semsim.statistics.contradictions import ANNOTATORS
-from semsim.text import counted, interval, kind_of, percent
+from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON
+from semsim.text import counted, decimal, interval, kind_of, percent, ranged, whole_percent
 
 
 def contradiction_findings(contradictions: pd.DataFrame, scales: Scales, reference: str) -> list[str]:
@@ -25,7 +26,8 @@ def contradiction_findings(contradictions: pd.DataFrame, scales: Scales, referen
     list of str
     """
     rows = contradictions[(contradictions["reference"] == reference) & (contradictions["other"] != ANNOTATORS)]
-    rows = rows[~rows["other"].isin(BASELINES)]
+    names = without_twins(scales.among({*rows["metric"], *rows["other"]} - {*BASELINES}))
+    rows = rows[rows["metric"].isin(names) & rows["other"].isin(names)]
     sentences = []
     for dataset, group in rows.dropna(subset="value").groupby("dataset", sort=False):
         alike, differing = (group[same] for same in (group["high"] == 0, group["high"] > 0))
@@ -77,6 +79,35 @@ def against_annotators_findings(contradictions: pd.DataFrame, scales: Scales, re
             sentence += f". Not distinguishable from a coin toss: {', '.join(at_chance)}"
         sentences.append(f"{sentence}.")
     return sentences
+
+
+def tie_findings(curve: pd.DataFrame, gap: float = GAP) -> list[str]:
+    """Say how many pairs one annotator ties, and what it would change to count these as half in opposite order.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        The table ``contradiction_curve.csv``, for annotators of one kind.
+    gap : float
+        The least gap between rates at which it is told.
+
+    Returns
+    -------
+    list of str
+        A sentence, or none if there is no annotator to compare with.
+    """
+    rows = curve[(curve["truth"] == OTHERS) & (curve["gap"] == gap) & (curve["metric"] == PERSON)]
+    rows = rows[rows["reference"] == curve["reference"].iloc[0]].dropna(subset="value")
+    if rows.empty:
+        return []
+    tied = rows["tied"] / (rows["pairs"] + rows["tied"])
+    halved = rows["value"] * (1 - tied) + tied / 2
+    return [
+        f"One annotator ties {ranged(tied.min(), tied.max(), whole_percent)} of the pairs with a gap of {decimal(gap)}"
+        " or more, by answering both alike; metrics tie hardly any. Ties are left out. If each counted half, one"
+        f" annotator would order {ranged(halved.min(), halved.max(), whole_percent)} against the others instead of"
+        f" {ranged(rows['value'].min(), rows['value'].max(), whole_percent)}."
+    ]
 
 
 def leakage_error_findings(errors: pd.DataFrame, scales: Scales, reference: str) -> list[str]:

@@ -6,9 +6,9 @@ import pandas as pd
 from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import Scales
 from semsim.statistics.content import CLASS, IMAGE, NO_METRIC, NOTHING, OTHER_MODELS, WORTH
-from semsim.text import counted, decimal, interval, listed, percent
+from semsim.text import LEVELS, counted, decimal, interval, listed, percent, sentence_case
 
-FACTORS = {"annotator": "annotators", "original": "originals", "cell": "target models and attacks"}
+FACTORS = {"annotator": "annotators", "original": "originals", "cell": "target models under an attack"}
 KNOWN_FROM = {
     CLASS: "the difficulty of the class",
     IMAGE: "that predicted from the clear image",
@@ -33,13 +33,13 @@ def effect_findings(effects: pd.DataFrame) -> list[str]:
     for dataset, rows in effects.groupby("dataset", sort=False):
         known = rows.dropna(subset="deviation")
         parts = [
-            f"{FACTORS[row.factor]} ({row.units}) by {decimal(row.deviation)} ({interval(row.low, row.high)})"
+            f"{decimal(row.deviation)} ({interval(row.low, row.high)}) between the {row.units} {FACTORS[row.factor]}"
             for row in known.itertuples(index=False)
         ]
         if parts:
             sentences.append(
-                f"On {dataset}, a crossed logistic model finds these standard deviations of the log-odds of being"
-                f" recognised: {'; '.join(parts)}."
+                f"On {dataset}, according to a crossed logistic model, the log-odds of being recognised have a standard"
+                f" deviation of {listed(parts)}."
             )
     return sentences
 
@@ -84,12 +84,12 @@ def content_findings(content: pd.DataFrame, scales: Scales) -> list[str]:
     Returns
     -------
     list of str
-        For each data set the gain of the metric that is best alone, and on which of them it is worth having: at least
-        `WORTH`, with an interval above zero.
+        For each data set the gain of the metric that is best alone, and for each level which metrics gain what is worth
+        having: at least `WORTH`, with an interval above zero.
     """
     labels = (scales | LEARNED).labels
     pooled = content[content["level"] == "reconstructions"]
-    sentences, worth = [], []
+    sentences = []
     for dataset, rows in pooled.groupby("dataset", sort=False):
         alone = rows[(rows["difficulty"] == NOTHING) & (rows["metric"] != NO_METRIC)].dropna(subset="value")
         if alone.empty:
@@ -102,21 +102,24 @@ def content_findings(content: pd.DataFrame, scales: Scales) -> list[str]:
             for row in gains.itertuples()
         ]
         place = (
-            f"On {dataset}, {labels[best['metric']]} alone has an area under the ROC curve of {decimal(best['value'])}"
+            f"On {dataset}, the best metric alone, {labels[best['metric']]}, has an area under the ROC curve of"
+            f" {decimal(best['value'])} {LEVELS['reconstructions']}"
         )
         sentences.append("; ".join([place, *parts]) + ".")
-        predicted = gains.drop(OTHER_MODELS, errors="ignore")
-        if ((predicted["gain"] >= WORTH) & (predicted["gain_low"] > 0)).any():
-            worth.append(dataset)
-    if worth:
-        where = f"On {listed(worth)}, knowing the content is worth it: a prediction adds at least {decimal(WORTH)}"
-        sentences.append(f"{where}, with an interval above zero.")
-    elif sentences:
-        sentences.append(
-            f"Nowhere does a prediction add {decimal(WORTH)} with an interval above zero: the gap to the original's own"
-            " rate is the limit of metrics that only compare images."
-        )
-    return sentences
+    return sentences + [_worth(rows, level, labels) for level, rows in content.groupby("level", sort=False)]
+
+
+def _worth(rows, level, labels):
+    """Say to which metrics a prediction of the difficulty adds at least `WORTH` at a level."""
+    gained = rows[(rows["difficulty"] != OTHER_MODELS) & (rows["gain"] >= WORTH) & (rows["gain_low"] > 0)]
+    where = [
+        f"{listed([labels[name] for name in each['metric'].unique()])} on {dataset}"
+        for dataset, each in gained.groupby("dataset", sort=False)
+    ]
+    return (
+        f"{sentence_case(LEVELS[level])}, a prediction of the difficulty adds {decimal(WORTH)} or more, with an"
+        f" interval above zero, to {'; '.join(where) or 'no metric on any data set'}."
+    )
 
 
 def curve_findings(curve: pd.DataFrame) -> list[str]:
@@ -136,12 +139,15 @@ def curve_findings(curve: pd.DataFrame) -> list[str]:
         ends = {source: group.sort_values("originals").iloc[[0, -1]] for source, group in rows.groupby("difficulty")}
         parts = [
             f"{name} from {decimal(ends[source]['value'].iloc[0])} to {decimal(ends[source]['value'].iloc[1])}"
-            for source, name in ((NOTHING, "metrics together go"), (CLASS, "with the difficulty of the class they go"))
+            for source, name in ((NOTHING, "goes"), (CLASS, "with the difficulty of the class, it goes"))
             if source in ends
         ]
         first, last = (int(end) for end in rows["originals"].agg(["min", "max"]))
         if parts and first < last:
-            sentences.append(f"On {dataset}, from {first} to {last} labelled originals, {'; '.join(parts)}.")
+            sentences.append(
+                f"On {dataset}, from {first} to {last} labelled originals, the area of all metrics together"
+                f" {'; '.join(parts)}."
+            )
     return sentences
 
 

@@ -132,9 +132,10 @@ def _second(best, others, pairs, scales):
 def _baselines(rows):
     """Say what a predictor reaches that never looks at the image."""
     told = [
-        f"{BASELINES[row['metric']].label.lower()} reaches {decimal(row['faithfulness'])}" for _, row in rows.iterrows()
+        f"that {BASELINES[row['metric']].label.lower()} reaches {decimal(row['faithfulness'])}"
+        for _, row in rows.iterrows()
     ]
-    return f" What {' and what '.join(told)}." if told else ""
+    return f" The baseline {' and the one '.join(told)}." if told else ""
 
 
 def _chance(others, scales, statistic):
@@ -149,7 +150,7 @@ def _chance(others, scales, statistic):
 
 
 def person_findings(person: pd.DataFrame, scales: Scales, reference: str) -> list[str]:
-    """Say, for each data set and level, how far metrics are behind one more person who is judged alike.
+    """Say, for each data set and level, how far metrics are behind one annotator who is judged alike.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ def person_findings(person: pd.DataFrame, scales: Scales, reference: str) -> lis
     Returns
     -------
     list of str
-        The person, the metric that comes closest, and the metrics that are not distinguishably behind.
+        The annotator, the metric that comes closest, and the metrics that are not distinguishably behind.
     """
     rows = person[(person["reference"] == reference) & (person["without"] == NOBODY)]
     rows = rows[~rows["metric"].isin(BASELINES)]
@@ -170,7 +171,7 @@ def person_findings(person: pd.DataFrame, scales: Scales, reference: str) -> lis
     for (dataset, level), group in rows.groupby(["dataset", "level"], sort=False):
         known = _single(group).dropna(subset="difference")
         if len(known):
-            place = f"On {dataset}, {LEVELS[level]}, one more of the {kind_of(rows)}"
+            place = f"On {dataset}, {LEVELS[level]}, one of the {kind_of(rows)}"
             sentences.append(f"{place} {_beside_a_person(known, scales)}")
     return sentences
 

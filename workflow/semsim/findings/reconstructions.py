@@ -36,6 +36,34 @@ def accuracy_findings(accuracy: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def guessing_findings(accuracy: pd.DataFrame, datasets: pd.DataFrame) -> list[str]:
+    """Name the target models that classify hardly better than a guess: at most twice as often right.
+
+    Parameters
+    ----------
+    accuracy, datasets : pandas.DataFrame
+        The tables of target models and of data sets.
+
+    Returns
+    -------
+    list of str
+        A sentence, or none if there are no such models.
+    """
+    guesses = 1 / datasets.set_index("dataset")["classes"]
+    hardly = accuracy[accuracy["validation_accuracy"] <= 2 * accuracy["dataset"].map(guesses)]
+    if hardly.empty:
+        return []
+    names = [
+        f"{listed([f'{row.target} ({percent(row.validation_accuracy)})' for row in rows.itertuples()])} on {dataset}"
+        f" (a guess: {percent(guesses[dataset])})"
+        for dataset, rows in hardly.groupby("dataset", sort=False)
+    ]
+    return [
+        f"Some target models classify hardly better than a guess: {'; '.join(names)}. They stand for the first rounds"
+        " of training: what they hide or give away is not the effect of a defence."
+    ]
+
+
 def attack_findings(attacks: pd.DataFrame) -> list[str]:
     """Say how many reconstructions diverged, and how often each attack knew the true label.
 
@@ -60,7 +88,7 @@ def attack_findings(attacks: pd.DataFrame) -> list[str]:
 
 
 def knowledge_findings(attacks: pd.DataFrame) -> list[str]:
-    """Say what the attackers made use of, once for all attacks that make use of the same.
+    """Say what the attackers used, once for all attacks that use the same.
 
     Parameters
     ----------
@@ -75,7 +103,7 @@ def knowledge_findings(attacks: pd.DataFrame) -> list[str]:
     alike = {}
     for attack, names in used.items():
         alike.setdefault(listed([KNOWLEDGE[name] for name in KNOWLEDGE if name in names]), []).append(attack)
-    return [f"{listed(names)} made use of {known}." for known, names in alike.items()]
+    return [f"{listed(names)} used {known}." for known, names in alike.items()]
 
 
 def spread_findings(metrics: pd.DataFrame, name: str = "psnr") -> list[str]:

@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from semsim.findings.semsim import BEST
 from semsim.learned.folds import WITHIN
+from semsim.learned.scales import BEST, LEARNED
 from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import ANNOTATORS
 from semsim.text import LEVELS, counted, decimal, interval, kind_of, listed, percent
 
-RIVALS = {BEST: "the best single metric", "classifier_features": "the classifier from which it starts"}
+RIVALS = {BEST: f"the {LEARNED[BEST].label.lower()}", "classifier_features": "the classifier from which it starts"}
 """What SemSim's lead over seeds is told of: the best of the hand-crafted metrics, and its own start."""
 
 

@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semsim.learned.scales import LEARNED
+from semsim.learned.folds import WITHIN
+from semsim.learned.scales import BEST, LEARNED
 from semsim.metrics.scales import Scales
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import FOLDS, LEVELS, counted, decimal, first_few, interval, left_out, listed, p_value, variant_label
+from semsim.text import (
+    FOLDS,
+    LEVELS,
+    counted,
+    decimal,
+    first_few,
+    interval,
+    left_out,
+    listed,
+    p_value,
+    sentence_case,
+    variant_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BEST = "best_metric"
-"""The hand-crafted metric that is best on other folds than those on which it is measured."""
 COMPARED = (BEST, "classifier_features", "combination", "combination_with_target", *BASELINES)
 """What SemSim is compared with in sentences; the table has all other metrics."""
 
@@ -48,8 +59,8 @@ def learning_findings(counts: pd.DataFrame, curves: pd.DataFrame, trials: pd.Dat
     if best == best:
         kept = curves.loc[curves["validation_auc"] == best, "epoch"].max()
         sentences.append(
-            f"The weights of epoch {kept} of {curves['epoch'].max()} were kept, with an area under the ROC curve of"
-            f" {decimal(best)} on held-out originals."
+            f"The weights of epoch {kept} of {curves['epoch'].max()} were kept. On the originals that were set aside to"
+            f" choose it, the area under the ROC curve over all reconstructions is {decimal(best)}, which is no test."
         )
     for note, rows in trials.dropna(subset="note").groupby("note"):
         if note:
@@ -108,10 +119,10 @@ def generalisation_findings(
 def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, scales: Scales) -> list[str]:
     """Say on how many data sets SemSim is ahead of the best hand-crafted metric, once for folds that agree.
 
-    Which metric that is was chosen on other folds. Parameters and result are those of `generalisation_findings`.
+    Parameters and result are those of `generalisation_findings`.
     """
     alike = {}
-    pairs = areas(differences, PRIMARY[0])
+    pairs = areas(differences)
     pairs = pairs[(pairs["other"] == BEST) & (pairs["exclusion"] == EVERYTHING) & (pairs["dataset"] != EVERYTHING)]
     for folds in FOLDS:
         group = pairs[pairs["folds"] == folds].dropna(subset="difference")
@@ -120,12 +131,12 @@ def dataset_findings(generalisation: pd.DataFrame, differences: pd.DataFrame, sc
         behind, clear = group["difference"] <= 0, (group["difference"] > 0) & (group["p_holm"] < SIGNIFICANT)
         where = list(group.loc[behind, "dataset"])
         found = (
-            f"SemSim is ahead of the hand-crafted metric that is best on other folds on {int((~behind).sum())} of"
+            f"SemSim is ahead of the best hand-crafted metric on {int((~behind).sum())} of"
             f" {counted(len(group), 'data sets')}, distinguishably on {int(clear.sum())}"
-            + (f"; behind on {listed(where)}" if where else "")
+            + (f"; it is behind on {listed(where)}" if where else "")
         )
-        alike.setdefault(found, []).append(FOLDS[folds])
-    return [f"With {', or '.join(folds)} held out, {LEVELS[PRIMARY[0]]}, {found}." for found, folds in alike.items()]
+        alike.setdefault(found, []).append(folds)
+    return [f"{sentence_case(LEVELS[PRIMARY[0]])}, with {_held_out(folds)}, {found}." for found, folds in alike.items()]
 
 
 def group_findings(trials: pd.DataFrame) -> list[str]:
@@ -145,26 +156,38 @@ def group_findings(trials: pd.DataFrame) -> list[str]:
     return [f"Of the groups of target models that were held out, {'; '.join(parts)}."] if parts else []
 
 
-def ablation_findings(ablations: pd.DataFrame) -> list[str]:
+def _held_out(folds):
+    """Say what was held out in folds of several kinds."""
+    further = [FOLDS[name].removeprefix("originals and ") for name in folds if name != WITHIN]
+    if not further:
+        return "originals held out"
+    *first, last = further
+    either = f"{', '.join(first)} or {last}" if first else last
+    return f"originals held out, alone or with {either}" if WITHIN in folds else f"originals and {either} held out"
+
+
+def ablation_findings(ablations: pd.DataFrame, level: str = PRIMARY[0]) -> list[str]:
     """Say what each change of SemSim's settings does.
 
     Parameters
     ----------
     ablations : pandas.DataFrame
         The table ``ablations.csv``; the first variant is SemSim with the study's settings.
+    level : str
 
     Returns
     -------
     list of str
     """
-    rows = overall(areas(ablations)).set_index("variant")
+    rows = overall(areas(ablations, level)).set_index("variant")
     main, *changed = rows.index
     value = rows.loc[main, "faithfulness"]
-    sentences = [f"With the study's settings, SemSim reaches {decimal(value)}."] if value == value else []
+    place = f"With the study's settings, SemSim reaches {decimal(value)} {LEVELS[level]}."
+    sentences = [place] if value == value else []
     for variant in changed:
         row = rows.loc[variant]
         if row["change"] != row["change"]:
-            why = why_undefined(areas(ablations[ablations["variant"] == variant]))
+            why = why_undefined(areas(ablations[ablations["variant"] == variant], level))
             sentences.append(f"With {variant_label(variant)}, its faithfulness is undefined ({why}).")
             continue
         sentences.append(
@@ -187,16 +210,16 @@ def told(p: float) -> str:
 
 
 def _worst(row):
-    """Say what is reached in the mean and in the worst of the left-out values, where there are some."""
+    """Say what is reached on average and in the worst of the left-out values, where there are some."""
     if pd.isna(row.get("left_out_worst")):
         return ""
     mean, worst = decimal(row["left_out_mean"]), decimal(row["left_out_worst"])
-    return f"; {mean} in the mean over left-out values, at worst {worst} ({left_out(row['worst_left_out'])})"
+    return f"; averaged over left-out values {mean}, at worst {worst} ({left_out(row['worst_left_out'])})"
 
 
 def _compared(pairs, labels):
     """Say how SemSim compares with other metrics."""
-    clear, labels = pairs["p_holm"] < SIGNIFICANT, labels | {BEST: "the best single metric"}
+    clear, labels = pairs["p_holm"] < SIGNIFICANT, labels | {BEST: f"the {labels[BEST].lower()}"}
     parts = []
     for rows, what in (
         (pairs[clear & (pairs["difference"] > 0)], "distinguishably ahead of"),

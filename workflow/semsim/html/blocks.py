@@ -26,7 +26,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """A box of claims, and the rule for all. Each has a verdict, who, numbers and parts (`semsim.findings.claims`)."""
+    """A box of claims, and the rule for all. Each has a verdict, who, numbers and parts (`semsim.findings.claims`).
+
+    The parts, with what became of each, are folded away.
+    """
 
     claims: list
     rule: str

@@ -15,7 +15,7 @@ from semsim.statistics.resampling import share_interval
 ALL = "all"
 
 
-def compare_labels(campaign: Campaign, recognition: pd.DataFrame) -> pd.DataFrame:
+def compare_labels(campaign: Campaign, recognition: pd.DataFrame, study: str) -> pd.DataFrame:
     """Count how often the majorities of two groups of annotators agree on whether a reconstruction is recognised.
 
     Parameters
@@ -23,12 +23,14 @@ def compare_labels(campaign: Campaign, recognition: pd.DataFrame) -> pd.DataFram
     campaign : semsim.labelling.campaign.Campaign
     recognition : pandas.DataFrame
         The study's table ``recognition.csv``: dataset, target, attack, original, kind, recognition_rate.
+    study : str
+        Its name.
 
     Returns
     -------
     pandas.DataFrame
-        For each pair of kinds, one row per data set, and one for all if there are several: dataset, kind (the
-        campaign's), study_kind, images; both, only_campaign, only_study and neither (numbers of images that the
+        For each pair of kinds, one row per data set, and one for all if there are several: study, dataset, kind
+        (the campaign's), study_kind, images; both, only_campaign, only_study and neither (numbers of images that the
         majority of those recognised); agreement (share of images on which they agree), agreement_low and agreement_high
         (95 %, Wilson's, over originals).
 
@@ -48,7 +50,9 @@ def compare_labels(campaign: Campaign, recognition: pd.DataFrame) -> pd.DataFram
         groups = list(pair.groupby("dataset", sort=False))
         groups += [(ALL, pair)] if len(groups) > 1 else []
         rows += [_compared(dataset, kinds, group) for dataset, group in groups]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.insert(0, "study", study)
+    return table
 
 
 def _compared(dataset, kinds, rates):

@@ -4,7 +4,7 @@ import math
 
 from semsim.metrics.scales import Scale, Scales
 
-COMBINATION = "combination"
+COMBINATION, BEST = "combination", "best_metric"
 LEARNED = Scales(
     {
         scale.metric: scale
@@ -18,12 +18,12 @@ LEARNED = Scales(
                 *("", -math.inf, math.inf, True, "learned from labels"),
                 access="target",
             ),
-            Scale("best_metric", "Best single metric", "", 0, 1, True, "chosen by labels of other folds"),
+            Scale(BEST, "Best hand-crafted metric", "", 0, 1, True, "chosen on the training folds"),
         )
     }
 )
 """The learned metrics: SemSim, the distance in a plain classifier's features, logistic regressions on the hand-crafted
-metrics, without and with those that ask the attacked model, and the one hand-crafted metric that is best on other
-folds. They have their own tables."""
+metrics, without and with those that ask the attacked model, and the hand-crafted metric that is best on
+the training folds, so that it is never chosen by what it is tested on. They have their own tables."""
 CHANCE = Scale("chance", "Chance of recognition", "", 0, 1, True, "")
 """The chance that one annotator recognises a reconstruction, for weights of SemSim that carry a calibration."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from semsim.figures.pictures import chart
+from semsim.io.tables import read_table
 from semsim.results.study_tables import StudyTables
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ class Results:
         Folder with the ``*.png`` files.
     notebooks : list of pathlib.Path
         Pages of executed notebooks.
+    spot_checks : list of pathlib.Path
+        Tables of campaigns whose labels were compared with those of studies, maybe of this one
+        (`semsim.labelling.comparing`).
     folder : pathlib.Path
         Where the report is written; links are relative to it.
     """
@@ -39,6 +45,7 @@ class Results:
     tables: StudyTables
     figures: Path
     notebooks: list[Path]
+    spot_checks: list[Path]
     folder: Path
 
     def figure(self, name: str) -> Path:
@@ -59,6 +66,13 @@ class Results:
         """
         saved = self.figure(name)
         return chart(saved if saved.exists() else draw(), alt, caption)
+
+    def spot_check(self, dataset: str, kind: str) -> pd.DataFrame:
+        """Return how often those who were asked again agree with the annotators of the study, a row for each group."""
+        checks = [read_table(path) for path in self.spot_checks]
+        keys = {"study": self.study, "dataset": dataset, "study_kind": kind}
+        found = [table[(table[list(keys)] == pd.Series(keys)).all(axis=1)] for table in checks if {*keys} <= {*table}]
+        return pd.concat(found) if found else pd.DataFrame()
 
     def address(self, path: Path) -> str:
         """Return the address of a file as a link of the report."""

@@ -31,6 +31,8 @@ from semsim.metrics.scales import without_twins
 from semsim.metrics.summaries import SUMMARY_KEYS, summarise_attacks
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.calibration import CHANCE, difficulty_used
+from semsim.statistics.ceiling import EVERYONE
+from semsim.statistics.contradictions import PERSON
 from semsim.text import (
     ANNOTATORS,
     LEVELS,
@@ -41,7 +43,6 @@ from semsim.text import (
     kind_of,
     listed,
     percent,
-    sentence_case,
 )
 
 if TYPE_CHECKING:
@@ -67,8 +68,14 @@ class Section(NamedTuple):
     folded: bool
 
 
-ESTIMATES = {"auc": "area", "spearman": "ρ"}
-"""What the headings of a table call a statistic."""
+ESTIMATES = {
+    "Within one original: area": ("originals", "auc"),
+    "Within one target model and attack: area": ("cells", "auc"),
+    "Over all reconstructions: area": ("reconstructions", "auc"),
+    "Over all reconstructions (per image): ρ": ("reconstructions", "spearman"),
+    "Between target models (per model): ρ": ("models", "spearman"),
+}
+"""The level and statistic of each column of the table of faithfulness."""
 MOST_SCATTERED = 3
 """Metrics in the scatter plots of target models; the notebook on faithfulness draws all."""
 SECTIONS = []
@@ -104,15 +111,15 @@ def claims(results: Results) -> Iterator:
     yield Paragraph(
         "From a gradient that is shared in federated learning, an attacker can reconstruct the image that it was"
         " computed from. How much that gives away is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect"
-        " whether a person would say “I can tell what this is”? The box has the four answers of Sun et al. (NeurIPS"
-        " 2023), and how they fare here. Intervals are not corrected for their number; p values are, by Holm's method"
-        " over all comparisons of a table."
+        " whether a person would say “I can tell what this is”? The box lists four claims of Sun et al. (NeurIPS 2023)"
+        " and how each fares in this study. Intervals are not adjusted for multiple comparisons; p values are, by"
+        " Holm's method over all comparisons of a table."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
         f" {counted(len(models), 'trained target models')}, {counted(attacks['attack'].nunique(), 'attacks')} and"
         f" {counted(len(attacks), 'reconstructions')}. {_who(results)} say which class each reconstruction shows, or"
-        " that they can't tell, and each metric is judged by how well it predicts that."
+        " that they can't tell. Each metric is judged by how well it predicts whether the class was recognised."
     )
 
 
@@ -144,12 +151,12 @@ def recognised(results: Results) -> Iterator:
             f"variance_{kind}",
             partial(agreement_charts.variance_chart, variance, tables.of_kind("faithfulness", kind), tables.scales),
             "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
-            f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how far one gets without looking at the"
-            " image, as the area under the ROC curve (how often, of two reconstructions, the recognised one ranks"
-            " higher; 0.5 is chance). One baseline knows only the cell, that is target model and attack: it predicts"
-            " how often the other originals were recognised there. The other knows only the original: it predicts how"
-            " often the same one was recognised under the other target models. Where originals hardly matter, a target"
-            " model that leaks more than the others makes this second one worse than chance. 95 % intervals.",
+            f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how well it can be predicted without"
+            " looking at the reconstruction, as the area under the ROC curve (how often, of two reconstructions, the"
+            " recognised one ranks higher; 0.5 is chance). One baseline knows only the cell (target model and attack)"
+            " and predicts how often the other originals were recognised there. The other knows only the original and"
+            " predicts how often it was recognised under the other target models. Where originals hardly matter, one"
+            " very leaky target model is enough to make the second worse than chance. 95 % intervals.",
         )
 
 
@@ -166,7 +173,7 @@ def looks(results: Results) -> Iterator:
         " augmented images, which are shifted and may be mirrored.",
     )
     sheets = [results.figure(f"contact_sheet_{name}") for name in names]
-    yield Paragraph(_with_links("All target models and attacks are on sheets of their own", results, sheets))
+    yield Paragraph(_with_links("Contact sheets show all target models and attacks", results, sheets))
 
 
 @section("Do metrics rank target models as annotators do?", folded=False)
@@ -182,8 +189,8 @@ def between_models(results: Results) -> Iterator:
         yield chart(
             faithfulness_charts.means_chart(table, recognition, scales, datasets, names, reference),
             "Scatter plots of each target model's recognition rate against its mean of a metric.",
-            f"Each target model's mean of a metric, and how often {ANNOTATORS[kind]} recognise its reconstructions."
-            " Means over the attacks that all target models faced; 95 % intervals over originals.",
+            f"Each target model's mean of a metric, and how often {ANNOTATORS[kind]} recognise its reconstructions,"
+            " over the attacks that all target models faced. 95 % intervals over originals.",
         )
 
 
@@ -202,10 +209,11 @@ def within_originals(results: Results) -> Iterator:
             f"person_{kind}",
             partial(faithfulness_charts.person_chart, tables.of_kind("person", kind), tables.scales),
             "Share of right answers of each metric and of one annotator, one panel per data set.",
-            "Of one original, which reconstructions did the majority of the other annotators recognise? Every metric"
-            " says yes as often as the annotator does; the baseline that knows only the cell looks at no image. Right"
-            " answers, averaged over recognised and unrecognised ones, with 95 % intervals. Dashed line: one annotator."
-            " Where labels are published without names, that is a place in their lists, perhaps of several people.",
+            "Of one original, which reconstructions did the majority of the other annotators recognise? A metric and"
+            " one annotator (dashed line) are judged alike: the metric gets a threshold, so that both say yes or no,"
+            " and yes equally often. Two equal answers then tie, and every tie counts half, for both. Share of right"
+            " answers, averaged over recognised and unrecognised reconstructions, with 95 % intervals. Where labels"
+            " are published without names, “one annotator” is a position in their lists, perhaps several people.",
         )
 
 
@@ -219,8 +227,9 @@ def contradicting(results: Results) -> Iterator:
             f"contradiction_curve_{kind}",
             partial(contradiction_charts.curve_chart, curve, tables.scales, curve["reference"].iloc[0]),
             "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
-            f"Pairs of reconstructions of the same original that a metric, or one of the {ANNOTATORS[kind]}, orders"
-            " against the others; only pairs count whose recognition rates differ by the gap or more. 95 % intervals.",
+            "Pairs of reconstructions of the same original that a metric, or one annotator, orders against the other"
+            f" {ANNOTATORS[kind]}; only pairs whose recognition rates differ by the gap or more. 95 % intervals."
+            f" {' '.join(findings.tie_findings(curve))}",
         )
     yield _contradicting_pairs(results, tables["datasets"]["dataset"].iloc[0])
 
@@ -230,23 +239,31 @@ def _contradicting_pairs(results, dataset):
     return picture_of_file(
         results.figure(f"contradictions_{dataset}"),
         f"For each metric, the pair of reconstructions of {dataset} on which it contradicts annotators most.",
-        f"{dataset}: for each metric, the pair on which it contradicts annotators most.",
+        f"{dataset}: for each metric, the pair on which it contradicts annotators most.{_spot_check(results, dataset)}",
     )
+
+
+def _spot_check(results, dataset):
+    """Return what stands below pictures whose recognition rates are simulated, after a space; nothing below others."""
+    if "simulated" not in results.tables.kinds:
+        return ""
+    return f" {findings.spot_check_finding(results.spot_check(dataset, 'simulated'), dataset)}"
 
 
 @section("Does SemSim generalise?", folded=False)
 def left_out(results: Results) -> Iterator:
     """SemSim on each left-out value."""
     yield Paragraph(
-        "SemSim is a metric that learns from labels. Here it is tested on originals, and also on data sets,"
-        " architectures, defences or attacks, that it was not trained on."
+        "SemSim is a metric that learns from labels. It is tested on originals that it was not trained on, and in"
+        " addition on an unseen data set, architecture, defence or attack. The best hand-crafted metric is the one that"
+        " does best on the training data of each fold, so it is never chosen by what it is tested on."
     )
     yield results.chart(
         "generalisation_exclusions",
         partial(semsim_charts.exclusions_chart, results.tables["generalisation"]),
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
-        f"SemSim on each part that was held out, beside the hand-crafted metric that is best on other folds:"
-        f" area under the ROC curve {LEVELS['originals']}, 95 % intervals.",
+        "SemSim and the best hand-crafted metric on each part that was held out: area under the ROC curve"
+        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's is the area in the box.",
     )
     if groups := findings.group_findings(results.tables["semsim"]):
         yield Points(groups)
@@ -343,12 +360,15 @@ def data(results: Results) -> Iterator:
 def target_models(results: Results) -> Iterator:
     """What the target models are, and how well they classify."""
     accuracy = results.tables["accuracy"]
-    yield Points(findings.accuracy_findings(accuracy))
+    guessing = findings.guessing_findings(accuracy, results.tables["datasets"])
+    yield Points([*findings.accuracy_findings(accuracy), *guessing])
     yield results.chart(
         "accuracy",
         partial(charts.accuracy_chart, accuracy),
         "Accuracy of each target model on training and held-out images; the numbers are in the table.",
-        "Accuracy of the target models after training.",
+        "Accuracy of the target models. On training images it is that of the last epoch, on augmented images and while"
+        " the weights still changed; on held-out images it is measured after training, without augmentation. The second"
+        " can therefore be higher, most of all for target models that augment.",
     )
     for column in ("train_accuracy", "validation_accuracy"):
         accuracy[column] = accuracy[column].map(percent)
@@ -490,9 +510,11 @@ def protection(results: Results) -> Iterator:
             partial(protection_charts.protection_chart, table),
             "Each target model's recognition rate against its accuracy.",
             f"How accurate each target model is, and how often {ANNOTATORS[kind]} recognise what its shared gradients"
-            " reveal under the attack that is worst for it. 95 % intervals over held-out images and over originals.",
+            " reveal under the attack that is worst for it. 95 % intervals over held-out images and over originals. A"
+            " defence is worth having if it moves a target model down more than to the left.",
         )
-        yield Points(findings.protection_findings(table))
+        guessing = findings.guessing_findings(tables["accuracy"], tables["datasets"])
+        yield Points([*guessing, *findings.protection_findings(table)])
         if table["epsilon_shared"].notna().any():
             yield results.chart(
                 f"epsilon_{kind}",
@@ -571,35 +593,37 @@ def faithfulness(results: Results) -> Iterator:
             rows = of_kind[of_kind["level"] == level]
             yield Points(findings.faithfulness_findings(rows, compared, scales, statistic, reference))
         yield Points(findings.person_findings(person[person["level"] == PRIMARY[0]], scales, reference))
-        yield _estimands(of_kind[of_kind["reference"] == reference], scales)
+        yield _estimands(of_kind[of_kind["reference"] == reference], limit, scales)
         for dataset in of_kind["dataset"].unique():
             yield results.chart(
                 f"faithfulness_auc_{dataset}_{kind}",
                 partial(faithfulness_charts.faithfulness_chart, of_kind, limit, scales, dataset, "auc"),
                 f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
                 f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS['auc']}), sign-adjusted; 1"
-                " is best. Intervals: 95 %, over originals and target models. Dashed line: one annotator in place of a"
-                " metric.",
+                " is best. 95 % intervals over originals and target models. Dashed line: one annotator's yes or no in"
+                " place of a metric.",
             )
 
 
-def _estimands(rows, scales):
-    """Return the table of faithfulness at each level, in order, of all metrics and the trivial baselines."""
-    lines = []
+def _estimands(rows, limit, scales):
+    """Return the table of faithfulness at each level, in order: of all metrics, trivial baselines and one annotator."""
+    limit = limit[limit["annotator"] == EVERYONE].assign(metric=PERSON)
+    limit = limit.rename(columns={end: f"faithfulness{end and '_'}{end}" for end in ("low", "high")})
+    rows = pd.concat([rows, limit.assign(faithfulness=limit["value"])])
+    labels, lines = scales.labels | {PERSON: "One annotator"}, []
     for dataset, group in rows.groupby("dataset", sort=False):
         values = group.set_index(["metric", "level", "statistic"])
-        for name in without_twins(scales.among(set(group["metric"]))):
-            line = {"Data set": dataset, "Metric": scales[name].label}
-            for level, words in LEVELS.items():
-                statistic = "spearman" if level == "models" else "auc"
-                row = values.loc[(name, level, statistic)]
-                line[f"{sentence_case(words)}: {ESTIMATES[statistic]}"] = _with_interval(row)
+        for name in [*without_twins(scales.among(set(group["metric"]) - {PERSON})), PERSON]:
+            line = {"Data set": dataset, "Metric": labels[name]}
+            for heading, key in ESTIMATES.items():
+                line[heading] = _with_interval(values.loc[(name, *key)]) if (name, *key) in values.index else "–"
             lines.append(line)
     frame = pd.DataFrame(lines)
     return Table(
         frame,
         f"How faithful metrics are to {kind_of(rows)}, sign-adjusted, 1 is best, with 95 % intervals. The primary"
-        " question is the first: of one original, which reconstruction was recognised?",
+        " question is the first: of one original, which reconstruction was recognised? The first claim of the box"
+        " gives the means over data sets of the two columns of Spearman's ρ.",
         tuple(frame.columns[2:]),
     )
 
@@ -617,10 +641,11 @@ def content(results: Results) -> Iterator:
     """How hard originals are, and what knowing it adds to metrics."""
     tables = results.tables
     yield Paragraph(
-        "A metric compares two images and does not know how hard the original is to recognise. Predicted from others of"
-        " its class, or from what a classifier sees in the clear image, that difficulty joins the metric in a logistic"
-        " regression, which is tested on held-out originals. The intervals are not corrected for their number; the p"
-        " values of gains in content.csv are, by Holm's method over all metrics, difficulties and levels of a data set."
+        "A metric compares two images and does not know how hard the original is to recognise. Here that difficulty is"
+        " predicted from other originals of its class, or from what a classifier sees in the clear image, and joins the"
+        " metric in a logistic regression, which is tested on held-out originals. Intervals are not adjusted for"
+        " multiple comparisons; the p values of gains in content.csv are, by Holm's method over all metrics,"
+        " difficulties and levels of a data set."
     )
     for kind in tables.kinds:
         table, effects = tables.of_kind("content", kind), tables.of_kind("effects", kind)
@@ -631,8 +656,9 @@ def content(results: Results) -> Iterator:
                 f"content_{dataset}_{kind}",
                 partial(difficulty_charts.content_chart, of_dataset, tables.scales),
                 f"Area under the ROC curve of each metric on {dataset}, alone and with the difficulty of the original.",
-                f"{dataset}: metrics alone, and with the difficulty of the original. The original's rate under other"
-                " target models cannot be known beforehand. 95 % intervals over originals and target models.",
+                f"{dataset}: metrics alone, and with the difficulty of the original. Its rate under other target models"
+                " cannot be known in advance; it shows what a perfect prediction could add. 95 % intervals over"
+                " originals and target models.",
             )
 
 
@@ -695,7 +721,8 @@ def semsim(results: Results) -> Iterator:
     yield Paragraph(
         "SemSim is the distance between an original and its reconstruction in the features of a network trained on"
         " labels: of two reconstructions, one that the majority recognised and one that it did not, the second should"
-        " end up farther from its original. Everything below is measured on held-out originals."
+        " end up farther from its original. Distances, examples and ablations are of originals that SemSim was not"
+        " trained on; areas are within one original, as in the box, unless another level is named."
     )
     yield Points(findings.learning_findings(tables["semsim_triplets"], curves, trials))
     yield results.chart(
@@ -708,7 +735,8 @@ def semsim(results: Results) -> Iterator:
         yield picture_of_file(
             results.figure(f"semsim_{dataset}"),
             f"Nearest and farthest reconstructions of {dataset} by SemSim, recognised and not.",
-            f"{dataset}: where SemSim is right, and its worst errors. The original is on the left of each cell.",
+            f"{dataset}: where SemSim is right, and its worst errors (second and third row). Each original is on the"
+            f" left of its reconstruction.{_spot_check(results, dataset)}",
         )
     ablations = tables["ablations"]
     if ablations["variant"].nunique() > 1:
@@ -728,17 +756,18 @@ def chances(results: Results) -> Iterator:
     tables = results.tables
     chances, errors = tables["chances"], tables["semsim_calibration"]
     yield Paragraph(
-        "A logistic regression on SemSim's distance, and on the difficulty of the original as its embedding tells it,"
-        " gives the chance that one annotator recognises a reconstruction. It is measured on originals, data sets,"
-        " architectures, defences and attacks from which neither SemSim nor the regression learned. The Brier score is"
-        " the mean squared error of the chances; a slope of 1 is right, and one below 1 says that they are too extreme."
+        "A logistic regression on SemSim's distance, and on the difficulty of the original as predicted from its"
+        " embedding, gives the chance that one annotator recognises a reconstruction. It is tested on originals, data"
+        " sets, architectures, defences and attacks from which neither SemSim nor the regression learned. The Brier"
+        " score is the mean squared error of the chances. A calibration slope of 1 is right; below 1, chances are too"
+        " extreme."
     )
     yield Points(findings.calibration_findings(errors))
     if (known := chances[chances["difficulty"] == difficulty_used(errors)].dropna(subset=CHANCE)).size:
         yield chart(
             chance_charts.reliability_chart(known, tables.of_kind("recognition", known["kind"].iloc[0])),
             "Share that was recognised by predicted chance, one panel for each kind of held-out data.",
-            "How many were recognised, by the predicted chance, in ten groups of equal size, with 95 % intervals over"
+            "Share that was recognised, by predicted chance, in ten groups of equal size, with 95 % intervals over"
             " originals. Each panel is named after what was held out. On the grey line, chances are right.",
         )
 
@@ -749,10 +778,9 @@ def generalisation(results: Results) -> Iterator:
     tables = results.tables
     values, differences = tables["generalisation"], tables["generalisation_differences"]
     yield Paragraph(
-        "SemSim is tested on held-out originals, and also on an unseen data set, architecture, defence or attack. Two"
-        " learned baselines are shown beside it: the distance in the features of a plain classifier of public images,"
-        " from which SemSim is initialised, and a logistic regression on the hand-crafted metrics, which is trained on"
-        " the same labels."
+        "Two learned baselines stand beside SemSim: the distance in the features of a plain classifier of public"
+        " images with the same backbone, from which SemSim may be initialised, and a logistic regression on the"
+        " hand-crafted metrics, trained on the same labels."
     )
     yield Points(findings.generalisation_findings(values, differences, tables.scales, (PRIMARY[0],)))
     yield chart(

@@ -505,8 +505,8 @@ TABLES = {
             "classifier_features": "distance in the features from which SemSim starts",
             "combination": "logistic regression on the hand-crafted metrics",
             "combination_with_target": "the same, also with metrics that ask the attacked model",
-            "best_metric": "hand-crafted metric that is best on other folds: the share of training reconstructions"
-            " that it rates worse",
+            "best_metric": "best hand-crafted metric, chosen on the training data of each fold: the share of training"
+            " reconstructions that it rates worse",
         },
     ),
     "semsim_curves": TableOfStudy(

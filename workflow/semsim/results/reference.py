@@ -33,8 +33,8 @@ def main_table(reference) -> str:
     Returns
     -------
     str
-        Markdown: the area under the ROC curve of each metric, with intervals, in the mean over data sets, and the worst
-        of what was left out.
+        Markdown: the area under the ROC curve of each metric within one original, with intervals, averaged over data
+        sets, and the worst of what was left out.
     """
     tables = StudyTables(Path(reference) / "tables")
     rows = areas(overall(tables["generalisation"]))

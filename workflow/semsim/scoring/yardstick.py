@@ -1,4 +1,4 @@
-"""What a value of SemSim means: its scale on the images at hand, since it differs from weights to weights."""
+"""The scale of SemSim on the images at hand, which is not the same for all weights."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def yardstick(originals: Sequence[torch.Tensor], measures: Sequence[Measure], device: torch.device | str) -> list[str]:
-    """Say where SemSim's values lie: for identical images, and between different originals.
+    """Give SemSim's value for identical images and its median between different originals.
 
     Parameters
     ----------
     originals : sequence of torch.Tensor
-        Some of them, each uint8 [3, H, W].
+        A sample of them, each uint8 [3, H, W].
     measures : sequence of semsim.scoring.scores.Measure
     device : torch.device or str
-        Where SemSim is.
+        Where SemSim's weights are.
 
     Returns
     -------
@@ -39,15 +39,15 @@ def yardstick(originals: Sequence[torch.Tensor], measures: Sequence[Measure], de
         return []
     apart = _distances(originals, semsim, device)
     if not apart:
-        return ["To read SemSim: it is 0 for identical images."]
+        return ["SemSim is 0 for identical images."]
     return [
-        f"To read SemSim: it is 0 for identical images, and {number(np.median(apart))} between different originals here"
-        f" (median of {counted(len(apart), 'pairs')})."
+        f"SemSim is 0 for identical images; between different originals here, its median is {number(np.median(apart))}"
+        f" ({counted(len(apart), 'pairs')})."
     ]
 
 
 def _distances(originals, semsim, device):
-    """Return SemSim's distances between images and the next ones of their size."""
+    """Return SemSim's distance between each image and the next one of the same size."""
     last, apart = {}, []
     with torch.inference_mode():
         for image in originals:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from semsim.io.tables import KEYS
+from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES, add_baselines
 from semsim.statistics.crossing import cross, draw_together
 from semsim.statistics.faithfulness import (
@@ -243,6 +244,6 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["dataset"] == EVERYTHING] if EVERYTHING in set(table["dataset"]) else table
 
 
-def areas(table: pd.DataFrame, level: str = "reconstructions") -> pd.DataFrame:
-    """Return the rows of a table with areas under the ROC curve at a level, by default pooled."""
+def areas(table: pd.DataFrame, level: str = PRIMARY[0]) -> pd.DataFrame:
+    """Return the rows of a table with areas under the ROC curve at a level, by default that of the primary test."""
     return table[(table["level"] == level) & (table["statistic"] == "auc")]
