@@ -2,13 +2,15 @@
 
 Both run InvertGrad from the same starts, in turns and warmed up, in one process. ``loop_ms`` and ``batched_ms`` are
 milliseconds for one step of one image, ``ratio`` is the first over the second, and ``cost_gap`` is how far the mean
-costs of the images that both attacked are apart after the loop's last step, as a share of the loop's. On a GPU,
-``peak_gib`` is the memory that the batch took at most, the model and the observed gradients included. There the loop
-takes fewer steps than the batch, and recording a step, which an attack of thousands does once, is not timed.
+costs of the images that both attacked are apart after the loop's last step, as a share of the loop's. On a CPU,
+``cpu_ratio`` is the same ratio in CPU-seconds, the median over rounds: other work on the machine disturbs it less. On a
+GPU, ``peak_gib`` is the memory that the batch took at most, the model and the observed gradients included. There the
+loop takes fewer steps than the batch, and recording a step, which an attack of thousands does once, is not timed.
 
 Both run with the memory settings that the workflow gives its jobs (workflow/rules/common.smk).
 
     python benchmarks/attack_engine.py --threads 2
+    python benchmarks/attack_engine.py --threads 1 --batches 1     # a single client
     python benchmarks/attack_engine.py --device cuda --batches 1 16 64 256
 
 The lines of machines that people may have are kept in ``workflow/semsim/attacks/rates.jsonl``: ``make estimate`` reads
@@ -18,7 +20,9 @@ them.
 import argparse
 import functools
 import json
+import operator
 import os
+import statistics
 import sys
 import time
 
@@ -44,6 +48,7 @@ CASES = (
     ("resnet20 x4", "resnet20", 4, 32, 4, 3, 3),
     ("vit", "vit", None, 16, 4, 3, 3),
 )
+STEPS_ALONE = 5  # times as many for a single image, whose step is short
 LOOPED_ON_GPU, STEPS_ON_GPU = 2, 20  # there a step takes long enough to be worth timing only in numbers
 LOOP_STEPS_ON_GPU, ROUNDS_ON_GPU = 4, 2
 CLASSES, IMAGE_SIZE = 100, 32
@@ -66,6 +71,7 @@ def main():
     with progress_bar(len(runs), "attack engine", unit="run") as bar:
         for (name, architecture, width, _, looped, steps, rounds), batch in runs:
             bar.set_description(f"{name}, batch {batch}")
+            steps = steps * STEPS_ALONE if batch == 1 else steps
             loop_steps = steps
             if on_gpu:
                 looped, steps, loop_steps = min(looped, LOOPED_ON_GPU), STEPS_ON_GPU, LOOP_STEPS_ON_GPU
@@ -102,18 +108,19 @@ class Case:
 
     def measure(self, rounds):
         """Run both in turns; return the fastest of each, which other work on the machine has disturbed least."""
-        seconds = {"batched": [], "looped": []}
+        seconds, cpu_seconds = ({"batched": [], "looped": []} for _ in range(2))
         for _ in range(rounds):
-            for way, times in seconds.items():
+            for way in seconds:
                 search = self.search()
                 if way == "batched":
                     self.prepare(search)
-                start = time.perf_counter()
+                start, cpu_start = time.perf_counter(), time.process_time()
                 costs = getattr(self, way)(search)  # on the CPU, so a GPU is done
-                times.append(time.perf_counter() - start)
+                seconds[way].append(time.perf_counter() - start)
+                cpu_seconds[way].append(time.process_time() - cpu_start)
                 setattr(self, f"{way}_costs", costs)
-        batched_ms = 1e3 * min(seconds["batched"]) / self.steps / self.batch
-        loop_ms = 1e3 * min(seconds["looped"]) / self.loop_steps / self.loop_images
+        evaluations = {"batched": self.steps * self.batch, "looped": self.loop_steps * self.loop_images}
+        batched_ms, loop_ms = (1e3 * min(seconds[way]) / count for way, count in evaluations.items())
         mean_loop_cost = self.looped_costs.mean().item()
         gap = abs(self.batched_costs[: self.loop_images].mean().item() - mean_loop_cost) / mean_loop_cost
         result = {
@@ -126,6 +133,10 @@ class Case:
         }
         if self.images.is_cuda:
             result["peak_gib"] = round(self.peak_bytes / 2**30, 2)
+        else:
+            ratios = map(operator.truediv, cpu_seconds["looped"], cpu_seconds["batched"])
+            share = evaluations["batched"] / evaluations["looped"]
+            result["cpu_ratio"] = round(share * statistics.median(ratios), 2)
         return result
 
     def prepare(self, search):

@@ -103,6 +103,28 @@ def test_plan_suits_the_network(architecture, width, method):
     assert plan_updates(target_in_eval_mode(architecture, width), ALONE, "cpu").method == method
 
 
+@pytest.mark.parametrize(
+    ("architecture", "width", "alone"),
+    [("lenet", None, "looped"), ("vit", None, "looped"), ("mlp", 16, "looped"), ("mlp", 512, None)],
+)
+def test_a_single_client_goes_by_plain_autograd_unless_linear_layers_are_large(architecture, width, alone, monkeypatch):
+    target = target_in_eval_mode(architecture, width)
+    plan = plan_updates(target, ALONE, "cpu")
+    used = []
+    for method in METHODS:
+        compute = getattr(ClientUpdates, f"_{method}")
+        monkeypatch.setattr(
+            ClientUpdates, f"_{method}", lambda *given, name=method, way=compute: used.append(name) or way(*given)
+        )
+    inputs, labels = torch.randn(2, 1, 3, 16, 16, dtype=torch.float64), torch.tensor([[4], [0]])
+    client_updates = ClientUpdates(target, plan)
+    together, _ = client_updates(inputs, labels)
+    one, _ = client_updates(inputs[1:], labels[1:])
+    assert plan.alone == alone and used == [plan.method, alone or plan.method]
+    for ours, theirs in zip(one, together, strict=True):
+        torch.testing.assert_close(written_out(ours), written_out(theirs)[1:], rtol=1e-9, atol=1e-12)
+
+
 def test_plan_falls_back_for_layers_it_does_not_know():
     target = target_in_eval_mode("lenet")
     target.network.body.insert(1, nn.GroupNorm(2, 12))

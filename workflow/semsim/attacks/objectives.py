@@ -26,6 +26,7 @@ class Cosine:
         self.squared_lengths = _sum_over_parameters(_inner, observed, observed)  # looked at once, not in every step
 
     def __call__(self, gradients: list[torch.Tensor | OuterProduct], rows: slice = slice(None)) -> torch.Tensor:
+        gradients = [each if isinstance(each, OuterProduct) else each.flatten(1) for each in gradients]  # for both sums
         inner = _sum_over_parameters(_inner, gradients, [observed[rows] for observed in self.observed])
         squared_lengths = sum(_squared_length(gradient) for gradient in gradients) * self.squared_lengths[rows]
         # An all-zero gradient has no direction: the floor keeps its cost at 1 and its derivative at 0.
