@@ -118,7 +118,7 @@ def test_clients_are_attacked_as_they_are(desk, client):
     attacks = pd.read_csv(folder / "audit" / "attacks.csv")
     assert attacks["client"].str.startswith("batch of 4").all() and attacks["batch"].value_counts().tolist() == [4, 4]
     page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
-    assert "The reconstructions of a batch come in any order" in page and f"({attacks['client'][0]})" in page
+    assert "The reconstructions of a batch come in no particular order" in page and f"({attacks['client'][0]})" in page
     assert ("model in eval mode" in page) == ("batchnorm=train" not in client)
 
 
