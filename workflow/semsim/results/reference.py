@@ -43,7 +43,7 @@ def main_table(reference) -> str:
     scales = LEARNED | tables.scales
     lines = ["| Held out | " + " | ".join(FOLDS[kind] for kind in kinds) + " |"]
     lines.append("| --- " * (len(kinds) + 1) + "|")
-    for metric in scales.among(rows["metric"]):
+    for metric in scales.among(rows.dropna(subset="faithfulness")["metric"]):
         of_metric = rows[rows["metric"] == metric].set_index("folds")
         cells = [estimate(row, "faithfulness") + worst(row) for _, row in of_metric.loc[kinds].iterrows()]
         lines.append(f"| {scales[metric].label} | " + " | ".join(cells) + " |")
