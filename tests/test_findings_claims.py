@@ -9,6 +9,7 @@ from semsim import findings
 from semsim.metrics.scales import scales_of
 from semsim.results.study_tables import StudyTables
 from semsim.statistics.baselines import BASELINES
+from semsim.text import NO_BREAK
 
 ABOUT = {"dataset": "shapes", "kind": "human", "reference": "original"}
 
@@ -19,7 +20,7 @@ class Tables(dict):
     def __init__(self, **tables):
         super().__init__({name: table.assign(**ABOUT) for name, table in tables.items()})
         rows = [("mse", "MSE", False), ("psnr", "PSNR", True), ("lpips", "LPIPS", False)]
-        rows += [("retrained_semsim", "SemSim, retrained", False)]
+        rows += [("lpips_vgg", "LPIPS (VGG16)", False), ("retrained_semsim", "SemSim, retrained", False)]
         columns = ["metric", "label", "higher_is_better"]
         about = {"unit": "", "low": 0, "high": 1, "caveat": "", "access": "images"}
         scales = pd.DataFrame(rows, columns=columns).assign(**about)
@@ -158,3 +159,13 @@ def test_a_study_of_simulated_annotators_says_so_in_each(tmp_path_factory):
     claims = findings.judge_claims(tables, "simulated")
     assert [claim.who for claim in claims] == ["simulated annotators"] * 4
     assert [claim.verdict for claim in claims[2:]] == ["not testable here"] * 2
+
+
+@pytest.mark.parametrize(("of_one", "of_two", "found"), [(0.01, 0.2, "20 %"), (0.2, 0.05, "5 % to 20 %")])
+def test_two_versions_of_one_metric_need_not_contradict_each_other(of_one, of_two, found):
+    tables = study()
+    pairs = [("lpips", "lpips_vgg", of_one), ("lpips_vgg", "psnr", of_two)]
+    more = pd.DataFrame(pairs, columns=["metric", "other", "value"]).assign(**ABOUT)
+    tables["contradictions"] = pd.concat([tables["contradictions"], more])
+    numbers = findings.judge_claims(tables, "human")[1].numbers.replace(NO_BREAK, " ")
+    assert f"Two of PSNR, LPIPS and LPIPS (VGG16) order {found} of the pairs" in numbers

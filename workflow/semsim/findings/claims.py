@@ -5,7 +5,8 @@ that size; a part that says that one thing is better or worse than another holds
 distinguishable, so that the same evidence gives the same verdict whatever is claimed. The claim is *supported* if all
 of its parts hold, *partly* supported if some do, *not supported* if none does, and *not testable here* if no part can
 be measured. A part that cannot be measured keeps the others from being more than partly. Single numbers are means over
-data sets. MSE orders reconstructions exactly like PSNR, so it is not counted beside it. The parts:
+data sets. MSE orders reconstructions exactly like PSNR, so it is not counted beside it; nor does it count how far two
+versions of one metric agree, such as LPIPS on two networks. The parts:
 
 1. Hand-crafted metrics agree weakly with people, for single images and for target models: at each of these levels,
    Spearman's rank correlation of even the best of them stays below `WEAK`.
@@ -30,7 +31,7 @@ import pandas as pd
 from semsim.findings.semsim import told
 from semsim.learned.folds import WITHIN
 from semsim.learned.scales import BEST, LEARNED
-from semsim.metrics.scales import without_twins
+from semsim.metrics.scales import VERSIONS, without_twins
 from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import EVERYONE
@@ -195,6 +196,7 @@ def _contradictions(tables, kind):
     pairs = pairs[(pairs["reference"] == pairs["reference"].iloc[0]) & (pairs["other"] != AGAINST_ANNOTATORS)]
     pairs = pairs[pairs["metric"].isin(names) & pairs["other"].isin(names)]
     between = pairs.groupby(["metric", "other"])["value"].mean().dropna()
+    between = between[[VERSIONS.get(one) != other and VERSIONS.get(other) != one for one, other in between.index]]
     claimed = f"Any two of {labels} order {whole_percent(OFTEN)} or more of the pairs of reconstructions differently"
     if between.empty:
         parts, texts = [Part(f"{claimed}.", None)], ["There are no two metrics to compare."]

@@ -104,6 +104,8 @@ def scales_of(table: pd.DataFrame) -> Scales:
 
 TWINS = {"mse": "psnr"}
 """Metrics that order reconstructions exactly like another: figures and counts need only that one."""
+VERSIONS = {"registered_psnr": "psnr", "lpips_vgg": "lpips"}
+"""Metrics that are another one, computed after registration or by another network."""
 
 
 def without_twins(metrics: Iterable[str]) -> list[str]:

@@ -76,8 +76,8 @@ ESTIMATES = {
     "Between target models (per model): ρ": ("models", "spearman"),
 }
 """The level and statistic of each column of the table of faithfulness."""
-MOST_SCATTERED = 3
-"""Metrics in the scatter plots of target models; the notebook on faithfulness draws all."""
+SCATTERED = ("psnr", "ssim", "lpips", "lpips_random_trunk")
+"""Metrics in the scatter plots of target models, if a study has them; the notebook on faithfulness draws all."""
 SECTIONS = []
 """The sections in reading order: what everybody should read, then what folds away."""
 
@@ -181,7 +181,7 @@ def between_models(results: Results) -> Iterator:
     """The target models by name, with intervals on both axes."""
     tables, scales = results.tables, results.tables.scales
     table = tables["metrics"]
-    names = findings.hand_crafted(scales, [name for name in scales if name in table])[:MOST_SCATTERED]
+    names = [name for name in SCATTERED if name in table]
     for kind in tables.kinds:
         recognition = tables.of_kind("recognition", kind)
         reference = tables.of_kind("faithfulness", kind)["reference"].iloc[0]
