@@ -123,6 +123,12 @@ def test_one_cycle_rises_and_falls(optimiser):
     assert rates == sorted(rates[:top]) + sorted(rates[top:], reverse=True)
 
 
+@pytest.mark.parametrize("batches", range(1, 8))
+def test_one_cycle_is_defined_however_short_a_training_is(batches):
+    rates = learning_rates(Recipe(epochs=1, schedule="one-cycle", learning_rate=0.4), batches)
+    assert len(rates) == batches and 0 < min(rates) <= max(rates) <= 0.4
+
+
 def test_divergence_is_explained():
     with pytest.raises(SemsimError, match="not finite in epoch 1 of 4. Lower the learning rate"):
         train(architecture="mlp", width=8, recipe=Recipe(epochs=4, batch_size=16, learning_rate=1e30))

@@ -63,7 +63,9 @@ class Recipe(Settings):
             momentum = {"momentum": self.momentum, "nesterov": self.momentum > 0}
             optimiser = optim.SGD(parameters, self.learning_rate, weight_decay=self.weight_decay, **momentum)
         if self.schedule == "one-cycle":
-            cycle = {"total_steps": self.epochs * batches + 1, "pct_start": 0.2, "cycle_momentum": False}
+            steps = self.epochs * batches + 1
+            rise = 0.2 if steps != 5 else 0.19  # OneCycleLR divides by zero where the rise ends with the first step
+            cycle = {"total_steps": steps, "pct_start": rise, "cycle_momentum": False}
             return optimiser, optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, **cycle)
         falls = [math.ceil(milestone * self.epochs) * batches for milestone in self.milestones]
         return optimiser, optim.lr_scheduler.MultiStepLR(optimiser, falls, self.decay)
