@@ -133,9 +133,9 @@ def test_the_rule_stands_below_the_box_and_what_became_of_each_part_in_it(html):
 
 
 def test_pictures_of_what_networks_recognised_say_how_often_a_reader_agrees(page):
-    """Two kinds of pictures of each data set; the first data set was checked, in this study and in another one."""
+    """Examples of each data set, and pairs of the first, which was checked, in this study and in another one."""
     text = "".join(page.text).replace("\u00a0", " ")
-    assert text.count("Simulated annotators are networks") == 2 * len(DATASETS)
+    assert text.count("Simulated annotators are networks") == len(DATASETS) + 1
     assert text.count("about 69 % (95 % interval 54 % to 81 %) of 42") == 2 and "99 %" not in text
 
 
@@ -150,6 +150,8 @@ def test_links_lead_from_where_the_report_lies(page):
     assert {"tables/metrics.csv", "tables/leakage.csv", "notebooks/01_reconstructions.html"} <= links
     sheets = {link for link in links if "contact_sheet" in link}
     assert sheets == {f"figures/contact_sheet_{dataset}.png" for dataset in DATASETS}, "the page has an excerpt"
+    pairs = {link for link in links if "figures/contradictions_" in link}
+    assert pairs == {f"figures/contradictions_{dataset}.png" for dataset in DATASETS[1:]}, "the page has the first"
 
 
 def test_names_are_text_and_never_markup(page):

@@ -231,15 +231,11 @@ def contradicting(results: Results) -> Iterator:
             f" {ANNOTATORS[kind]}; only pairs whose recognition rates differ by the gap or more. 95 % intervals."
             f" {' '.join(findings.tie_findings(curve))}",
         )
-    yield _contradicting_pairs(results, tables["datasets"]["dataset"].iloc[0])
-
-
-def _contradicting_pairs(results, dataset):
-    """Return the picture of a data set's most telling pairs."""
-    return picture_of_file(
-        results.figure(f"contradictions_{dataset}"),
-        f"For each metric, the pair of reconstructions of {dataset} on which it contradicts annotators most.",
-        f"{dataset}: for each metric, the pair on which it contradicts annotators most.{_spot_check(results, dataset)}",
+    first = tables["datasets"]["dataset"].iloc[0]
+    yield picture_of_file(
+        results.figure(f"contradictions_{first}"),
+        f"For each metric, the pair of reconstructions of {first} on which it contradicts annotators most.",
+        f"{first}: for each metric, the pair on which it contradicts annotators most.{_spot_check(results, first)}",
     )
 
 
@@ -684,8 +680,11 @@ def contradictions(results: Results) -> Iterator:
             "Share of pairs that each metric orders against the annotators, with intervals.",
             f"Pairs that {ANNOTATORS[kind]} clearly separate and that a metric puts in the opposite order.",
         )
-    for dataset in results.tables["datasets"]["dataset"].iloc[1:]:
-        yield _contradicting_pairs(results, dataset)
+    others = [results.figure(f"contradictions_{name}") for name in tables["datasets"]["dataset"].iloc[1:]]
+    if others:
+        yield Paragraph(
+            _with_links("Pairs of the other data sets, for each metric the most telling one", results, others)
+        )
 
 
 @section("False and missed leakage")
