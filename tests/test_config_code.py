@@ -160,7 +160,7 @@ sys.path.insert(0, sys.argv[1])
 
 
 def own():
-    files = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
+    files = {name: str(getattr(module, "__file__", "")) for name, module in list(sys.modules.items())}
     return {name for name, file in files.items() if file.startswith(sys.argv[2])}
 
 

@@ -170,7 +170,7 @@ def test_the_weights_of_lpips_are_taken_from_a_folder(semsim, folder):
 
 def test_the_scale_of_semsim_is_that_of_the_images_at_hand(semsim):
     _, said, _ = semsim("score", "originals", "noisy", "--metrics", "semsim")
-    line = next(line for line in said.splitlines() if line.startswith("SemSim is 0 for identical images;"))
+    line = next(line for line in said.splitlines() if line.startswith("- SemSim is 0 for identical images;"))
     images = np.stack([np.asarray(Image.open(path)) for path in sorted_originals()]).transpose(0, 3, 1, 2)
     metric = library.SemSim.from_pretrained("embedded")
     apart = metric(images[:-1] / 255, images[1:] / 255).detach().numpy()
