@@ -168,4 +168,4 @@ def test_two_versions_of_one_metric_need_not_contradict_each_other(of_one, of_tw
     more = pd.DataFrame(pairs, columns=["metric", "other", "value"]).assign(**ABOUT)
     tables["contradictions"] = pd.concat([tables["contradictions"], more])
     numbers = findings.judge_claims(tables, "human")[1].numbers.replace(NO_BREAK, " ")
-    assert f"Two of PSNR, LPIPS and LPIPS (VGG16) order {found} of the pairs" in numbers
+    assert f"Two of PSNR, LPIPS and LPIPS (VGG16), versions of one metric apart, order {found} of the pairs" in numbers

@@ -196,7 +196,9 @@ def _contradictions(tables, kind):
     pairs = pairs[(pairs["reference"] == pairs["reference"].iloc[0]) & (pairs["other"] != AGAINST_ANNOTATORS)]
     pairs = pairs[pairs["metric"].isin(names) & pairs["other"].isin(names)]
     between = pairs.groupby(["metric", "other"])["value"].mean().dropna()
-    between = between[[VERSIONS.get(one) != other and VERSIONS.get(other) != one for one, other in between.index]]
+    distinct = [VERSIONS.get(one) != other and VERSIONS.get(other) != one for one, other in between.index]
+    labels += "" if all(distinct) else ", versions of one metric apart,"
+    between = between[distinct]
     claimed = f"Any two of {labels} order {whole_percent(OFTEN)} or more of the pairs of reconstructions differently"
     if between.empty:
         parts, texts = [Part(f"{claimed}.", None)], ["There are no two metrics to compare."]
