@@ -181,7 +181,7 @@ rule defects:
 
 rule conclusions:
     input:
-        TABLES_OF_CONCLUSIONS,
+        expand(CONCLUSIONS, name=BASE),
 
 
 rule seeds:

@@ -344,7 +344,7 @@ def _write_tables(folder):
     tables["protection"] = measure_protection(answers, tables["accuracy"], tables["datasets"])
     tables |= semsim_tables(metrics, tables["recognition"])
     conclusions = Run(*(tables[name] for name in ("generalisation", "generalisation_differences", "contradictions")))
-    tables["seeds"] = over_seeds({1: conclusions, 2: conclusions})
+    tables["seeds"] = over_seeds([conclusions, conclusions])
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")
     for number, of_defect in defect_tables(tables).items():

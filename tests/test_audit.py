@@ -144,9 +144,8 @@ def test_python_gives_the_same_as_the_command(desk):
     assert isinstance(found.settings.attacker, Attacker)
 
 
-def test_an_audit_goes_on_where_it_was_stopped(desk, monkeypatch):
-    folder, audit = desk
-    words = ["--attacks", "analytic,invertgrad"]
+def stop_in_the_second_attack(monkeypatch):
+    """Interrupt the second of all attacks that run from now on; return the list of those that have begun."""
     run_share, ran = AttackRun._run_share, []
 
     def stops(self, *arguments):
@@ -156,6 +155,13 @@ def test_an_audit_goes_on_where_it_was_stopped(desk, monkeypatch):
         return run_share(self, *arguments)
 
     monkeypatch.setattr(AttackRun, "_run_share", stops)
+    return ran
+
+
+def test_an_audit_goes_on_where_it_was_stopped(desk, monkeypatch):
+    folder, audit = desk
+    words = ["--attacks", "analytic,invertgrad"]
+    ran = stop_in_the_second_attack(monkeypatch)
     assert audit(*words)[0] == 1 and not (folder / "audit" / "report.html").exists()
     status, _, errors = audit(*words)
     assert status == 0 and "24 steps of single images" in errors
@@ -509,15 +515,7 @@ def test_what_there_was_no_time_for_is_said():
 def test_an_audit_is_as_long_as_there_was_time_when_it_was_started(desk, monkeypatch):
     folder, audit = desk
     words = ["--attacks", "invertgrad,idlg"]
-    run_share, ran = AttackRun._run_share, []
-
-    def stops(self, *arguments):
-        ran.append(self.attack)
-        if len(ran) == 2:
-            raise KeyboardInterrupt
-        return run_share(self, *arguments)
-
-    monkeypatch.setattr(AttackRun, "_run_share", stops)
+    ran = stop_in_the_second_attack(monkeypatch)
     monkeypatch.setattr(AttackRun, "step_seconds", 0.65)
     status, _, errors = audit(*words, length=())
     assert status == 1 and "stopped" in errors and "1,600 steps of single images" in errors

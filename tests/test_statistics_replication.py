@@ -42,7 +42,7 @@ def run_of(lead, p, psnr=0.8, ssim=0.7, contradiction=0.2):
 @pytest.fixture
 def seeds():
     runs = [run_of(lead, p, psnr=0.8 + lead, contradiction=0.2 + lead) for lead, p in zip(LEADS, SMALL_P, strict=True)]
-    return over_seeds(dict(enumerate(runs)))
+    return over_seeds(runs)
 
 
 def row_of(table, quantity, **where):
@@ -73,7 +73,7 @@ def test_intervals_of_runs_that_contain_the_mean_are_counted(seeds):
 
 
 def test_an_area_is_above_chance_not_above_zero():
-    table = over_seeds({1: run_of(0, 1, psnr=0.4), 2: run_of(0, 1, psnr=0.6)})
+    table = over_seeds([run_of(0, 1, psnr=0.4), run_of(0, 1, psnr=0.6)])
     assert row_of(table, "faithfulness", metric="psnr")["above"] == 1
 
 
@@ -85,13 +85,13 @@ def test_contradictions_are_means_over_data_sets(seeds):
 
 
 def test_a_run_without_a_value_is_not_counted():
-    table = over_seeds({1: run_of(0.1, 0.01), 2: run_of(np.nan, np.nan), 3: run_of(0.3, 0.01)})
+    table = over_seeds([run_of(0.1, 0.01), run_of(np.nan, np.nan), run_of(0.3, 0.01)])
     row = row_of(table, "difference", other="best_metric")
     assert (row["seeds"], row["mean"]) == (2, pytest.approx(0.2))
 
 
 def test_what_has_no_value_in_any_run_stays_empty():
-    row = row_of(over_seeds({1: run_of(np.nan, np.nan), 2: run_of(np.nan, np.nan)}), "difference")
+    row = row_of(over_seeds([run_of(np.nan, np.nan)] * 2), "difference")
     assert row["seeds"] == 0
     assert np.isnan([row[name] for name in ("mean", "low", "high", "lowest", "above")]).all()
 

@@ -219,9 +219,7 @@ def tables_of_defects():
 
 def tables_of_seeds():
     """Return the conclusions of the study with each of its seeds; they must have been run before."""
-    return of_other_studies(
-        expand("results/{name}/tables/{table}.csv", name=STUDY.replications, table=CONCLUSIONS), "seeds"
-    )
+    return of_other_studies(expand(CONCLUSIONS, name=STUDY.replications), "seeds")
 
 
 def of_other_studies(paths, target):

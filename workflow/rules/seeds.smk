@@ -1,8 +1,9 @@
 # What holds over seeds: the conclusions of this study beside those of the same study with others. `make seeds` runs these,
 # each under a name of its own; then the report tells.
 
-CONCLUSIONS = ["generalisation", "generalisation_differences", "contradictions"]
-TABLES_OF_CONCLUSIONS = expand(f"{RESULTS}/tables/{{table}}.csv", table=CONCLUSIONS)
+CONCLUSIONS = expand(
+    "results/{{name}}/tables/{table}.csv", table=["generalisation", "generalisation_differences", "contradictions"]
+)
 
 
 rule compare_seeds:
@@ -26,7 +27,6 @@ rule compare_seeds:
         runtime=30,
     params:
         script=script("compare_seeds.py"),
-        seeds=list(STUDY.replications.values()),
         tables=[f"results/{name}/tables" for name in STUDY.replications],
     shell:
-        "python {params.script:q} --seeds {params.seeds} --tables {params.tables:q} --out {output:q} &> {log:q}"
+        "python {params.script:q} --tables {params.tables:q} --out {output:q} &> {log:q}"

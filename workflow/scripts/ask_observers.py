@@ -20,7 +20,7 @@ from semsim.observers.answers import degraded_by_severity
 from semsim.observers.asking import load_observer
 from semsim.observers.card import study_card
 from semsim.observers.images import divide_public
-from semsim.observers.reading import shares_by_severity, shares_of
+from semsim.observers.reading import shares_by, shares_of
 from semsim.observers.settings import USUAL_LOOK
 from semsim.observers.shipped import LOOK, cautions_of, shipped_observers
 from semsim.seeds import seed_for
@@ -43,7 +43,7 @@ def main():
         by_severity = {severity: observer.answer(each, looks) for severity, each in degraded.items()}
         on_clear[observer.name], on_copies[observer.name] = by_severity[0], observer.answer(copies, looks)
         about = {"dataset": arguments.dataset, "observer": observer.name, "architecture": observer.architecture}
-        reading.append(shares_by_severity(by_severity, classes).assign(**about, caution=observer.caution))
+        reading.append(shares_by("severity", by_severity, classes).assign(**about, caution=observer.caution))
     table = pd.concat(labels, ignore_index=True).assign(kind="simulated", seconds=None, given_at=None)
     write_table(table[COLUMNS], arguments.out)
     table = pd.concat(reading)[READING]

@@ -10,18 +10,17 @@ from semsim.statistics.replication import Run, over_seeds
 
 def main():
     arguments = parse_arguments()
-    runs = {}
-    for seed, folder in zip(arguments.seeds, arguments.tables, strict=True):
-        tables = StudyTables(folder)
-        runs[seed] = Run(tables["generalisation"], tables["generalisation_differences"], tables["contradictions"])
+    runs = [
+        Run(tables["generalisation"], tables["generalisation_differences"], tables["contradictions"])
+        for tables in map(StudyTables, arguments.tables)
+    ]
     write_table(over_seeds(runs), arguments.out)
 
 
 def parse_arguments():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", required=True, nargs="+", type=int, metavar="SEED", help="the seeds")
-    parser.add_argument("--tables", required=True, nargs="+", metavar="DIR", help="folders of their tables")
+    parser.add_argument("--tables", required=True, nargs="+", metavar="DIR", help="folders of the tables, one a seed")
     parser.add_argument("--out", required=True, metavar="seeds.csv", help="the table to write")
     return parser.parse_args()
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from semsim.figures.layout import (
     draw_ceiling,
@@ -25,6 +24,7 @@ from semsim.io.tables import KEYS
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import mean_ceiling
+from semsim.statistics.means import mean_margin
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import share_interval
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
@@ -197,7 +197,7 @@ def model_means(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """
     of_originals = table.groupby(["target", "original"], sort=False)[column].mean().groupby("target", sort=False)
     count, value = of_originals.count(), of_originals.mean()
-    margin = stdtrit((count - 1).where(count > 1), 0.975) * of_originals.sem()  # of Student's t
+    margin = mean_margin(count, of_originals.sem())
     return pd.DataFrame({"value": value, "low": value - margin, "high": value + margin})
 
 

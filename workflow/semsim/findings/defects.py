@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import scipy
-from scipy.special import stdtrit
 
 from semsim.defects.defences import RATE, UNDEFENDED
 from semsim.defects.misalignment import AUGMENTING, EVERY, MEANT, PLAIN, RELEASED
@@ -13,6 +12,7 @@ from semsim.findings.semsim import told, why_undefined
 from semsim.metrics import METRICS
 from semsim.metrics.scales import Scales
 from semsim.statistics.generalisation import overall
+from semsim.statistics.means import mean_margin
 from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import LEVELS, STATISTICS, counted, decimal, interval, kind_of, listed, p_value, percent
 
@@ -49,7 +49,7 @@ def misalignment_findings(metrics: pd.DataFrame, accuracy: pd.DataFrame, name: s
         means = group.groupby(["original", "reference"])[name].mean().unstack()[[RELEASED, MEANT]]
         gains = means[MEANT] - means[RELEASED]
         gain = gains.mean()
-        margin = stdtrit(len(gains) - 1, 0.975) * gains.sem() if len(gains) > 1 else np.inf
+        margin = mean_margin(len(gains), gains.sem()) if len(gains) > 1 else np.inf
         sentences.append(
             f"On {dataset}, the mean {metric.label} of target models that augment images is"
             f" {_with_unit(means[RELEASED].mean(), metric)} against the original and"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import labels_known
+from semsim.statistics.means import mean_margin
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted, decimal, listed, percent
 
@@ -196,7 +196,7 @@ def reference_findings(metrics: pd.DataFrame, name: str = "psnr") -> list[str]:
 def _difference(gain, metric):
     """Describe the mean of paired differences, attacked minus original."""
     mean = gain.mean()
-    margin = stdtrit(len(gain) - 1, 0.975) * gain.sem() if len(gain) > 1 else np.inf
+    margin = mean_margin(len(gain), gain.sem()) if len(gain) > 1 else np.inf
     low, high = (decimal(end, signed=True) for end in (mean - margin, mean + margin))
     interval = f"95\u00a0% interval {low} to {high}, {counted(len(gain), 'originals')}"
     if not abs(mean) > margin:

@@ -76,31 +76,16 @@ def shares_of(answers: dict[str, torch.Tensor], labels: torch.Tensor) -> pd.Data
     pandas.DataFrame
         observer (one of them, or `MAJORITY`), right, wrong and cannot_tell (shares of the images), images (how many).
     """
-    answers = answers | {MAJORITY: majority_of(torch.stack(list(answers.values())))}
-    return pd.DataFrame(
-        {"observer": name} | _shares(each, labels[: len(each)]) | {"images": len(each)}
-        for name, each in answers.items()
-    )
+    return shares_by("observer", answers | {MAJORITY: majority_of(torch.stack(list(answers.values())))}, labels)
 
 
-def shares_by_severity(answers: dict[float, torch.Tensor], labels: torch.Tensor) -> pd.DataFrame:
-    """Return how an observer answered about images of increasing degradation.
+def shares_by(what: str, answers: dict, labels: torch.Tensor) -> pd.DataFrame:
+    """Return shares of answers, a row for each key of `answers`, such as a severity; `what` names their column.
 
-    Parameters
-    ----------
-    answers : dict of float to torch.Tensor
-        By severity, int64 [N].
-    labels : torch.Tensor
-        int64, the true classes of these images, perhaps followed by more.
-
-    Returns
-    -------
-    pandas.DataFrame
-        severity, right, wrong and cannot_tell (shares of the images), images (how many).
+    The other columns, and the other parameters, are those of `shares_of`.
     """
     return pd.DataFrame(
-        {"severity": severity} | _shares(given, labels[: len(given)]) | {"images": len(given)}
-        for severity, given in answers.items()
+        {what: key} | _shares(given, labels[: len(given)]) | {"images": len(given)} for key, given in answers.items()
     )
 
 

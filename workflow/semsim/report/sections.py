@@ -282,10 +282,11 @@ def seeds(results: Results) -> Iterator:
 def _over_seeds(rows, scales):
     """Return the table of each metric's faithfulness over seeds."""
     rows = rows[rows["metric"].isin(without_twins(scales.among(set(rows["metric"])))) & (rows["seeds"] > 0)]
+    means = rows.rename(columns={"mean": "faithfulness", "low": "faithfulness_low", "high": "faithfulness_high"})
     frame = pd.DataFrame(
         {
             "Metric": [scales[name].label for name in rows["metric"]],
-            "Mean": [f"{decimal(row.mean)} ({decimal(row.low)} to {decimal(row.high)})" for row in rows.itertuples()],
+            "Mean": [_with_interval(row) for _, row in means.iterrows()],
             "Standard deviation": rows["deviation"].map(decimal),
             "Lowest to highest": [f"{decimal(row.lowest)} to {decimal(row.highest)}" for row in rows.itertuples()],
         }

@@ -1,4 +1,4 @@
-"""The scale of SemSim on the images at hand, which is not the same for all weights."""
+"""The scale of SemSim on the images at hand, because it depends on the weights."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from semsim.statistics.resampling import percentile_interval
 DRAWS = 2000
 IMAGES_AT_ONCE = 1000
 SMALLEST = 1e-9
-"""Chances closer to 0 or 1 are taken for this close."""
+"""Chances are clipped to at least this distance from 0 and 1."""
 
 
 def log_odds(chances: np.ndarray) -> np.ndarray:

@@ -6,15 +6,18 @@ they show what an interval cannot: how far a whole study varies, and whether the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from semsim.statistics.association import chance_level
 from semsim.statistics.generalisation import EVERYTHING, overall
-from semsim.statistics.resampling import LEVEL, SIGNIFICANT
+from semsim.statistics.means import mean_margin
+from semsim.statistics.resampling import SIGNIFICANT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEYS = ["kind", "reference", "quantity", "folds", "level", "statistic", "metric", "other"]
 """What a row of `over_seeds` is about."""
@@ -34,13 +37,13 @@ class Run(NamedTuple):
     contradictions: pd.DataFrame
 
 
-def over_seeds(runs: dict[int, Run]) -> pd.DataFrame:
+def over_seeds(runs: Sequence[Run]) -> pd.DataFrame:
     """Summarise the conclusions of a study over its seeds.
 
     Parameters
     ----------
-    runs : dict of int to Run
-        The conclusions by seed.
+    runs : sequence of Run
+        The conclusions with each seed.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def over_seeds(runs: dict[int, Run]) -> pd.DataFrame:
 
         What a quantity does not have is missing.
     """
-    rows = pd.concat([_conclusions(run).assign(seed=seed) for seed, run in runs.items()], ignore_index=True)
+    rows = pd.concat(map(_conclusions, runs), ignore_index=True)
     groups = rows.groupby(KEYS, sort=False, dropna=False)
     return pd.DataFrame([dict(zip(KEYS, keys, strict=True)) | _summary(group) for keys, group in groups])
 
@@ -93,16 +96,15 @@ def _summary(group):
     """Return what the seeds say about one quantity."""
     group = group.dropna(subset="estimate")
     values, number = group["estimate"], len(group)
-    mean, deviation = values.mean(), values.std()
-    # Without a second seed, undefined.
-    margin = scipy.stats.t.ppf((1 + LEVEL) / 2, number - 1) * deviation / np.sqrt(number)
+    mean = values.mean()
+    margin = mean_margin(number, values.sem())
     same_way = np.sign(values - group["nothing"]) == np.sign(mean - group["nothing"])
     significant = (group["p_holm"] < SIGNIFICANT) & same_way
     covered = (group["low"] <= mean) & (mean <= group["high"])
     return {
         "seeds": number,
         "mean": mean,
-        "deviation": deviation,
+        "deviation": values.std(),
         "low": mean - margin,
         "high": mean + margin,
         "lowest": values.min(),
