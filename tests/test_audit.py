@@ -482,6 +482,9 @@ def paced(originals=32, **rates):
         ({"invertgrad": 0.25, "idlg": 0.25}, {"originals": 8}, (300, 8)),
         ({"invertgrad": 0.25, "idlg": 0.25}, {"steps": 480}, (480, 5)),
         ({"invertgrad": 0.25, "idlg": 0.25}, {"steps": 480, "originals": 20}, (480, 20)),
+        ({"gradinversion": 0.02}, {}, (2000, 32, 3)),  # of 4 restarts, each of which takes a quarter of the time
+        ({"gradinversion": 0.05, "idlg": 0.025}, {}, (750, 32, 2)),  # a step of both takes 0.05
+        ({"gradinversion": 100.0}, {}, (200, 4, 2)),
         ({"invertgrad": 0.25, "idlg": 0.25}, {"client": {"batch": 3}}, (200, 12)),
         ({"invertgrad": 0.2, "idlg": 0.25}, {"client": {"batch": 3}}, (200, 12)),  # of 13 that would fit
         ({"invertgrad": 0.001}, {"client": {"batch": 10}}, (2000, 40)),  # four clients, as many as can be judged
@@ -491,25 +494,27 @@ def paced(originals=32, **rates):
 def test_the_length_is_the_longest_for_which_there_is_time(rates, options, length):
     settings = AuditSettings(**options)
     runs = paced(settings.longest.originals, **rates)
-    assert fitting_length(runs, settings) == Length(*length)
-    most = {name: run.settings.steps for name, run in runs.items()}
-    assert image_steps(runs, Length(*length)) == {
-        name: length[1] * (0 if name == "analytic" else min(length[0], most[name])) for name in rates
+    steps, originals, restarts = (*length, 1)[:3]
+    assert fitting_length(runs, settings) == Length(steps, originals, restarts)
+    most = {name: run.settings for name, run in runs.items()}
+    assert image_steps(runs, Length(steps, originals, restarts)) == {
+        name: originals * min(steps, each.steps) * min(restarts / each.restarts, 1) for name, each in most.items()
     }
 
 
 def test_of_few_images_all_are_attacked():
-    assert fitting_length(paced(3, invertgrad=1e-3), AuditSettings()) == (2000, 3)
-    assert fitting_length(paced(3, invertgrad=1e3), AuditSettings()) == (200, 3)
+    assert fitting_length(paced(3, invertgrad=1e-3), AuditSettings()) == (2000, 3, 1)
+    assert fitting_length(paced(3, invertgrad=1e3), AuditSettings()) == (200, 3, 1)
 
 
 def test_what_there_was_no_time_for_is_said():
-    whole = Length(2000, 32)
+    whole = Length(2000, 32, 4)
     assert shortened(whole, whole) == []
-    (sentence,) = shortened(Length(210, 32), whole)
+    (sentence,) = shortened(Length(210, 32, 4), whole)
     assert sentence.startswith("Shortened, for lack of time on this machine: to 210 of 2,000 steps. Longer searches")
-    assert "to 200 of 2,000 steps and 4 of 32 images." in shortened(Length(200, 4), whole)[0]
-    assert shortened(Length(2000, 4), whole) == ["Shortened, for lack of time on this machine: to 4 of 32 images."]
+    assert "to 2 of 4 restarts, 200 of 2,000 steps and 4 of 32 images. Longer" in shortened(Length(200, 4, 2), whole)[0]
+    assert "to 3 of 4 restarts. Longer searches find more" in shortened(Length(2000, 32, 3), whole)[0]
+    assert shortened(Length(2000, 4, 4), whole) == ["Shortened, for lack of time on this machine: to 4 of 32 images."]
 
 
 def test_an_audit_is_as_long_as_there_was_time_when_it_was_started(desk, monkeypatch):
@@ -546,7 +551,7 @@ def test_the_estimate_is_measured_on_the_network_itself():
     target = build_target("lenet", 4, SIDE).eval()
     attacks = named_attacks(["invertgrad", "idlg"], target, ClientSettings(), Attacker())
     runs = {name: run_on(target, images, labels, each) for name, each in attacks.items()}
-    seconds, sentence = estimate(runs, image_steps(runs, Length(500, 3)))
+    seconds, sentence = estimate(runs, image_steps(runs, Length(500, 3, 1)))
     assert 0.5 < seconds < 600 and sentence.startswith("3,000 steps of single images at 16 pixels: about ")
     assert estimate(runs, dict.fromkeys(runs, 0.0)) == (0.0, "The attacks take a moment.")
     half, sentence = estimate(runs, {"invertgrad": 750.0, "idlg": 0.0})

@@ -53,7 +53,7 @@ def ceiling_of(value, statistic="spearman", level="models"):
             0.2,
             "On shapes, between target models, LPIPS is most faithful to human annotators (Spearman's ρ 0.70, 95 %"
             " interval 0.20 to 0.90). That is not distinguishable from the runner-up, PSNR (Holm-corrected p = 0.2)."
-            " Not distinguishable from chance: PSNR.",
+            " Not distinguishable from chance by permutation: PSNR.",
         ),
         (
             [("psnr", 0.9, 0.8, 0.95, 0.01), ("lpips", 0.4, 0.2, 0.6, 0.01), ("knows_cell", 0.6, 0.5, 0.7, np.nan)],
@@ -66,8 +66,8 @@ def ceiling_of(value, statistic="spearman", level="models"):
             [("psnr", 0.1, 0.05, 0.4, 0.3), ("knows_cell", 0.6, 0.5, 0.7, np.nan)],
             1,
             "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 %"
-            " interval 0.05 to 0.40), which is not distinguishable from chance. The baseline that knows only the cell"
-            " reaches 0.60.",
+            " interval 0.05 to 0.40), which a permutation test does not distinguish from chance. The baseline that"
+            " knows only the cell reaches 0.60.",
         ),
     ],
 )
@@ -91,7 +91,10 @@ def test_the_area_under_the_curve_is_turned_about_one_half():
     rows = faithfulness_of(("lpips", 0.3, 0.2, 0.55, 0.1), statistic="auc", level="reconstructions")
     tables = rows, differences_of(1, "auc", "reconstructions")
     (sentence,) = plain(findings.faithfulness_findings(*tables, SCALES, "auc", "original"))
-    assert "curve 0.70, 95 % interval 0.45 to 0.80), which is not distinguishable from chance." in sentence
+    assert (
+        "curve 0.70, 95 % interval 0.45 to 0.80), which a permutation test does not distinguish from chance."
+        in sentence
+    )
     assert "one annotator" not in sentence
 
 
@@ -199,6 +202,18 @@ def test_models_that_guess_are_named():
     (sentence,) = plain(findings.guessing_findings(accuracy, datasets))
     assert ": a (20.0 %) on shapes (a guess: 10.0 %); a (30.0 %) on textures (a guess: 25.0 %). They" in sentence
     assert findings.guessing_findings(accuracy[1:2], datasets) == []
+
+
+def test_the_accuracy_of_the_leakiest_models_is_told():
+    """The rate of a target model is that over all of its labels, not the mean over images."""
+    rows = [("a", 0.9, 1), ("a", 0.1, 9), ("b", 0.5, 5), ("b", 0.5, 5), ("c", 0.0, 9)]
+    recognition = pd.DataFrame(rows, columns=["target", "recognition_rate", "labels"]).assign(dataset="shapes")
+    hidden = recognition.assign(dataset="textures", recognition_rate=0.0)
+    accuracy = pd.DataFrame({"target": list("abc"), "validation_accuracy": [0.9, 0.2, 0.6]})
+    accuracy = pd.concat([accuracy.assign(dataset=name) for name in ("shapes", "textures")])
+    (sentence,) = plain(findings.leakiest_findings(accuracy, pd.concat([recognition, hidden])))
+    assert sentence.endswith("classifies 20.0 % on shapes (b; median of all target models 60.0 %) correctly.")
+    assert findings.leakiest_findings(accuracy, hidden) == []
 
 
 def test_labels_and_recognition_are_counted():

@@ -185,7 +185,7 @@ def carry_out(
     else:
         attacks, left_out = named_attacks(settings.attacks, *conditions), []
     plan = plan_updates(target, settings.client, target.mean.device)
-    whole = whole_length(settings, len(sample.labels))
+    whole = whole_length(settings, attacks.values(), len(sample.labels))
     all_runs = _runs(attacks, target, sample, settings, plan, whole)
     left_out += [f"{name}: {sentence}." for name, run in all_runs.items() for sentence in run.left_out()]
     measures, about = load_measures(None, weights, target.mean.device, pretrained)
@@ -243,10 +243,13 @@ def _runs(attacks, target, sample, settings, plan, length):
         "draw_clients": True,
         "plan": plan,
     }
-    return {
-        name: AttackRun(**about, attack=name, settings=each.model_copy(update={"steps": min(each.steps, length.steps)}))
-        for name, each in attacks.items()
-    }
+    return {name: AttackRun(**about, attack=name, settings=_shortened(each, length)) for name, each in attacks.items()}
+
+
+def _shortened(attack, length):
+    """Return the settings of an attack with no more steps and restarts than there is time for."""
+    less = {"steps": min(attack.steps, length.steps), "restarts": min(attack.restarts, length.restarts)}
+    return attack.model_copy(update=less)
 
 
 def _identity(target, sample, attacks, settings, length, weights):

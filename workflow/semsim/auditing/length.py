@@ -9,9 +9,10 @@ from semsim.config.estimate import milliseconds_on
 from semsim.text import counted, duration, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from semsim.attacks.run import AttackRun
+    from semsim.attacks.settings import AttackSettings
     from semsim.auditing.settings import AuditSettings
 
 BENCHMARK = "NVIDIA H100"
@@ -20,18 +21,19 @@ STEPS_APART = 10
 """Numbers of steps that are tried are this far apart."""
 
 
-def whole_length(settings: AuditSettings, images: int) -> Length:
-    """Return the length of an audit that is not shortened, of as many images as there are."""
-    steps, originals = settings.longest
-    return Length(steps, min(originals, images))
+def whole_length(settings: AuditSettings, attacks: Iterable[AttackSettings], images: int) -> Length:
+    """Return the length of an audit that is not shortened, by these attacks, of as many images as there are."""
+    longest, restarts = settings.longest, max(each.restarts for each in attacks)
+    return longest._replace(originals=min(longest.originals, images), restarts=restarts)
 
 
 def fitting_length(runs: dict[str, AttackRun], settings: AuditSettings) -> Length:
     """Return the longest length for which there is time.
 
-    First, searches are shortened: a preset's schedule is in shares of its steps, so a shorter search comes to its end,
-    too. Below some number of steps it would find little anywhere, so there are fewer originals instead, down to as many
-    as it takes to tell an attack from a guess. What options fix stays.
+    First, an attack that restarts does so less often. Then searches are shortened: a preset's schedule is in shares of
+    its steps, so a shorter search comes to its end, too. Below some number of steps it would find little anywhere, so
+    there are fewer originals instead, down to as many as it takes to tell an attack from a guess. What options fix
+    stays.
 
     Parameters
     ----------
@@ -44,7 +46,8 @@ def fitting_length(runs: dict[str, AttackRun], settings: AuditSettings) -> Lengt
     semsim.auditing.settings.Length
         The shortest one, where there is no time even for that.
     """
-    whole = whole_length(settings, len(next(iter(runs.values())).originals))
+    attacks = [run.settings for run in runs.values()]
+    whole = whole_length(settings, attacks, len(next(iter(runs.values())).originals))
     lengths = list(_lengths(whole, settings))
     fitting = (each for each in lengths if _seconds(runs, image_steps(runs, each)) <= 60 * settings.minutes)
     return next(fitting, lengths[-1])
@@ -52,17 +55,25 @@ def fitting_length(runs: dict[str, AttackRun], settings: AuditSettings) -> Lengt
 
 def _lengths(whole: Length, settings: AuditSettings) -> Iterator[Length]:
     """Yield lengths, the longest first."""
-    steps, originals = settings.shortest
+    steps, originals, restarts = settings.shortest
     batch = settings.client.batch
+    restarts = min(restarts, whole.restarts)
+    for more in range(whole.restarts, restarts, -1):
+        yield whole._replace(restarts=more)
     for more in range(whole.steps, steps - 1, -STEPS_APART):
-        yield whole._replace(steps=more)
+        yield Length(more, whole.originals, restarts)
     for more in range((whole.originals - 1) // batch * batch, originals - 1, -batch):
-        yield Length(steps, more)
+        yield Length(steps, more, restarts)
 
 
-def image_steps(runs: dict[str, AttackRun], length: Length) -> dict[str, int]:
-    """Return how many steps on single images each attack takes; each of its restarts takes as many."""
-    return {name: length.originals * min(length.steps, run.settings.steps) for name, run in runs.items()}
+def image_steps(runs: dict[str, AttackRun], length: Length) -> dict[str, float]:
+    """Return how many steps on single images each attack takes, all restarts of its preset together counted as one."""
+    return {
+        name: length.originals
+        * min(length.steps, run.settings.steps)
+        * min(length.restarts / run.settings.restarts, 1.0)
+        for name, run in runs.items()
+    }
 
 
 def _seconds(runs, steps):
@@ -100,6 +111,8 @@ def estimate(runs: dict[str, AttackRun], steps: dict[str, float]) -> tuple[float
 def shortened(length: Length, whole: Length) -> list[str]:
     """Say what there is no time for, and what that means; nothing if there is time for everything."""
     less = []
+    if length.restarts < whole.restarts:
+        less.append(f"{length.restarts} of {counted(whole.restarts, 'restarts')}")
     if length.steps < whole.steps:
         less.append(f"{length.steps:,} of {counted(whole.steps, 'steps')}")
     if length.originals < whole.originals:
@@ -107,6 +120,6 @@ def shortened(length: Length, whole: Length) -> list[str]:
     if not less:
         return []
     sentence = f"Shortened, for lack of time on this machine: to {listed(less)}."
-    if length.steps < whole.steps:
+    if length.steps < whole.steps or length.restarts < whole.restarts:
         sentence += " Longer searches find more: what is found here is a lower bound on what leaks."
     return [sentence]

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, model_validator
 
 from semsim.attacks.clients import ClientSettings
-from semsim.attacks.settings import PRESETS, Attacker
+from semsim.attacks.settings import PRESETS, Attacker, attack_settings
 from semsim.settings import OneOf, Settings, Several
 from semsim.targets.defences import AnyDefence, GradientDefence
 
@@ -25,10 +25,13 @@ class Length(NamedTuple):
         Of each attack, unless its preset takes fewer.
     originals : int
         How many images are attacked.
+    restarts : int
+        Of each attack, unless its preset makes fewer.
     """
 
     steps: int
     originals: int
+    restarts: int
 
 
 class AuditSettings(Settings):
@@ -78,13 +81,14 @@ class AuditSettings(Settings):
     @property
     def longest(self) -> Length:
         """What is attacked where there is time."""
-        return Length(self.steps or 2000, self.originals or max(32, self.shortest.originals))
+        restarts = max(attack_settings(name).restarts for name in self.attacks or PRESETS)
+        return Length(self.steps or 2000, self.originals or max(32, self.shortest.originals), restarts)
 
     @property
     def shortest(self) -> Length:
         """What is attacked at least: with less, finding nothing would mean nothing.
 
         In trials on a ResNet-18 with random weights, an attack (`invertgrad`) began to show shapes after 200 steps, and
-        showed none after 100.
+        showed none after 100. Two restarts are the fewest that can agree with each other.
         """
-        return Length(self.steps or 200, self.originals or FEWEST_CLIENTS * self.client.batch)
+        return Length(self.steps or 200, self.originals or FEWEST_CLIENTS * self.client.batch, 2)

@@ -1,18 +1,19 @@
 """The four claims of the paper, each with a verdict on a study and the numbers that it rests on.
 
-One rule decides all of them. A claim has parts. A part that states a size, such as "weakly", holds if the number has
-that size; a part that says that one thing is better or worse than another holds only if the difference is
-distinguishable, so that the same evidence gives the same verdict whatever is claimed. The claim is *supported* if all
-of its parts hold, *partly* supported if some do, *not supported* if none does, and *not testable here* if no part can
-be measured. A part that cannot be measured keeps the others from being more than partly. Single numbers are means over
-data sets. MSE orders reconstructions exactly like PSNR, so it is not counted beside it; nor does it count how far two
-versions of one metric agree, such as LPIPS on two networks. The parts:
+One rule decides all of them. A claim has parts. A part holds only if the data show it beyond chance: a size, such as
+"weakly", if the whole 95 % interval has that size; that one thing is better or worse than another, if the difference is
+distinguishable. The claim is *supported* if all of its parts hold, *partly* supported if some do, *not supported* if
+none does, and *not testable here* if no part can be measured. A part that cannot be measured keeps the others from
+being more than partly. Single numbers are means over data sets. The interval of such a mean is the mean of their
+intervals, which is as wide as if the data sets erred together: the same target models are in all of them. MSE orders
+reconstructions exactly like PSNR, so it is not counted beside it; nor does it count how far two versions of one metric
+agree, such as LPIPS on two networks. The parts:
 
 1. Hand-crafted metrics agree weakly with people, for single images and for target models: at each of these levels,
-   Spearman's rank correlation of even the best of them stays below `WEAK`.
-2. They contradict each other, and people. Each other: any two of them order at least the share `OFTEN` of pairs of
-   reconstructions of the same original differently. People: on every data set, each of them is distinguishably behind
-   one more annotator who is judged alike (`semsim.statistics.person`): both say yes equally often, and two equal
+   Spearman's rank correlation of even the best of them is below `WEAK`.
+2. They contradict each other, and people. Each other: on average, two of them order at least the share `OFTEN` of pairs
+   of reconstructions of the same original differently. People: on every data set, each of them is distinguishably
+   behind one more annotator who is judged alike (`semsim.statistics.person`): both say yes equally often, and two equal
    answers count as half right. Shares of pairs in opposite order stand beside that but do not decide, because an
    annotator ties many pairs and a metric hardly any.
 3. SemSim is more faithful: within one original, on originals that it was not trained on, its area under the ROC curve
@@ -80,10 +81,10 @@ QUESTIONS = (
 )
 RULE = (
     "A claim is supported if all of its parts hold, partly supported if some do, and not supported if none does."
-    f" Cut-offs: agreement is weak if Spearman's ρ is below {WEAK}; two metrics contradict each other if they order"
-    f" {whole_percent(OFTEN)} of the pairs or more differently; a difference counts if its Holm-corrected p is below"
-    f" {SIGNIFICANT}. Not supported does not mean refuted: the study may be too small. Numbers are means over data"
-    " sets."
+    f" Cut-offs: agreement is weak if Spearman's ρ is below {WEAK}; metrics contradict each other if two of them order"
+    f" {whole_percent(OFTEN)} of the pairs or more differently, on average; in both cases, the whole 95\u00a0% interval"
+    f" must be on that side. A difference counts if its Holm-corrected p is below {SIGNIFICANT}. Not supported does not"
+    " mean refuted: the study may be too small. Numbers are means over data sets."
 )
 """The rule in words, for the line below the verdicts."""
 UNSEEN = "SemSim is distinguishably ahead of the best hand-crafted metric on unseen data, too."
@@ -171,20 +172,25 @@ def _agreement(tables, kind):
     rows = rows[(rows["statistic"] == "spearman") & (rows["reference"] == rows["reference"].iloc[0])]
     limit = limit[(limit["statistic"] == "spearman") & (limit["annotator"] == EVERYONE)]
     people = limit.groupby("level")["value"].mean()
+    estimate = ["faithfulness", "faithfulness_low", "faithfulness_high"]
     parts, texts = [], []
     for level, where in LEVELS.items():
-        known = rows[rows["level"] == level].dropna(subset="faithfulness").groupby("metric")["faithfulness"].mean()
-        known = known[hand_crafted(scales, known.index)]
+        means = rows[rows["level"] == level].dropna(subset="faithfulness").groupby("metric")[estimate].mean()
+        known = means.loc[hand_crafted(scales, means.index.difference(BASELINES)), "faithfulness"]
         claimed = f"{sentence_case(where)}, {STATISTICS['spearman']} of even the best metric is below {WEAK}"
         if known.empty:
             parts.append(Part(f"{claimed}.", None))
             texts.append(f"{where}, undefined")
             continue
         best = known.idxmax()
-        parts.append(Part(f"{claimed}: {scales[best].label} {decimal(known[best])}.", bool(known[best] < WEAK)))
+        value, low, high = means.loc[best]
+        decided = f"{scales[best].label} {decimal(value)} ({interval(low, high)})"
+        parts.append(Part(f"{claimed}: {decided}.", bool(high < WEAK)))
         values = listed([f"{scales[name].label} {decimal(value)}" for name, value in known.items()])
-        person = people.get(level)
-        texts.append(f"{where}, {values}" + ("" if pd.isna(person) else f" (one annotator: {decimal(person)})"))
+        beside = {"one annotator": people.get(level)}
+        beside |= {scale.label.lower(): means["faithfulness"].get(name) for name, scale in BASELINES.items()}
+        beside = [f"{what}: {decimal(value)}" for what, value in beside.items() if pd.notna(value)]
+        texts.append(f"{where}, {values}" + (f" ({', '.join(beside)})" if beside else ""))
     return parts, f"{STATISTICS['spearman']} {'; '.join(texts)}."
 
 
@@ -195,16 +201,18 @@ def _contradictions(tables, kind):
     labels = listed([scales[name].label for name in names] or ["the metrics"])
     pairs = pairs[(pairs["reference"] == pairs["reference"].iloc[0]) & (pairs["other"] != AGAINST_ANNOTATORS)]
     pairs = pairs[pairs["metric"].isin(names) & pairs["other"].isin(names)]
-    between = pairs.groupby(["metric", "other"])["value"].mean().dropna()
+    between = pairs.groupby(["metric", "other"])[["value", "low", "high"]].mean().dropna()
     distinct = [VERSIONS.get(one) != other and VERSIONS.get(other) != one for one, other in between.index]
     labels += "" if all(distinct) else ", versions of one metric apart,"
     between = between[distinct]
-    claimed = f"Any two of {labels} order {whole_percent(OFTEN)} or more of the pairs of reconstructions differently"
+    claimed = f"On average, two of {labels} order {whole_percent(OFTEN)} or more of the pairs differently"
     if between.empty:
         parts, texts = [Part(f"{claimed}.", None)], ["There are no two metrics to compare."]
     else:
-        found = ranged(between.min(), between.max(), whole_percent)
-        parts = [Part(f"{claimed}: {found}.", bool(between.min() >= OFTEN))]
+        share, low, high = between.mean()
+        decided = f"{whole_percent(share)} ({interval(low, high, whole_percent)})"
+        parts = [Part(f"{claimed}: {decided}.", bool(low >= OFTEN))]
+        found = ranged(between["value"].min(), between["value"].max(), whole_percent)
         texts = [f"Two of {labels} order {found} of the pairs of reconstructions of one original differently."]
     texts += _against_annotators(tables, kind, names)
     part, text = _behind_a_person(tables, kind, names)
@@ -238,8 +246,11 @@ def _behind_a_person(tables, kind, names):
     if rows.empty:
         return Part(f"{claimed}.", None), ["There is no annotator to compare with."]
     behind = (rows["difference"] > 0) & (rows["p_holm"] < SIGNIFICANT)
-    unclear = rows[~behind].groupby("dataset", sort=False)["metric"].agg(list)
-    exceptions = [f"{listed([scales[name].label for name in each])} on {dataset}" for dataset, each in unclear.items()]
+    unclear = rows[~behind].groupby("dataset", sort=False)["metric"].agg(tuple)
+    exceptions = [
+        f"{'any' if set(each) == set(names) else listed([scales[name].label for name in each])} on {listed(datasets)}"
+        for each, datasets in unclear.groupby(unclear, sort=False).groups.items()
+    ]
     decided = f"not so for {'; '.join(exceptions)}" if exceptions else "all are"
     means = rows.groupby("metric")[["person", "value"]].mean()
     closest = means["value"].idxmax()
@@ -266,11 +277,10 @@ def _lead(tables, kind):
 
 def _worth_of_labels(start):
     """Say what labels add to the plain classifier from which SemSim may start."""
-    added = "Labels add to" if _ahead(start) else "Labels add nothing distinguishable to"
     return (
-        f"{added} its start: without them, the features of a plain classifier reach"
-        f" {decimal(start['value'] - start['difference'])} (difference {decimal(start['difference'], signed=True)},"
-        f" {interval(start['low'], start['high'])})."
+        "Before it learns from labels, the classifier from which it starts reaches"
+        f" {decimal(start['value'] - start['difference'])}; what labels add is {told(start['p_holm'])} from zero"
+        f" ({decimal(start['difference'], signed=True)}, {interval(start['low'], start['high'])})."
     )
 
 
@@ -344,7 +354,8 @@ def _compared(pair):
     """Say how SemSim compares with another metric."""
     return (
         f"{decimal(pair['value'])}, {decimal(pair['difference'], signed=True)} against {pair['other_label']}"
-        f" ({interval(pair['low'], pair['high'])}, Holm-corrected {p_value(pair['p_holm'])})"
+        f" ({interval(pair['low'], pair['high'])}, {p_value(pair['p_holm'])} after Holm's correction for"
+        f" {pair['tests']:.0f} comparisons)"
     )
 
 

@@ -109,7 +109,7 @@ def _alike(best, pairs):
 def _best(row, alike, scales, statistic, rows):
     """Say which metric is best, and whether that is distinguishable from chance."""
     low, high = row["faithfulness_low"], row["faithfulness_high"]
-    told = ", which is not distinguishable from chance" if row["p_holm"] >= SIGNIFICANT else ""
+    told = ", which a permutation test does not distinguish from chance" if row["p_holm"] >= SIGNIFICANT else ""
     names = [scales[name].label for name in scales.among(alike)]
     are = "is" if len(names) == 1 else "are equally and"
     return (
@@ -143,7 +143,7 @@ def _chance(others, scales, statistic):
     unclear = others["p_holm"] >= SIGNIFICANT
     below = (others["faithfulness"] < chance_level(statistic)) & (others["p_holm"] < SIGNIFICANT)
     text = ""
-    for rows, what in ((unclear, "Not distinguishable from chance"), (below, "Worse than chance")):
+    for rows, what in ((unclear, "Not distinguishable from chance by permutation"), (below, "Worse than chance")):
         if rows.any():
             text += f" {what}: {listed([scales[name].label for name in others.loc[rows, 'metric']])}."
     return text

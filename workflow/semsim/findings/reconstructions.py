@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from semsim.labels.recognition import pooled_rates
 from semsim.metrics import METRICS
 from semsim.metrics.summaries import labels_known
 from semsim.statistics.means import mean_margin
@@ -62,6 +63,32 @@ def guessing_findings(accuracy: pd.DataFrame, datasets: pd.DataFrame) -> list[st
         f"Some target models classify hardly better than a guess: {'; '.join(names)}. They stand for the first rounds"
         " of training: what they hide or give away is not the effect of a defence."
     ]
+
+
+def leakiest_findings(accuracy: pd.DataFrame, recognition: pd.DataFrame) -> list[str]:
+    """Say how well the target model classifies whose reconstructions are recognised most often, for each data set.
+
+    Parameters
+    ----------
+    accuracy, recognition : pandas.DataFrame
+        The tables of target models and of recognition rates, the second by annotators of one kind.
+
+    Returns
+    -------
+    list of str
+        A sentence; none if no reconstruction was recognised.
+    """
+    rates = pooled_rates(recognition, ["dataset", "target"])
+    shares = accuracy.set_index(["dataset", "target"])["validation_accuracy"]
+    parts = [
+        f"{percent(shares[of_dataset.idxmax()])} on {dataset} ({of_dataset.idxmax()[1]}; median of all target models"
+        f" {percent(shares[dataset].median())})"
+        for dataset, of_dataset in rates.groupby("dataset", sort=False)
+        if of_dataset.max() > 0
+    ]
+    if not parts:
+        return []
+    return [f"Of held-out images, the target model that is recognised most often classifies {listed(parts)} correctly."]
 
 
 def attack_findings(attacks: pd.DataFrame) -> list[str]:

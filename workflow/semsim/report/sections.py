@@ -7,6 +7,7 @@ nothing else needs to change.
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -259,10 +260,13 @@ def left_out(results: Results) -> Iterator:
         partial(semsim_charts.exclusions_chart, results.tables["generalisation"]),
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
         "SemSim and the best hand-crafted metric on each part that was held out: area under the ROC curve"
-        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's is the area in the box.",
+        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's is the area in the box. A"
+        " part compares only its own reconstructions with each other, and all parts together also those of different"
+        " parts: the areas in the box can lie above or below those of every part.",
     )
-    if groups := findings.group_findings(results.tables["semsim"]):
-        yield Points(groups)
+    trials = results.tables["semsim"]
+    if notes := [*findings.group_findings(trials), *findings.few_models_findings(trials)]:
+        yield Points(notes)
 
 
 @section("What holds over seeds?", folded=False)
@@ -322,6 +326,11 @@ def limits(results: Results) -> Iterator:
             "The classifier from which SemSim may be initialised was trained on images of the same classes, degraded in"
             " the same ways, as the simulated annotators. It may share their idea of a class, not that of people.",
         )
+        sentences.insert(
+            2,
+            "Where a metric contradicts simulated annotators, either may be wrong: some of SemSim's worst errors are"
+            " theirs.",
+        )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append("The random-trunk distance takes the place of LPIPS in the tables; it is not LPIPS.")
     for reason, labels in results.tables["unmeasured"].groupby("reason", sort=False)["label"]:
@@ -356,9 +365,11 @@ def data(results: Results) -> Iterator:
 @section("Target models")
 def target_models(results: Results) -> Iterator:
     """What the target models are, and how well they classify."""
-    accuracy = results.tables["accuracy"]
-    guessing = findings.guessing_findings(accuracy, results.tables["datasets"])
-    yield Points([*findings.accuracy_findings(accuracy), *guessing])
+    tables = results.tables
+    accuracy = tables["accuracy"]
+    guessing = findings.guessing_findings(accuracy, tables["datasets"])
+    leakiest = [findings.leakiest_findings(accuracy, tables.of_kind("recognition", kind)) for kind in tables.kinds]
+    yield Points([*findings.accuracy_findings(accuracy), *guessing, *chain.from_iterable(leakiest)])
     yield results.chart(
         "accuracy",
         partial(charts.accuracy_chart, accuracy),
