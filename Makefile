@@ -56,8 +56,8 @@ defects: setup
 
 # The study CONFIG with its other seeds, each under a name of its own; then its report, which tells what holds over them.
 seeds: study
-	@for run in $$(python -c 'import sys; from semsim.config.study import Study, read_config; study = Study(read_config(*sys.argv[1:])); print(*(f"study={name},seed={seed}" for name, seed in study.replications.items() if name != study.name))' $(CONFIG)); do \
-		($(call workflow,conclusions,--config $${run%,*} $${run#*,})) || exit; \
+	@for run in $$(python -c 'import sys; from semsim.config.study import Study, read_config; study = Study(read_config(*sys.argv[1:])); print(*(f"study={name}:seed={seed}" for name, seed in study.replications.items() if name != study.name))' $(CONFIG)); do \
+		($(call workflow,conclusions,--config $${run%:*} $${run#*:})) || exit; \
 	done
 	@$(call workflow,seeds)
 	@$(call workflow,report)
