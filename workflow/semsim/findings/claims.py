@@ -212,8 +212,11 @@ def _contradictions(tables, kind):
         share, low, high = between.mean()
         decided = f"{whole_percent(share)} ({interval(low, high, whole_percent)})"
         parts = [Part(f"{claimed}: {decided}.", bool(low >= OFTEN))]
-        found = ranged(between["value"].min(), between["value"].max(), whole_percent)
-        texts = [f"Two of {labels} order {found} of the pairs of reconstructions of one original differently."]
+        single = ranged(between["value"].min(), between["value"].max(), whole_percent)
+        texts = [
+            f"On average, two of {labels} order {decided} of the pairs of reconstructions of one original differently"
+            + (f"; by pair of metrics, {single}." if len(between) > 1 else ".")
+        ]
     texts += _against_annotators(tables, kind, names)
     part, text = _behind_a_person(tables, kind, names)
     return [*parts, part], " ".join([*texts, *text])
