@@ -196,17 +196,24 @@ def test_an_audit_that_was_killed_goes_on_with_the_same_results(desk):
         pd.testing.assert_frame_equal(resumed, whole)
 
 
+def trained_norms():
+    """A network whose BatchNorm layers have seen images."""
+    target = build_target("convnet3", 4, SIDE, 4)
+    target.train()(torch.rand(8, 3, SIDE, SIDE))
+    return target.eval()
+
+
 def test_attacks_are_those_that_suit_the_network_and_the_attacker():
     everything, alone = Attacker(), ClientSettings()
     attacks, left_out = suited_attacks(build_target("mlp", 4, SIDE, 8), alone, everything)
     assert list(attacks) == ["idlg", "invertgrad", "analytic"]
     assert {name: each.steps for name, each in attacks.items()} == {"idlg": 6000, "invertgrad": 8000, "analytic": 0}
     assert "dlg: differs from idlg only in how it obtains the label." in left_out
-    attacks, left_out = suited_attacks(build_target("convnet3", 4, SIDE, 4), alone, everything)
+    attacks, left_out = suited_attacks(trained_norms(), alone, everything)
     assert list(attacks) == ["idlg", "invertgrad", "gradinversion"]
     assert any(sentence.startswith("analytic: initialisation analytic needs") for sentence in left_out)
     blind = Attacker(labels=False, running_statistics=False)
-    attacks, left_out = suited_attacks(build_target("convnet3", 4, SIDE, 4), alone, blind)
+    attacks, left_out = suited_attacks(trained_norms(), alone, blind)
     assert list(attacks) == ["idlg", "invertgrad"] and attacks["invertgrad"].label == "analytic"
     assert any("knows the running statistics" in sentence for sentence in left_out)
     headless = wrap_network(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 5, bias=False)), SIDE)
@@ -220,11 +227,22 @@ def test_attacks_are_those_that_suit_the_client():
     target = build_target("mlp", 4, SIDE, 8)
     attacks, left_out = suited_attacks(target, ClientSettings(batch=4), Attacker())
     assert "analytic" not in attacks and any("needs a client with a batch of one image" in each for each in left_out)
-    norms, train = build_target("convnet3", 4, SIDE, 4), ClientSettings(batch=4, batchnorm="train")
+    norms, train = trained_norms(), ClientSettings(batch=4, batchnorm="train")
     attacks, _ = suited_attacks(norms, train, Attacker())
     assert "batch_statistics" in attacks["gradinversion"].priors and "batchnorm" not in attacks["gradinversion"].priors
     attacks, _ = suited_attacks(norms, train, Attacker(batch_statistics=False))
     assert "batchnorm" in attacks["gradinversion"].priors
+
+
+def test_running_statistics_of_no_image_are_not_matched():
+    """A batch's own statistics can be matched before any training, too."""
+    new = build_target("convnet3", 4, SIDE, 4)
+    attacks, left_out = suited_attacks(new, ClientSettings(), Attacker())
+    assert list(attacks) == ["idlg", "invertgrad"]
+    (sentence,) = [each for each in left_out if each.startswith("gradinversion")]
+    assert sentence.endswith("the BatchNorm layers have no running statistics of images, as before any training.")
+    attacks, _ = suited_attacks(new, ClientSettings(batch=4, batchnorm="train"), Attacker())
+    assert "batch_statistics" in attacks["gradinversion"].priors
 
 
 def test_attacks_that_are_named_and_do_not_suit_are_refused():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from semsim.attacks.reconstruct import check_knowledge
 from semsim.attacks.settings import PRESETS, attack_settings
 from semsim.errors import SemsimError
+from semsim.targets.calls import has_seen_images
 from semsim.targets.traits import KNOWLEDGE
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ def suited_attacks(
 ) -> tuple[dict[str, AttackSettings], list]:
     """Return the presets that suit a target model, its clients and an attacker.
 
-    A preset suits if it has all that it needs, its priors included. An attacker who does not know the labels reads them
-    from the gradient where a preset would know them, or optimises them. One who knows the BatchNorm statistics of the
-    batch compares with these instead of the running ones. Of presets that differ in nothing but how they
-    obtain the label, the last one is taken, which knows more.
+    A preset suits if it has all that it needs, its priors included. Running statistics that have never been updated say
+    nothing about images: a search that matches them ends in one colour. An attacker who does not know the labels reads
+    them from the gradient where a preset would know them, or optimises them. One who knows the BatchNorm statistics of
+    the batch compares with these instead of the running ones. Of presets that differ in nothing but how they obtain the
+    label, the last one is taken, which knows more.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ def suited_attacks(
     for name in PRESETS:
         settings = _for_attacker(attack_settings(name), attacker, has)
         problems = [*settings.unmet(has), *settings.left_out(has), *settings.forbidden(attacker)]
+        if "batchnorm" in settings.priors and "batchnorm" in has and not has_seen_images(target.network):
+            problems.append("the BatchNorm layers have no running statistics of images, as before any training")
         if problems:
             left_out.append(f"{name}: {'; '.join(problems)}.")
         else:

@@ -80,6 +80,12 @@ def batchnorm_layers(network: nn.Module) -> list[nn.Module]:
     return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
 
 
+def has_seen_images(network: nn.Module) -> bool:
+    """Tell whether any BatchNorm layer has running statistics of data: before training, they are zeros and ones."""
+    layers = batchnorm_layers(network)
+    return any(layer.running_mean.any() or (layer.running_var != 1).any() for layer in layers)
+
+
 def sees_maps(given: torch.Tensor) -> bool:
     """Tell whether a BatchNorm layer's input [N, C, *positions] has positions, and so one image has statistics."""
     return given.ndim > 2
