@@ -25,8 +25,8 @@ from torch.nn import functional
 
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_updates
 from semsim.attacks.observation import shared_updates
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.settings import attack_settings
 from semsim.progress import progress_bar
 from semsim.targets.defences import GradientDefence

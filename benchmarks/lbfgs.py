@@ -48,8 +48,8 @@ import torch
 
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_updates
 from semsim.attacks.observation import Observation, shared_updates
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.settings import attack_settings
 from semsim.data.prepare import prepare_dataset
 from semsim.metrics.pixels import psnr

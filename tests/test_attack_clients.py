@@ -10,15 +10,16 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from semsim.attacks import run as run_module
+from semsim.attacks import state as state_module
 from semsim.attacks.clients import ClientSettings, consecutive, drawn
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import METHODS, ClientUpdates, UpdatePlan, choose_method, plan_updates
+from semsim.attacks.gradients import METHODS, ClientUpdates, UpdatePlan
 from semsim.attacks.labels import LABELS, count_classes
 from semsim.attacks.matching import match_batch
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.observation import shared_updates
 from semsim.attacks.outer_products import written_out
+from semsim.attacks.planning import choose_method, plan_updates
 from semsim.attacks.reconstruct import reconstruct
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
@@ -441,7 +442,7 @@ def test_a_killed_run_of_clients_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(AttackRun, "_clients_per_share", lambda attack_run: 1)
     client, state = {"batch": 2, "local_steps": 2}, tmp_path / "state.pt"
     expected = make_run(5, client).run()[1]
-    monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(state_module, "SAVE_EVERY_SECONDS", 0)
     advance, steps = Search.advance, []
 
     def advance_until_killed(search):
@@ -459,11 +460,11 @@ def test_a_killed_run_of_clients_goes_on_where_it_was(tmp_path, monkeypatch):
     assert torch.equal(outcome.images, expected.images) and torch.equal(outcome.costs, expected.costs)
 
 
-def test_the_state_of_another_client_is_not_used(tmp_path, capsys):
+def test_the_state_of_another_client_is_not_used(tmp_path, caplog):
     state = tmp_path / "state.pt"
     for client in ({"batch": 2}, {"batch": 2, "local_steps": 2}, {"batch": 2, "local_steps": 2, "local_rate": 0.1}):
         make_run(4, client).run(state)
-    assert capsys.readouterr().err.count("of another run; starting again") == 2
+    assert caplog.text.count("of another run; starting again") == 2
 
 
 def test_the_table_says_who_did_what():

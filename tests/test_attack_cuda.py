@@ -9,8 +9,8 @@ from semsim.attacks import cuda
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.cuda import Recording, products_as_convolutions
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_updates
 from semsim.attacks.observation import shared_updates
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.reconstruct import reconstruct
 from semsim.attacks.settings import attack_settings
 from semsim.targets.architectures import ARCHITECTURES

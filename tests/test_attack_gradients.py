@@ -8,16 +8,10 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from semsim.attacks.clients import ClientSettings
-from semsim.attacks.gradients import (
-    METHODS,
-    ClientUpdates,
-    UpdatePlan,
-    choose_method,
-    left_as_it_was,
-    plan_updates,
-)
+from semsim.attacks.gradients import METHODS, ClientUpdates, UpdatePlan
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.outer_products import written_out
+from semsim.attacks.planning import choose_method, left_as_it_was, plan_updates
 from semsim.compat import import_torchvision
 from semsim.errors import SemsimError
 from semsim.targets.calls import unlike_inputs

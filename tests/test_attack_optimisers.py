@@ -5,9 +5,9 @@ import torch
 
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_updates
 from semsim.attacks.observation import Observation, shared_updates
 from semsim.attacks.optimisers import LBFGS, Adam, Status
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.settings import attack_settings
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import build_target

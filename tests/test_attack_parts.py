@@ -11,12 +11,12 @@ from torch import nn
 from semsim.attacks import objectives, priors
 from semsim.attacks.analytic import invert_first_layer
 from semsim.attacks.clients import ClientSettings
-from semsim.attacks.gradients import plan_updates
 from semsim.attacks.initialisation import INITIALISATIONS
 from semsim.attacks.labels import LABELS
 from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.observation import augment, shared_updates
 from semsim.attacks.optimisers import OPTIMISERS
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.settings import PRESETS, Attacker, attack_settings
 from semsim.errors import SemsimError
 from semsim.targets import traits

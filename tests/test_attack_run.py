@@ -8,13 +8,15 @@ import torch
 from torch.nn import functional
 
 from semsim.attacks import run as run_module
+from semsim.attacks import state as state_module
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.engine import Search
-from semsim.attacks.gradients import plan_updates
 from semsim.attacks.observation import shared_updates
 from semsim.attacks.optimisers import Status
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
+from semsim.attacks.state import RunState
 from semsim.errors import SemsimError
 from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.augmentation import Augmentation
@@ -203,7 +205,7 @@ def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatc
     state = tmp_path / "state.pt"
     expected = make(target, images, **changes).run()[1]
 
-    monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(state_module, "SAVE_EVERY_SECONDS", 0)
     advance, steps = Search.advance, []
 
     def advance_until_killed(search):
@@ -223,6 +225,18 @@ def test_a_killed_run_goes_on_where_it_was(targets, images, tmp_path, monkeypatc
     assert torch.equal(outcome.costs, expected.costs)
 
 
+def test_an_interrupted_run_goes_on_in_the_same_process(targets, images, tmp_path, monkeypatch):
+    def interrupted(search):
+        raise KeyboardInterrupt
+
+    state = tmp_path / "state.pt"
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt) as interruption:
+        patched.setattr(Search, "advance", interrupted)
+        make(targets["lenet"], images[:1], steps=4).run(state)
+    make(targets["lenet"], images[:1], steps=4).run(state)
+    assert interruption.tb  # as a notebook does, this keeps what the first run held
+
+
 def test_a_finished_attack_is_not_run_again_unless_something_has_changed(targets, images, tmp_path, monkeypatch):
     state, steps, advance = tmp_path / "state.pt", [], Search.advance
     monkeypatch.setattr(Search, "advance", lambda search: (steps.append(search.step), advance(search)))
@@ -236,24 +250,25 @@ def test_a_finished_attack_is_not_run_again_unless_something_has_changed(targets
     assert list(tmp_path.iterdir()) == [state]
 
 
-def test_a_state_of_another_run_or_a_damaged_one_is_not_used(targets, images, tmp_path, capsys):
+def test_a_state_of_another_run_or_a_damaged_one_is_not_used(targets, images, tmp_path, caplog):
     state = tmp_path / "state.pt"
     make(targets["lenet"], images[:1], steps=4).run(state)
     expected = make(targets["lenet"], images[:1], steps=5).run()[1]
     outcome = make(targets["lenet"], images[:1], steps=5).run(state)[1]
     assert torch.equal(outcome.images, expected.images)
-    assert "of another run; starting again" in capsys.readouterr().err
+    assert "of another run; starting again" in caplog.text
     state.write_bytes(state.read_bytes()[:100])
     assert torch.equal(make(targets["lenet"], images[:1], steps=5).run(state)[1].images, expected.images)
-    assert "cannot be read" in capsys.readouterr().err
+    assert "cannot be read" in caplog.text
 
 
 def test_two_processes_do_not_share_an_attack(targets, images, tmp_path):
     state = tmp_path / "state.pt"
-    other = run_module._State(state, "fingerprint")
-    with pytest.raises(SemsimError, match="another process is at work on this attack"):
+    with (
+        RunState(state, "fingerprint"),
+        pytest.raises(SemsimError, match="another process is at work on this attack"),
+    ):
         make(targets["lenet"], images[:1], steps=4).run(state)
-    other.release()
     make(targets["lenet"], images[:1], steps=4).run(state)
     assert list(tmp_path.iterdir()) == [state]
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import semsim
-from semsim.attacks import gradients
+from semsim.attacks import planning
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import Attacker, attack_settings
@@ -124,8 +124,8 @@ def test_clients_are_attacked_as_they_are(desk, client):
 
 def test_how_updates_are_computed_is_chosen_once_for_all_attacks(desk, monkeypatch):
     _, audit = desk
-    choose_method, chosen = gradients.choose_method, []
-    monkeypatch.setattr(gradients, "choose_method", lambda *network: chosen.append(1) or choose_method(*network))
+    choose_method, chosen = planning.choose_method, []
+    monkeypatch.setattr(planning, "choose_method", lambda *network: chosen.append(1) or choose_method(*network))
     assert audit("--attacks", "analytic,invertgrad,idlg")[0] == 0
     assert len(chosen) == 1  # it takes seconds
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from semsim.attacks.run import _State
+from semsim.attacks.state import RunState
 from semsim.commandline import run
 from semsim.errors import SemsimError
 from semsim.io.tables import append_tables, read_parts, read_table, write_table
@@ -32,7 +32,7 @@ class Unsaved:
         ("x.csv", lambda path: write_table(TABLE, path)),
         ("x.parquet", lambda path: write_table(TABLE, path)),
         ("x.safetensors", lambda path: write_arrays({"x": np.zeros(10_000)}, path)),
-        ("x.pt", lambda path: _State(path, "").finish_share(Unsaved())),
+        ("x.pt", lambda path: RunState(path, "").finish_share(Unsaved())),
     ],
 )
 def test_a_full_disk_is_said_by_every_writer(tmp_path, name, write):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from semsim.attacks.clients import ClientSettings
-from semsim.attacks.gradients import plan_updates
+from semsim.attacks.planning import plan_updates
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import json_object, run

@@ -2,38 +2,41 @@
 
 import hashlib
 import logging
+import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 
 from semsim.attacks.clients import ClientSettings, consecutive, drawn
 from semsim.attacks.engine import Outcome, Search
-from semsim.attacks.gradients import UpdatePlan, count_activations, plan_updates
+from semsim.attacks.gradients import UpdatePlan
 from semsim.attacks.matching import match_batch
 from semsim.attacks.observation import augment, shared_updates
 from semsim.attacks.optimisers import OPTIMISERS
+from semsim.attacks.planning import count_activations, plan_updates
 from semsim.attacks.priors import PRIORS
+from semsim.attacks.settings import AttackSettings
+from semsim.attacks.state import RunState
 from semsim.errors import SemsimError
-from semsim.io.whole import written_whole
+from semsim.io.images import as_floats
 from semsim.progress import progress_bar
 from semsim.seeds import seed_for
 from semsim.targets.calls import batchnorm_layers_without_maps
 from semsim.targets.defences import GradientDefence
 from semsim.targets.device import memory_of
-from semsim.targets.models import count_parameters
+from semsim.targets.models import Target, count_parameters
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted
 
 log = logging.getLogger(__name__)
 
 DEFAULT_BYTES = 2 * 2**30
-SAVE_EVERY_SECONDS = 30
 MEASURED_SECONDS = 0.5
 """A step on one client that takes longer is not measured on more of them."""
 LOOK_EVERY_STEPS = 20  # asking a GPU for a cost makes it wait
@@ -53,8 +56,8 @@ class AttackRun:
         Or, with an augmentation that takes them, floating point in [0, 1].
     labels : torch.Tensor, shape [N], int64
     settings : semsim.attacks.settings.AttackSettings
-    augmentation : semsim.targets.augmentation.Augmentation
-        What a client does to an image before the model sees it.
+    augmentation : callable
+        As `semsim.targets.augmentation.Augmentation`: what a client does to an image before the model sees it.
     defence : semsim.targets.defences.GradientDefence
         What a client does to its update before sharing it.
     study_seed : int
@@ -77,12 +80,12 @@ class AttackRun:
     dataset: str
     target_name: str
     attack: str
-    target: torch.nn.Module
+    target: Target
     originals: torch.Tensor
     labels: torch.Tensor
-    settings: object
-    augmentation: object
-    defence: object
+    settings: AttackSettings
+    augmentation: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    defence: GradientDefence
     study_seed: int
     memory_gib: float | None
     first: int = 0
@@ -94,11 +97,11 @@ class AttackRun:
     def _plan(self):
         return self.plan or plan_updates(self.target, self.client, self.target.mean.device)
 
-    def attacked(self):
+    def attacked(self) -> torch.Tensor:
         """Return the images that enter the target model, uint8 [N, 3, S, S]; the same for every attack."""
         return augment(self.originals, self.augmentation, self._seeds("augmentation", range(len(self.originals))))
 
-    def left_out(self):
+    def left_out(self) -> list[str]:
         """Return which priors, or parts of them, are left out on this target and why, as sentences."""
         traits = self._traits()
         looking = [name for name in self.settings.priors_on(traits) if PRIORS[name].of != "images"]
@@ -110,7 +113,7 @@ class AttackRun:
         ]
         return self.settings.left_out(traits) + overlooked
 
-    def run(self, state_path=None, code=""):
+    def run(self, state_path: str | os.PathLike | None = None, code: str = "") -> tuple[torch.Tensor, Outcome]:
         """Run the attack.
 
         Parameters
@@ -134,35 +137,19 @@ class AttackRun:
             If one client alone does not fit into `memory_gib`, or the device has less memory than that; if the target
             or the client lacks what the attack needs, or its update cannot be computed.
         """
-        title = f"{self.dataset}/{self.target_name}/{self.attack}"
-        if problems := self.settings.unmet(self._traits()):
-            raise SemsimError(f"attack {title}: {'; '.join(problems)}. Take another attack, target or client.")
-        if problem := self.client.cannot_defend(self.defence):
-            raise SemsimError(f"attack {title}: {problem}")
+        self._check()
         for sentence in self.left_out():
-            log.warning("attack %s: %s, and runs without it.", title, sentence)
+            log.warning("attack %s: %s, and runs without it.", self._title, sentence)
         attacked = self.attacked()
         shares = self._shares()
-        state = _State(state_path, self._fingerprint(attacked, code))
-        done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
-        with progress_bar(len(shares) * self.settings.steps, title, unit="step", initial=done) as bar:
-            try:
-                for share in shares[len(state.outcomes) :]:
-                    state.finish_share(self._run_share(share, attacked[share], state, bar))
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                raise SemsimError(
-                    f"attack {title}: no space for the updates of {counted(len(shares[0]), 'clients')} on "
-                    f"{self.target.mean.device}. Lower memory_gib (now {self._budget() / 2**30:.3g})."
-                ) from None
-        state.release()
+        with RunState(state_path, self._fingerprint(attacked, code)) as state:
+            self._run_shares(shares, attacked, state)
         joined = {field.name: [getattr(outcome, field.name) for outcome in state.outcomes] for field in fields(Outcome)}
         order = torch.cat([share.flatten() for share in shares]).argsort()
         return attacked, Outcome(**{name: torch.cat(parts)[order] for name, parts in joined.items()})
 
     @cached_property
-    def step_seconds(self):
+    def step_seconds(self) -> float:
         """How long a step on one original takes, measured as the second step on the first clients.
 
         One client is measured first, and all of a share only if that is quick.
@@ -180,17 +167,15 @@ class AttackRun:
                 break
         return seconds / share.numel()
 
-    def left(self, state_path):
+    def left(self, state_path: str | os.PathLike) -> float:
         """Return the share of its steps that `run` would still take, from 0 (finished) to 1 (new); nothing changes."""
         if not Path(state_path).exists():
             return 1.0
-        shares = len(self._shares())
-        state = _State(state_path, self._fingerprint(self.attacked(), ""))
-        state.release()
-        done = len(state.outcomes) + (state.search["step"] / self.settings.steps if state.search else 0)
-        return max(0.0, 1 - done / shares)
+        with RunState(state_path, self._fingerprint(self.attacked(), "")) as state:
+            done = len(state.outcomes) + (state.search["step"] / self.settings.steps if state.search else 0)
+        return max(0.0, 1 - done / len(self._shares()))
 
-    def table(self, outcome):
+    def table(self, outcome: Outcome) -> pd.DataFrame:
         """Return a table with one row per original: what the attack knew, did and reached."""
         firsts = {place: self.first + batch[0] for batch in self.clients() for place in batch}
         return pd.DataFrame(
@@ -216,7 +201,18 @@ class AttackRun:
     def _traits(self):
         return {*self.target.traits, *self.client.traits, *KNOWLEDGE}
 
-    def clients(self):
+    @property
+    def _title(self):
+        return f"{self.dataset}/{self.target_name}/{self.attack}"
+
+    def _check(self):
+        """Refuse an attack that lacks what it needs, and a client that lacks what its defence needs."""
+        if problems := self.settings.unmet(self._traits()):
+            raise SemsimError(f"attack {self._title}: {'; '.join(problems)}. Take another attack, target or client.")
+        if problem := self.client.cannot_defend(self.defence):
+            raise SemsimError(f"attack {self._title}: {problem}")
+
+    def clients(self) -> list[list[int]]:
         """Return the places of the originals of each client, in ascending order; the last may have fewer."""
         places = list(range(len(self.originals)))
         if not self.draw_clients:
@@ -231,6 +227,21 @@ class AttackRun:
         full = torch.tensor([each for each in clients if len(each) == self.client.batch], dtype=torch.int64)
         shares = list(full.split(self._clients_per_share()))
         return shares + [torch.tensor([each]) for each in clients if len(each) < self.client.batch]
+
+    def _run_shares(self, shares, attacked, state):
+        """Attack the shares that the state does not have, and add their outcomes to it."""
+        done = len(state.outcomes) * self.settings.steps + (state.search["step"] if state.search else 0)
+        with progress_bar(len(shares) * self.settings.steps, self._title, unit="step", initial=done) as bar:
+            try:
+                for share in shares[len(state.outcomes) :]:
+                    state.finish_share(self._run_share(share, attacked[share], state, bar))
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                raise SemsimError(
+                    f"attack {self._title}: no space for the updates of {counted(len(shares[0]), 'clients')} on "
+                    f"{self.target.mean.device}. Lower memory_gib (now {self._budget() / 2**30:.3g})."
+                ) from None
 
     def _run_share(self, share, attacked, state, bar):
         """Attack the clients of one share, from the state if it holds a search; return the outcome by original."""
@@ -252,7 +263,7 @@ class AttackRun:
         observed = self._shared(share, attacked, self.defence)
         return Search(self.target, observed, labels, self._seeds_of_share(share), self.settings, self._plan)
 
-    def undefended(self):
+    def undefended(self) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
         """Yield the places of the originals of some clients, [clients, batch], and their updates before any defence."""
         attacked = self.attacked()
         for share in self._shares():
@@ -302,7 +313,7 @@ class AttackRun:
         else:
             return
         raise SemsimError(
-            f"attack {self.dataset}/{self.target_name}/{self.attack}: one client ({self.client}) with"
+            f"attack {self._title}: one client ({self.client}) with"
             f" {counted(self.settings.restarts, 'restarts')} takes {needed / 2**30:.3g} GiB, but {limit}. {advice} an"
             " attack with fewer restarts, a smaller batch or a smaller target."
         )
@@ -340,11 +351,6 @@ class AttackRun:
         return digest.hexdigest()
 
 
-def as_floats(images):
-    """Return images in [0, 1], from bytes if these are given."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
-
-
 def _by_original(outcome, images):
     """Return the outcome on clients as rows of originals, the images [N, B, 3, S, S] in their order.
 
@@ -356,71 +362,6 @@ def _by_original(outcome, images):
     by_image = {name: by_client.pop(name)[rows, partners].flatten(0, 1) for name in ("images", "recovered_labels")}
     repeated = {name: each.repeat_interleave(images.shape[1]) for name, each in by_client.items()}
     return Outcome(**by_image, **repeated)
-
-
-class _State:
-    """The run on disk: the outcomes of finished shares, and the search that is under way."""
-
-    def __init__(self, path, fingerprint):
-        self.path = Path(path) if path else None
-        self.fingerprint = fingerprint
-        self.outcomes, self.search = [], None
-        self.saved_at = time.monotonic()
-        if self.path:
-            self._claim()
-        if self.path and self.path.exists():
-            self._load()
-
-    def _claim(self):
-        """Refuse to work beside another process: a killed workflow can leave its attacks running."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.path.with_suffix(".lock"))
-        try:
-            self.lock.acquire(timeout=0)  # the system lets go of it when the process ends
-        except Timeout:
-            raise SemsimError(
-                f"{self.path}: another process is at work on this attack, perhaps left by a run that was killed. "
-                "Wait for it or stop it, then run again."
-            ) from None
-
-    def _load(self):
-        try:
-            with self.path.open("rb") as file:
-                state = torch.load(file, weights_only=True, map_location="cpu")
-        except Exception as error:  # whatever is wrong with it, a state that cannot be read only costs time
-            print(f"{self.path}: cannot be read ({error}); starting again.", file=sys.stderr)
-            return
-        if state.get("fingerprint") != self.fingerprint:
-            print(f"{self.path}: of another run; starting again.", file=sys.stderr)
-            return
-        self.outcomes = [Outcome(**outcome) for outcome in state["outcomes"]]
-        self.search = state["search"]
-
-    def keep(self, search):
-        """Save the search if it is time to."""
-        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
-            self._save(search.state_dict())
-
-    def finish_share(self, outcome):
-        """Add a finished share."""
-        self.outcomes.append(outcome)
-        self.search = None
-        self._save(None)
-
-    def _save(self, search):
-        if self.path is None:
-            return
-        outcomes = [vars(outcome) for outcome in self.outcomes]
-        # PyTorch, given a name instead of a file, does not say why it could not write.
-        with written_whole(self.path) as part, part.open("wb") as file:
-            torch.save({"fingerprint": self.fingerprint, "outcomes": outcomes, "search": search}, file)
-        self.saved_at = time.monotonic()
-
-    def release(self):
-        """Let others work on this attack; its outcome stays."""
-        if self.path:
-            self.lock.release()
-            Path(self.lock.lock_file).unlink(missing_ok=True)
 
 
 def _is_out_of_memory(error):

@@ -264,3 +264,15 @@ def attack_settings(preset: str, **changes) -> AttackSettings:
     if isinstance(changes.get("priors"), dict):
         changes = changes | {"priors": settings["priors"] | changes["priors"]}
     return validated(AttackSettings, settings | changes, f"The settings of the attack {preset} are not valid")
+
+
+def check_knowledge(attacks: dict[str, AttackSettings], attacker: Attacker) -> None:
+    """Refuse attacks, by name, that need knowledge that the attacker does not have.
+
+    Raises
+    ------
+    SemsimError
+    """
+    for name, settings in attacks.items():
+        if problems := settings.forbidden(attacker):
+            raise SemsimError(f"attack {name}: {'; '.join(problems)}, which this one does not. Take another attack.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semsim.attacks.reconstruct import check_knowledge
-from semsim.attacks.settings import PRESETS, attack_settings
+from semsim.attacks.settings import PRESETS, attack_settings, check_knowledge
 from semsim.errors import SemsimError
 from semsim.targets.calls import has_seen_images
 from semsim.targets.traits import KNOWLEDGE

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import nn
 
 from semsim import __version__
-from semsim.attacks.gradients import plan_updates
-from semsim.attacks.reconstruct import checked_client
-from semsim.attacks.run import AttackRun, as_floats
+from semsim.attacks.arguments import checked_client
+from semsim.attacks.planning import plan_updates
+from semsim.attacks.run import AttackRun
 from semsim.auditing.attacks import named_attacks, suited_attacks
 from semsim.auditing.findings import answer
 from semsim.auditing.folder import LENGTH, check_folder, claimed, read_length
@@ -34,6 +34,7 @@ from semsim.auditing.page import render_page
 from semsim.auditing.sample import Sample, sample_of
 from semsim.auditing.settings import AuditSettings
 from semsim.commandline import say
+from semsim.io.images import as_floats
 from semsim.io.tables import write_for_people
 from semsim.io.whole import written_whole
 from semsim.learned.shipped import EMBEDDED

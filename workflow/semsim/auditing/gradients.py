@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from semsim.attacks.run import AttackRun, as_floats
+from semsim.attacks.run import AttackRun
+from semsim.io.images import as_floats
 
 VANISHED = 1e-7
 """The error of the class probabilities (their Euclidean distance from 0 and 1) below which that of the true class

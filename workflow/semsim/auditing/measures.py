@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from semsim.attacks.matching import match_batch
-from semsim.attacks.run import as_floats
+from semsim.io.images import as_floats
 from semsim.learned.scales import CHANCE
 from semsim.metrics import METRICS
 from semsim.metrics.measure import BATCH_PIXELS

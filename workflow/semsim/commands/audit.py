@@ -138,7 +138,7 @@ def audit(arguments):
     share_cores()
     from pathlib import Path
 
-    from semsim.attacks.reconstruct import checked_client
+    from semsim.attacks.arguments import checked_client
     from semsim.auditing.audit import carry_out
     from semsim.auditing.network import build_model
     from semsim.auditing.sample import read_classes, read_sample

@@ -51,6 +51,13 @@ def as_tensor(images: "Tensor | ArrayLike", what: str, device: Any = "cpu", expe
         ) from None
 
 
+def as_floats(images: "Tensor") -> "Tensor":
+    """Return bytes as float32 in [0, 1]; anything else, such as images that are floats already, as it is."""
+    import torch
+
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
 def float_images(images: "Tensor | ArrayLike", what: str, device: Any = "cpu") -> "Tensor":
     """Return a batch of RGB images as a float32 tensor, whatever floats it was given as.
 

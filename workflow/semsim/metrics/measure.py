@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.io.images import as_floats
 from semsim.io.stored_arrays import JoinedRows
 from semsim.io.tensors import blocks
 from semsim.metrics import METRICS, metrics_at_hand, metrics_of
@@ -139,8 +140,7 @@ def measure_pairs(
 
 def _as_tensor(array, device):
     """Return images (uint8) as floats in [0, 1], and labels unchanged."""
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
-    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
+    return as_floats(torch.from_numpy(np.ascontiguousarray(array)).to(device))
 
 
 def measure_reconstructions(

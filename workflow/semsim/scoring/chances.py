@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.stats import binom
 
+from semsim.io.images import as_floats
 from semsim.learned.scales import CHANCE
 from semsim.scoring.likeness import checked_places
 from semsim.scoring.people import count_text, people_basis, people_sentences
@@ -109,8 +110,7 @@ def doubts(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> li
 
 def as_batch(image: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Return an image [3, H, W], float in [0, 1] or uint8, as a batch of one on a device, in floats."""
-    image = image[None].to(device)
-    return image if image.is_floating_point() else image.float() / 255
+    return as_floats(image[None].to(device))
 
 
 def some_of(images: torch.Tensor) -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from semsim.errors import SemsimError
-from semsim.io.images import as_tensor, float_images
+from semsim.io.images import as_floats, as_tensor, float_images
 
 if TYPE_CHECKING:
     import torch
@@ -166,7 +166,4 @@ def thumbnails(images: "torch.Tensor") -> np.ndarray:
 
 def floats(images: "torch.Tensor | ArrayLike", what: str) -> "torch.Tensor":
     """Return images, bytes or floats in [0, 1], as a float32 tensor; raise if they are none."""
-    import torch
-
-    images = as_tensor(images, what)
-    return float_images(images.float() / 255 if images.dtype == torch.uint8 else images, what)
+    return float_images(as_floats(as_tensor(images, what)), what)

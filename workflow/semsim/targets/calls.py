@@ -86,6 +86,11 @@ def has_seen_images(network: nn.Module) -> bool:
     return any(layer.running_mean.any() or (layer.running_var != 1).any() for layer in layers)
 
 
+def layers_with_parameters(network: nn.Module) -> list[nn.Module]:
+    """Return the layers that have parameters of their own."""
+    return [layer for layer in network.modules() if next(layer.parameters(recurse=False), None) is not None]
+
+
 def sees_maps(given: torch.Tensor) -> bool:
     """Tell whether a BatchNorm layer's input [N, C, *positions] has positions, and so one image has statistics."""
     return given.ndim > 2
