@@ -42,7 +42,7 @@ def test_a_measured_network_has_its_rate_and_others_are_scaled_by_operations():
     costs = estimate(study(), [Rate("lenet", None, 32, 2.0, "cpu")])
     assert costs["lenet, 32 pixels"][1:] == (2.0, "measured")
     other = costs["convnet3 of width 8, 32 pixels"]
-    ratio = forward_flops("convnet3", 8, 32, 100) / forward_flops("lenet", None, 32, 100)
+    ratio = forward_flops("convnet3", 100, 32, 8) / forward_flops("lenet", 100, 32)
     assert (
         other.milliseconds == pytest.approx(2 * ratio) and other.basis == "scaled by operations from lenet at 32 pixels"
     )
@@ -55,7 +55,7 @@ def test_of_several_batches_the_fastest_counts():
 
 def test_operations_are_counted_as_by_hand():
     layers = 3 * 32 * 32 * 64 + 64 * 64 + 64 * 10  # of an mlp; a multiplication and an addition for each weight
-    assert forward_flops("mlp", 64, 32, 10) == 2 * layers
+    assert forward_flops("mlp", 10, 32, 64) == 2 * layers
 
 
 def test_disk_holds_data_and_four_images_an_attacked_original():

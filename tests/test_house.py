@@ -12,6 +12,7 @@ ROOMS = [
         "errors",
         "extras",
         "seeds",
+        "names",
         "text",
         "progress",
         "compat",
@@ -26,7 +27,7 @@ ROOMS = [
     *("config", "results", "figures", "findings", "report", "labelling", "scoring", "auditing", "commands"),
 ]
 """Top-level modules and packages in the order in which they build on each other."""
-GROUND = ("errors", "extras", "seeds", "text", "progress", "commandline", "registry")
+GROUND = ("errors", "extras", "seeds", "names", "text", "progress", "commandline", "registry")
 """What everything may import, because it costs nothing."""
 
 

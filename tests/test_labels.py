@@ -8,7 +8,7 @@ from semsim.errors import SemsimError
 from semsim.io.tables import write_table
 from semsim.labels import check_labels, name_images, read_labels, recognition_rates, with_truth
 from semsim.labels.images import read_images
-from semsim.text import why_no_name
+from semsim.names import why_no_name
 
 
 @pytest.fixture

@@ -348,7 +348,7 @@ def test_a_message_of_one_line_keeps_its_place(monkeypatch):
     def refuse(**_):
         raise SemsimError("wrong in one line.")
 
-    monkeypatch.setattr("semsim.config.contradictions.attack_settings", refuse)
+    monkeypatch.setattr("semsim.config.conflicts.attack_settings", refuse)
     assert "attacks.dlg: wrong in one line." in message(small())
 
 

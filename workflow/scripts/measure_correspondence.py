@@ -7,7 +7,7 @@ from semsim.io.tables import read_table, write_table
 from semsim.labels.replayed import join_published
 from semsim.statistics.correspondence import measure_correspondence
 
-METRICS = ["psnr", "ssim", "mse"]
+COMPARABLE = ["psnr", "ssim", "mse"]
 """Of the published values, those whose definition is known."""
 
 
@@ -17,7 +17,7 @@ def main():
     pairs = read_table(arguments.pairs)
     (unit,) = pairs["unit"].unique()
     own, published = join_published(*tables, pairs)
-    table = measure_correspondence(own, published, METRICS, unit, arguments.resamples, arguments.seed)
+    table = measure_correspondence(own, published, COMPARABLE, unit, arguments.resamples, arguments.seed)
     write_table(table, arguments.out)
 
 

@@ -11,7 +11,8 @@ import warnings
 from functools import partial
 
 from semsim.errors import FULL, SemsimError
-from semsim.text import CONTROLS, quoted
+from semsim.names import CONTROLS
+from semsim.text import quoted
 
 PLAIN = {"↑": "^", "↓": "v", "−": "-", "–": "-", "’": "'", "“": '"', "”": '"', "…": ".", "\u00a0": " "}
 """What stands for a character where the output's encoding lacks it: one each, so that columns stay aligned."""

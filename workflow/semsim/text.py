@@ -1,9 +1,9 @@
-"""The wording of what tables abbreviate, how numbers are written in sentences and figures, and how names compare."""
+"""The wording of what tables abbreviate, and how numbers and lists are written in sentences and figures."""
 
 import difflib
-import hashlib
 import re
-import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 REPLAYED = "replayed"
 """Answers of people about the paper's reconstructions, taken as answers about a study's own."""
@@ -40,61 +40,14 @@ FOLDS = {
 }
 """What is held out when a learned metric is trained, by the kind of folds."""
 NO_BREAK = "\u00a0"
-LONGEST_NAME = 500
-"""Characters of a name in a table of people's; paths in folders are shorter."""
-JOINERS = "\u200c\u200d"
-"""Invisible characters with which some scripts are spelled, such as the name Shri in Sinhala."""
-NO_VALUES = frozenset(
-    ("", "na", "n/a", "<na>", "#na", "#n/a", "#n/a n/a", "nan", "-nan", "null", "none")
-    + ("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan")
-)
-"""What tables hold where there is no value, in small letters: as a name it would be lost when it is read again."""
 
 
-_TURNING = (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), *_TURNING)}
-"""Characters that a terminal obeys instead of showing them, and those that turn text around; and how they are shown."""
-
-
-def encodable(name):
-    r"""Return the name of a file as text that can be written everywhere: bytes that are not UTF-8 become escapes.
-
-    Examples
-    --------
-    >>> print(encodable(b"caf\xe9.png".decode(errors="surrogateescape")))
-    caf\xe9.png
-    """
-    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def printable(name):
-    r"""Return the name of a file, or what else people called something, as one line that a terminal only shows.
-
-    Examples
-    --------
-    >>> print(printable("red\x1b[31m.png"))
-    red\x1b[31m.png
-    """
-    return encodable(name).translate(CONTROLS)
-
-
-def spelled_out(name):
-    r"""Return the name of a file with all that is not ASCII as escapes, so that names which look alike do not.
-
-    Examples
-    --------
-    >>> print(spelled_out("Zu\u0308rich.png"))
-    Zu\u0308rich.png
-    """
-    return printable(name).encode("ascii", "backslashreplace").decode()
-
-
-def arrow(higher_is_better):
+def arrow(higher_is_better: bool) -> str:
     """Return the arrow that gives the direction of better reconstructions."""
     return "↑" if higher_is_better else "↓"
 
 
-def axis_label(label, unit, higher_is_better):
+def axis_label(label: str, unit: str, higher_is_better: bool) -> str:
     """Return the label of a metric's axis: name, unit and the direction of better reconstructions.
 
     Examples
@@ -105,17 +58,17 @@ def axis_label(label, unit, higher_is_better):
     return f"{label}{f' ({unit})' if unit else ''}{NO_BREAK}{arrow(higher_is_better)}"
 
 
-def percent(share):
+def percent(share: float) -> str:
     """Write a share between 0 and 1 as a percentage; the number and its sign stay on one line."""
     return f"{100 * share:.1f}{NO_BREAK}%"
 
 
-def whole_percent(share):
+def whole_percent(share: float) -> str:
     """Write a share between 0 and 1 as a percentage without decimals."""
     return f"{100 * share:.0f}{NO_BREAK}%"
 
 
-def ranged(low, high, write=percent):
+def ranged(low: float, high: float, write: Callable[[float], str] = percent) -> str:
     """Write the ends of a range, or one of them where they look the same.
 
     Examples
@@ -127,12 +80,12 @@ def ranged(low, high, write=percent):
     return " to ".join(ends)
 
 
-def left_out(value):
+def left_out(value: str) -> str:
     """Name a value that was left out; among defences, none is one."""
     return "no defence" if value == "none" else value
 
 
-def decimal(value, signed=False):
+def decimal(value: float, signed: bool = False) -> str:
     """Write a number with two decimals and a true minus sign.
 
     Examples
@@ -144,7 +97,7 @@ def decimal(value, signed=False):
     return f"{rounded:{'+' if signed and rounded else ''}.2f}".replace("-", "−")
 
 
-def significant(value):
+def significant(value: float) -> str:
     """Write a number above 0 with three significant digits, none of them as a power.
 
     Examples
@@ -156,7 +109,7 @@ def significant(value):
     return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:.3g}"
 
 
-def interval(low, high, write=decimal):
+def interval(low: float, high: float, write: Callable[[float], str] = decimal) -> str:
     """Write a 95 % interval.
 
     Examples
@@ -167,7 +120,7 @@ def interval(low, high, write=decimal):
     return f"95{NO_BREAK}% interval {write(low)} to {write(high)}"
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Write a duration in seconds, minutes or hours, with two digits or all before the point.
 
     Examples
@@ -178,7 +131,7 @@ def duration(seconds):
     return _in_units(seconds, {"h": 3600, "min": 60, "s": 1})
 
 
-def size_in_bytes(count):
+def size_in_bytes(count: float) -> str:
     """Write a number of bytes in units of 1024, with two digits or all before the point.
 
     Examples
@@ -196,7 +149,7 @@ def _in_units(value, units):
     return f"{f'{number:,.0f}' if number >= 10 else f'{number:.2g}'} {unit}"
 
 
-def p_value(p):
+def p_value(p: float) -> str:
     """Write a p value with two digits.
 
     Examples
@@ -207,7 +160,7 @@ def p_value(p):
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def listed(names):
+def listed(names: Sequence[str]) -> str:
     """Join names as in a sentence.
 
     Examples
@@ -219,7 +172,7 @@ def listed(names):
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def first_few(names, most=5):
+def first_few(names: Sequence[str], most: int = 5) -> str:
     """Join the first names of a list, and count the rest.
 
     Examples
@@ -231,7 +184,7 @@ def first_few(names, most=5):
     return f"{', '.join(names[:most])}{more}"
 
 
-def counted(count, plural):
+def counted(count: int, plural: str) -> str:
     """Write a count and the noun that it counts, whose plural ends in s, or in sses.
 
     Examples
@@ -243,7 +196,7 @@ def counted(count, plural):
     return f"{count:,} {singular if count == 1 else plural}"
 
 
-def variant_label(name):
+def variant_label(name: str) -> str:
     """Write in words what a variant of SemSim changes.
 
     Examples
@@ -254,18 +207,18 @@ def variant_label(name):
     return "the study's settings" if name == "semsim" else re.sub("[-_]", " ", name).replace("+", ", ")
 
 
-def sentence_case(text):
+def sentence_case(text: str) -> str:
     """Capitalise the first letter of a text and leave the rest alone."""
     return text[0].upper() + text[1:]
 
 
-def kind_of(table):
+def kind_of(table: Any) -> str:
     """Return what the annotators of a table are called; all of them are of one kind."""
     (kind,) = table["kind"].unique()
     return ANNOTATORS[kind]
 
 
-def quoted(value, most=80):
+def quoted(value: object, most: int = 80) -> str:
     """Write a value as Python does, shortened if it is long.
 
     Examples
@@ -280,7 +233,7 @@ def quoted(value, most=80):
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def suggestion(word, known):
+def suggestion(word: object, known: Iterable[str]) -> str:
     """Return a question if a word is close to a known one, else nothing.
 
     Examples
@@ -292,73 +245,7 @@ def suggestion(word, known):
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def composed(name):
-    """Write a name so that it equals itself: Unicode spells accented letters in two ways, and systems prefer either.
-
-    Examples
-    --------
-    >>> composed("Zu\\u0308rich") == "Z\\u00fcrich"
-    True
-    """
-    return unicodedata.normalize("NFC", name)
-
-
-def near_twins(names):
-    """Return the first names that people would take for one: they differ only in capitals, spaces or invisibly.
-
-    Returns
-    -------
-    list of str
-        Empty if there are none.
-
-    Examples
-    --------
-    >>> near_twins(["a", "b", "A"]), near_twins(["Ann", "ann ", "b"]), near_twins(["a", "b", "a"])
-    (['a', 'A'], ['Ann', 'ann '], [])
-    """
-    groups = {}
-    for name in dict.fromkeys(names):
-        groups.setdefault(likeness(name), []).append(name)
-    return next((group for group in groups.values() if len(group) > 1), [])
-
-
-def likeness(name):
-    """Return what a name has in common with its near twins.
-
-    Examples
-    --------
-    >>> likeness(" ann  A\\u0308 ") == likeness("Ann \\u00c4")
-    True
-    """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(letter for letter in folded if unicodedata.category(letter) != "Cf").split())
-
-
-def is_visible(name):
-    """Return whether all characters of a name are seen, but for those with which a script is spelled."""
-    return all(letter.isprintable() or letter in JOINERS for letter in name)
-
-
-def why_no_name(name):
-    """Return why a text cannot be a name in tables, or an empty text if it can.
-
-    Examples
-    --------
-    >>> why_no_name("Ann"), why_no_name("none")
-    ('', 'tables hold that for no value')
-    """
-    if name.strip().lower() in NO_VALUES:
-        return "tables hold that for no value"
-    if not is_visible(name):
-        return "it has invisible characters"
-    if len(name) > LONGEST_NAME:
-        return f"it has more than {LONGEST_NAME} characters"
-    if name[0] in "=+-@":
-        return "spreadsheets would take it for a formula"
-    return ""
-
-
-def shortened(text, most=60):
+def shortened(text: str, most: int = 60) -> str:
     """Cut the middle out of a text that is too long for a message.
 
     Examples
@@ -370,42 +257,7 @@ def shortened(text, most=60):
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
-def short_name(name, most=80):
-    """Shorten a name that is too long for a part of a path: its beginning, and a digest of it all.
-
-    Examples
-    --------
-    >>> short_name("lenet"), short_name("my_net-build-" + 100 * "1", most=24)
-    ('lenet', 'my_net-build-11-e91e63d6')
-    """
-    if len(name.encode()) <= most:
-        return name
-    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    return f"{name.encode()[: most - len(digest) - 1].decode(errors='ignore')}-{digest}"
-
-
-def why_no_pseudonym(name):
-    """Return why a text cannot be the name under which an annotator takes part, or an empty text if it can.
-
-    E-mail addresses and formulas of spreadsheets cannot. In many scripts, vowels or accents are marks, not letters.
-
-    Examples
-    --------
-    >>> why_no_pseudonym("Ann B."), why_no_pseudonym("\\u0e2a\\u0e21\\u0e2b\\u0e0d\\u0e34\\u0e07")
-    ('', '')
-    >>> why_no_pseudonym("ann@b.org")
-    'A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores; the first is a letter or digit'
-    """
-    kinds = [unicodedata.category(letter)[0] for letter in name]
-    fine = all(kind in "LMN" or letter in " .-_" + JOINERS for kind, letter in zip(kinds, name, strict=True))
-    if not fine or not 1 <= len(name) <= 40 or not (kinds[0] in "LN" or name[0] == "_"):
-        return (
-            "A name has 1 to 40 letters, digits, spaces, dots, hyphens or underscores; the first is a letter or digit"
-        )
-    return why_no_name(name)
-
-
-def text_table(columns):
+def text_table(columns: Mapping[str, Sequence[str]]) -> str:
     """Write texts in columns for a terminal, the first one left-aligned and the others right-aligned.
 
     Parameters

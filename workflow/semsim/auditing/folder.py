@@ -13,7 +13,8 @@ from semsim.auditing.settings import Length
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
 from semsim.io.whole import written_whole
-from semsim.text import first_few, listed, printable
+from semsim.names import printable
+from semsim.text import first_few, listed
 
 if TYPE_CHECKING:
     import os

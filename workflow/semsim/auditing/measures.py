@@ -34,7 +34,7 @@ TOP1 = "top1"
 MOST_OTHERS = 9
 """Reconstructions of other originals with which each original is compared."""
 DRAWS = 10_000
-KEYS = ["attack", "original", "of"]
+PAIR = ["attack", "original", "of"]
 """Columns of scores: an original, and the one whose reconstruction it is compared with, itself or another."""
 
 
@@ -126,7 +126,7 @@ def score_reconstructions(
     Returns
     -------
     pandas.DataFrame
-        `KEYS`, one column per measure, and `TOP1`; NaN where nothing is scored. First the rows in which `of` is the
+        `PAIR`, one column per measure, and `TOP1`; NaN where nothing is scored. First the rows in which `of` is the
         original itself, for each attack.
     """
     originals, parts = as_floats(sample.images), []

@@ -17,10 +17,11 @@ from semsim.html.templates import page_templates
 from semsim.learned.scales import CHANCE
 from semsim.metrics import METRICS
 from semsim.metrics.scales import without_twins
+from semsim.names import printable
 from semsim.scoring.page import small_picture
 from semsim.scoring.summary import DIRECTIONS, number
 from semsim.targets.models import count_parameters
-from semsim.text import NO_BREAK, counted, listed, percent, printable
+from semsim.text import NO_BREAK, counted, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,9 +16,10 @@ from semsim.data.sources import open_source
 from semsim.data.splits import Candidate, balanced_order
 from semsim.errors import SemsimError
 from semsim.io.texts import read_names
+from semsim.names import printable
 from semsim.progress import progress_bar
 from semsim.scoring.folders import FULL_SIZE
-from semsim.text import counted, printable, suggestion
+from semsim.text import counted, suggestion
 
 if TYPE_CHECKING:
     import os

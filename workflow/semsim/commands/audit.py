@@ -143,9 +143,9 @@ def audit(arguments):
     from semsim.auditing.network import build_model
     from semsim.auditing.sample import read_classes, read_sample
     from semsim.auditing.settings import AuditSettings
+    from semsim.names import printable
     from semsim.settings import validated
     from semsim.targets.device import choose_device
-    from semsim.text import printable
 
     if Path(arguments.images).resolve() in Path(arguments.out).resolve().parents:
         raise SemsimError("--out: lies in --images, where its pictures would be taken for more images. Name another.")

@@ -41,13 +41,14 @@ def compare(arguments):
     """Compare sets, print their ranks, and write the table if it was asked for."""
     share_cores()
     from semsim.io.tables import write_for_people
+    from semsim.names import printable
     from semsim.scoring.chances import basis, chance_sentences, doubts
     from semsim.scoring.comparison import compare_sets, comparison_text
     from semsim.scoring.folders import listing, name_sets
     from semsim.scoring.matching import about_matches
     from semsim.scoring.scores import score_groups
     from semsim.scoring.summary import answer_text
-    from semsim.text import counted, printable
+    from semsim.text import counted
 
     check_compare(arguments)
     folders = name_sets(arguments.sets)

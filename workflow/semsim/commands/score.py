@@ -89,13 +89,14 @@ def score(arguments):
     """Score pairs, print the summary, and write the requested files."""
     share_cores()
     from semsim.io.tables import write_for_people
+    from semsim.names import printable
     from semsim.scoring.chances import basis, chance_sentences, doubts
     from semsim.scoring.folders import match_pair
     from semsim.scoring.matching import about_matches
     from semsim.scoring.scores import score_groups
     from semsim.scoring.summary import answer_text, summarise, summary_columns
     from semsim.scoring.yardstick import yardstick
-    from semsim.text import counted, printable, text_table
+    from semsim.text import counted, text_table
 
     check_score(arguments)
     matches = match_pair(arguments.originals, arguments.reconstructions, matching(arguments))
@@ -130,7 +131,8 @@ def score(arguments):
 
 def print_written(out, rows, report=None):
     """Print which files were written, and how many rows the table has."""
-    from semsim.text import counted, listed, printable
+    from semsim.names import printable
+    from semsim.text import counted, listed
 
     table = [f"{printable(out)} ({counted(rows, 'rows')})"] if out else []
     if files := [*table, *([printable(report)] if report else [])]:

@@ -19,6 +19,8 @@ from semsim.targets.own_networks import network_label
 from semsim.text import duration, listed, size_in_bytes
 
 RATES = files("semsim.attacks") / "rates.jsonl"
+CLASSES = 100
+"""Of the networks whose operations are compared; the last layer hardly matters."""
 IMAGES = 4
 """Images stored per attacked original: the original, the attacked image, and the reconstruction, kept twice."""
 
@@ -56,7 +58,7 @@ def read_rates(device, path=RATES):
     return rates
 
 
-def forward_flops(architecture, width, image_size, classes):
+def forward_flops(architecture: str | dict, classes: int, image_size: int, width: int | None = None) -> int:
     """Return the floating-point operations of one forward pass of one image; arguments as for `build_target`."""
     import torch
 
@@ -129,7 +131,7 @@ def estimate(study, rates):
     measured = _with_flops(rates)
     costs = {}
     for (architecture, width, size), count in steps.items():
-        flops = forward_flops(networks[architecture, width, size], width, size, 100)
+        flops = forward_flops(networks[architecture, width, size], CLASSES, size, width)
         rate, known = _nearest(measured, architecture, flops)
         same = (rate.architecture, rate.width, rate.image_size) == (architecture, width, size)
         basis = "measured" if same else f"scaled by operations from {rate.architecture} at {rate.image_size} pixels"
@@ -140,7 +142,7 @@ def estimate(study, rates):
 
 def _with_flops(rates):
     """Return pairs of a rate and the operations of its network."""
-    return [(rate, forward_flops(rate.architecture, rate.width, rate.image_size, 100)) for rate in rates]
+    return [(rate, forward_flops(rate.architecture, CLASSES, rate.image_size, rate.width)) for rate in rates]
 
 
 def _nearest(measured, architecture, flops):

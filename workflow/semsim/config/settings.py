@@ -4,21 +4,23 @@ Checking them needs no PyTorch.
 """
 
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from semsim.attacks.clients import ClientSettings
-from semsim.attacks.settings import PRESETS, Attacker, AttackSettings
+from semsim.attacks.settings import PRESETS, Attacker, AttackSettings, attack_settings
 from semsim.data.request import DatasetSettings, ImageSize
 from semsim.defects import DEFECTS
-from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettings, VariantChanges
+from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettings, Variant, VariantChanges
 from semsim.metrics import extra_metrics
+from semsim.names import near_twins
 from semsim.observers.settings import OBSERVERS, PANEL, ObserverRecipe, ObserverSettings, PanelSettings
 from semsim.settings import OneOf, Place, Settings, changes_of, written
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import listed, near_twins
+from semsim.targets.traits import KNOWLEDGE
+from semsim.text import listed
 
 EXTRA_METRICS = extra_metrics()
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"
@@ -265,3 +267,34 @@ class StudySettings(Settings):
         [],
         description="changes to the settings of `semsim`, each evaluated alongside them on folds over originals",
     )
+
+    def complete_attack(self, attack: str, dataset: str | None = None) -> dict[str, Any]:
+        """Return the preset of an attack and all changes to it; those of the data set take precedence.
+
+        Returns
+        -------
+        dict
+            Arguments of `semsim.attacks.settings.attack_settings`.
+        """
+        complete = {"preset": attack}
+        for part in (self.attacks[attack], dataset and self.datasets[dataset].attacks.get(attack)):
+            if part:
+                given = part.model_dump(exclude_unset=True)
+                if part.preset is None:
+                    given.pop("preset", None)  # null leaves it out
+                if "priors" in given:
+                    given["priors"] = complete.get("priors", {}) | given["priors"]
+                complete |= given
+        return complete
+
+    def unmet_by(self, attack: str, target: str, dataset: str | None = None) -> list[str]:
+        """Return the unmet requirements of an attack on a target model, as sentences; none if it fits.
+
+        With a data set, they are those of the attack's settings for it.
+        """
+        traits = {*self.targets[target].traits, *self.targets[target].client.traits, *KNOWLEDGE}
+        return attack_settings(**self.complete_attack(attack, dataset)).unmet(traits)
+
+    def variant(self, changes: Ablation) -> Variant:
+        """Return SemSim with some of its settings changed."""
+        return Variant(**self.semsim.model_dump() | changes.model_dump(exclude_unset=True))

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from semsim.commandline import run
-from semsim.config.contradictions import complete_attack, contradictions, unmet_by, variant
+from semsim.config.conflicts import conflicts
 from semsim.config.settings import StudySettings
 from semsim.data.embedded import EMBEDDED
 from semsim.data.embedded import IMAGE_SIZE as EMBEDDED_SIZE
@@ -20,11 +20,12 @@ from semsim.errors import SemsimError
 from semsim.io.yaml_files import read_yaml
 from semsim.learned.folds import exclusions, group_targets
 from semsim.learned.starts import BACKBONE, WIDTH, start_name
+from semsim.names import short_name
 from semsim.observers.shipped import shipped_observers
 from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
-from semsim.text import REPLAYED, counted, listed, short_name
+from semsim.text import REPLAYED, counted, listed
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -127,7 +128,7 @@ class Study:
         self.semsim_training = _plain(settings.semsim_training)
         self.classifier_training = _plain(settings.classifier_training)
         self.variants = {MAIN: _plain(settings.semsim)} | {
-            _variant_name(changes): _plain(variant(settings, each))
+            _variant_name(changes): _plain(settings.variant(each))
             for changes, each in zip(copied(config.get("ablations", []), HEADING), settings.ablations, strict=True)
         }
         self.networks = {self.network_of(name): each for name, each in self.variants.items()}
@@ -189,11 +190,11 @@ class Study:
 
     def attack_settings(self, dataset, attack):
         """Return an attack's preset and what differs from it, the data set's own settings last."""
-        return complete_attack(self.settings, dataset, attack)
+        return self.settings.complete_attack(attack, dataset)
 
     def attacks_on(self, target):
         """Return the attacks that a target model has what they need for."""
-        return tuple(attack for attack in self.settings.attacks if not unmet_by(self.settings, attack, target))
+        return tuple(attack for attack in self.settings.attacks if not self.settings.unmet_by(attack, target))
 
     def observer_settings(self, observer):
         """Return what an observer is: architecture, width and caution."""
@@ -316,7 +317,7 @@ def read_settings(config):
         If anything is wrong; the message names each place and what is allowed there.
     """
     settings = validated(StudySettings, copied(config, HEADING), HEADING)
-    refuse(contradictions(settings), HEADING)
+    refuse(conflicts(settings), HEADING)
     return settings
 
 

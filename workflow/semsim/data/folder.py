@@ -17,8 +17,8 @@ from semsim.data.sources import find_source, open_source
 from semsim.data.splits import Candidate, choose_splits
 from semsim.errors import SemsimError
 from semsim.io.folders import list_folder
+from semsim.names import composed
 from semsim.progress import progress_bar
-from semsim.text import composed
 
 if TYPE_CHECKING:
     import os

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNSCALED = "unscaled"
 """The column of the released version."""
-METRICS = {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk"}
+METRIC_OF = {"lpips_network": "lpips", "random_trunk_network": "lpips_random_trunk"}
 """The metric of a study by the network that is available."""
 BATCH = 256  # images of 32x32 pixels
 
@@ -51,19 +51,19 @@ def load_network(
     SemsimError
         If the table has neither, or not only that of the available network.
     """
-    measured = [name for name in METRICS.values() if name in metrics and metrics[name].notna().any()]
+    measured = [name for name in METRIC_OF.values() if name in metrics and metrics[name].notna().any()]
     if not measured:
         raise SemsimError(
-            f"metrics.csv has no value of {' or '.join(METRICS.values())}: images below {ALEXNET_SMALLEST_IMAGE} pixels"
+            f"metrics.csv has no value of {' or '.join(METRIC_OF.values())}: images below {ALEXNET_SMALLEST_IMAGE} pixels"
             " are too small. Set a larger `image_size`, or remove `unscaled_lpips` from `defects`."
         )
     ((name, network),) = gather_networks(ALEXNET_SMALLEST_IMAGE, pretrained, seed, device).items()
-    if measured != [METRICS[name]]:
+    if measured != [METRIC_OF[name]]:
         raise SemsimError(
-            f"metrics.csv has {' and '.join(measured)}, but the available network is that of {METRICS[name]}: weights"
+            f"metrics.csv has {' and '.join(measured)}, but the available network is that of {METRIC_OF[name]}: weights"
             " were added or removed. Restore `weights`, or compute all metrics again (--forcerun compute_metrics)."
         )
-    return METRICS[name], network
+    return METRIC_OF[name], network
 
 
 def unscaled_distances(

@@ -9,7 +9,8 @@ from collections import deque
 from typing import NamedTuple
 
 from semsim.errors import SemsimError
-from semsim.text import first_few, printable
+from semsim.names import printable
+from semsim.text import first_few
 
 
 class Tree(NamedTuple):

@@ -45,7 +45,7 @@ MAKERS = {
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 PUTS, GETS = frozenset(("PUT", "BINPUT", "LONG_BINPUT")), frozenset(("GET", "BINGET", "LONG_BINGET"))
 
-KEYS = (str, bytes, int, float, bool, type(None))
+KEY_TYPES = (str, bytes, int, float, bool, type(None))
 """Types of keys and members of sets, and of what is in tuples there: to hash deeper ones could take years."""
 NUMBERS = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"))
 """Types of an array's numbers."""
@@ -214,7 +214,7 @@ def _filled(table, values):
 
 def _key(value):
     """Return a key, if it may be one."""
-    if any(type(each) not in KEYS for each in (value if type(value) is tuple else (value,))):
+    if any(type(each) not in KEY_TYPES for each in (value if type(value) is tuple else (value,))):
         raise SemsimError(f"has a key that is neither a number nor a string nor a tuple of them. {ADVICE}")
     return value
 

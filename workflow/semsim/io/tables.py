@@ -12,7 +12,7 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
-from semsim.text import CONTROLS, NO_VALUES
+from semsim.names import CONTROLS, NO_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
-from semsim.text import composed
+from semsim.names import composed
 
 if TYPE_CHECKING:
     import os

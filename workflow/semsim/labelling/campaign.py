@@ -21,8 +21,9 @@ from semsim.errors import SemsimError
 from semsim.io.texts import read_text
 from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
+from semsim.names import composed, is_visible
 from semsim.settings import OneOf, Settings, validated
-from semsim.text import ANNOTATORS, composed, first_few, is_visible, quoted
+from semsim.text import ANNOTATORS, first_few, quoted
 
 CHECK_COLUMNS = ["image", "dataset", "label"]
 SOURCE = "source"

@@ -30,8 +30,9 @@ from semsim.labelling.measuring import read_metrics
 from semsim.labelling.results import check_choices
 from semsim.labels.images import IMAGE_COLUMNS, images_of
 from semsim.labels.table import COLUMNS, NO_ANSWER, answers_of
+from semsim.names import composed, spelled_out
 from semsim.progress import progress_bar
-from semsim.text import composed, counted, first_few, listed, spelled_out
+from semsim.text import counted, first_few, listed
 
 UNKNOWN = "unknown"
 MOST_CLASSES = 50_000

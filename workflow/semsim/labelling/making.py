@@ -35,9 +35,10 @@ from semsim.labelling.campaign import (
     read_settings,
 )
 from semsim.labels.images import IMAGE_COLUMNS, shown_images
+from semsim.names import composed, near_twins, why_no_name
 from semsim.progress import progress_bar
 from semsim.settings import schema_of, validated
-from semsim.text import composed, counted, first_few, near_twins, why_no_name
+from semsim.text import counted, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

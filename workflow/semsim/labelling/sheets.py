@@ -18,8 +18,8 @@ from semsim.io.tables import write_table
 from semsim.labelling.making import written_folder
 from semsim.labelling.store import Conflict, Refused
 from semsim.labels.table import CANNOT_TELL, problem_in
+from semsim.names import composed
 from semsim.progress import progress_bar
-from semsim.text import composed
 
 if TYPE_CHECKING:
     import os

@@ -24,8 +24,9 @@ from semsim.labelling.assignment import PURPOSES, arrange, choose_images
 from semsim.labelling.links import Links, hashed, read_links, write_links
 from semsim.labelling.migration import FIRST, fits_first, from_first
 from semsim.labels.table import CANNOT_TELL
+from semsim.names import composed, likeness, why_no_pseudonym
 from semsim.seeds import seed_for
-from semsim.text import composed, likeness, sentence_case, why_no_pseudonym
+from semsim.text import sentence_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,8 @@ from semsim.errors import SemsimError
 from semsim.io.handmade import read_rows, values_of
 from semsim.io.tables import KEYS
 from semsim.labels.table import name_images, problem_in, read_labels
-from semsim.text import first_few, why_no_name
+from semsim.names import why_no_name
+from semsim.text import first_few
 
 if TYPE_CHECKING:
     import os

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from semsim.errors import SemsimError
 from semsim.io.handmade import line_of, read_rows, values_of
 from semsim.io.tables import KEYS
+from semsim.names import near_twins, why_no_name
 from semsim.settings import OneOf, Settings
-from semsim.text import ANNOTATORS, first_few, near_twins, shortened, why_no_name
+from semsim.text import ANNOTATORS, first_few, shortened
 
 if TYPE_CHECKING:
     import os

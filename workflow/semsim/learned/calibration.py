@@ -19,7 +19,7 @@ MOST_DATASETS = 100
 LONGEST_NAME = 100
 """Characters of the name of a data set."""
 LARGEST_SIDE = 10_000
-NONE = "these weights of SemSim carry no calibration"
+NO_CALIBRATION = "these weights of SemSim carry no calibration"
 
 
 class Calibration(nn.Module):

@@ -1,5 +1,7 @@
 """The model card of a trained SemSim: what it was trained on, and how faithful it is on held-out data."""
 
+import math
+
 from semsim.learned.scales import BEST, LEARNED
 from semsim.statistics.calibration import difficulty_used
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
@@ -134,7 +136,7 @@ def _results(generalisation):
 
 def _estimate(row):
     """Write the faithfulness of a row with its interval."""
-    if row["faithfulness"] != row["faithfulness"]:
+    if math.isnan(row["faithfulness"]):
         return "undefined"
     return f"{decimal(row['faithfulness'])} ({interval(row['faithfulness_low'], row['faithfulness_high'])})"
 
@@ -149,10 +151,7 @@ def described_chances(calibration, errors):
         The table ``semsim_calibration.csv`` of the study.
     """
     rows = errors[(errors["dataset"] == EVERYTHING) & (errors["difficulty"] == difficulty_used(errors))]
-    lines = [
-        "| held out | Brier score | of the mean rate alone | calibration error | slope |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    lines = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
     for row in rows.dropna(subset="brier").itertuples():
         brier = f"{decimal(row.brier)} ({interval(row.brier_low, row.brier_high)})"
         slope = f"{decimal(row.slope)} ({interval(row.slope_low, row.slope_high)})"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from sklearn.pipeline import Pipeline
 
-ORIGINAL = ["dataset", "kind", "original"]
+LABELLED_ORIGINAL = ["dataset", "kind", "original"]
+"""Columns that identify an original as labelled by annotators of one kind."""
 PENALTIES = np.logspace(-2, 4, 13)
 """Of the ridge regression; the best is chosen by leaving out one original at a time."""
 INNER = 5
@@ -181,13 +182,13 @@ def try_difficulty(
                     chances = predict_chances(known[fold.training], known[fold.test], used)
                     about = {"metric": name, "difficulty": source, "chance": chances}
                     found.append(known.loc[fold.test, [*KEYS, "recognition_rate"]].assign(**about))
-    return pd.concat(found, ignore_index=True), originals[ORIGINAL].assign(**held_out)
+    return pd.concat(found, ignore_index=True), originals[LABELLED_ORIGINAL].assign(**held_out)
 
 
 def with_predictions(difficulty: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     """Add from_class and from_image, predicted by `try_difficulty`, to a table of originals; NaN where none is."""
     named = {f"from_{source}": predicted.get(source, np.nan) for source in (CLASS, IMAGE)}
-    return difficulty.merge(predicted[ORIGINAL].assign(**named), on=ORIGINAL, how="left")
+    return difficulty.merge(predicted[LABELLED_ORIGINAL].assign(**named), on=LABELLED_ORIGINAL, how="left")
 
 
 def rows_of(originals: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:

@@ -19,7 +19,7 @@ from semsim.io.folders import read_file
 from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
 from semsim.io.whole import written_whole
-from semsim.learned.calibration import NONE, Calibration
+from semsim.learned.calibration import NO_CALIBRATION, Calibration
 from semsim.learned.shipped import shipped_weights, weights_folder
 from semsim.statistics.recalibration import count_interval
 from semsim.targets.architectures import ARCHITECTURES, WIDEST
@@ -214,7 +214,7 @@ class SemSim(nn.Module):
 
     def _calibrated(self):
         if self.calibration is None:
-            raise SemsimError(f"{NONE}, so there are distances but no chances. Take weights that have one.")
+            raise SemsimError(f"{NO_CALIBRATION}, so there are distances but no chances. Take weights that have one.")
         return self.calibration
 
     def _compared(self, originals, reconstructions):

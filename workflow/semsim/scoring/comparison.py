@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
+from semsim.names import printable
 from semsim.scoring.deciding import too_small
 from semsim.scoring.summary import number
 from semsim.statistics.resampling import draw_counts, few_units, holm, percentile_interval, sign_flip_p
-from semsim.text import counted, interval, p_value, printable, text_table
+from semsim.text import counted, interval, p_value, text_table
 
 DRAWS_AT_ONCE = 2**23
 """Maximum number of drawn originals, over all resamples, that are held at a time."""

@@ -10,8 +10,9 @@ from semsim.data.decoding import read_rgb
 from semsim.data.folder import find_images
 from semsim.errors import SemsimError
 from semsim.io.folders import walk
+from semsim.names import composed, encodable, printable, spelled_out
 from semsim.scoring.likeness import thumbnail
-from semsim.text import composed, encodable, first_few, listed, printable, spelled_out
+from semsim.text import first_few, listed
 
 FULL_SIZE = 2**15
 """Side in pixels requested from the decoder, so that it never scales down a JPEG file."""

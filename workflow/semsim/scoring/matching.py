@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from semsim.data.folder import find_images
+from semsim.names import printable
 from semsim.progress import progress_bar
 from semsim.scoring.folders import Group, Matches, Unusable, name_of, read_image
 from semsim.scoring.likeness import SIDE, assign, check_number, thumbnail
-from semsim.text import counted, printable
+from semsim.text import counted
 
 
 def match_by_likeness(originals, sets):

@@ -13,9 +13,10 @@ from semsim.figures.style import COLOURS, INK, panels, styled
 from semsim.html.blocks import Table
 from semsim.html.templates import page_templates
 from semsim.html.urls import data_url
+from semsim.names import printable
 from semsim.scoring.folders import read_again
 from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
-from semsim.text import counted, printable
+from semsim.text import counted
 
 MOST_SHOWN = 60
 """Number of pairs on a page, half of them from each end."""

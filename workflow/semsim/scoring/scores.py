@@ -12,20 +12,21 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
-from semsim.learned.calibration import NONE
+from semsim.learned.calibration import NO_CALIBRATION
 from semsim.learned.metric import SemSim
 from semsim.learned.scales import CHANCE, LEARNED
 from semsim.learned.shipped import EMBEDDED, training_of
 from semsim.metrics import METRICS, describe_scales, extra_metrics, metrics_at_hand
 from semsim.metrics.measure import BATCH_PIXELS, gather_networks
 from semsim.metrics.scales import Scale, scales_of
+from semsim.names import encodable
 from semsim.pretrained.networks import RESOURCES
 from semsim.pretrained.weights import NETWORKS
 from semsim.progress import progress_bar
 from semsim.scoring.chances import MOST_ORIGINALS
 from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
 from semsim.scoring.likeness import checked_places
-from semsim.text import counted, encodable, sentence_case, suggestion
+from semsim.text import counted, sentence_case, suggestion
 
 SEMSIM = "semsim"
 IMAGES = ("reference", "reconstruction")
@@ -217,7 +218,7 @@ def load_measures(names=None, weights=None, device="cpu", pretrained=None):
         semsim = SemSim.from_pretrained(weights, device)
         about.append(training_of(weights))
         if semsim.calibration is None:
-            about.append(f"{sentence_case(NONE)}: their distances are no chances.")
+            about.append(f"{sentence_case(NO_CALIBRATION)}: their distances are no chances.")
     measures = make_measures(names, semsim, device, pretrained)
     about += [f"{m.scale.label}: {m.scale.caveat}." for m in measures if m.scale.caveat and m.name != SEMSIM]
     return measures, about
@@ -235,7 +236,7 @@ def _why_not(name):
     if name == SEMSIM:
         return "Give its weights: --weights FOLDER."
     if name == CHANCE.metric:
-        return f"{sentence_case(NONE)}. Name others with --weights."
+        return f"{sentence_case(NO_CALIBRATION)}. Name others with --weights."
     if missing := [need for need in METRICS[name].needs if need in RESOURCES]:
         network = NETWORKS[RESOURCES[missing[0]].weights]
         return (

@@ -45,9 +45,10 @@ PRIOR = 0.01
 """Precision of a normal prior on intercept and slope: it keeps them finite where chances are perfect."""
 STEPS = 30
 """Of Newton's method; it takes about six."""
-KEYS = ["kind", "reference", "folds", "dataset", "metric", "difficulty"]
+CALIBRATED = ["kind", "reference", "folds", "dataset", "metric", "difficulty"]
+"""Columns that identify the chances whose calibration is measured."""
 COLUMNS = [
-    *KEYS,
+    *CALIBRATED,
     "value",
     "brier",
     "brier_low",
@@ -116,14 +117,14 @@ def measure_calibration(trials: pd.DataFrame, resamples: int, seed: int) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        `KEYS` (dataset may be `EVERYTHING`); value (area under the ROC curve over all reconstructions); brier (mean
-        squared error of the chances, over labels) with its 95 % interval; constant (the Brier score of a chance that is
-        the same for all: their rate); error (mean distance of chance and rate in `GROUPS` of equal size); excess (mean
-        chance minus rate) with its interval; slope (1 if calibrated, below if chances are too extreme) with its
-        interval; covered (share of sets whose count lies in the interval that is predicted for it); sets, count (of
-        reconstructions) and note.
+        `CALIBRATED` (dataset may be `EVERYTHING`); value (area under the ROC curve over all reconstructions); brier
+        (mean squared error of the chances, over labels) with its 95 % interval; constant (the Brier score of a chance
+        that is the same for all: their rate); error (mean distance of chance and rate in `GROUPS` of equal size);
+        excess (mean chance minus rate) with its interval; slope (1 if calibrated, below if chances are too extreme)
+        with its interval; covered (share of sets whose count lies in the interval that is predicted for it); sets,
+        count (of reconstructions) and note.
     """
-    rows, of_all = [], [key for key in KEYS if key != "dataset"]
+    rows, of_all = [], [key for key in CALIBRATED if key != "dataset"]
     for keys, tried in trials.groupby(of_all, sort=False):
         known = tried.dropna(subset=[CHANCE, RATE])
         if known.empty:

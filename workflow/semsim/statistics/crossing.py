@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 GROUP = ["dataset", "kind", "reference"]
+"""Columns that identify a crossing."""
 COLUMN = ["target", "attack"]
+"""Columns that identify a column of it, called a cell where single reconstructions are meant."""
 RATE = "recognition_rate"
 NOTHING_IN_COMMON = f"No reconstruction has both metrics and labels. Give tables with the same {', '.join(KEYS)}."
 

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
     from semsim.statistics.crossing import Crossing
 
-KEYS = ["level", "statistic", "metric"]
+ESTIMATED = ["level", "statistic", "metric"]
+"""Columns that identify what is estimated."""
 ESTIMATES = ["value", "low", "high", "faithfulness", "faithfulness_low", "faithfulness_high"]
-VALUE_COLUMNS = [*KEYS, "primary", *ESTIMATES, "these_low", "these_high"]
+VALUE_COLUMNS = [*ESTIMATED, "primary", *ESTIMATES, "these_low", "these_high"]
 VALUE_COLUMNS += ["null_low", "null_high", "p", "p_holm", "tests", "count", "undefined", "note"]
-DIFFERENCE_COLUMNS = [*KEYS, "other", "primary", "difference", "low", "high", "undefined", "p"]
+DIFFERENCE_COLUMNS = [*ESTIMATED, "other", "primary", "difference", "low", "high", "undefined", "p"]
 CORRECTED = ["p_holm", "tests"]
 FEWEST_MODELS = 3
 """With fewer, a correlation over target models is meaningless."""
@@ -84,7 +85,7 @@ def measure_faithfulness(
         generator = np.random.default_rng(seed_for(seed, dataset, kind))
         sample = measure_sample(crossing, draw(crossing, resamples, generator), directions)
         null = describe_null(measured, permutations, generator)
-        values = sample.values.merge(null, how="left", on=KEYS)
+        values = sample.values.merge(null, how="left", on=ESTIMATED)
         values.loc[values["value"].isna(), ["null_low", "null_high", "p"]] = np.nan
         about = {"dataset": dataset, "kind": kind, "reference": reference}
         found.append(values.assign(**about))
@@ -229,10 +230,10 @@ def compare_metrics(
         (`with_holm`).
     """
     first = samples[0].values
-    faithfulness = [sample.values.set_index(KEYS)["faithfulness"] for sample in samples]
+    faithfulness = [sample.values.set_index(ESTIMATED)["faithfulness"] for sample in samples]
     pairs = pairs or [*combinations(first["metric"].unique(), 2)]
     rows = []
-    for level, statistic in first[KEYS[:2]].drop_duplicates().itertuples(index=False):
+    for level, statistic in first[ESTIMATED[:2]].drop_duplicates().itertuples(index=False):
         for metric, other in pairs:
             row = {"level": level, "statistic": statistic, "metric": metric, "other": other}
             gaps = [values[level, statistic, metric] - values[level, statistic, other] for values in faithfulness]

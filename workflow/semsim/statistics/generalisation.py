@@ -16,6 +16,7 @@ from semsim.statistics.baselines import BASELINES, add_baselines
 from semsim.statistics.crossing import cross, draw_together
 from semsim.statistics.faithfulness import (
     DIFFERENCE_COLUMNS,
+    ESTIMATED,
     ESTIMATES,
     Sample,
     compare_metrics,
@@ -25,7 +26,6 @@ from semsim.statistics.faithfulness import (
     with_holm,
     with_these_models,
 )
-from semsim.statistics.faithfulness import KEYS as ESTIMATED
 from semsim.statistics.resampling import percentile_interval
 
 EVERYTHING = "all"

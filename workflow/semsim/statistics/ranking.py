@@ -41,8 +41,9 @@ RESAMPLES = 1000
 SPLITS = 10
 """Splits of each resample."""
 SPLITS_OF_VALUE = 2000
-KEYS = [*GROUP, "metric", "by", "originals"]
-COLUMNS = [*KEYS, "gap", "value", "low", "high", "these_low", "these_high", "pairs", "undefined", "note"]
+RANKING = [*GROUP, "metric", "by", "originals"]
+"""Columns that identify a way to rank target models."""
+COLUMNS = [*RANKING, "gap", "value", "low", "high", "these_low", "these_high", "pairs", "undefined", "note"]
 NO_OTHERS = "nobody else labelled the other originals, or there are no two models under one attack"
 
 
@@ -111,7 +112,7 @@ def measure_ranking(
             counted = [count_right(judged, size, *weights, generator) for weights in (once, draws, these)]
             about = {"dataset": dataset, "kind": kind, "reference": reference, "originals": size}
             rows += [about | row for row in _described(judged, *counted)]
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(KEYS[:3], kind="stable", ignore_index=True)
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(RANKING[:3], kind="stable", ignore_index=True)
 
 
 def ranking_limits(ranking: pd.DataFrame) -> pd.DataFrame:
@@ -132,10 +133,10 @@ def ranking_limits(ranking: pd.DataFrame) -> pd.DataFrame:
         "gap": (ranking["low"] >= TRUSTED) & (ranking["undefined"] == 0),
         "these_gap": ranking["these_low"] >= TRUSTED,
     }
-    limits = ranking[KEYS].drop_duplicates()
+    limits = ranking[RANKING].drop_duplicates()
     for name, enough in shown.items():
-        least = ranking[enough].groupby(KEYS)["gap"].min().rename(name).reset_index()
-        limits = limits.merge(least, how="left", on=KEYS)
+        least = ranking[enough].groupby(RANKING)["gap"].min().rename(name).reset_index()
+        limits = limits.merge(least, how="left", on=RANKING)
     nowhere = limits[[*shown]].isna()
     notes = np.select([nowhere.all(axis=1), nowhere["gap"]], ["at no gap", "only for exactly these target models"], "")
     return limits.assign(note=notes)

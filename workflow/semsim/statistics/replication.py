@@ -19,7 +19,7 @@ from semsim.statistics.resampling import SIGNIFICANT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEYS = ["kind", "reference", "quantity", "folds", "level", "statistic", "metric", "other"]
+CONCLUSION = ["kind", "reference", "quantity", "folds", "level", "statistic", "metric", "other"]
 """What a row of `over_seeds` is about."""
 
 
@@ -48,9 +48,9 @@ def over_seeds(runs: Sequence[Run]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each of `KEYS`, where ``quantity`` is ``faithfulness`` (of a metric, sign-adjusted), ``difference``
-        (SemSim's faithfulness minus that of ``other``) or ``contradiction`` (share of pairs that ``metric`` and
-        ``other`` order differently), all of them means over data sets, and
+        One row for each of `CONCLUSION`, where ``quantity`` is ``faithfulness`` (of a metric, sign-adjusted),
+        ``difference`` (SemSim's faithfulness minus that of ``other``) or ``contradiction`` (share of pairs that
+        ``metric`` and ``other`` order differently), all of them means over data sets, and
 
         - ``seeds``: how many have a value;
         - ``mean``, ``deviation``, ``lowest``, ``highest`` of the values;
@@ -63,18 +63,18 @@ def over_seeds(runs: Sequence[Run]) -> pd.DataFrame:
         What a quantity does not have is missing.
     """
     rows = pd.concat(map(_conclusions, runs), ignore_index=True)
-    groups = rows.groupby(KEYS, sort=False, dropna=False)
-    return pd.DataFrame([dict(zip(KEYS, keys, strict=True)) | _summary(group) for keys, group in groups])
+    groups = rows.groupby(CONCLUSION, sort=False, dropna=False)
+    return pd.DataFrame([dict(zip(CONCLUSION, keys, strict=True)) | _summary(group) for keys, group in groups])
 
 
 def _conclusions(run):
-    """Return a run's values with their intervals, p values and values of no effect, one row for each of `KEYS`."""
+    """Return a run's values with their intervals, p values and values of no effect, a row for each of `CONCLUSION`."""
     general, differences = (
         overall(table[table["exclusion"] == EVERYTHING]) for table in (run.generalisation, run.differences)
     )
     faithfulness = pd.DataFrame(
         {
-            **{name: general[name] for name in KEYS if name in general},
+            **{name: general[name] for name in CONCLUSION if name in general},
             "quantity": "faithfulness",
             "estimate": general["faithfulness"],
             "low": general["faithfulness_low"],
@@ -86,7 +86,7 @@ def _conclusions(run):
     columns = ["kind", "reference", "metric", "other"]
     contradictions = run.contradictions.groupby(columns, sort=False, as_index=False)["value"].mean()
     contradictions = contradictions.assign(quantity="contradiction", estimate=contradictions["value"])
-    names = [*KEYS, "estimate", "low", "high", "nothing", "p_holm"]
+    names = [*CONCLUSION, "estimate", "low", "high", "nothing", "p_holm"]
     return pd.concat(
         [each.reindex(columns=names) for each in (faithfulness, differences, contradictions)], ignore_index=True
     )

@@ -1,4 +1,4 @@
-"""Networks of plain layers: LeNet, ConvNets, a multi-layer perceptron, and three that train in a minute on a CPU.
+"""Networks of plain layers: those of the literature on gradient inversion, and small ones that train fast on a CPU.
 
 Every network has a body, which maps normalised images [N, 3, S, S] to features [N, D], and a head, the last linear
 layer. No layer works in place, because attacks read activations, and in eval mode each output depends on its own image

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
-from semsim.text import short_name, suggestion
+from semsim.names import short_name
+from semsim.text import suggestion
 
 TORCHVISION = "torchvision:"
 """Prefix of torchvision architectures, as in ``torchvision:resnet18``."""

@@ -132,19 +132,38 @@ def _name(network):
 
 
 def _check(target):
-    """Refuse a network whose logits attacks cannot rely on."""
-    name, spec, inputs = _name(target.network), target.spec, unlike_inputs(target)
+    """Refuse a network whose logits attacks cannot rely on; note how many classes it has, if that is not known."""
+    inputs = unlike_inputs(target)
+    logits = _called(target.network, inputs)
+    _check_logits(target, inputs, logits)
+    _check_repeatable(target.network, inputs, logits)
+    if not _close(torch.cat([target.network(image) for image in inputs.split(1)]), logits):
+        raise SemsimError(
+            f"{_name(target.network)} gives an image different logits in a different batch (as BatchNorm without"
+            " running statistics does), so the gradient of a single image is undefined. Make its logits independent of"
+            " the batch."
+        )
+
+
+def _called(network, inputs):
+    """Return what a network makes of its inputs, which it must leave as they are."""
     given = inputs.clone()
     try:
-        logits = target.network(inputs)
+        logits = network(inputs)
     except (Exception, SystemExit) as error:  # of any kind: this is user code
         what = "it ends the program" if isinstance(error, SystemExit) else error
-        raise SemsimError(f"{name} cannot be given images {list(inputs.shape)}: {what}") from None
+        raise SemsimError(f"{_name(network)} cannot be given images {list(inputs.shape)}: {what}") from None
     if not torch.equal(inputs, given):
         raise SemsimError(
-            f"{name} modifies its input images in place, so their gradient cannot be computed. Set inplace=False in "
-            "its first layer, or start its forward with a copy: x = x.clone()."
+            f"{_name(network)} modifies its input images in place, so their gradient cannot be computed. Set"
+            " inplace=False in its first layer, or start its forward with a copy: x = x.clone()."
         )
+    return logits
+
+
+def _check_logits(target, inputs, logits):
+    """Refuse what are no logits of two images: of another shape, type or device, or not finite."""
+    name, spec = _name(target.network), target.spec
     what = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if spec["classes"] is None and len(what) == 2:
         spec["classes"] = what[1]
@@ -170,24 +189,24 @@ def _check(target):
             f"{name} gives logits that are NaN or infinite for an image. Check its weights and buffers, such as "
             "running statistics, and the mean and std that it expects."
         )
-    before = {key: value.clone() for key, value in target.network.state_dict().items()}
+
+
+def _check_repeatable(network, inputs, logits):
+    """Refuse a network that does not give the same images the same logits again."""
+    before = {key: value.clone() for key, value in network.state_dict().items()}
     random_state = _random_state()
-    target.network(inputs.flip(0))
-    again = target.network(inputs)
-    after = target.network.state_dict()
+    network(inputs.flip(0))
+    again = network(inputs)
+    after = network.state_dict()
     if _random_state() != random_state:
         raise SemsimError(
-            f"{name} draws random numbers in eval mode, so its gradients cannot be matched. Disable them in eval mode."
+            f"{_name(network)} draws random numbers in eval mode, so its gradients cannot be matched. Disable them in"
+            " eval mode."
         )
     if not _close(again, logits) or any(not torch.equal(value, after[key]) for key, value in before.items()):
         raise SemsimError(
-            f"{name} keeps state from one call to the next in eval mode, or has its own random numbers, so the same "
-            "images do not always give the same logits. Disable that in eval mode."
-        )
-    if not _close(torch.cat([target.network(image) for image in inputs.split(1)]), logits):
-        raise SemsimError(
-            f"{name} gives an image different logits in a different batch (as BatchNorm without running statistics "
-            "does), so the gradient of a single image is undefined. Make its logits independent of the batch."
+            f"{_name(network)} keeps state from one call to the next in eval mode, or has its own random numbers, so"
+            " the same images do not always give the same logits. Disable that in eval mode."
         )
 
 

@@ -1,30 +1,26 @@
-"""Contradictions between the settings of a study, which would otherwise make it fail hours later."""
+"""Conflicts between the settings of a study, which would otherwise make it fail hours later."""
 
 import os
+from collections.abc import Iterator
 
 from semsim.attacks.settings import PRESETS, attack_settings
+from semsim.config.settings import StudySettings
 from semsim.errors import SemsimError
 from semsim.labels.human_study import ATTACK
-from semsim.learned.settings import Variant
 from semsim.metrics import METRICS
+from semsim.names import near_twins
 from semsim.observers.settings import FEWEST_PUBLIC
 from semsim.observers.trunks import related
 from semsim.pretrained.weights import NETWORKS
-from semsim.targets.traits import KNOWLEDGE
-from semsim.text import REPLAYED, counted, listed, near_twins, suggestion
+from semsim.text import REPLAYED, counted, listed, suggestion
 
 MOST_IMAGES = 10_000_000
 MOST_SHARDS = 10_000
 MOST_RESAMPLES = 1_000_000
 
 
-def contradictions(settings):
-    """Yield each as a sentence that begins with its place.
-
-    Parameters
-    ----------
-    settings : semsim.config.settings.StudySettings
-    """
+def conflicts(settings: StudySettings) -> Iterator[str]:
+    """Yield each conflict as a sentence that begins with its place."""
     problems = list(_names(settings))
     yield from problems
     yield from _networks(settings)
@@ -41,40 +37,6 @@ def contradictions(settings):
     yield from _replayed(settings)
     if settings.builds_on == settings.study:
         yield f"builds_on: '{settings.study}' is this study. Name another one, or leave it out."
-
-
-def complete_attack(settings, dataset, attack):
-    """Return the preset of an attack and all changes to it; those of the data set take precedence.
-
-    Returns
-    -------
-    dict
-        Arguments of `semsim.attacks.settings.attack_settings`.
-    """
-    complete = {"preset": attack}
-    for part in (settings.attacks[attack], dataset and settings.datasets[dataset].attacks.get(attack)):
-        if part:
-            given = part.model_dump(exclude_unset=True)
-            if part.preset is None:
-                given.pop("preset", None)  # null leaves it out
-            if "priors" in given:
-                given["priors"] = complete.get("priors", {}) | given["priors"]
-            complete |= given
-    return complete
-
-
-def unmet_by(settings, attack, target, dataset=None):
-    """Return the unmet requirements of an attack on a target model, as sentences; none if it fits.
-
-    Parameters
-    ----------
-    settings : semsim.config.settings.StudySettings
-    attack, target : str
-    dataset : str, optional
-        With the attack's settings for this data set.
-    """
-    traits = {*settings.targets[target].traits, *settings.targets[target].client.traits, *KNOWLEDGE}
-    return attack_settings(**complete_attack(settings, dataset, attack)).unmet(traits)
 
 
 def _names(settings):
@@ -100,7 +62,7 @@ def _networks(settings):
         networks |= {f"observers.{name}": observer for name, observer in settings.observers.items()}
     networks["semsim"] = settings.semsim
     for number, changes in enumerate(settings.ablations):
-        networks[f"ablations.{number}"] = variant(settings, changes)
+        networks[f"ablations.{number}"] = settings.variant(changes)
     sizes = {dataset.image_size or settings.image_size for dataset in settings.datasets.values()}
     for place, network in networks.items():
         for size in sorted(sizes):
@@ -144,18 +106,13 @@ def _identity(network):
     return os.path.realpath(network["file"]), network["name"], repr(network["arguments"])
 
 
-def variant(settings, changes):
-    """Return SemSim with some of its settings changed, a `Variant`."""
-    return Variant(**settings.semsim.model_dump() | changes.model_dump(exclude_unset=True))
-
-
 def _attacks(settings):
     """Yield what is wrong with complete attacks, and which target models cannot be attacked at all."""
     wrong = set()
     for attack in settings.attacks:
         for dataset in (None, *settings.datasets):
             place = f"attacks.{attack}" if dataset is None else f"datasets.{dataset}.attacks.{attack}"
-            if attack not in wrong and (problems := _problems_of(complete_attack(settings, dataset, attack))):
+            if attack not in wrong and (problems := _problems_of(settings.complete_attack(attack, dataset))):
                 yield from (f"{place}: {problem}" for problem in problems)
                 wrong.add(attack)
             elif attack not in wrong and (problems := _forbidden(settings, dataset, attack)):
@@ -163,7 +120,7 @@ def _attacks(settings):
                 wrong.add(attack)
     if not wrong:
         for target in settings.targets:
-            unmet = {attack: unmet_by(settings, attack, target) for attack in settings.attacks}
+            unmet = {attack: settings.unmet_by(attack, target) for attack in settings.attacks}
             if all(unmet.values()):
                 missing = dict.fromkeys(sum(unmet.values(), []))
                 yield f"targets.{target}: no attack suits it: {'; '.join(missing)}. Add one."
@@ -174,8 +131,8 @@ def _unsuited_on_a_dataset(settings):
     """Yield which attacks suit a target model, but not with what a data set changes of them."""
     for name, dataset in settings.datasets.items():
         for attack in dataset.attacks:
-            planned = [target for target in settings.targets if not unmet_by(settings, attack, target)]
-            unmet = {target: unmet_by(settings, attack, target, name) for target in planned}
+            planned = [target for target in settings.targets if not settings.unmet_by(attack, target)]
+            unmet = {target: settings.unmet_by(attack, target, name) for target in planned}
             if missing := dict.fromkeys(sum(unmet.values(), [])):
                 unsuited = listed([target for target in planned if unmet[target]])
                 yield (
@@ -185,7 +142,7 @@ def _unsuited_on_a_dataset(settings):
 
 
 def _forbidden(settings, dataset, attack):
-    return attack_settings(**complete_attack(settings, dataset, attack)).forbidden(settings.attacker)
+    return attack_settings(**settings.complete_attack(attack, dataset)).forbidden(settings.attacker)
 
 
 def _problems_of(attack):
