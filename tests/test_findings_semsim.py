@@ -9,6 +9,7 @@ from semsim import findings
 from semsim.figures.semsim_charts import ablations_chart, exclusions_chart, generalisation_chart, training_chart
 from semsim.learned.card import model_card
 from semsim.learned.pairs import read_pairs
+from semsim.learned.settings import SemSimSettings
 from semsim.metrics.scales import Scale, Scales
 from semsim.results.study_tables import StudyTables
 from semsim.statistics.ceiling import mean_ceiling
@@ -149,7 +150,7 @@ def test_groups_of_target_models_are_named():
 def test_the_card_says_who_labelled_and_what_was_measured(tables, kind, word):
     rates = tables["recognition"]
     pairs = read_pairs(sorted((tables.folder.parent / "reconstructions").rglob("*.safetensors")), rates)
-    settings = {"backbone": "vgg3", "reference": "attacked"}
+    settings = SemSimSettings(backbone="vgg3", reference="attacked")
     card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], why_not="all alike.")
     assert word in card and f"{len(rates)} reconstructions" in card and "**It was not trained:** all alike." in card
     assert "| originals and attack |" in card and "{" not in card.replace("{'", "")

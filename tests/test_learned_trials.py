@@ -13,6 +13,7 @@ from semsim.learned.combination import choose_metric, combine_metrics
 from semsim.learned.folds import exclusions, make_folds
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import LabelledPairs
+from semsim.learned.settings import Variant
 from semsim.learned.training import area_under_curve
 from semsim.learned.trials import MEASURED, Learner, try_folds
 from semsim.targets.models import build_target, initial_weights
@@ -47,7 +48,7 @@ def labelled(recognised=(0.8, 0.2)):
 def learner(seed=1, **settings):
     with initial_weights(3):
         classifier = build_target("vgg3", 3, 32, 4).eval()
-    return Learner(SETTINGS | settings, RECIPE, classifier, seed)
+    return Learner(Variant(**SETTINGS | settings), RECIPE, classifier, seed)
 
 
 def tried(pairs, exclusion="within", **settings):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import json_object, run
 from semsim.data import load_split
@@ -24,16 +25,15 @@ from semsim.observers.reading import shares_by, shares_of
 from semsim.observers.settings import USUAL_LOOK
 from semsim.observers.shipped import LOOK, cautions_of, shipped_observers
 from semsim.seeds import seed_for
-from semsim.targets.device import choose_device
 
 READING = ["dataset", "observer", "architecture", "caution", "severity", "right", "wrong", "cannot_tell", "images"]
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
+    device = device_of(arguments)
     images, shown = read_reconstructions(arguments)
-    (clear, classes), (copies, originals), observers = read_panel(arguments)
+    (clear, classes), (copies, originals), observers = read_panel(arguments, device)
     drawn = torch.Generator().manual_seed(seed_for(arguments.seed, "reading", arguments.dataset))
     degraded = degraded_by_severity(clear, drawn)
     labels, reading, on_clear, on_copies = [], [], {}, {}
@@ -65,10 +65,10 @@ def read_reconstructions(arguments):
     return reconstructions.where((attacks["status"] != "diverged").to_numpy()), shown_images(attacks)[["image"]]
 
 
-def read_panel(arguments):
+def read_panel(arguments, device):
     """Return images that no observer learnt from, the originals, both with labels, and the observers one by one."""
     paths, cautions, look, held_out = panel_of(arguments)
-    device, originals = choose_device(arguments.device), load_split(arguments.data, "originals")
+    originals = load_split(arguments.data, "originals")
     observers = (load_observer(path, device, cautions.get(path.stem), look) for path in paths)
     return *(map(torch.from_numpy, each) for each in (held_out, originals)), observers
 
@@ -82,7 +82,7 @@ def panel_of(arguments):
     return list(map(Path, arguments.observers)), arguments.cautions, USUAL_LOOK, held_out
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     panel = parser.add_mutually_exclusive_group(required=True)
@@ -98,8 +98,7 @@ def parse_arguments():
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set, for other images of it")
     parser.add_argument("--dataset", required=True, metavar="NAME", help="its name")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="labels.csv", help="the labels to write")
     parser.add_argument("--out-card", required=True, metavar="X.md", help="to write: a page about the observers")
     parser.add_argument(

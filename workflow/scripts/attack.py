@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.attacks.clients import ClientSettings
 from semsim.attacks.planning import plan_updates
@@ -16,21 +17,20 @@ from semsim.io.tables import write_table
 from semsim.io.tensors import write_arrays
 from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 from semsim.targets.settings import TargetSettings
 
 CODE = sys._xoptions.get("code", "")  # how the workflow starts Python: `python -X code=<digest of this script's code>`
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
+    device = device_of(arguments)
     settings = validated(TargetSettings, arguments.target_settings, "the settings of the target are not valid")
     client = validated(ClientSettings, arguments.client, "the settings of the client are not valid")
     end = None if arguments.count is None else arguments.first + arguments.count
     images, labels = (array[arguments.first : end] for array in open_split(arguments.data, "originals"))
-    target = load_target(arguments.weights, choose_device(arguments.device))
+    target = load_target(arguments.weights, device)
     plan = plan_updates(target, client, target.mean.device)
     for path, table in zip(arguments.images, arguments.tables, strict=True):
         attack = path.stem
@@ -64,7 +64,7 @@ def main():
         write_table(attack_run.table(outcome), table)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="the data set, as prepare_data.py writes it")
@@ -81,8 +81,7 @@ def parse_arguments():
         "--settings", type=json_object, default={}, metavar="JSON", help="by attack: its preset and changes of it"
     )
     parser.add_argument("--seed", type=int, default=1, help="the study's seed")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads; results may depend on it")
+    add_torch_arguments(parser)
     parser.add_argument("--memory-gib", type=float, default=2.0, help="memory for the searches that run at once")
     parser.add_argument("--first", type=int, default=0, help="number of the first original to attack")
     parser.add_argument("--count", type=int, help="how many originals to attack (all from the first on)")

@@ -3,6 +3,7 @@
 import argparse
 
 import pandas as pd
+from table_arguments import add_table_arguments
 
 from semsim.commandline import run
 from semsim.io.tables import appending, read_parts, read_table, write_table
@@ -10,7 +11,7 @@ from semsim.labels import check_labels, read_campaign, recognition_rates, shown_
 from semsim.metrics.summaries import concatenated
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     images = pd.concat(map(shown_images, read_parts(arguments.attacks)), ignore_index=True)
     classes = dict(read_table(arguments.datasets)[["dataset", "classes"]].itertuples(index=False))
@@ -35,11 +36,11 @@ def labels_of_observers(paths, images, classes):
         yield labels
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attacks", required=True, metavar="attacks.csv", help="the study's table of attacks")
-    parser.add_argument("--datasets", required=True, metavar="datasets.csv", help="the study's table of data sets")
+    add_table_arguments(parser, "datasets")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--labels", nargs="+", metavar="X.csv", help="labels by data set, simulated or replayed")
     source.add_argument("--campaign", metavar="FOLDER", help="a campaign: images.csv and labels.csv")

@@ -19,7 +19,7 @@ from semsim.metrics.summaries import (
 )
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     append_tables(map(read_table, arguments.attacks), arguments.out_attacks)
     names, summaries = measured_metrics(arguments.metrics), []
@@ -38,7 +38,7 @@ def main():
     write_table(unmeasured, arguments.out_unmeasured)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, suffix, help_text in (

@@ -8,7 +8,7 @@ from semsim.results.study_tables import StudyTables
 from semsim.statistics.replication import Run, over_seeds
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     runs = [
         Run(tables["generalisation"], tables["generalisation_differences"], tables["contradictions"])
@@ -17,7 +17,7 @@ def main():
     write_table(over_seeds(runs), arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", required=True, nargs="+", metavar="DIR", help="folders of the tables, one a seed")

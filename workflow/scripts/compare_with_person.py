@@ -12,7 +12,7 @@ from semsim.statistics.contradictions import contradiction_curve
 from semsim.statistics.person import compare_with_person
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     panels, scales = read_panels(arguments)
     directions, seed = (scales | BASELINES).directions, seed_for(arguments.seed, "person")
@@ -21,7 +21,7 @@ def main():
     write_table(contradiction_curve(panels, directions, arguments.resamples, seed), arguments.out_curve)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_panel_arguments(parser)

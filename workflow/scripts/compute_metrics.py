@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.data import open_split
@@ -12,14 +12,12 @@ from semsim.errors import SemsimError
 from semsim.io.tables import write_table
 from semsim.metrics.measure import measure_reconstructions, measure_sets
 from semsim.metrics.reconstructions import check_originals, read_reconstructions
-from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = device_of(arguments)
     attacks = [read_reconstructions(*pair) for pair in zip(arguments.reconstructions, arguments.tables, strict=True)]
     originals, _ = open_split(arguments.data, "originals")
     for attack in attacks:
@@ -37,7 +35,7 @@ def main():
     write_table(pd.concat(sets, ignore_index=True), arguments.sets)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set that was attacked")
@@ -62,8 +60,7 @@ def parse_arguments():
     parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--extra", nargs="*", default=[], metavar="NAME", help="extra metrics to compute")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="X.parquet", help="metrics of each reconstruction, to write")
     parser.add_argument("--sets", required=True, metavar="X.parquet", help="metrics of sets, FID and KID, to write")
     arguments = parser.parse_args()

@@ -3,21 +3,19 @@
 import argparse
 
 import pandas as pd
-import torch
 from start_arguments import add_start_argument
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.data import load_split
 from semsim.io.tables import write_table
 from semsim.learned.classifier import describe_images
-from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = device_of(arguments)
     classifier = load_target(arguments.start, device)
     tables = []
     for dataset, path in zip(arguments.datasets, arguments.data, strict=True):
@@ -26,14 +24,13 @@ def main():
     write_table(pd.concat(tables, ignore_index=True), arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
     parser.add_argument("--datasets", required=True, nargs="+", metavar="NAME", help="their names, in the same order")
     add_start_argument(parser, required=True)
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="X.parquet", help="one row an original, to write")
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ from semsim.pretrained.describing import describe_with_vgg16
 from semsim.pretrained.weights import find_weights
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     originals, images = clear_originals(read_table(arguments.images))
@@ -20,7 +20,7 @@ def main():
     write_table(described.assign(dataset=DATASET, original=originals), arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", required=True, metavar="images.csv", help="the images of the published study")

@@ -2,6 +2,8 @@
 
 import argparse
 
+from table_arguments import add_table_arguments
+
 from semsim.commandline import run
 from semsim.figures.contact_sheet import draw_contact_sheet
 from semsim.figures.style import write_figure
@@ -9,7 +11,7 @@ from semsim.io.tables import read_table
 from semsim.io.tensors import read_metadata
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     classes = read_metadata(arguments.data)["classes"]
     sources = arguments.dataset, classes, arguments.reconstructions, read_table(arguments.metrics)
@@ -19,7 +21,7 @@ def main():
     write_figure(draw_contact_sheet(*sources, excerpt=True), arguments.out_excerpt)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
@@ -27,7 +29,7 @@ def parse_arguments():
     parser.add_argument(
         "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file a target and attack"
     )
-    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="the table of metrics")
+    add_table_arguments(parser, "metrics")
     parser.add_argument("--out-png", required=True, metavar="X.png", help="the picture to write")
     parser.add_argument("--out-pdf", required=True, metavar="X.pdf", help="the same for print")
     parser.add_argument("--out-excerpt", required=True, metavar="X.png", help="picture of a few, larger, to write")

@@ -2,13 +2,15 @@
 
 import argparse
 
+from table_arguments import add_table_arguments
+
 from semsim.commandline import run
 from semsim.figures.semsim_examples import draw_semsim_examples
 from semsim.figures.style import write_figure
 from semsim.io.tables import read_table
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     trials, recognition = read_table(arguments.trials), read_table(arguments.recognition)
     recognition = recognition[recognition["kind"].isin(trials["kind"])]
@@ -17,7 +19,7 @@ def main():
     write_figure(figure, arguments.out_png)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
@@ -25,7 +27,7 @@ def parse_arguments():
         "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file a target and attack"
     )
     parser.add_argument("--trials", required=True, metavar="semsim.csv", help="SemSim's distances")
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="the recognition rates")
+    add_table_arguments(parser, "recognition")
     parser.add_argument("--out-png", required=True, metavar="X.png", help="the picture to write")
     parser.add_argument("--out-pdf", required=True, metavar="X.pdf", help="the same for print")
     return parser.parse_args()

@@ -9,7 +9,7 @@ from semsim.labels import check_labels, read_campaign, recognition_rates
 from semsim.labels.human_study import CLASSES, DATASET, SCALES, find_labels, read_human_study
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     study = read_human_study(find_labels(arguments.mirror))
     check_labels(study.labels, study.images, {DATASET: CLASSES}, where="the published labels")
@@ -21,7 +21,7 @@ def main():
         write_table(table, arguments.out / f"{name}.csv")
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(

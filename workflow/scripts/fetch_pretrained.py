@@ -7,13 +7,13 @@ from semsim.pretrained.packages import fetch_weights
 from semsim.pretrained.weights import listing
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     fetch_weights(folder=arguments.pretrained)
     print(listing(arguments.pretrained))
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pretrained", metavar="DIR", help="folder of weights to look in first")

@@ -9,7 +9,7 @@ from semsim.labels.drive import fetch_archive
 from semsim.labels.released import ARCHIVES, read_released, write_released
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     path = arguments.tree or fetch_archive(
         ARCHIVES[arguments.archive], arguments.download / f"cifar100-{arguments.archive}.zip"
@@ -28,7 +28,7 @@ def summary(study):
     return f"{counts} originals; {'; '.join(names)}"
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)

@@ -3,6 +3,7 @@
 import argparse
 
 import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.data import load_classes
@@ -13,13 +14,12 @@ from semsim.observers.images import divide_public
 from semsim.pretrained.networks import load_layers
 from semsim.pretrained.weights import NETWORKS, find_weights
 from semsim.seeds import seed_for
-from semsim.targets.device import choose_device
 from semsim.targets.models import save_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
+    device = device_of(arguments)
     path = find_weights(arguments.architecture, arguments.pretrained)
     if path is None:
         label = NETWORKS[arguments.architecture].label
@@ -28,7 +28,7 @@ def main():
     layers, classes = load_layers(arguments.architecture, path), len(load_classes(arguments.data))
     observer = build_observer(arguments.architecture, classes, training[0].shape[-1], layers)
     seed = seed_for(arguments.seed, "observer", arguments.dataset, arguments.observer)
-    generator, device = torch.Generator().manual_seed(seed), choose_device(arguments.device)
+    generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():  # of dropout
         torch.manual_seed(seed)
         losses = fine_tune(observer, *training, generator, device, f"{arguments.dataset}/{arguments.observer}")
@@ -43,7 +43,7 @@ def divide(arguments, learners):
     return tuple(map(torch.from_numpy, chosen))
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set")
@@ -52,8 +52,7 @@ def parse_arguments():
     parser.add_argument("--architecture", required=True, metavar="NAME", help="its network, a pretrained one")
     parser.add_argument("--pretrained", metavar="DIR", help="folder of weights to look in first")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--weights", required=True, metavar="OUT.safetensors", help="the weights to write")
     parser.add_argument("--curves", required=True, metavar="OUT.csv", help="the losses to write")
     return parser.parse_args()

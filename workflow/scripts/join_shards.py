@@ -8,7 +8,7 @@ from semsim.io.tables import append_tables, read_table
 from semsim.io.tensors import read_metadata, write_arrays
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     shards = [open_arrays(path) for path in arguments.images]
     joined = {name: JoinedRows([shard[name] for shard in shards]) for name in shards[0]}
@@ -16,7 +16,7 @@ def main():
     append_tables(map(read_table, arguments.tables), arguments.table)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", required=True, nargs="+", metavar="X.safetensors", help="the shards, in order")

@@ -11,7 +11,7 @@ from semsim.learned.calibrating import fit_calibration
 from semsim.learned.card import model_card
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     learner, (pairs, kind) = read_learner(arguments, arguments.start), read_labelled_pairs(arguments)
     metric, curves, counts, why_not = learner.learn(pairs, "all labels")
@@ -45,7 +45,7 @@ def main():
     write_table(counts, arguments.counts)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_learning_arguments(parser)

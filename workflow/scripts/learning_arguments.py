@@ -1,6 +1,11 @@
 """The arguments that scripts that train SemSim share, and what they stand for."""
 
-import torch
+import os
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+from table_arguments import add_table_arguments
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
@@ -10,47 +15,44 @@ from semsim.learned.pairs import ORIGINAL, LabelledPairs, originals_of, read_pai
 from semsim.learned.settings import Variant
 from semsim.learned.trials import Learner
 from semsim.settings import validated
-from semsim.targets.device import choose_device
 from semsim.targets.models import load_target
 from semsim.targets.recipe import Recipe
 from semsim.text import ANNOTATORS
 
 
-def add_label_arguments(parser):
+def add_label_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that `read_labelled_pairs` and `difficulty_of` need, and those of every job."""
     parser.add_argument(
         "--reconstructions", required=True, nargs="+", metavar="PATH", help="all of the study: files or folders"
     )
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    add_table_arguments(parser, "recognition")
     parser.add_argument("--difficulty", metavar="difficulty.csv", help="how difficult the labelled originals are")
     parser.add_argument("--settings", type=json_object, required=True, metavar="JSON", help="of SemSim")
     parser.add_argument(
         "--traits", type=json_object, required=True, metavar="JSON", help="architecture and defence of each target"
     )
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
 
 
-def add_learning_arguments(parser):
+def add_learning_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
     add_label_arguments(parser)
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
 
 
-def read_learner(arguments, start):
+def read_learner(arguments: Namespace, start: str | os.PathLike | None) -> Learner:
     """Return the `Learner` that the arguments describe, which starts from the classifier in a file, if there is one."""
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
-    if start is None and arguments.settings["start"] == "classifier":
+    device = device_of(arguments)
+    settings = validated(Variant, arguments.settings, "the settings of SemSim are not valid")
+    if start is None and settings.start == "classifier":
         raise SemsimError("SemSim cannot start from a classifier where there is none. Give one, or set start: random.")
-    validated(Variant, arguments.settings, "the settings of SemSim are not valid")
     recipe = validated(Recipe, arguments.training, "the recipe of the training is not valid")
     classifier = load_target(start, device) if start else None
-    return Learner(arguments.settings, recipe, classifier, arguments.seed, device)
+    return Learner(settings, recipe, classifier, arguments.seed, device)
 
 
-def read_labelled_pairs(arguments):
+def read_labelled_pairs(arguments: Namespace) -> tuple[LabelledPairs, str]:
     """Return the study's `LabelledPairs`, with the traits of their target models, and the kind of who labelled them.
 
     Where annotators of several kinds labelled, SemSim learns from people if there are any, and never from two kinds.
@@ -63,7 +65,7 @@ def read_labelled_pairs(arguments):
     return LabelledPairs(*pairs[:2], with_traits(pairs.table, arguments.traits)), kind
 
 
-def difficulty_of(arguments, pairs, kind):
+def difficulty_of(arguments: Namespace, pairs: LabelledPairs, kind: str) -> np.ndarray | None:
     """Return how difficult annotators of a kind found the labelled originals, [originals], or None if nobody knows."""
     if not arguments.difficulty:
         return None

@@ -10,7 +10,7 @@ from semsim.report.results import Results
 from semsim.results.study_tables import StudyTables
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     given = (arguments.study, StudyTables(arguments.tables), arguments.figures, arguments.notebooks)
     page = render_report(Results(*given, arguments.spot_checks, folder=arguments.out.parent))
@@ -18,7 +18,7 @@ def main():
         part.write_text(page, encoding="utf-8")
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", required=True, metavar="NAME", help="the name of the study")

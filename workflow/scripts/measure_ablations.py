@@ -2,6 +2,8 @@
 
 import argparse
 
+from table_arguments import add_resampling_arguments, add_table_arguments
+
 from semsim.commandline import run
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.seeds import seed_for
@@ -9,7 +11,7 @@ from semsim.statistics.faithfulness import with_holm
 from semsim.statistics.generalisation import measure_by_dataset
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     table = read_table(arguments.recognition)
     for variant, path in zip(arguments.variants, arguments.trials, strict=True):
@@ -29,14 +31,13 @@ def main():
     write_table(values.merge(changes, on=keys, how="left"), arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variants", required=True, nargs="+", metavar="NAME", help="first the study's own settings")
     parser.add_argument("--trials", required=True, nargs="+", metavar="X.csv", help="their distances, in that order")
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="recognition rates")
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    add_table_arguments(parser, "recognition")
+    add_resampling_arguments(parser)
     parser.add_argument("--out", required=True, metavar="ablations.csv", help="the table to write")
     return parser.parse_args()
 

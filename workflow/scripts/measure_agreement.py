@@ -3,6 +3,7 @@
 import argparse
 
 import pandas as pd
+from table_arguments import add_resampling_arguments, add_table_arguments
 
 from semsim.commandline import run
 from semsim.io.tables import read_table, write_table
@@ -14,7 +15,7 @@ from semsim.statistics.dawid_skene import estimate_reliability
 from semsim.statistics.variance import divide_variance
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     answers = with_truth(read_table(arguments.labels), read_table(arguments.images))
     seed = seed_for(arguments.seed, "agreement")
@@ -27,13 +28,11 @@ def main():
     write_table(ceiling, arguments.out_ceiling)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
-    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    add_table_arguments(parser, "labels", "images")
+    add_resampling_arguments(parser)
     parser.add_argument("--out", required=True, metavar="agreement.csv", help="table of agreement to write")
     parser.add_argument("--out-ceiling", required=True, metavar="ceiling.csv", help="table of the ceiling to write")
     parser.add_argument("--out-variance", required=True, metavar="variance.csv", help="table of the variance to write")

@@ -11,7 +11,7 @@ COMPARABLE = ["psnr", "ssim", "mse"]
 """Of the published values, those whose definition is known."""
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     tables = [read_table(path) for path in (arguments.metrics, arguments.published_metrics, arguments.published_images)]
     pairs = read_table(arguments.pairs)
@@ -21,7 +21,7 @@ def main():
     write_table(table, arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="the study's")

@@ -3,6 +3,7 @@
 import argparse
 
 import pandas as pd
+from table_arguments import add_resampling_arguments, add_table_arguments
 
 from semsim.commandline import run
 from semsim.io.tables import KEYS, read_parts, read_table, write_table
@@ -22,7 +23,7 @@ UNSEEN = f"{NOT_MEASURED}: needs CIFAR-100's own archive, downloaded, and VGG16 
 """Why nothing is predicted from the clear originals of the published study, where they are not available."""
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     labels, images = read_table(arguments.labels), read_table(arguments.images)
     effects, difficulty = measure_difficulty(with_truth(labels, images))
@@ -75,17 +76,13 @@ def read_metrics(arguments, rates, kind):
     return table, metrics, reference
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
-    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
-    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
-    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    add_table_arguments(parser, "labels", "images", "metrics", "scales")
     parser.add_argument("--trials", metavar="semsim.csv", help="SemSim's distances of originals that it did not see")
     parser.add_argument("--features", metavar="X.parquet", help="what a classifier sees in the clear originals")
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    add_resampling_arguments(parser)
     parser.add_argument("--out", required=True, metavar="difficulty.csv", help="table of originals to write")
     parser.add_argument("--out-effects", required=True, metavar="effects.csv", help="table of the model to write")
     parser.add_argument("--out-content", required=True, metavar="content.csv", help="table of the gains to write")

@@ -2,6 +2,8 @@
 
 import argparse
 
+from table_arguments import add_resampling_arguments, add_table_arguments
+
 from semsim.commandline import run
 from semsim.io.tables import read_parts, read_table, write_table
 from semsim.metrics.scales import scales_of
@@ -11,7 +13,7 @@ from semsim.statistics.crossing import cross_parts
 from semsim.statistics.faithfulness import measure_faithfulness
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     scales = scales_of(read_table(arguments.scales))
     directions = scales.directions
@@ -27,14 +29,11 @@ def main():
     write_table(differences, arguments.out_differences)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    add_table_arguments(parser, "metrics", "recognition", "scales")
+    add_resampling_arguments(parser)
     parser.add_argument("--out", required=True, metavar="faithfulness.csv", help="table of the metrics to write")
     parser.add_argument("--out-differences", required=True, metavar="X.csv", help="table of pairs of metrics to write")
     return parser.parse_args()

@@ -3,6 +3,7 @@
 import argparse
 
 import pandas as pd
+from table_arguments import add_resampling_arguments, add_table_arguments
 
 from semsim.commandline import json_object, run
 from semsim.io.tables import KEYS, read_parts, read_table, write_table
@@ -17,7 +18,7 @@ from semsim.statistics.crossing import RATE, join_parts
 from semsim.statistics.generalisation import correct_generalisation, measure_generalisation
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     trials = pd.concat([next(read_parts(path))[:1].assign(path=path) for path in arguments.trials])
     trials["folds"] = trials["exclusion"].map(kind_of_folds)
@@ -65,19 +66,16 @@ def with_baselines(trials, table, scales, arguments):
     return trials.merge(pd.concat(found), on=[*KEYS, "exclusion"], how="left")
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", required=True, nargs="+", metavar="X.csv", help="distances of what was left out")
-    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
-    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
+    add_table_arguments(parser, "metrics", "recognition", "scales")
     parser.add_argument(
         "--traits", type=json_object, required=True, metavar="JSON", help="architecture and defence of each target"
     )
     parser.add_argument("--folds", type=int, required=True, metavar="N", help="parts of the originals")
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    add_resampling_arguments(parser)
     parser.add_argument("--out", required=True, metavar="generalisation.csv", help="table of the metrics to write")
     parser.add_argument("--out-differences", required=True, metavar="X.csv", help="table of pairs of metrics to write")
     parser.add_argument("--out-trials", required=True, metavar="semsim.csv", help="to write: all that was measured")

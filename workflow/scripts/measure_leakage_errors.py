@@ -13,7 +13,7 @@ from semsim.statistics.baselines import BASELINES
 from semsim.statistics.leakage_errors import measure_leakage_errors
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     trials = read_table(arguments.trials) if arguments.trials else None
     panels, scales = read_panels(arguments, None if trials is None else trials[trials["folds"] == WITHIN])
@@ -21,7 +21,7 @@ def main():
     write_table(measure_leakage_errors(panels, directions, arguments.resamples, seed), arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_panel_arguments(parser)

@@ -2,20 +2,19 @@
 
 import argparse
 
-import torch
+from table_arguments import add_table_arguments
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.learned.pairs import read_pairs
 from semsim.metrics import describe_scales
 from semsim.metrics.measure import gather_networks, measure_pairs
-from semsim.targets.device import choose_device
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = device_of(arguments)
     pairs = read_pairs(arguments.reconstructions, read_table(arguments.recognition))
     networks = gather_networks(pairs.references.shape[-1], arguments.pretrained, arguments.seed, device)
     values = measure_pairs(pairs.references, pairs.reconstructions, device=device, **networks)
@@ -23,15 +22,14 @@ def main():
     write_table(describe_scales(values), arguments.out_scales)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="PATH", help="files or folders")
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    add_table_arguments(parser, "recognition")
     parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="metrics.csv", help="to write: metrics of each reconstruction")
     parser.add_argument("--out-scales", required=True, metavar="scales.csv", help="to write: how to read them")
     return parser.parse_args()

@@ -2,26 +2,25 @@
 
 import argparse
 
+from table_arguments import add_table_arguments
+
 from semsim.commandline import run
 from semsim.io.tables import read_table, write_table
 from semsim.labels import with_truth
 from semsim.statistics.protection import measure_protection
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     answers = with_truth(read_table(arguments.labels), read_table(arguments.images))
     protection = measure_protection(answers, read_table(arguments.accuracy), read_table(arguments.datasets))
     write_table(protection, arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
-    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
-    parser.add_argument("--accuracy", required=True, metavar="accuracy.csv", help="the table of target models")
-    parser.add_argument("--datasets", required=True, metavar="datasets.csv", help="the table of data sets")
+    add_table_arguments(parser, "labels", "images", "accuracy", "datasets")
     parser.add_argument("--out", required=True, metavar="protection.csv", help="the table to write")
     return parser.parse_args()
 

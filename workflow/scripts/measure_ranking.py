@@ -10,7 +10,7 @@ from semsim.seeds import seed_for
 from semsim.statistics.ranking import measure_ranking, ranking_limits
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     panels, scales = read_panels(arguments)
     seed = seed_for(arguments.seed, "ranking")
@@ -19,7 +19,7 @@ def main():
     write_table(ranking_limits(ranking), arguments.out_limits)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_panel_arguments(parser)

@@ -5,8 +5,8 @@ The classifier is used if Inception is not available.
 
 import argparse
 
-import torch
 from start_arguments import add_start_argument
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.data import open_split
@@ -17,25 +17,23 @@ from semsim.io.tables import write_table
 from semsim.io.tensors import read_metadata
 from semsim.metrics.reconstructions import read_reconstructions
 from semsim.seeds import seed_for
-from semsim.targets.device import choose_device
 
 DRAWS = 20
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
+    device = device_of(arguments)
     # Not the public images, on which the classifier was trained: its features would separate them from unseen ones.
     clear = {read_metadata(path)["name"]: open_split(path, "train")[0] for path in arguments.data}
     attacks = (read_reconstructions(*paths) for paths in zip(arguments.reconstructions, arguments.tables, strict=True))
     parts = choose_images(clear, attacks, seed_for(arguments.seed, "set sizes", "images"))
-    device = choose_device(arguments.device)
     name, (clear, reconstructed) = features_of(parts, arguments.start, arguments.pretrained, device)
     table = measure_set_sizes(clear, reconstructed, DRAWS, seed_for(arguments.seed, "set sizes"))
     write_table(table.assign(features=name), arguments.out)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
@@ -44,8 +42,7 @@ def parse_arguments():
     add_start_argument(parser, required=True)
     parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="X.csv", help="the table to write")
     return parser.parse_args()
 

@@ -3,20 +3,19 @@
 import argparse
 
 import pandas as pd
-import torch
+from table_arguments import add_table_arguments
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.defects.unscaled import UNSCALED, load_network, measure_unscaled, unscaled_distances
 from semsim.io.tables import KEYS, read_table, write_table
 from semsim.metrics.reconstructions import REFERENCES, read_reconstructions
 from semsim.seeds import seed_for
-from semsim.targets.device import choose_device
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = device_of(arguments)
     metrics = read_table(arguments.metrics)
     metric, network = load_network(metrics, arguments.pretrained, arguments.seed, device)
     metrics = metrics[[*KEYS, "reference", metric]].dropna()
@@ -35,18 +34,17 @@ def main():
     write_table(values, arguments.out_values)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
-    parser.add_argument("--recognition", required=True, metavar="recognition.csv", help="their recognition rates")
+    add_table_arguments(parser, "recognition")
     parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="LPIPS as it is meant")
     parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
     parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="X.csv", help="to write: how faithful both are")
     parser.add_argument("--out-values", required=True, metavar="X.csv", help="to write: both for each reconstruction")
     return parser.parse_args()

@@ -1,25 +1,28 @@
 """The arguments of scripts that set metrics beside the answers of single annotators, and what they stand for."""
 
+from argparse import ArgumentParser, Namespace
+
+import pandas as pd
+from table_arguments import add_resampling_arguments, add_table_arguments
+
 from semsim.io.tables import KEYS, read_parts, read_table
 from semsim.labels import with_truth
-from semsim.metrics.scales import scales_of
-from semsim.statistics.person import seat_panels
+from semsim.metrics.scales import Scales, scales_of
+from semsim.statistics.person import Panel, seat_panels
 
 SEMSIM = "semsim"
 """The column of its distances, and its name as a metric."""
 
 
-def add_panel_arguments(parser):
+def add_panel_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that `read_panels` needs, and those of the resampling."""
-    parser.add_argument("--labels", required=True, metavar="labels.csv", help="one row per label")
-    parser.add_argument("--images", required=True, metavar="images.csv", help="one row per image, with its true class")
-    parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="every metric of every reconstruction")
-    parser.add_argument("--scales", required=True, metavar="scales.csv", help="how to read each metric")
-    parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
-    parser.add_argument("--seed", type=int, default=1, help="the study's seed")
+    add_table_arguments(parser, "labels", "images", "metrics", "scales")
+    add_resampling_arguments(parser)
 
 
-def read_panels(arguments, trials=None):
+def read_panels(
+    arguments: Namespace, trials: pd.DataFrame | None = None
+) -> tuple[dict[tuple[str, str, str], Panel], Scales]:
     """Return the panels of `semsim.statistics.person`, and how to read their metrics.
 
     Single answers take many times as much memory as panels, and are dropped on return. `trials` are the distances of

@@ -12,7 +12,7 @@ from semsim.data import prepare_dataset, save_dataset
 from semsim.io.tables import read_table
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="the data set's name in the study")
     parser.add_argument(

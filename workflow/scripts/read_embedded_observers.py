@@ -16,7 +16,7 @@ from semsim.observers.shipped import PANEL
 from semsim.targets.models import load_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     losses = {kind: read_table(arguments.folder / kind / "losses.csv") for kind in CLASSES}
@@ -30,7 +30,7 @@ def observers_in(folder):
     return {name: load_target(folder / f"{name}.safetensors") for name in PANEL}
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="where they are; to write to as well")

@@ -11,7 +11,7 @@ from semsim.labels import shown_images
 from semsim.labels.replayed import pair_images, replay_labels
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     images = pd.concat(map(shown_images, read_parts(arguments.attacks)), ignore_index=True)
     numbers = read_metadata(arguments.data)["published_numbers"]
@@ -22,7 +22,7 @@ def main():
     write_table(pairs.assign(unit="original" if numbers else "label"), arguments.out_pairs)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attacks", required=True, metavar="attacks.csv", help="the study's table of attacks")

@@ -11,7 +11,7 @@ from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     try:
         executed = papermill.execute_notebook(
@@ -30,7 +30,7 @@ def main():
         part.write_text(page, encoding="utf-8")
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notebook", required=True, metavar="X.ipynb", help="the notebook, without outputs")

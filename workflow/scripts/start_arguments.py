@@ -1,9 +1,12 @@
 """The argument that names plain classifiers from which SemSim starts, or whose features are asked."""
 
+from argparse import ArgumentParser
+from typing import Any
+
 from semsim.learned.starts import shipped_start
 
 
-def add_start_argument(parser, **options):
+def add_start_argument(parser: ArgumentParser, **options: Any) -> None:
     """Add `--start`, whose values are files; options are those of `add_argument`."""
     parser.add_argument(
         "--start",

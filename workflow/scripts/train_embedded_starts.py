@@ -4,31 +4,29 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import positive, run
 from semsim.io.tables import write_table
 from semsim.learned.starting import read_starts, train_starts, without_head
-from semsim.targets.device import choose_device
 from semsim.targets.models import save_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
-    starts, losses = train_starts(arguments.steps, choose_device(arguments.device))
+    device = device_of(arguments)
+    starts, losses = train_starts(arguments.steps, device)
     write_table(read_starts(starts), arguments.reading)
     for name, start in starts.items():
         save_target(without_head(start).half(), arguments.weights / f"{name}.safetensors", {"start": name})
     write_table(pd.DataFrame(losses), arguments.losses)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=positive, required=True, metavar="N", help="batches of 64 images of each kind")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--weights", required=True, type=Path, metavar="DIR", help="folder of weights to write")
     parser.add_argument("--losses", required=True, metavar="OUT.csv", help="the losses to write")
     parser.add_argument("--reading", required=True, metavar="OUT.csv", help="to write: how accurate they are")

@@ -2,7 +2,7 @@
 
 import argparse
 
-import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import json_object, run
 from semsim.data import load_classes
@@ -11,15 +11,14 @@ from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
 from semsim.seeds import seed_for
 from semsim.settings import validated
-from semsim.targets.device import choose_device
 from semsim.targets.models import save_target
 from semsim.targets.recipe import Recipe
 from semsim.targets.training import initial_target, train_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
+    device = device_of(arguments)
     training, held_out = divide_public(arguments.data, arguments.dataset, arguments.seed, "observers")
     classes = len(load_classes(arguments.data))
     seed = seed_for(arguments.seed, "observer", arguments.dataset, arguments.observer)
@@ -30,7 +29,7 @@ def main():
         validated(Recipe, arguments.training, "the recipe of the training is not valid"),
         augmentation=Degradation(),
         seed=seed,
-        device=choose_device(arguments.device),
+        device=device,
         description=f"{arguments.dataset}/{arguments.observer}",
     )
     accuracy = curves["validation_accuracy"].iloc[-1]
@@ -38,7 +37,7 @@ def main():
     write_table(curves, arguments.curves)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set")
@@ -48,8 +47,7 @@ def parse_arguments():
     parser.add_argument("--width", type=int, metavar="N", help="the network's width")
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--weights", required=True, metavar="OUT.safetensors", help="the weights to write")
     parser.add_argument("--curves", required=True, metavar="OUT.csv", help="the losses and accuracies to write")
     return parser.parse_args()

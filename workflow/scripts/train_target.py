@@ -3,7 +3,7 @@
 import argparse
 
 import numpy as np
-import torch
+from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import json_object, run
 from semsim.data import load_classes, load_split, open_split
@@ -12,7 +12,6 @@ from semsim.io.tables import write_table
 from semsim.seeds import seed_for
 from semsim.settings import validated
 from semsim.targets.augmentation import Augmentation
-from semsim.targets.device import choose_device
 from semsim.targets.models import count_parameters, save_target
 from semsim.targets.privacy import privacy_spent
 from semsim.targets.recipe import TargetRecipe
@@ -20,9 +19,9 @@ from semsim.targets.settings import TargetSettings
 from semsim.targets.training import initial_target, train_target
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
+    device = device_of(arguments)
     settings = validated(TargetSettings, arguments.settings, f"the settings of {arguments.target} are not valid")
     recipe = validated(TargetRecipe, arguments.training, "the recipe of the training is not valid")
     augmentation, train = Augmentation(settings.augmentation), load_split(arguments.data, "train")
@@ -46,7 +45,7 @@ def main():
         augmentation=augmentation,
         gradient_defence=settings.defence,
         seed=seed,
-        device=choose_device(arguments.device),
+        device=device,
         description=f"{arguments.dataset}/{arguments.target}",
     )
     last = curves.iloc[-1]
@@ -71,7 +70,7 @@ def load_validation(path):
     return JoinedRows(images), np.concatenate(labels)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set")
@@ -82,8 +81,7 @@ def parse_arguments():
     )
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe, merged")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
+    add_torch_arguments(parser)
     parser.add_argument("--weights", required=True, metavar="OUT.safetensors", help="the weights to write")
     parser.add_argument("--curves", required=True, metavar="OUT.csv", help="the losses and accuracies to write")
     return parser.parse_args()

@@ -3,21 +3,19 @@
 import argparse
 from pathlib import Path
 
-import torch
 from learning_arguments import add_label_arguments, difficulty_of, read_labelled_pairs
+from torch_arguments import device_of
 
 from semsim.commandline import run
 from semsim.io.tables import read_table, write_table
 from semsim.learned.calibrating import try_calibration
 from semsim.learned.metric import SemSim
 from semsim.statistics.calibration import measure_calibration
-from semsim.targets.device import choose_device
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = device_of(arguments)
     pairs, kind = read_labelled_pairs(arguments)
     weights = dict(zip(arguments.exclusions, arguments.weights, strict=True))
     tried = try_calibration(
@@ -34,7 +32,7 @@ def main():
     write_table(measure_calibration(tried, arguments.resamples, arguments.seed), arguments.out_errors)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_label_arguments(parser)

@@ -3,17 +3,16 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
 from learning_arguments import add_learning_arguments, read_labelled_pairs, read_learner
 from start_arguments import add_start_argument
 
 from semsim.commandline import run
 from semsim.io.tables import write_table
 from semsim.learned.folds import make_folds
-from semsim.learned.trials import try_folds
+from semsim.learned.trials import joined, try_folds
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     learners = [read_learner(arguments, start) for start in arguments.start or [None] * len(arguments.exclusions)]
     pairs, kind = read_labelled_pairs(arguments)
@@ -23,8 +22,7 @@ def main():
     ]
     about = {"kind": kind, "reference": arguments.settings["reference"]}
     for tables, path in zip(zip(*found, strict=True), (arguments.out, arguments.curves, arguments.counts), strict=True):
-        filled = [table for table in tables if len(table)] or tables[:1]
-        write_table(pd.concat(filled, ignore_index=True).assign(**about), path)
+        write_table(joined(tables).assign(**about), path)
 
 
 def tried(learner, pairs, exclusion, arguments):
@@ -39,7 +37,7 @@ def tried(learner, pairs, exclusion, arguments):
     return [table.assign(exclusion=exclusion) for table in try_folds(learner, pairs, folds, exclusion, keep)]
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_learning_arguments(parser)

@@ -54,8 +54,9 @@ def load_network(
     measured = [name for name in METRIC_OF.values() if name in metrics and metrics[name].notna().any()]
     if not measured:
         raise SemsimError(
-            f"metrics.csv has no value of {' or '.join(METRIC_OF.values())}: images below {ALEXNET_SMALLEST_IMAGE} pixels"
-            " are too small. Set a larger `image_size`, or remove `unscaled_lpips` from `defects`."
+            f"metrics.csv has no value of {' or '.join(METRIC_OF.values())}: images below"
+            f" {ALEXNET_SMALLEST_IMAGE} pixels are too small. Set a larger `image_size`, or remove `unscaled_lpips`"
+            " from `defects`."
         )
     ((name, network),) = gather_networks(ALEXNET_SMALLEST_IMAGE, pretrained, seed, device).items()
     if measured != [METRIC_OF[name]]:

@@ -76,8 +76,7 @@ def model_card(
     kind : str
         The kind of annotators.
     pairs : LabelledPairs
-    settings : dict
-        Of SemSim.
+    settings : semsim.learned.settings.SemSimSettings
     recipe : semsim.targets.recipe.Recipe
     generalisation : pandas.DataFrame
         The table ``generalisation.csv`` of the study.
@@ -106,8 +105,8 @@ def model_card(
         recognised=int((table["recognition_rate"] > 0.5).sum()),
         targets=names["target"],
         attacks=names["attack"],
-        reference={"original": "the original", "attacked": "the attacked image"}[settings["reference"]],
-        settings=_described(settings),
+        reference={"original": "the original", "attacked": "the attacked image"}[settings.reference],
+        settings=_described(settings.model_dump(mode="json", exclude={"evaluation"})),
         recipe=_described(recipe.model_dump(mode="json")),
         why_not=f". **It was not trained:** {why_not}" if why_not else "",
         results=_results(generalisation),

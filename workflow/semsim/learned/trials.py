@@ -1,7 +1,9 @@
 """Trials: SemSim trained on one side of a fold and measured on the other."""
 
+from __future__ import annotations
+
 import copy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,18 @@ from semsim.learned.pairs import LabelledPairs, split_by_original
 from semsim.learned.training import CURVES, StackedPairs, measure_distances, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
-from semsim.targets.recipe import Recipe
 
-OF_TRAINING = ("backbone", "width", "normalised", "loss", "margin", "anchor")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+    from semsim.learned.folds import Fold
+    from semsim.learned.settings import Variant
+    from semsim.targets.models import Target
+    from semsim.targets.recipe import Recipe
+
+OF_TRAINING = {"backbone", "width", "normalised", "loss", "margin", "anchor"}
 """Settings that are arguments of `train_semsim`."""
 VALIDATION = 0.2
 """Share of the originals of each data set that training is validated on."""
@@ -26,8 +37,7 @@ class Learner(NamedTuple):
 
     Attributes
     ----------
-    settings : dict
-        Of the section ``semsim`` of a study.
+    settings : semsim.learned.settings.Variant
     recipe : semsim.targets.recipe.Recipe
     classifier : semsim.targets.models.Target or None
         A plain classifier, with the backbone of the settings; None if there are no public images to train one.
@@ -36,13 +46,13 @@ class Learner(NamedTuple):
     device : torch.device or str
     """
 
-    settings: dict
+    settings: Variant
     recipe: Recipe
-    classifier: object
+    classifier: Target | None
     seed: int
-    device: object = "cpu"
+    device: torch.device | str = "cpu"
 
-    def learn(self, pairs, name):
+    def learn(self, pairs: LabelledPairs, name: str) -> tuple[SemSim, pd.DataFrame, pd.DataFrame, str]:
         """Train SemSim on labelled pairs, or return its initial state if there is nothing to learn.
 
         Parameters
@@ -61,7 +71,7 @@ class Learner(NamedTuple):
             Why there was nothing to learn; else empty.
         """
         seed, settings = seed_for(self.seed, "semsim", name), self.settings
-        chosen = _share_of(pairs, settings["label_share"], seed)
+        chosen = _share_of(pairs, settings.label_share, seed)
         training, validation = split_by_original(chosen, VALIDATION, seed)
         if why_not := missing_triplets(training.table):
             return (
@@ -73,20 +83,20 @@ class Learner(NamedTuple):
         metric, curves, counts = train_semsim(
             training,
             validation,
-            **{setting: settings[setting] for setting in OF_TRAINING},
+            **settings.model_dump(include=OF_TRAINING),
             recipe=self.recipe,
-            start=self.classifier if settings["start"] == "classifier" else None,
+            start=self.classifier if settings.start == "classifier" else None,
             seed=seed,
             device=self.device,
             description=name,
         )
         return metric, curves, counts.rename_axis("side").reset_index(), ""
 
-    def measure(self, metric, pairs):
+    def measure(self, metric: SemSim, pairs: LabelledPairs) -> dict[str, np.ndarray]:
         """Return the distances [N] of labelled pairs by name: of SemSim, and of the plain classifier's features."""
-        measured = {"semsim": as_evaluated(metric, pairs, self.settings.get("evaluation"))}
+        measured = {"semsim": as_evaluated(metric, pairs, self.settings.evaluation)}
         if self.classifier is not None:
-            baseline = SemSim.from_classifier(self.classifier, self.settings["normalised"])
+            baseline = SemSim.from_classifier(self.classifier, self.settings.normalised)
             measured["classifier_features"] = baseline, pairs
         return {
             name: measure_distances(each.to(self.device), StackedPairs(of, self.device)).cpu().numpy()
@@ -96,12 +106,12 @@ class Learner(NamedTuple):
     def _start(self, pairs, seed):
         """Return SemSim before training: the classifier's features, or random ones if there is no classifier."""
         if self.classifier is not None:
-            return SemSim.from_classifier(self.classifier, self.settings["normalised"])
-        backbone, width, normalised = (self.settings[name] for name in ("backbone", "width", "normalised"))
-        return random_semsim(pairs.references, backbone, width, normalised, seed)
+            return SemSim.from_classifier(self.classifier, self.settings.normalised)
+        settings = self.settings
+        return random_semsim(pairs.references, settings.backbone, settings.width, settings.normalised, seed)
 
 
-def as_evaluated(metric, pairs, evaluation=None):
+def as_evaluated(metric: SemSim, pairs: LabelledPairs, evaluation: str | None = None) -> tuple[SemSim, LabelledPairs]:
     """Return a metric and the pairs that it measures, as an ablation evaluates them.
 
     Parameters
@@ -129,7 +139,9 @@ def as_evaluated(metric, pairs, evaluation=None):
 MEASURED = [*KEYS, "part", "semsim", "classifier_features", "note"]
 
 
-def try_folds(learner, pairs, folds, name, keep):
+def try_folds(
+    learner: Learner, pairs: LabelledPairs, folds: Sequence[Fold], name: str, keep: Callable[[int, SemSim], None]
+) -> list[pd.DataFrame]:
     """Try each fold in turn.
 
     Parameters
@@ -151,10 +163,12 @@ def try_folds(learner, pairs, folds, name, keep):
         metric, *found = try_fold(learner, pairs, fold, name)
         keep(fold.part, metric)
         tables.append(found)
-    return [_joined(parts) for parts in zip(*tables, strict=True)]
+    return [joined(parts) for parts in zip(*tables, strict=True)]
 
 
-def try_fold(learner, pairs, fold, name):
+def try_fold(
+    learner: Learner, pairs: LabelledPairs, fold: Fold, name: str
+) -> tuple[SemSim, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Train SemSim on one side of a fold, and measure the pairs on the other.
 
     Parameters
@@ -180,7 +194,7 @@ def try_fold(learner, pairs, fold, name):
     return metric, measured, curves.assign(part=fold.part), counts.assign(part=fold.part)
 
 
-def _joined(tables):
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Put tables below each other; empty ones only lend their columns."""
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
