@@ -1,5 +1,7 @@
 """What every script's `main` shares: settings given as JSON, and output and errors that people can read anywhere."""
 
+from __future__ import annotations
+
 import argparse
 import codecs
 import contextlib
@@ -9,10 +11,14 @@ import os
 import sys
 import warnings
 from functools import partial
+from typing import TYPE_CHECKING
 
 from semsim.errors import FULL, SemsimError
 from semsim.names import CONTROLS
 from semsim.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 PLAIN = {"↑": "^", "↓": "v", "−": "-", "–": "-", "’": "'", "“": '"', "”": '"', "…": ".", "\u00a0": " "}
 """What stands for a character where the output's encoding lacks it: one each, so that columns stay aligned."""
@@ -20,7 +26,7 @@ ESCAPES = {code: escape for code, escape in CONTROLS.items() if chr(code) not in
 """What stands for characters that a terminal would obey; lines and tabs are kept."""
 
 
-def json_object(text):
+def json_object(text: str) -> dict:
     """Parse a JSON object given as a command-line argument (an `argparse` type)."""
     try:
         value = json.loads(text)
@@ -31,14 +37,14 @@ def json_object(text):
     return value
 
 
-def positive(text, most=2**31):
+def positive(text: str, most: int = 2**31) -> int:
     """Parse a whole number above 0 given as a command-line argument (an `argparse` type)."""
     if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number above 0, at most {most:,}")
     return int(text)
 
 
-def path(text):
+def path(text: str) -> str:
     """Return a path given as a command-line argument (an `argparse` type); an empty one would be the working directory.
 
     Raises
@@ -55,12 +61,12 @@ resamples = partial(positive, most=10**6)
 """Parse how often something is drawn (an `argparse` type); more take hours, and say no more."""
 
 
-def say(sentence):
+def say(sentence: str) -> None:
     """Write a sentence to standard error, where it does not mix with results."""
     print(sentence, file=sys.stderr)
 
 
-def share_cores():
+def share_cores() -> None:
     """Let threads of PyTorch sleep while they wait for each other; it has to be called before PyTorch is imported.
 
     By default they spin. That is a little faster on cores of their own, and up to eight times slower where other
@@ -79,7 +85,7 @@ def _plain(error):
 codecs.register_error("semsim.plain", _plain)
 
 
-def shown(text):
+def shown(text: str) -> str:
     r"""Return a text in which control characters are escapes, but for the ends of lines and tabs.
 
     Examples
@@ -108,7 +114,7 @@ class Shown:
     def __getattr__(self, name):
         return getattr(self._stream, name)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         """Write a text, and return its length."""
         start = "\r" if text.startswith("\r") else ""
         encoding = self._stream.encoding or "utf-8"
@@ -116,14 +122,14 @@ class Shown:
         self._stream.write(text_shown.encode(encoding, "semsim.plain").decode(encoding))
         return len(text)
 
-    def writelines(self, texts):
+    def writelines(self, texts: Iterable[str]) -> None:
         """Write texts one after the other."""
         for text in texts:
             self.write(text)
 
 
 @contextlib.contextmanager
-def shown_output():
+def shown_output() -> Iterator[None]:
     """Let standard output and standard error be `Shown` inside the block; where one is closed, nothing is shown."""
     output, errors = (Shown(stream or io.StringIO()) for stream in (sys.stdout, sys.stderr))
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
@@ -138,7 +144,7 @@ def _in_one_line(message, category, *place):
     return f"warning: {message}\n" if category is UserWarning else _as_python_does(message, category, *place)
 
 
-def run(main):
+def run(main: Callable[[], None]) -> None:
     """Call `main()`; turn what users can put right into one message and exit status 1.
 
     Any other exception is a defect of the program and keeps its traceback. What users are warned of is one line, too.

@@ -1,12 +1,18 @@
 """torchvision, also where it cannot register its own operators."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import torch
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
 
 @functools.cache
-def import_torchvision():
+def import_torchvision() -> ModuleType:
     """Return the `torchvision` module, imported on the first call (it takes two seconds).
 
     Beside a PyTorch without CUDA, torchvision's compiled operators may fail to load, and then its import stops at two

@@ -5,7 +5,7 @@ import sys
 from tqdm import tqdm
 
 
-def progress_bar(total, description, unit="it", initial=0):
+def progress_bar(total: int | None, description: str, unit: str = "it", initial: int = 0) -> tqdm:
     """Return a `tqdm` bar on standard error.
 
     On a terminal it updates twice a second; in a log file it writes at most one line every ten seconds.

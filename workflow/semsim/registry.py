@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Registry(Mapping):
         self._part = part
         self._parts: dict[str, Part] = {}
 
-    def register(self, name: str | None = None, *, needs: Iterable[str] = (), **about) -> Callable:
+    def register(self, name: str | None = None, *, needs: Iterable[str] = (), **about: Any) -> Callable:
         """Return a decorator that adds a function or class, by default under its own name in lower case."""
 
         def add(function):

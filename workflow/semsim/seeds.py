@@ -3,7 +3,7 @@
 import hashlib
 
 
-def seed_for(study_seed, *key):
+def seed_for(study_seed: int | str, *key: object) -> int:
     """Return the seed of one random thing.
 
     Parameters

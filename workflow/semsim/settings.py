@@ -6,8 +6,9 @@ editors and the tables of the manual are derived from it.
 
 import math
 import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
@@ -22,6 +23,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+Checked = TypeVar("Checked", bound=Settings)
 Item = TypeVar("Item")
 Several = Annotated[tuple[Item, ...], Field(strict=False)]
 """A tuple, for which a list of YAML or JSON is accepted."""
@@ -57,7 +59,7 @@ class OneOf:
         The names; those of a dict are its keys.
     """
 
-    def __init__(self, registry):
+    def __init__(self, registry: Collection[str]):
         self.registry = registry
 
     def __get_pydantic_core_schema__(self, source, handler):
@@ -72,7 +74,7 @@ class OneOf:
         return name
 
 
-def checked_by(check):
+def checked_by(check: Callable[[Any], object]) -> AfterValidator:
     """Return a validator that calls a function on a value and reports the `SemsimError` that it raises."""
 
     def validate(value):
@@ -85,7 +87,7 @@ def checked_by(check):
     return AfterValidator(validate)
 
 
-def with_defaults(model, name, **defaults):
+def with_defaults(model: type[Settings], name: str, **defaults: Any) -> type[Settings]:
     """Return a copy of a model with other defaults for some settings.
 
     Parameters
@@ -100,7 +102,7 @@ def with_defaults(model, name, **defaults):
     return create_model(name, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **fields)
 
 
-def changes_of(model):
+def changes_of(model: type[Settings]) -> type[Settings]:
     """Return a model of overrides: the same settings, each of them optional.
 
     The given ones are ``model_dump(exclude_unset=True)``. Rules that relate several settings apply to the result of the
@@ -126,7 +128,7 @@ def _field_like(field, **changes):
     return Annotated[(annotation, *metadata, Field(**kept, **changes))]
 
 
-def validated(model, settings, heading):
+def validated(model: type[Checked], settings: object, heading: str) -> Checked:
     """Return checked settings, with all defaults.
 
     Parameters
@@ -150,7 +152,7 @@ def validated(model, settings, heading):
     return checked
 
 
-def check_plain(settings, heading):
+def check_plain(settings: object, heading: str) -> None:
     """Refuse what no setting can be, whatever it is for.
 
     Parameters
@@ -197,13 +199,13 @@ def _is_broken(name):
     return bool(HALF.search(name)) if isinstance(name, str) else isinstance(name, int) and abs(name) > LARGEST
 
 
-def refuse(problems, heading):
+def refuse(problems: Iterable[str], heading: str) -> None:
     """Raise one `SemsimError` that lists all problems, if there are any."""
     if problems := list(dict.fromkeys(problems)):
         raise SemsimError("\n  ".join([f"{heading}:", *problems]))
 
 
-def sentences(error, model, settings):
+def sentences(error: ValidationError, model: type[Settings], settings: object) -> Iterator[str]:
     """Yield a sentence for each validation error: where it is, what is wrong, what is allowed.
 
     Parameters
@@ -230,7 +232,7 @@ def _is_of_right_length(error):
 
 
 @cache
-def schema_of(model):
+def schema_of(model: type[Settings]) -> dict:
     """Return a model's JSON schema; it is cached, so do not modify it."""
     return model.model_json_schema()
 
@@ -276,7 +278,7 @@ def _inside(rules, part):
     return inside if isinstance(inside, dict) else {}
 
 
-def resolved(rules, schema):
+def resolved(rules: dict, schema: dict) -> dict:
     """Resolve the references of a part of a schema, and drop null from a choice between one type and null."""
     while True:
         own = {name: rules[name] for name in ("description", "default") if name in rules}
@@ -344,14 +346,14 @@ def _kinds(rules):
     return rules["discriminator"]["propertyName"], list(rules["discriminator"]["mapping"])
 
 
-def written(value):
+def written(value: object) -> str:
     """Return a value roughly as written in a settings file, truncated if it is long."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else quoted(value)
 
 
-def range_of(rules):
+def range_of(rules: dict) -> str:
     """Return the range of a number from its JSON schema; empty if it has none.
 
     Examples
@@ -372,7 +374,7 @@ def range_of(rules):
     return ", ".join(part for part in (low, high) if part)
 
 
-def length_of(rules):
+def length_of(rules: dict) -> str:
     """Return the allowed length of a text or a list from its JSON schema; empty if it has none.
 
     Examples

@@ -3,13 +3,20 @@
 Knows of Snakemake what it says in its log: records with an ``event`` and what belongs to it.
 """
 
+from __future__ import annotations
+
 import csv
 import logging
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.io.whole import written_whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
 
 COLUMNS = ("rule", "seconds")
 EVERY_SECONDS = 20
@@ -37,31 +44,31 @@ class TimeLeft:
     15.0
     """
 
-    def __init__(self, jobs, known, cores):
+    def __init__(self, jobs: Mapping[str, int], known: Mapping[str, float], cores: int):
         self._left, self._known, self._cores = Counter(jobs), known, cores
         self._running = {}
         self._took = defaultdict(list)
 
-    def start(self, job, rule, now):
+    def start(self, job: int, rule: str, now: float) -> None:
         """Note that a job begins."""
         self._running[job] = rule, now
 
-    def finish(self, job, now):
+    def finish(self, job: int, now: float) -> None:
         """Note that a job has ended well; nothing is known of one whose beginning was not noted."""
         if job in self._running:
             rule, began = self._running.pop(job)
             self._left[rule] -= 1
             self._took[rule].append(now - began)
 
-    def fail(self, job):
+    def fail(self, job: int) -> None:
         """Note that a job has not; it may begin again."""
         self._running.pop(job, None)
 
-    def means(self):
+    def means(self) -> dict[str, float]:
         """Return the mean seconds of a job by rule, of those that have ended."""
         return {rule: sum(seconds) / len(seconds) for rule, seconds in self._took.items()}
 
-    def seconds(self, now):
+    def seconds(self, now: float) -> float | None:
         """Return the time left, or None as long as nothing is known about any rule."""
         expected = self._expected()
         if not expected:
@@ -97,13 +104,15 @@ class SayTimeLeft(logging.Handler):
         Takes each sentence.
     """
 
-    def __init__(self, path, otherwise, cores, say=print):
+    def __init__(
+        self, path: str | os.PathLike, otherwise: str | os.PathLike, cores: int, say: Callable[[str], object] = print
+    ):
         super().__init__()
         self._path, self._cores, self._say = Path(path), cores, say
         self._known = read_seconds(otherwise) | read_seconds(path)
         self._left, self._said_at = None, None
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         """Take notice of one record."""
         event, now = str(getattr(record, "event", "")), time.monotonic()
         if event == "run_info" and self._left is None:
@@ -128,7 +137,7 @@ class SayTimeLeft(logging.Handler):
             self._say(f"{minutes}:{rest:02} left")
             self._said_at = now
 
-    def close(self):
+    def close(self) -> None:
         """Write down what jobs took."""
         if self._left is not None and (means := self._left.means()):
             write_seconds(read_seconds(self._path) | means, self._path)
@@ -136,7 +145,7 @@ class SayTimeLeft(logging.Handler):
         super().close()
 
 
-def read_seconds(path):
+def read_seconds(path: str | os.PathLike) -> dict[str, float]:
     """Return the mean seconds of a job by rule; nothing of a table that is not there or not readable."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
@@ -145,7 +154,7 @@ def read_seconds(path):
         return {}
 
 
-def write_seconds(seconds, path):
+def write_seconds(seconds: Mapping[str, float], path: str | os.PathLike) -> None:
     """Write the mean seconds of a job by rule."""
     with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")

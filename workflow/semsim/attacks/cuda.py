@@ -5,12 +5,18 @@ Recorded as a CUDA graph, they are launched at once, which is two to six times a
 ViT (benchmarks/attack_variants.py).
 """
 
+from __future__ import annotations
+
 import functools
 import logging
 import warnings
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +86,7 @@ def _waiting_is_an_error():
 
 
 @contextmanager
-def products_as_convolutions():
+def products_as_convolutions() -> Iterator[None]:
     """Let matrix products use TF32 if convolutions do (``torch.backends.cudnn.allow_tf32``, PyTorch's default).
 
     Captured gradients of convolutions are matrix products.

@@ -1,7 +1,10 @@
 """The attack engine: many searches as one batch, each with its own cost, optimiser state, seed and end."""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +16,12 @@ from semsim.attacks.objectives import OBJECTIVES
 from semsim.attacks.optimisers import OPTIMISERS, Status
 from semsim.attacks.priors import PRIORS
 from semsim.targets.traits import KNOWLEDGE
+
+if TYPE_CHECKING:
+    from semsim.attacks.gradients import UpdatePlan
+    from semsim.attacks.observation import Observation
+    from semsim.attacks.settings import AttackSettings
+    from semsim.targets.models import Target
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Outcome:
     initial_costs: torch.Tensor
     costs: torch.Tensor
 
-    def named_status(self):
+    def named_status(self) -> list[str]:
         """Return the status of each search as text: ``finished`` (all steps used), ``converged`` or ``diverged``."""
         names = {Status.RUNNING: "finished", Status.CONVERGED: "converged", Status.DIVERGED: "diverged"}
         return [names[status] for status in self.status.tolist()]
@@ -70,7 +79,15 @@ class Search:
     of the batch, followed by their label logits if the attack optimises the labels.
     """
 
-    def __init__(self, target, observed, labels, seeds, settings, plan):
+    def __init__(
+        self,
+        target: Target,
+        observed: Observation,
+        labels: torch.Tensor,
+        seeds: list[list[int]],
+        settings: AttackSettings,
+        plan: UpdatePlan,
+    ):
         self.target = target
         self.settings = settings
         self.plan = plan
@@ -106,7 +123,7 @@ class Search:
         self.costs = self.initial_costs.clone()
         self.diverged_at = torch.full((len(start),), -1, device=start.device)
 
-    def advance(self):
+    def advance(self) -> None:
         """Take one step in every running search."""
         self.costs, gradients = self.evaluate(self.optimiser.ask())
         if self.step == 0:
@@ -117,11 +134,11 @@ class Search:
         self.diverged_at[newly_diverged] = self.step
         self.step += 1
 
-    def is_over(self):
+    def is_over(self) -> bool:
         """Tell whether no steps are left; synchronises with the device."""
         return self.step >= self.settings.steps or not (self.optimiser.status == Status.RUNNING).any()
 
-    def evaluate(self, points):
+    def evaluate(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the cost [R] of each row of `points` [R, D] and its gradient [R, D]."""
         if not points.is_cuda:
             return self.compute(points)
@@ -129,7 +146,7 @@ class Search:
         with products_as_convolutions() if self.settings.signed else nullcontext():
             return self.recording(self.compute, points)
 
-    def compute(self, points):
+    def compute(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Evaluate `points` without a recording."""
         costs, gradients = [], []
         for first in range(0, len(points), self.plan.clients_per_pass):
@@ -172,7 +189,7 @@ class Search:
         """Return the weighted priors on one kind of input, given that input."""
         return [weight * PRIORS[name](*seen) for name, weight in self.priors.items() if PRIORS[name].of == of]
 
-    def outcome(self):
+    def outcome(self) -> Outcome:
         """Return the `Outcome`: of the restarts on each client, the one with the lowest final cost."""
         points = self.optimiser.points
         costs, _ = self.evaluate(points)
@@ -197,7 +214,7 @@ class Search:
             costs=costs[kept].cpu(),
         )
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
         """Return everything that is needed to resume exactly."""
         return {
             "step": self.step,
@@ -207,7 +224,8 @@ class Search:
             "diverged_at": self.diverged_at,
         }
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
+        """Resume from a `state_dict`."""
         self.step = state["step"]
         self.optimiser.load_state_dict(state["optimiser"])
         for name in ("initial_costs", "costs", "diverged_at"):

@@ -1,9 +1,11 @@
 """Which reconstruction of a client's batch belongs to which of its images: gradients do not tell their order."""
 
+from __future__ import annotations
+
 import torch
 
 
-def match_batch(images, reconstructions):
+def match_batch(images: torch.Tensor, reconstructions: torch.Tensor) -> torch.Tensor:
     """Match reconstructions with images so that the sum of their squared errors is as small as possible.
 
     Parameters

@@ -1,7 +1,9 @@
 """What the attacker observes: the update that each client computes on its augmented images, after its defences."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -10,8 +12,15 @@ from semsim.attacks.clients import ClientSettings
 from semsim.attacks.gradients import ClientUpdates
 from semsim.attacks.outer_products import written_out
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-def augment(images, augmentation, seeds):
+    from semsim.attacks.gradients import UpdatePlan
+    from semsim.targets.defences import GradientDefence
+    from semsim.targets.models import Target
+
+
+def augment(images: torch.Tensor, augmentation: Callable, seeds: Sequence[int]) -> torch.Tensor:
     """Return the images that enter the target model.
 
     Parameters
@@ -45,7 +54,14 @@ class Observation(NamedTuple):
     statistics: list
 
 
-def shared_updates(target, plan, images, labels, defence, seeds):
+def shared_updates(
+    target: Target,
+    plan: UpdatePlan,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    defence: GradientDefence,
+    seeds: Sequence[int],
+) -> Observation:
     """Return what each client shares.
 
     Parameters

@@ -9,10 +9,14 @@ resume exactly.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import lazy_loader
 
 from semsim.registry import Registry
+
+if TYPE_CHECKING:
+    from semsim.attacks.settings import AttackSettings
 
 torch = lazy_loader.load("torch")
 
@@ -50,7 +54,7 @@ class Adam:
     EPSILON = 1e-8
     STATE = ("points", "previous", "status", "means", "squares")
 
-    def __init__(self, start, settings, lower, upper):
+    def __init__(self, start: torch.Tensor, settings: AttackSettings, lower: torch.Tensor, upper: torch.Tensor):
         self.points = start.clone()
         self.previous = start.clone()
         self.status = torch.full((len(start),), Status.RUNNING, dtype=torch.int8, device=start.device)
@@ -60,10 +64,12 @@ class Adam:
         self.lower, self.upper = lower, upper
         self.step = 0
 
-    def ask(self):
+    def ask(self) -> torch.Tensor:
+        """Return the points [N, D] at which costs and gradients are needed."""
         return self.points
 
-    def tell(self, costs, gradients):
+    def tell(self, costs: torch.Tensor, gradients: torch.Tensor) -> None:
+        """Take the costs [N] and the gradients [N, D] at the points that were asked for."""
         running = self.status == Status.RUNNING
         finite = costs.isfinite() & gradients.isfinite().all(1)
         # A search that became non-finite returns to its last point with a finite cost.
@@ -90,10 +96,12 @@ class Adam:
         squares = self.squares / (1 - second**self.step)
         return self.points - learning_rate * means / (squares.sqrt() + self.EPSILON)
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
+        """Return everything that is needed to resume exactly."""
         return {"step": self.step} | {name: getattr(self, name) for name in self.STATE}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
+        """Resume from a `state_dict`."""
         self.step = state["step"]
         for name in self.STATE:
             setattr(self, name, state[name].to(self.points.device))
@@ -152,7 +160,13 @@ class LBFGS:
         "position_changes", "gradient_changes", "products", "scales", "used",
     )  # fmt: skip
 
-    def __init__(self, start, settings, lower=None, upper=None):
+    def __init__(
+        self,
+        start: torch.Tensor,
+        settings: AttackSettings,
+        lower: torch.Tensor | None = None,
+        upper: torch.Tensor | None = None,
+    ):
         rows, dimensions = start.shape
         self.history = settings.history
         self.tolerance = settings.tolerance
@@ -176,10 +190,12 @@ class LBFGS:
         self.scales = start.new_ones(rows)
         self.used = torch.zeros(rows, self.history, dtype=torch.bool, device=start.device)
 
-    def ask(self):
+    def ask(self) -> torch.Tensor:
+        """Return the points [N, D] at which costs and gradients are needed."""
         return self.bases + self.step_sizes[:, None] * self.directions
 
-    def tell(self, costs, gradients):
+    def tell(self, costs: torch.Tensor, gradients: torch.Tensor) -> None:
+        """Take the costs [N] and the gradients [N, D] at the points that were asked for."""
         trials = self.ask()
         running = self.status == Status.RUNNING
         finite = costs.isfinite() & gradients.isfinite().all(1)
@@ -297,10 +313,12 @@ class LBFGS:
         """Return how many places of the history have been written to, this evaluation's included."""
         return min(self.step + 1, self.history)
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
+        """Return everything that is needed to resume exactly."""
         return {"step": self.step} | {name: getattr(self, name) for name in self.STATE}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
+        """Resume from a `state_dict`."""
         self.step = state["step"]
         for name in self.STATE:
             getattr(self, name).copy_(state[name])

@@ -6,13 +6,19 @@ A module says in its docstring what the command does, and has `add_arguments(par
 Here, too, imports are inside functions: who presses Ctrl-C at once gets one line, as anyone who does so later.
 """
 
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS = {"score": "score", "compare": "score", "audit": "attack,score", "label": "label", "fetch": "score"}
 """The modules, in the order in which the help lists them, and the extra that each needs."""
 
 
-def main():
+def main() -> None:
     """Run ``semsim``: what users can put right ends in one line and exit status 1."""
     try:
         from semsim.commandline import run
@@ -29,7 +35,7 @@ def _main():
         arguments.carry_out(arguments)
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     import argparse
     from importlib import import_module

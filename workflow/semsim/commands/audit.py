@@ -11,6 +11,8 @@ where that would be more than --minutes, searches are shorter, and the report sa
 command resumes where it stopped.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import re
@@ -28,7 +30,7 @@ The folder then has report.html, tables (originals.csv, attacks.csv, scores.csv,
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``semsim audit`` to its parser."""
     parser.epilog = EXAMPLES
     parser.add_argument(
@@ -133,7 +135,7 @@ def _option(setting):
 
 
 @_in_words_of_options()
-def audit(arguments):
+def audit(arguments: argparse.Namespace) -> None:
     """Attack, measure, write the report, and print the answer."""
     share_cores()
     from pathlib import Path

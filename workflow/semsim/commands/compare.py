@@ -11,8 +11,15 @@ of no difference, corrected for the metric's differences by Holm's method. It is
 the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.commandline import path, resamples, say, share_cores
 from semsim.commands.score import add_measuring, add_output, matching, prepare, print_written, warn_of
+
+if TYPE_CHECKING:
+    import argparse
 
 EXAMPLES = """examples:
   semsim compare originals lenet resnet vit
@@ -23,7 +30,7 @@ The table has one row per metric and set: rank, mean, its interval, and the diff
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``semsim compare`` to its parser."""
     parser.epilog = EXAMPLES
     parser.add_argument("originals", type=path, metavar="ORIGINALS", help="a folder of images")
@@ -37,7 +44,7 @@ def add_arguments(parser):
     parser.set_defaults(carry_out=compare)
 
 
-def compare(arguments):
+def compare(arguments: argparse.Namespace) -> None:
     """Compare sets, print their ranks, and write the table if it was asked for."""
     share_cores()
     from semsim.io.tables import write_for_people
@@ -78,7 +85,7 @@ def compare(arguments):
     print_written(arguments.out, len(table))
 
 
-def check_compare(arguments):
+def check_compare(arguments: argparse.Namespace) -> None:
     """Refuse, before any work is done, what cannot be written or named."""
     from semsim.errors import SemsimError
     from semsim.io.whole import check_output

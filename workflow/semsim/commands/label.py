@@ -26,6 +26,8 @@ With labels that were given elsewhere, by a panel, with another tool or by model
 annotations/README.md has more: texts, panels such as Prolific, and what is stored.
 """
 
+from __future__ import annotations
+
 import argparse
 from functools import partial
 
@@ -99,7 +101,7 @@ checks and repeats. Export as often as you like, even while the server is runnin
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands ``semsim label ...`` to a parser."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -226,7 +228,7 @@ def _network(text):
         raise argparse.ArgumentTypeError(f"not an address such as 127.0.0.1 or 172.17.0.0/16: {error}") from None
 
 
-def make(arguments):
+def make(arguments: argparse.Namespace) -> None:
     """Make a campaign."""
     from semsim.errors import SemsimError
     from semsim.labelling.campaign import as_argument, campaign_folder
@@ -279,7 +281,7 @@ def _results_of(study):
     return path if len(path.parts) > 1 else Path("results") / path
 
 
-def serve(arguments):
+def serve(arguments: argparse.Namespace) -> None:
     """Serve a campaign until it is stopped."""
     from semsim.labelling import server
     from semsim.labelling.campaign import as_argument
@@ -317,7 +319,7 @@ def _campaign_to_serve(name):
     return read_campaign_folder(folder)
 
 
-def invite(arguments):
+def invite(arguments: argparse.Namespace) -> None:
     """Print the names and links of annotators, tab-separated."""
     from contextlib import closing
 
@@ -338,7 +340,7 @@ def invite(arguments):
         print(f"{name}\t{url}/a/{token}/")
 
 
-def show_status(arguments):
+def show_status(arguments: argparse.Namespace) -> None:
     """Print who has done how much."""
     from semsim.labelling.campaign import campaign_folder, read_results_folder
     from semsim.labelling.results import describe_annotators, describe_datasets, read_answers
@@ -368,7 +370,7 @@ def _name_of_participant(campaign, participant):
     return name
 
 
-def import_labels(arguments):
+def import_labels(arguments: argparse.Namespace) -> None:
     """Make a campaign of labels from elsewhere."""
     from semsim.labelling.campaign import as_argument, campaign_folder
     from semsim.labelling.importing import Elsewhere, import_campaign
@@ -396,7 +398,7 @@ def import_labels(arguments):
     print(f"Fill in CARD.md there, then: semsim label measure {as_argument(campaign.folder)}")
 
 
-def measure(arguments):
+def measure(arguments: argparse.Namespace) -> None:
     """Write the tables that a study has of its labels."""
     from semsim.io.tables import write_table
     from semsim.labelling.campaign import campaign_folder, read_results_folder
@@ -411,7 +413,7 @@ def measure(arguments):
     print(f"\n{campaign.folder / 'tables'}: {', '.join(f'{name}.csv' for name in tables)}")
 
 
-def export(arguments):
+def export(arguments: argparse.Namespace) -> None:
     """Write the campaign's tables."""
     from semsim.labelling.results import export as write
 
@@ -422,7 +424,7 @@ def export(arguments):
     print(f"{campaign.folder / 'controls.csv'}: {counted(len(controls), 'answers')} to checks and repeats.")
 
 
-def write_sheets(arguments):
+def write_sheets(arguments: argparse.Namespace) -> None:
     """Write an annotator's pictures on sheets."""
     from contextlib import closing
 
@@ -435,7 +437,7 @@ def write_sheets(arguments):
     print(f"{arguments.out}: {counted(pictures, 'pictures')} for {name} on {counted(count, 'sheets')}; answers.csv.")
 
 
-def enter_answers(arguments):
+def enter_answers(arguments: argparse.Namespace) -> None:
     """Store answers from a table."""
     from contextlib import closing
 
@@ -448,7 +450,7 @@ def enter_answers(arguments):
     print(f"{campaign.folder}: {counted(count, 'answers')} of {arguments.name}.")
 
 
-def compare(arguments):
+def compare(arguments: argparse.Namespace) -> None:
     """Compare the campaign's labels with those of a study."""
     from semsim.io.tables import read_table, write_table
     from semsim.labelling.campaign import campaign_folder, read_results_folder

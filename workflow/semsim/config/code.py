@@ -4,15 +4,20 @@ The digest of a script covers the script, the modules of the repository that it 
 data files that these read. Comments, docstrings and formatting do not count.
 """
 
+from __future__ import annotations
+
 import ast
 import hashlib
 import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from semsim.errors import SemsimError
+
+if TYPE_CHECKING:
+    import os
 
 NAME = re.compile(r"(\w+(?:\.\w+)+)(?::\w+)?")
 """A string that may name a module, a package or a member: ``semsim.labels``, ``semsim.targets.networks:lenet``."""
@@ -60,12 +65,12 @@ class Code:
     ['seeds.py']
     """
 
-    def __init__(self, *folders):
+    def __init__(self, *folders: str | os.PathLike):
         self._folders = [Path(folder) for folder in folders]
         self._read = {}
         self._loaded = {}
 
-    def digest(self, *paths):
+    def digest(self, *paths: str | os.PathLike) -> str:
         """Return a digest of the code that scripts, modules or notebooks run.
 
         Parameters
@@ -86,7 +91,7 @@ class Code:
         digests = sorted(self._file(path)[0] for path in self.files(*paths))
         return _sha256("".join(digests).encode())[:16]
 
-    def files(self, *paths):
+    def files(self, *paths: str | os.PathLike) -> set[Path]:
         """Return the paths of all files that scripts, modules or notebooks depend on, including themselves."""
         waiting, seen = [(Path(path), True) for path in paths], set()
         while waiting:

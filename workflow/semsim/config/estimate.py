@@ -4,11 +4,13 @@ Attacks take nearly all the time of a large study. An image-step is one evaluati
 one image.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections import defaultdict
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from semsim.attacks.settings import attack_settings
 from semsim.commandline import run
@@ -17,6 +19,11 @@ from semsim.errors import SemsimError
 from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.own_networks import network_label
 from semsim.text import duration, listed, size_in_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from semsim.targets.models import Target
 
 RATES = files("semsim.attacks") / "rates.jsonl"
 CLASSES = 100
@@ -35,7 +42,7 @@ class Rate(NamedTuple):
     source: str
 
 
-def read_rates(device, path=RATES):
+def read_rates(device: str, path: Path = RATES) -> list[Rate]:
     """Return the rates measured on a device: ``cpu``, or a GPU by the beginning of its name.
 
     Raises
@@ -69,7 +76,7 @@ def forward_flops(architecture: str | dict, classes: int, image_size: int, width
         return flops_of(build_target(architecture, classes, image_size, width).eval())
 
 
-def flops_of(target):
+def flops_of(target: Target) -> int:
     """Return the floating-point operations of one forward pass of one image through a target model in eval mode."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -80,7 +87,7 @@ def flops_of(target):
     return counter.get_total_flops()
 
 
-def milliseconds_on(device, target):
+def milliseconds_on(device: str, target: Target) -> float:
     """Return the milliseconds per image-step of a target model on a device, scaled from the rates measured there.
 
     Parameters
@@ -103,7 +110,7 @@ class Cost(NamedTuple):
     basis: str
 
 
-def estimate(study, rates):
+def estimate(study: Study, rates: list[Rate]) -> dict[str, Cost]:
     """Return the cost of a study's attacks, by architecture.
 
     Parameters
@@ -155,7 +162,7 @@ def _nearest(measured, architecture, flops):
     return min(measured, key=distance)
 
 
-def disk_bytes(study):
+def disk_bytes(study: Study) -> int:
     """Return the size of a study's images: its data, and the images stored for each attack."""
     total = 0
     for dataset in study.datasets:
@@ -166,7 +173,8 @@ def disk_bytes(study):
     return total
 
 
-def main():
+def main() -> None:
+    """Print what the attacks of a study take, by its configuration files."""
     parser = argparse.ArgumentParser(prog="semsim.config.estimate", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files; later ones change earlier ones")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or a GPU, such as 'NVIDIA H100' (cpu)")

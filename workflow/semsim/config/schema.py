@@ -3,6 +3,8 @@
 ``python -m semsim.config.schema`` writes both into ``config/``; ``--check`` reports whether they are up to date.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import re
@@ -34,7 +36,7 @@ MARKED = re.compile(r"(<!-- settings: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 WRITE = "python -m semsim.config.schema"
 
 
-def json_schema():
+def json_schema() -> str:
     """Return the JSON schema of a study, as text."""
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study"}
     return json.dumps(about | _untitled(schema_of(StudySettings)), indent=1, ensure_ascii=False) + "\n"
@@ -47,7 +49,7 @@ def _untitled(rules):
     return [_untitled(each) for each in rules] if isinstance(rules, list) else rules
 
 
-def tables():
+def tables() -> dict[str, str]:
     """Return the tables of the manual, in Markdown, by name."""
     evaluation = set(Variant.model_fields) - set(SemSimSettings.model_fields)
     return {
@@ -184,7 +186,7 @@ def _markdown(rows):
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *others)) + "\n"
 
 
-def filled(manual):
+def filled(manual: str) -> str:
     """Return the text of a manual with its tables up to date: between ``<!-- settings: NAME -->`` and ``<!-- end -->``.
 
     Raises
@@ -199,7 +201,8 @@ def filled(manual):
     return MARKED.sub(lambda found: f"{found[1]}\n{known[found[2]]}\n{found[3]}", manual)
 
 
-def main():
+def main() -> None:
+    """Write the files, or check them."""
     parser = argparse.ArgumentParser(prog="semsim.config.schema", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("--folder", type=Path, default=Path("config"), metavar="DIR", help="where they are (config)")
     parser.add_argument("--check", action="store_true", help="write nothing, but fail if something is out of date")

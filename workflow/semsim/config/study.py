@@ -4,10 +4,13 @@ Knows nothing of Snakemake. ``python -m semsim.config.study CONFIG [OVERLAY ...]
 says what the study will make, and where.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.commandline import run
 from semsim.config.conflicts import conflicts
@@ -26,6 +29,10 @@ from semsim.settings import check_plain, refuse, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.text import REPLAYED, counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 MAIN = "semsim"
 """The name of SemSim with the settings of the study, beside its ablations."""
@@ -112,7 +119,7 @@ class Study:
     {'preset': 'dlg', 'steps': 50}
     """
 
-    def __init__(self, config):
+    def __init__(self, config: dict):
         self.settings = settings = read_settings(config)
         self.name = settings.study
         for name in SAME:
@@ -147,64 +154,64 @@ class Study:
         others = range(self.seed + 1, self.seed + self.seeds)
         self.replications = {self.name: self.seed} | {f"{self.name}-seed-{seed}": seed for seed in others}
 
-    def data_settings(self, dataset):
+    def data_settings(self, dataset: str) -> dict:
         """Return what the images of a data set depend on: its kind, path, classes and counts."""
         return _plain(self.settings.datasets[dataset], include=set(DatasetSettings.model_fields))
 
-    def image_size_of(self, dataset):
+    def image_size_of(self, dataset: str) -> int:
         """Return the side of a data set's images, in pixels."""
         return self.settings.datasets[dataset].image_size or self.settings.image_size
 
-    def shards_of(self, dataset):
+    def shards_of(self, dataset: str) -> range:
         """Return the numbers of the first originals of each shard."""
         return range(0, self.settings.datasets[dataset].originals, self.shard)
 
-    def target_settings(self, target):
+    def target_settings(self, target: str) -> dict:
         """Return what a target model is: `semsim.targets.settings.TargetSettings`."""
         return _plain(self.settings.targets[target], include=set(TargetSettings.model_fields))
 
-    def client_settings(self, target):
+    def client_settings(self, target: str) -> dict:
         """Return what clients of a target model do: `semsim.attacks.clients.ClientSettings`."""
         return _plain(self.settings.targets[target].client)
 
-    def target_traits(self, target):
+    def target_traits(self, target: str) -> dict[str, str]:
         """Return the architecture, defence and group (if any) of a target model: SemSim is tried without each."""
         settings = self.settings.targets[target]
         group = {"targets": self.target_groups[target]} if self.target_groups else {}
         return {"architecture": settings.label, "defence": settings.defences, **group}
 
-    def files_of(self, target):
+    def files_of(self, target: str) -> list[str]:
         """Return the files of the user's that training a target model needs."""
         return self.settings.targets[target].files
 
-    def network_files_of(self, target):
+    def network_files_of(self, target: str) -> list[str]:
         """Return the files of the user's that loading a target model needs, besides its weights."""
         return self.settings.targets[target].network_files
 
-    def training_settings(self, dataset, target):
+    def training_settings(self, dataset: str, target: str) -> dict:
         """Return how a target model is trained: the study's recipe, changed by the data set, then by the target."""
         settings = self.settings.training.model_dump()
         for each in (self.settings.datasets[dataset], self.settings.targets[target]):
             settings |= each.training.model_dump(exclude_unset=True)
         return _plain(TargetRecipe(**settings))
 
-    def attack_settings(self, dataset, attack):
+    def attack_settings(self, dataset: str, attack: str) -> dict:
         """Return an attack's preset and what differs from it, the data set's own settings last."""
         return self.settings.complete_attack(attack, dataset)
 
-    def attacks_on(self, target):
+    def attacks_on(self, target: str) -> tuple[str, ...]:
         """Return the attacks that a target model has what they need for."""
         return tuple(attack for attack in self.settings.attacks if not self.settings.unmet_by(attack, target))
 
-    def observer_settings(self, observer):
+    def observer_settings(self, observer: str) -> dict:
         """Return what an observer is: architecture, width and caution."""
         return _plain(self.settings.observers[observer])
 
-    def is_pretrained(self, observer):
+    def is_pretrained(self, observer: str) -> bool:
         """Tell whether an observer is a pretrained network."""
         return self.settings.observers[observer].pretrained
 
-    def read_by_shipped(self, dataset):
+    def read_by_shipped(self, dataset: str) -> bool:
         """Tell whether the observers that come with semsim read a data set: all classes of an embedded kind."""
         settings = self.settings.datasets[dataset]
         return self._is_embedded(dataset) and settings.classes is None and bool(shipped_observers(settings.kind))
@@ -214,7 +221,7 @@ class Study:
         kind = self.settings.datasets[dataset].kind
         return kind in EMBEDDED and self.image_size_of(dataset) == EMBEDDED_SIZE
 
-    def shipped_start(self, variant, datasets):
+    def shipped_start(self, variant: str, datasets: Iterable[str]) -> str | None:
         """Return the name of the classifier that comes with semsim from which a variant starts.
 
         Parameters
@@ -234,12 +241,12 @@ class Study:
             return None
         return start_name(self.settings.datasets[dataset].kind for dataset in datasets)
 
-    def network_of(self, variant):
+    def network_of(self, variant: str) -> str:
         """Return the name of a variant's network: backbone and width, where that is set."""
         settings = self.variants[variant]
         return settings["backbone"] + (f"-{settings['width']}" if settings["width"] else "")
 
-    def source(self, dataset):
+    def source(self, dataset: str) -> Path | None:
         """Return the file or folder that a data set is read from, or None.
 
         Of kind ``folder``: its path in the mirror, else below the working directory; None if there is nothing at either
@@ -282,7 +289,7 @@ class Study:
         )
 
 
-def read_config(*paths):
+def read_config(*paths: str | os.PathLike) -> dict:
     """Read YAML files and merge them, later ones over earlier ones, as Snakemake's ``--configfile`` does.
 
     Raises
@@ -299,7 +306,7 @@ def read_config(*paths):
     return config
 
 
-def read_settings(config):
+def read_settings(config: dict) -> StudySettings:
     """Check a configuration and fill in all defaults.
 
     Parameters
@@ -341,7 +348,7 @@ def _merge(settings, changes):
             settings[name] = value
 
 
-def copied(config, heading):
+def copied(config: object, heading: str) -> Any:
     """Copy plain data, reading text such as "1e-3" as a number: YAML 1.1 wants 1.0e-3, and few people know.
 
     Raises
@@ -366,7 +373,8 @@ def _with_numbers(value):
     return value
 
 
-def main():
+def main() -> None:
+    """Check configuration files, and print what the study makes."""
     parser = argparse.ArgumentParser(
         prog="semsim.config.study", description="Check a configuration; say what the study makes, and where."
     )

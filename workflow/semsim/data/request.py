@@ -1,5 +1,7 @@
 """What a study requests from a data set."""
 
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from semsim.data.dataset import SPLITS
-from semsim.data.kinds import KINDS
+from semsim.data.kinds import KINDS, Kind
 from semsim.errors import SemsimError
 from semsim.settings import OneOf, Place, Settings, validated
 from semsim.text import counted
@@ -87,7 +89,7 @@ class Request:
     numbers: tuple[int, ...] | None = None
     mirror: Path | None = None
 
-    def first_classes(self, names):
+    def first_classes(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the classes to use out of all `names`: sorted, and no more than `class_limit`, a tuple of str.
 
         Raises
@@ -105,7 +107,14 @@ class Request:
         return tuple(names[:wanted])
 
 
-def check_request(name, settings, image_size, seed, mirror=None, numbers=None):
+def check_request(
+    name: str,
+    settings: dict,
+    image_size: int,
+    seed: int,
+    mirror: str | os.PathLike | None = None,
+    numbers: Sequence[int] | None = None,
+) -> tuple[Kind, Request]:
     """Check the parameters of `semsim.data.prepare_dataset`.
 
     Returns

@@ -24,12 +24,12 @@ class Candidate(NamedTuple):
     label: int
 
 
-def class_turns(labels: Iterable[int], *seed_key) -> list[int]:
+def class_turns(labels: Iterable[int], *seed_key: int | str) -> list[int]:
     """Return labels in the order in which the classes take turns, a list of int determined by the seed alone."""
     return sorted(labels, key=lambda label: seed_for(*seed_key, "class", label))
 
 
-def balanced_order(candidates: Iterable[Candidate], *seed_key) -> list[Candidate]:
+def balanced_order(candidates: Iterable[Candidate], *seed_key: int | str) -> list[Candidate]:
     """Shuffle candidates so that the classes take turns.
 
     Every prefix of the result is as balanced over the classes as their sizes permit. The position of a candidate within

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
-def page_templates(*packages) -> Environment:
+def page_templates(*packages: str) -> Environment:
     """Return the shared page templates together with those of other packages, which may extend them.
 
     Parameters

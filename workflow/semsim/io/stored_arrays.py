@@ -136,7 +136,7 @@ def same_rows(one: StoredArray | np.ndarray, other: StoredArray | np.ndarray) ->
     return one.shape == other.shape and all(np.array_equal(one[rows], other[rows]) for rows in blocks(one))
 
 
-def open_arrays(path: str | os.PathLike, *names) -> dict[str, StoredArray]:
+def open_arrays(path: str | os.PathLike, *names: str) -> dict[str, StoredArray]:
     """Open all or the named arrays written by `semsim.io.tensors.write_arrays`, without reading them.
 
     Returns

@@ -90,7 +90,7 @@ def open_tensors(
         ) from None
 
 
-def read_arrays(path: str | os.PathLike, *names) -> dict[str, np.ndarray]:
+def read_arrays(path: str | os.PathLike, *names: str) -> dict[str, np.ndarray]:
     """Read arrays written by `write_arrays`: all of them, or those named."""
     with open_tensors(path) as tensors:
         return {name: tensors.get_tensor(name) for name in names or tensors.keys()}

@@ -14,6 +14,10 @@ from starlette.exceptions import HTTPException
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.requests import Request as HttpRequest
+
+    from semsim.settings import Settings
+
 LARGEST_BODY = 4096  # bytes
 SLOWEST_BODY = 10  # seconds
 HEADERS = {
@@ -49,7 +53,7 @@ class SecureHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-async def read_json(request, model):
+async def read_json(request: HttpRequest, model: type[Settings]) -> dict:
     """Return the JSON body of a request, as a dict.
 
     Only the media type of JSON is accepted: pages of other origins cannot send it without a preflight request.

@@ -42,6 +42,7 @@ from semsim.text import counted, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from semsim.labelling.campaign import Campaign
 
@@ -324,7 +325,7 @@ def _decoded(path):
     return image
 
 
-def make_campaign(folder: str | os.PathLike, material: Material, **settings) -> Campaign:
+def make_campaign(folder: str | os.PathLike, material: Material, **settings: Any) -> Campaign:
     """Write a campaign's folder, completely or not at all.
 
     Parameters

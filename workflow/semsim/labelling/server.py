@@ -37,6 +37,7 @@ from semsim.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from semsim.labelling.campaign import Campaign
     from semsim.labelling.store import Store
@@ -91,7 +92,7 @@ class Desk:
         self._waiting = []
         self._work = None
 
-    async def ask(self, request):
+    async def ask(self, request: Callable) -> Any:
         """Call `request`, a function that uses the store, and return its result once it is on disk."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answer))

@@ -211,6 +211,7 @@ class Store:
         )
 
     def close(self) -> None:
+        """Close the database."""
         self._database.close()
 
     @contextmanager

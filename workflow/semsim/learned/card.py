@@ -1,11 +1,22 @@
 """The model card of a trained SemSim: what it was trained on, and how faithful it is on held-out data."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from semsim.learned.scales import BEST, LEARNED
 from semsim.statistics.calibration import difficulty_used
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import ANNOTATORS, FOLDS, counted, decimal, interval, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from semsim.learned.calibration import Calibration
+    from semsim.learned.pairs import LabelledPairs
+    from semsim.learned.settings import SemSimSettings
+    from semsim.targets.recipe import Recipe
 
 CARD = """# SemSim, trained by the study `{study}`
 
@@ -65,8 +76,17 @@ WARNING = ": classifiers that stand in for people, so it predicts them, not peop
 
 
 def model_card(
-    study, kind, pairs, settings, recipe, generalisation, calibration=None, errors=None, why_not="", caveat=""
-):
+    study: str,
+    kind: str,
+    pairs: LabelledPairs,
+    settings: SemSimSettings,
+    recipe: Recipe,
+    generalisation: pd.DataFrame,
+    calibration: Calibration | None = None,
+    errors: pd.DataFrame | None = None,
+    why_not: str = "",
+    caveat: str = "",
+) -> str:
     """Return the text of the card.
 
     Parameters
@@ -140,7 +160,7 @@ def _estimate(row):
     return f"{decimal(row['faithfulness'])} ({interval(row['faithfulness_low'], row['faithfulness_high'])})"
 
 
-def described_chances(calibration, errors):
+def described_chances(calibration: Calibration, errors: pd.DataFrame) -> str:
     """Return what the card says of a calibration, in Markdown.
 
     Parameters

@@ -1,5 +1,9 @@
 """A plain classifier of public images: what SemSim may start from, and the baseline that it is held against."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import torch
@@ -11,8 +15,23 @@ from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
 from semsim.targets.training import initial_target, train_target
 
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
 
-def train_classifier(data, backbone, width, recipe, seed, device="cpu", description="classifier"):
+    from semsim.targets.models import Target
+    from semsim.targets.recipe import Recipe
+
+
+def train_classifier(
+    data: Mapping[str, str | os.PathLike],
+    backbone: str,
+    width: int | None,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device | str = "cpu",
+    description: str = "classifier",
+) -> tuple[Target, pd.DataFrame]:
     """Train a classifier of the public images of several data sets; the classes of all of them are told apart.
 
     Half of the images of a batch are degraded, as those are that observers learn from: features of clear images alone
@@ -56,7 +75,7 @@ def train_classifier(data, backbone, width, recipe, seed, device="cpu", descript
     )
 
 
-def describe_images(classifier, images, batch_size=256):
+def describe_images(classifier: Target, images: np.ndarray, batch_size: int = 256) -> pd.DataFrame:
     """Describe clear images by what a plain classifier sees in them.
 
     Parameters

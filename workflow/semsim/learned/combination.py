@@ -3,6 +3,10 @@
 Which metric is best is decided on other data than it is tested on; otherwise the best of many looks better than it is.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -14,8 +18,11 @@ from semsim.io.tables import KEYS
 from semsim.labels.recognition import MAJORITY, missing_triplets
 from semsim.learned.folds import make_folds
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
-def combine_metrics(table, metrics, exclusion, parts, seed):
+
+def combine_metrics(table: pd.DataFrame, metrics: Sequence[str], exclusion: str, parts: int, seed: int) -> pd.DataFrame:
     """Learn from the metrics of one side of each fold whether the majority recognises, and tell it of the other.
 
     Parameters
@@ -46,7 +53,9 @@ def combine_metrics(table, metrics, exclusion, parts, seed):
     return pd.concat(found, ignore_index=True)
 
 
-def choose_metric(table, higher_is_better, exclusion, parts, seed):
+def choose_metric(
+    table: pd.DataFrame, higher_is_better: Mapping[str, bool], exclusion: str, parts: int, seed: int
+) -> pd.DataFrame:
     """Choose the metric that is best on one side of each fold, and tell it of the other.
 
     Parameters

@@ -1,11 +1,18 @@
 """Folds: training and test data that always differ in originals, and possibly in one more respect."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from semsim.errors import SemsimError
 from semsim.seeds import seed_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
 WITHIN = "within"
 """The kind of folds that hold out only originals: training and test data have the same distribution."""
@@ -35,7 +42,7 @@ class Fold(NamedTuple):
     test: np.ndarray
 
 
-def with_traits(table, traits):
+def with_traits(table: pd.DataFrame, traits: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Add the traits of target models to a table with a column `target`.
 
     Parameters
@@ -49,7 +56,7 @@ def with_traits(table, traits):
     )
 
 
-def group_targets(architectures, groups, seed):
+def group_targets(architectures: Mapping[str, str], groups: int, seed: int) -> dict[str, str]:
     """Divide target models into groups at random, with about as many of each architecture in every group.
 
     Parameters
@@ -71,7 +78,7 @@ def group_targets(architectures, groups, seed):
     return {target: f"group-{place % groups + 1}" for place, target in enumerate(dealt)}
 
 
-def exclusions(values):
+def exclusions(values: Mapping[str, Sequence[str]]) -> list[str]:
     """Return what is held out in turn: only originals, then each value that is not the only one.
 
     Parameters
@@ -93,12 +100,12 @@ def exclusions(values):
     return [WITHIN, *names]
 
 
-def kind_of_folds(exclusion):
+def kind_of_folds(exclusion: str) -> str:
     """Return one of `FOLD_KINDS`."""
     return exclusion.partition("-")[0]
 
 
-def make_folds(table, exclusion, parts, seed):
+def make_folds(table: pd.DataFrame, exclusion: str, parts: int, seed: int) -> list[Fold]:
     """Divide labelled pairs: each fold tests on one part of the originals and trains on the others.
 
     Over the folds of all exclusions of one kind, every pair is tested once.

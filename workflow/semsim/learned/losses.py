@@ -20,11 +20,13 @@ class TripletLoss(nn.Module):
     paper on SemSim.
     """
 
-    def __init__(self, margin, rates):
+    def __init__(self, margin: float, rates: torch.Tensor):
         super().__init__()
         self.margin = margin
 
-    def forward(self, near, far, near_rates, far_rates):
+    def forward(
+        self, near: torch.Tensor, far: torch.Tensor, near_rates: torch.Tensor, far_rates: torch.Tensor
+    ) -> torch.Tensor:
         """Return the losses [B].
 
         Parameters
@@ -40,7 +42,9 @@ class TripletLoss(nn.Module):
 class WeightedTripletLoss(TripletLoss):
     """The triplet loss, with each triplet weighted by the difference of the two recognition rates."""
 
-    def forward(self, near, far, near_rates, far_rates):
+    def forward(
+        self, near: torch.Tensor, far: torch.Tensor, near_rates: torch.Tensor, far_rates: torch.Tensor
+    ) -> torch.Tensor:
         """Return the losses [B], as `TripletLoss.forward` does."""
         weights = near_rates - far_rates
         return super().forward(near, far, near_rates, far_rates) * weights / weights.mean()
@@ -65,14 +69,16 @@ class OrdinalLoss(nn.Module):
     the "all-threshold" logistic loss.
     """
 
-    def __init__(self, margin, rates):
+    def __init__(self, margin: float, rates: torch.Tensor):
         super().__init__()
         levels = rates.unique()
         self.register_buffer("thresholds", (levels[1:] + levels[:-1]) / 2)
         self.intercepts = nn.Parameter(torch.zeros_like(self.thresholds))
         self.log_slope = nn.Parameter(torch.zeros((), device=rates.device))
 
-    def forward(self, near, far, near_rates, far_rates):
+    def forward(
+        self, near: torch.Tensor, far: torch.Tensor, near_rates: torch.Tensor, far_rates: torch.Tensor
+    ) -> torch.Tensor:
         """Return the losses [B], as `TripletLoss.forward` does: the mean of the two pairs of a triplet."""
         distances, rates = torch.stack([near, far], dim=-1)[..., None], torch.stack([near_rates, far_rates], dim=-1)
         above = (rates[..., None] > self.thresholds).to(distances.dtype)

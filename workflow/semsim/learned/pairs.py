@@ -1,7 +1,9 @@
 """Labelled pairs: reconstructions beside what they are compared with, and how often each was recognised."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,12 @@ from semsim.io.stored_arrays import JoinedRows, open_arrays, rows_where, spooled
 from semsim.io.tables import KEYS
 from semsim.io.tensors import read_metadata
 from semsim.seeds import seed_for
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import ArrayLike
 
 ORIGINAL = ["dataset", "original"]
 """Columns that identify an original."""
@@ -37,7 +45,7 @@ class LabelledPairs(NamedTuple):
     def __len__(self):
         return len(self.table)
 
-    def where(self, chosen):
+    def where(self, chosen: ArrayLike) -> LabelledPairs:
         """Return the pairs for which a mask, bool [N], is true."""
         chosen = np.asarray(chosen)
         images = (rows_where(array, chosen) for array in self[:2])
@@ -58,7 +66,9 @@ def originals_of(pairs: LabelledPairs) -> tuple[pd.DataFrame, np.ndarray]:
     return pairs.table.loc[first, ORIGINAL].reset_index(drop=True), pairs.references[np.flatnonzero(first)]
 
 
-def read_pairs(paths, recognition, reference="original"):
+def read_pairs(
+    paths: Iterable[str | os.PathLike], recognition: pd.DataFrame, reference: str = "original"
+) -> LabelledPairs:
     """Read the reconstructions that annotators labelled.
 
     Parameters
@@ -101,7 +111,7 @@ def read_pairs(paths, recognition, reference="original"):
     return LabelledPairs(*images, pd.concat(rows, ignore_index=True))
 
 
-def of_one_size(batches):
+def of_one_size(batches: Sequence) -> list:
     """Bring batches of square images, uint8 [N, 3, S, S], to the smallest size among them, each when it is indexed."""
     size = min(batch.shape[-1] for batch in batches)
     return [batch if batch.shape[-1] == size else _Resized(batch, size) for batch in batches]
@@ -134,7 +144,7 @@ def _files(paths):
             yield path
 
 
-def split_by_original(pairs, share, seed):
+def split_by_original(pairs: LabelledPairs, share: float, seed: int) -> tuple[LabelledPairs, LabelledPairs]:
     """Hold out the pairs of a share of the originals of every data set.
 
     Parameters

@@ -54,7 +54,7 @@ class SemSimSettings(Settings):
         1.0, gt=0, le=1, description="fraction of the labelled reconstructions that it is trained on"
     )
 
-    def check_fit(self, image_size):
+    def check_fit(self, image_size: int) -> None:
         """Raise `SemsimError` if the backbone does not support this image size or width."""
         check_architecture(self.backbone, image_size, self.width)
 

@@ -1,7 +1,10 @@
 """Training of SemSim on labelled pairs."""
 
+from __future__ import annotations
+
 import math
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,25 +22,31 @@ from semsim.targets.augmentation import crop_and_flip
 from semsim.targets.models import initial_weights
 from semsim.targets.training import channel_statistics
 
+if TYPE_CHECKING:
+    from semsim.io.stored_arrays import JoinedRows
+    from semsim.learned.pairs import LabelledPairs
+    from semsim.targets.models import Target
+    from semsim.targets.recipe import Recipe
+
 PAPER = SemSimRecipe()
 CURVES = ("epoch", "train_loss", "train_ordered", "validation_auc", "seconds")
 
 
 def train_semsim(
-    training,
-    validation,
-    backbone="resnet18",
-    width=None,
-    normalised=True,
-    margin=1.0,
-    loss="triplet",
-    anchor="original",
-    recipe=PAPER,
-    start=None,
-    seed=0,
-    device="cpu",
-    description="training",
-):
+    training: LabelledPairs,
+    validation: LabelledPairs,
+    backbone: str = "resnet18",
+    width: int | None = None,
+    normalised: bool = True,
+    margin: float = 1.0,
+    loss: str = "triplet",
+    anchor: str = "original",
+    recipe: Recipe = PAPER,
+    start: Target | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    description: str = "training",
+) -> tuple[SemSim, pd.DataFrame, pd.DataFrame]:
     """Train SemSim so that recognised reconstructions are closer to their originals than others, by a margin.
 
     Training and evaluation use the same distance, `SemSim.forward`. A pair is cropped and mirrored as one, so that the
@@ -122,14 +131,16 @@ def train_semsim(
     return metric.eval(), pd.DataFrame(rows, columns=CURVES), sampler.counts
 
 
-def random_semsim(references, backbone, width, normalised, seed):
+def random_semsim(
+    references: np.ndarray | JoinedRows, backbone: str, width: int | None, normalised: bool, seed: int
+) -> SemSim:
     """Return a SemSim with random weights, for images such as these references, uint8 [N, 3, S, S]."""
     mean, std = channel_statistics(references)
     with initial_weights(seed_for(seed, "weights")):
         return SemSim(backbone, width, references.shape[-1], normalised, mean, std)
 
 
-def measure_distances(metric, pairs, batch_size=256):
+def measure_distances(metric: SemSim, pairs: StackedPairs, batch_size: int = 256) -> torch.Tensor:
     """Return the distances [N] of `StackedPairs` in eval mode, in which the metric is left."""
     metric.eval()
     distances = torch.empty(len(pairs), device=pairs.device)
@@ -140,7 +151,7 @@ def measure_distances(metric, pairs, batch_size=256):
     return distances
 
 
-def area_under_curve(distances, recognised):
+def area_under_curve(distances: np.ndarray, recognised: np.ndarray) -> float:
     """Return how often a recognised pair is closer than an unrecognised one: the area under the ROC curve.
 
     Parameters
@@ -179,7 +190,7 @@ class StackedPairs:
         Device of the batches.
     """
 
-    def __init__(self, pairs, device):
+    def __init__(self, pairs: LabelledPairs, device: torch.device | str):
         self.pairs, self.device = pairs, device
 
     def __len__(self):

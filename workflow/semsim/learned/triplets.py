@@ -5,12 +5,19 @@ the same class, or from any, and is compared with its own original: that a pictu
 says nothing about recognition. A triplet therefore consists of two pairs; for one original it is the paper's.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
 from semsim.labels.recognition import MAJORITY, missing_triplets
+
+if TYPE_CHECKING:
+    from semsim.learned.training import StackedPairs
 
 SCOPES = ("same original", "same class", "any")
 
@@ -52,7 +59,7 @@ class TripletSampler:
         self._sides = [torch.from_numpy(side) for side in sides]
         self._ranges = [tuple(map(torch.from_numpy, (first, count))) for first, count, _ in found]
 
-    def draw(self, count, generator):
+    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw triplets: half of them by their recognised pair, half by the other.
 
         Parameters
@@ -100,7 +107,7 @@ class ReleasedAnchors:
         first, end = (np.searchsorted(grouped, originals, side=side) for side in ("left", "right"))
         self._fellows, self._first, self._count = map(torch.from_numpy, (fellows, first, end - first))
 
-    def draw(self, pairs, rows, generator):
+    def draw(self, pairs: StackedPairs | torch.Tensor, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return an anchor for each recognised pair.
 
         Parameters

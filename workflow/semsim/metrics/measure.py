@@ -25,6 +25,7 @@ from semsim.seeds import seed_for
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from typing import Any
 
     from semsim.metrics.reconstructions import Reconstructions
     from semsim.targets.models import Target
@@ -80,7 +81,7 @@ def measure_pairs(
     device: torch.device | str = "cpu",
     description: str = "metrics",
     extra: Iterable[str] = (),
-    **resources,
+    **resources: Any,
 ) -> pd.DataFrame:
     """Compute every metric whose needs are met and for which images are large enough; extra ones only if named.
 

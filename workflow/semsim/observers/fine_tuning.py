@@ -20,6 +20,7 @@ from semsim.targets.models import Target, build_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 CLEAR, WORST = 0.4, 0.8
 """Share of images that are shown clear in training, and the largest severity of the others."""
@@ -108,7 +109,7 @@ def build_observer(architecture: str, classes: int, image_size: int, layers: nn.
     return Target(nn.Sequential(OrderedDict(body=body, head=head)), mean, deviation, spec).train()
 
 
-def build_any(architecture: str, **settings) -> Target:
+def build_any(architecture: str, **settings: Any) -> Target:
     """Return an observer of any architecture, pretrained or not, as `build_observer` and `build_target` do."""
     return (build_observer if architecture in TRUNKS else build_target)(architecture, **settings)
 

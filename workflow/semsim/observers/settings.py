@@ -64,11 +64,11 @@ class ObserverSettings(Settings):
     )
 
     @property
-    def pretrained(self):
+    def pretrained(self) -> bool:
         """Whether the network is pretrained, and fine-tuned."""
         return self.architecture in TRUNKS
 
-    def check_fit(self, image_size):
+    def check_fit(self, image_size: int) -> None:
         """Raise `SemsimError` if the network does not support this image size or width."""
         if not self.pretrained:
             check_architecture(self.architecture, image_size, self.width)

@@ -608,7 +608,8 @@ def page() -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def main():
+def main() -> None:
+    """Write the list of columns, or check it."""
     parser = argparse.ArgumentParser(prog="semsim.results.columns", description="Write the page about tables.")
     parser.add_argument("--check", action="store_true", help="write nothing, but fail if it is out of date")
     arguments = parser.parse_args()

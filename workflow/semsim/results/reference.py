@@ -6,8 +6,11 @@
 and ``... pages ARCHIVE.zip STUDY ...`` packs the pages of finished studies, which the repository does not hold.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
@@ -18,11 +21,16 @@ from semsim.results.study_tables import StudyTables
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import FOLDS, decimal
 
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
 RESULTS = Path("results")
 REFERENCES = RESULTS / "reference"
 
 
-def main_table(reference) -> str:
+def main_table(reference: str | os.PathLike) -> str:
     """Return the main table of a study: SemSim beside the other metrics, by what it did not learn from.
 
     Parameters
@@ -50,20 +58,21 @@ def main_table(reference) -> str:
     return "\n".join(lines)
 
 
-def estimate(row, column) -> str:
+def estimate(row: pd.Series, column: str) -> str:
     """Write a number of a table's row and its interval, such as ``0.85 (0.80 to 0.90)``."""
     low, high = (row["low"], row["high"]) if column == "value" else (row[f"{column}_low"], row[f"{column}_high"])
     return f"{decimal(row[column])} ({decimal(low)} to {decimal(high)})"
 
 
-def worst(row) -> str:
+def worst(row: pd.Series) -> str:
     """Write the worst of what was left out, such as ``; worst 0.65 (lenet)``, or nothing if there is none."""
     if row["left_out_worst"] != row["left_out_worst"]:
         return ""
     return f"; worst {decimal(row['left_out_worst'])} ({row['worst_left_out']})"
 
 
-def main():
+def main() -> None:
+    """Keep, compare or print a reference."""
     arguments = parse_arguments()
     match arguments.action:
         case "keep":
@@ -80,7 +89,7 @@ def main():
             print(arguments.archive)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(prog="semsim.results.reference", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="action", required=True)

@@ -1,5 +1,7 @@
 """The arguments of `semsim.score`, checked; messages name arguments, not options of the commands."""
 
+from __future__ import annotations
+
 import numbers
 import os
 import re
@@ -37,7 +39,7 @@ def in_words_of_python() -> Iterator[None]:
         raise SemsimError(OPTION.sub(lambda found: ARGUMENTS[found[0]], str(error))) from None
 
 
-def checked_metrics(metrics):
+def checked_metrics(metrics: object) -> list[str] | None:
     """Return the names of metrics as a list, or None for all that are available.
 
     Raises
@@ -57,7 +59,7 @@ def checked_metrics(metrics):
     return metrics
 
 
-def checked_batch_size(batch_size):
+def checked_batch_size(batch_size: object) -> int | None:
     """Return the number of pairs at once, or None; raise a SemsimError if it is no such number."""
     whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
     if batch_size is not None and not (whole and 1 <= batch_size <= sys.maxsize):
@@ -65,7 +67,7 @@ def checked_batch_size(batch_size):
     return batch_size
 
 
-def checked_path(path, name):
+def checked_path(path: object, name: str) -> str | os.PathLike:
     """Return a path or a name of weights; raise a SemsimError if it is neither."""
     if not isinstance(path, str | os.PathLike):
         raise SemsimError(f"{name} must be a path, as a str or a pathlib.Path, but is {quoted(path)}.")
@@ -74,7 +76,7 @@ def checked_path(path, name):
     return path
 
 
-def checked_flag(flag, name):
+def checked_flag(flag: object, name: str) -> bool:
     """Return True or False; raise a SemsimError if it is neither."""
     if not isinstance(flag, bool):
         raise SemsimError(f"{name} must be True or False, but is {quoted(flag)}.")

@@ -1,5 +1,9 @@
 """Which set of reconstructions leaks most, and how certain that is, by resampling originals."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -10,11 +14,18 @@ from semsim.scoring.summary import number
 from semsim.statistics.resampling import draw_counts, few_units, holm, percentile_interval, sign_flip_p
 from semsim.text import counted, interval, p_value, text_table
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from semsim.metrics.scales import Scale
+
 DRAWS_AT_ONCE = 2**23
 """Maximum number of drawn originals, over all resamples, that are held at a time."""
 
 
-def compare_sets(values, names, scales, resamples, seed):
+def compare_sets(
+    values: Mapping[str, np.ndarray], names: Sequence[str], scales: Mapping[str, Scale], resamples: int, seed: int
+) -> pd.DataFrame:
     """Rank sets of reconstructions of the same originals by how much they leak, for each metric.
 
     Every resample draws originals with replacement, the same ones for all sets and metrics, so that what an original
@@ -95,7 +106,7 @@ def _ranked(metric, values, resampled, names, scale, seed):
     return rows
 
 
-def comparison_text(table, scales):
+def comparison_text(table: pd.DataFrame, scales: Mapping[str, Scale]) -> str:
     """Return a comparison for a terminal.
 
     Parameters

@@ -7,10 +7,13 @@ there may be more to it, so that a difference above the limit proves nothing. On
 with the published values are there.
 """
 
+from __future__ import annotations
+
 import argparse
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,18 +25,23 @@ from semsim.scoring.summary import number
 from semsim.statistics.ranking import OWN
 from semsim.text import counted
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from semsim.metrics.scales import Scales
+
 LIMITS = files("semsim.scoring") / "deciding.csv"
 """Made by ``python -m semsim.scoring.deciding results/human-study/tables``, after ``make human-study``."""
 
 
 @cache
-def limits():
+def limits() -> pd.DataFrame:
     """Return the table of limits: metric, originals, difference."""
     with LIMITS.open() as file:
         return pd.read_csv(file)
 
 
-def too_small(metric, label, originals, differences):
+def too_small(metric: str, label: str, originals: int, differences: ArrayLike) -> str:
     """Say if differences between sets are below what their metric could decide in the human study.
 
     Parameters
@@ -68,7 +76,7 @@ def too_small(metric, label, originals, differences):
     return ""
 
 
-def limits_of(ranking_limits, scales):
+def limits_of(ranking_limits: pd.DataFrame, scales: Scales) -> pd.DataFrame:
     """Return the table that is shipped, from the tables of the human study.
 
     Parameters
@@ -88,7 +96,8 @@ def limits_of(ranking_limits, scales):
     return rows[["metric", "originals", "these_gap"]].rename(columns={"these_gap": "difference"})
 
 
-def main():
+def main() -> None:
+    """Make the shipped table."""
     parser = argparse.ArgumentParser(description="Make the shipped table of limits from those of the human study.")
     parser.add_argument("tables", type=Path, help="results/human-study/tables")
     tables = parser.parse_args().tables

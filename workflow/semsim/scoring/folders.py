@@ -1,7 +1,9 @@
 """Match reconstructions with originals by their names, and read their pixels."""
 
+from __future__ import annotations
+
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,11 @@ from semsim.io.folders import walk
 from semsim.names import composed, encodable, printable, spelled_out
 from semsim.scoring.likeness import thumbnail
 from semsim.text import first_few, listed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+    from pathlib import PurePath
 
 FULL_SIZE = 2**15
 """Side in pixels requested from the decoder, so that it never scales down a JPEG file."""
@@ -49,7 +56,7 @@ class Unusable(NamedTuple):
         return f"{self.file} ({self.reason})"
 
 
-def listing(unusable):
+def listing(unusable: Sequence[Unusable]) -> str:
     """Write unusable files and their reasons in one line, the first ten of them."""
     return first_few([str(each) for each in unusable], MOST_LISTED)
 
@@ -72,7 +79,7 @@ class Matches(NamedTuple):
     unusable: list[Unusable]
 
 
-def match_folders(originals, sets):
+def match_folders(originals: str | os.PathLike, sets: Sequence[str | os.PathLike]) -> Matches:
     """Find the reconstructions of each original by their names: the path in the folder without the suffix.
 
     Parameters
@@ -116,7 +123,7 @@ def _by_name(folder):
     return files
 
 
-def name_of(path):
+def name_of(path: PurePath) -> str:
     """Return the name that pairs a file: its path without the suffix, however its accents are composed."""
     return composed(encodable(path.with_suffix("").as_posix()))
 
@@ -163,7 +170,9 @@ def _nothing_in_common(folders, found):
     )
 
 
-def match_pair(originals, reconstructions, match=match_folders):
+def match_pair(
+    originals: str | os.PathLike, reconstructions: str | os.PathLike, match: Callable[..., Matches] = match_folders
+) -> Matches:
     """Match the images of two folders, or take two files as one pair.
 
     Parameters
@@ -192,7 +201,7 @@ def match_pair(originals, reconstructions, match=match_folders):
     return Matches([Group(encodable(original.stem), original, (reconstruction,))], [], [])
 
 
-def name_sets(arguments):
+def name_sets(arguments: Sequence[str]) -> dict[str, Path]:
     """Return the folders of sets by the sets' names.
 
     Parameters
@@ -247,7 +256,7 @@ class Pixels(NamedTuple):
     unusable: list[Unusable]
 
 
-def read_group(group, resize=False):
+def read_group(group: Group, resize: bool = False) -> Pixels:
     """Read an original and its reconstructions.
 
     Parameters
@@ -284,7 +293,7 @@ def _size(image):
     return f"{image.width}x{image.height}"
 
 
-def read_image(path, side=FULL_SIZE):
+def read_image(path: str | os.PathLike, side: int = FULL_SIZE) -> Image.Image | Unusable:
     """Read an image file.
 
     Parameters
@@ -307,7 +316,7 @@ def read_image(path, side=FULL_SIZE):
         return Unusable(printable(path), printable(reason))
 
 
-def read_again(path):
+def read_again(path: str | os.PathLike) -> Image.Image:
     """Read an image file that was scored.
 
     Parameters

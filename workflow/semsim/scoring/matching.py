@@ -1,8 +1,11 @@
 """Match reconstructions with originals by likeness: an attack on a batch returns its images in any order."""
 
+from __future__ import annotations
+
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +16,11 @@ from semsim.scoring.folders import Group, Matches, Unusable, name_of, read_image
 from semsim.scoring.likeness import SIDE, assign, check_number, thumbnail
 from semsim.text import counted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def match_by_likeness(originals, sets):
+
+def match_by_likeness(originals: str | os.PathLike, sets: Sequence[str | os.PathLike]) -> Matches:
     """Find the reconstructions of each original by an optimal assignment of thumbnails, each set by itself.
 
     All images are read once for that, and none is held.
@@ -76,7 +82,7 @@ def _read(path):
     return image if isinstance(image, Unusable) else thumbnail(image)
 
 
-def about_matches(groups):
+def about_matches(groups: Sequence[Group]) -> str:
     """Say that pairs were matched by likeness, and how many would have been matched by name.
 
     Parameters

@@ -1,7 +1,10 @@
 """The scores of one set as a self-contained HTML page: distributions, and the nearest and farthest pairs."""
 
+from __future__ import annotations
+
 import io
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,13 +21,28 @@ from semsim.scoring.folders import read_again
 from semsim.scoring.summary import DIRECTIONS, number, summarise, summary_columns
 from semsim.text import counted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from semsim.metrics.scales import Scale
+    from semsim.scoring.scores import Measure, Scores
+
 MOST_SHOWN = 60
 """Number of pairs on a page, half of them from each end."""
 THUMBNAIL = 96  # pixels a side, at most
 MOST_BINS = 40
 
 
-def render_page(scores, measures, sort, originals, reconstructions, about):
+def render_page(
+    scores: Scores,
+    measures: Sequence[Measure],
+    sort: str,
+    originals: str | os.PathLike,
+    reconstructions: str | os.PathLike,
+    about: Sequence[str],
+) -> str:
     """Return the page.
 
     Parameters
@@ -76,7 +94,7 @@ def render_page(scores, measures, sort, originals, reconstructions, about):
 
 
 @styled
-def distribution_chart(scores, measures):
+def distribution_chart(scores: Scores, measures: Sequence[Measure]) -> Figure:
     """Draw a histogram of each metric, with its median.
 
     Parameters
@@ -101,7 +119,7 @@ def distribution_chart(scores, measures):
     return figure
 
 
-def ends_of(scores, scale):
+def ends_of(scores: Scores, scale: Scale) -> list[dict]:
     """Return the pairs to show: the nearest and the farthest by a metric, or all if there are few.
 
     Parameters

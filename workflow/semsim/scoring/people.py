@@ -113,7 +113,8 @@ def chances_of(calibration: pd.DataFrame, scales: Scales) -> pd.DataFrame:
     return rows.assign(label=rows["metric"].map(scales.labels))[COLUMNS]
 
 
-def main():
+def main() -> None:
+    """Make the shipped table."""
     parser = argparse.ArgumentParser(description="Make the shipped table of chances from those of the human study.")
     parser.add_argument("tables", type=Path, help="results/human-study/tables")
     tables = parser.parse_args().tables

@@ -1,11 +1,14 @@
 """All metrics that need only a pair of images, computed while files are being read."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,6 +30,9 @@ from semsim.scoring.chances import MOST_ORIGINALS
 from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
 from semsim.scoring.likeness import checked_places
 from semsim.text import counted, sentence_case, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 SEMSIM = "semsim"
 IMAGES = ("reference", "reconstruction")
@@ -58,7 +64,7 @@ class Measure:
     network: SemSim | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of the column in tables."""
         return self.scale.metric
 
@@ -91,20 +97,20 @@ class Scores:
     originals: list[torch.Tensor]
 
     @property
-    def table(self):
+    def table(self) -> pd.DataFrame:
         """Name and metrics, one row per pair, if there is one set: pandas.DataFrame."""
         names = [group.name for group in self.groups]
         return pd.DataFrame({"name": names, **{name: values[:, 0] for name, values in self.values.items()}})
 
     @property
-    def matched_table(self):
+    def matched_table(self) -> pd.DataFrame:
         """The same with the file names of reconstructions, which say something where they differ: pandas.DataFrame."""
         table = self.table
         table.insert(1, "reconstruction", [encodable(group.reconstructions[0].name) for group in self.groups])
         return table
 
 
-def known_metrics():
+def known_metrics() -> list[str]:
     """Return the names of all metrics that can be requested, in the order of tables."""
     return [metric.name for metric in metrics_at_hand("pair", {*IMAGES, *NEEDED}, extra_metrics())] + [
         SEMSIM,
@@ -112,7 +118,7 @@ def known_metrics():
     ]
 
 
-def check_names(names, option="--metrics"):
+def check_names(names: Iterable[str], option: str = "--metrics") -> None:
     """Raise an error for unknown names of metrics.
 
     Parameters
@@ -133,7 +139,12 @@ def check_names(names, option="--metrics"):
             )
 
 
-def make_measures(names=None, semsim=None, device="cpu", pretrained=None):
+def make_measures(
+    names: Iterable[str] | None = None,
+    semsim: SemSim | None = None,
+    device: torch.device | str = "cpu",
+    pretrained: str | os.PathLike | None = None,
+) -> list[Measure]:
     """Prepare metrics: load the networks that they need.
 
     Parameters
@@ -188,7 +199,12 @@ def _check_pretrained(folder, wanted):
         )
 
 
-def load_measures(names=None, weights=None, device="cpu", pretrained=None):
+def load_measures(
+    names: Iterable[str] | None = None,
+    weights: str | os.PathLike | None = None,
+    device: torch.device | str = "cpu",
+    pretrained: str | os.PathLike | None = None,
+) -> tuple[list[Measure], list[str]]:
     """Prepare metrics, including SemSim unless others are requested, and return remarks about their values.
 
     Parameters
@@ -245,7 +261,15 @@ def _why_not(name):
     return "It replaces lpips only if the weights of lpips are missing, and they are not: use lpips."
 
 
-def score_groups(groups, measures, unusable=(), skip=False, device="cpu", batch_size=None, resize=False):
+def score_groups(
+    groups: Sequence[Group],
+    measures: Sequence[Measure],
+    unusable: Sequence[Unusable] = (),
+    skip: bool = False,
+    device: torch.device | str = "cpu",
+    batch_size: int | None = None,
+    resize: bool = False,
+) -> Scores:
     """Compute all metrics of all reconstructions.
 
     Threads read files ahead, and only images that wait for a batch of their size are held. If a file is unusable and
@@ -417,7 +441,9 @@ def _measure(images, measures, device):
     return {name: array.reshape(groups, sets) for name, array in values.items()}
 
 
-def compute(originals, reconstructions, measures):
+def compute(
+    originals: torch.Tensor, reconstructions: torch.Tensor, measures: Sequence[Measure]
+) -> dict[str, np.ndarray]:
     """Compute metrics of a batch of pairs.
 
     Parameters

@@ -1,17 +1,25 @@
 """Summaries of scores: statistics of each metric, as a table and as text."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from semsim.text import counted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semsim.scoring.scores import Measure, Scores
+
 DIRECTIONS = "↑ higher values are closer to the original and leak more; ↓ lower values are closer and leak more."
 NONE = "-"
 
 
-def number(value):
+def number(value: float) -> str:
     """Write a value of a metric with four significant digits and a true minus sign.
 
     Examples
@@ -25,7 +33,7 @@ def number(value):
     return f"{value:,.{max(0, 3 - exponent)}f}".replace("-", "−")
 
 
-def summarise(scores):
+def summarise(scores: Scores) -> pd.DataFrame:
     """Return how each metric is distributed over pairs.
 
     Parameters
@@ -47,7 +55,7 @@ def summarise(scores):
     return pd.DataFrame(rows, columns=["metric", "pairs", "mean", "lower_quartile", "median", "upper_quartile"])
 
 
-def summary_columns(summary, measures):
+def summary_columns(summary: pd.DataFrame, measures: Sequence[Measure]) -> dict[str, list[str]]:
     """Return the columns of the summary, formatted for people.
 
     Parameters
@@ -70,7 +78,7 @@ def summary_columns(summary, measures):
     return columns
 
 
-def answer_text(table, answers, notes):
+def answer_text(table: str, answers: Sequence[str], notes: Sequence[str]) -> str:
     """Return what a command prints in the end: numbers first, then what they mean, then what to keep in mind.
 
     Parameters
@@ -88,7 +96,7 @@ def answer_text(table, answers, notes):
     return "\n\n".join(block for block in (table, DIRECTIONS, "\n".join(answers), listed) if block)
 
 
-def remarks(scores, measures):
+def remarks(scores: Scores, measures: Sequence[Measure]) -> list[str]:
     """Say why metrics lack values.
 
     Parameters

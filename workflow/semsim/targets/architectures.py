@@ -118,7 +118,7 @@ WIDEST = 10_000
 """The largest width, far beyond any network that fits into memory."""
 
 
-def check_architecture(name, image_size=None, width=None):
+def check_architecture(name: str, image_size: int | None = None, width: int | None = None) -> None:
     """Raise an error if a network cannot be built.
 
     Parameters

@@ -3,7 +3,14 @@
 Checking their names needs no PyTorch; applying them does.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsim.targets.policies import parse_policies
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Augmentation:
@@ -21,11 +28,11 @@ class Augmentation:
         If the name is none of these.
     """
 
-    def __init__(self, name="none"):
+    def __init__(self, name: str = "none"):
         self.name = str(name)
         self._policies = () if self.name in ("none", "crop") else parse_policies(self.name)
 
-    def __call__(self, images, generator):
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return augmented copies of images.
 
         Parameters
@@ -50,7 +57,7 @@ class Augmentation:
         return apply_policies(images, self._policies, generator)
 
 
-def crop_and_flip(images, generator):
+def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Crop each image at random from its black-padded copy, and flip it with probability 1/2.
 
     The padding is an eighth of the side: the 4 pixels of the original study at 32, and in proportion for larger images,

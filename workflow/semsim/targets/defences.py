@@ -3,13 +3,18 @@
 Each kind is a class with its own parameters. To add one, add a class here: configuration, manual and tables follow.
 """
 
+from __future__ import annotations
+
 from functools import reduce
 from operator import or_
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from semsim.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
 
 
 class GradientDefence(Settings):
@@ -32,7 +37,7 @@ class GradientDefence(Settings):
         return f"{' '.join(self._strength())} ({self.scope})" if self._strength() else "none"
 
     @property
-    def trait(self):
+    def trait(self) -> str:
         """What target models with this defence have in common, such as ``prune-0.7``; empty for none."""
         return "-".join(self._strength())
 
@@ -41,11 +46,11 @@ class GradientDefence(Settings):
         names = [name for name, field in type(self).model_fields.items() if field.is_required()]
         return [self.kind, *(f"{getattr(self, name):g}" for name in names)] if hasattr(self, "kind") else []
 
-    def acts_on(self, use):
+    def acts_on(self, use: str) -> bool:
         """Say whether it changes the gradients of one use, ``training`` or ``shared``."""
         return bool(self._strength()) and self.scope in (use, "both")
 
-    def apply(self, gradients, generator):
+    def apply(self, gradients: list[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:
         """Return one gradient, changed.
 
         Parameters
@@ -63,7 +68,7 @@ class GradientDefence(Settings):
         changed = self.apply_per_sample([gradient[None] for gradient in gradients], [generator])
         return [gradient[0] for gradient in changed]
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Return the gradients of N samples, changed; the same as `apply` on each sample alone.
 
         Parameters
@@ -87,7 +92,7 @@ class Prune(GradientDefence):
     kind: Literal["prune"] = "prune"
     share: float = Field(ge=0, lt=1, description="share of the entries that are set to zero")
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Set exactly round(share x size) entries of each tensor to zero."""
         return [_prune(gradient, self.share) for gradient in gradients]
 
@@ -118,7 +123,7 @@ class RandomTop(GradientDefence):
             )
         return self
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Keep round(share x size) of the round(top x size) largest entries of each tensor, at least one."""
         return [self._thinned(gradient, generators) for gradient in gradients]
 
@@ -152,7 +157,7 @@ class Quantise(GradientDefence):
         " plus the largest magnitude of the tensor",
     )
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Round each entry to one of its two neighbours, to the nearer one with the higher probability."""
         return [self._rounded(gradient, generators) for gradient in gradients]
 
@@ -169,7 +174,7 @@ class Gaussian(GradientDefence):
     kind: Literal["gaussian"] = "gaussian"
     sigma: float = Field(ge=0, description="standard deviation of the noise")
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Add noise to each tensor."""
         return [gradient + self.sigma * _noise(gradient, generators) for gradient in gradients]
 
@@ -184,7 +189,7 @@ class ClipNoise(GradientDefence):
     norm: float = Field(gt=0, description="largest L2 norm of the gradient, over all parameters together")
     sigma: float = Field(ge=0, description="standard deviation of the noise that is added after clipping")
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Clip the gradient of each sample as a whole; add noise to each tensor."""
         return [gradient + self.sigma * _noise(gradient, generators) for gradient in _clipped(gradients, self.norm)]
 
@@ -214,19 +219,19 @@ class DifferentialPrivacy(GradientDefence):
         " below one in the number of training images",
     )
 
-    def apply_per_sample(self, gradients, generators):
+    def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:
         """Clip each sample, the gradient of one image, and add noise to it."""
         sigma = self.noise * self.norm
         return [gradient + sigma * _noise(gradient, generators) for gradient in _clipped(gradients, self.norm)]
 
-    def clipped_sum(self, gradients):
+    def clipped_sum(self, gradients: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the sum of the gradients of images, [N, *shape] for each parameter, each scaled down to `norm`."""
         import torch
 
         factors = _factors(gradients, self.norm)
         return [torch.tensordot(factors, gradient, 1) for gradient in gradients]
 
-    def noisy_mean(self, sums, images, generator):
+    def noisy_mean(self, sums: list[torch.Tensor], images: int, generator: torch.Generator) -> list[torch.Tensor]:
         """Return the mean of clipped gradients with noise.
 
         Parameters

@@ -7,7 +7,7 @@ import torch
 from semsim.errors import SemsimError
 
 
-def choose_device(name="auto"):
+def choose_device(name: str = "auto") -> torch.device:
     """Return the device of a setting.
 
     Parameters
@@ -34,7 +34,7 @@ def choose_device(name="auto"):
     return torch.device("cuda" if cuda and name != "cpu" else "cpu")
 
 
-def checked_device(device):
+def checked_device(device: torch.device | str) -> torch.device:
     """Return a device that PyTorch has and networks run on.
 
     Parameters
@@ -54,7 +54,7 @@ def checked_device(device):
     return device
 
 
-def memory_of(device):
+def memory_of(device: torch.device) -> int:
     """Return how many bytes of memory a device has in all.
 
     Parameters

@@ -1,8 +1,11 @@
 """Target models: classifiers that normalise their own input, and their weights files."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
@@ -15,6 +18,10 @@ from semsim.io.whole import written_whole
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.calls import traits_of
 from semsim.targets.own_networks import LIBRARIES, build_network, file_digest, network_label
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
 
 
 class Target(nn.Module):
@@ -35,49 +42,57 @@ class Target(nn.Module):
         As above; `mean` and `std` are buffers.
     """
 
-    def __init__(self, network, mean, std, spec):
+    def __init__(self, network: nn.Module, mean: torch.Tensor, std: torch.Tensor, spec: dict):
         super().__init__()
         self.network = network
         self.spec = spec
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits [N, classes] of images [N, 3, S, S] in [0, 1]."""
         return self.network(self.normalise(images))
 
-    def features(self, images):
+    def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate activations [N, D], the input of the last linear layer, of images in [0, 1]."""
         return self.network.body(self.normalise(images))
 
     @property
-    def last_layer(self):
+    def last_layer(self) -> nn.Module:
         """The layer that maps features to logits."""
         return self.network.head
 
     @property
-    def traits(self):
+    def traits(self) -> frozenset[str]:
         """Its properties that attacks may need: a frozenset of keys of `semsim.targets.traits.TARGET`."""
         return traits_of(self)
 
-    def trained_parameters(self):
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters whose gradients a client shares, by name."""
         return {name: each for name, each in self.network.named_parameters() if each.requires_grad}
 
-    def place_of(self, parameter):
+    def place_of(self, parameter: nn.Parameter) -> int:
         """Return the place of a parameter among the `trained_parameters`."""
         return next(place for place, each in enumerate(self.trained_parameters().values()) if each is parameter)
 
-    def normalise(self, images):
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Return the network's input for images in [0, 1]."""
         return (images - self.mean) / self.std
 
-    def denormalise(self, inputs):
+    def denormalise(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the images in [0, 1] of network inputs: the inverse of `normalise`."""
         return inputs * self.std + self.mean
 
 
-def build_target(architecture, classes, image_size, width=None, mean=None, std=None, weights=None):
+def build_target(
+    architecture: str | dict,
+    classes: int,
+    image_size: int,
+    width: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    weights: str | os.PathLike | None = None,
+) -> Target:
     """Build an untrained target model; its weights come from PyTorch's global random numbers, or from a file.
 
     Parameters
@@ -138,7 +153,7 @@ def _own_target(architecture, classes, image_size, mean, std, weights):
     return target.train()
 
 
-def load_weights(network, path, what):
+def load_weights(network: nn.Module, path: str | os.PathLike, what: str) -> None:
     """Load the state dict in a file, safetensors or a checkpoint of PyTorch, into a network.
 
     Raises
@@ -159,20 +174,20 @@ def _per_channel(values):
     return torch.as_tensor(values, dtype=torch.float32).reshape(3, 1, 1)
 
 
-def count_parameters(target):
+def count_parameters(target: nn.Module) -> int:
     """Return the number of parameters of a model."""
     return sum(parameter.numel() for parameter in target.parameters())
 
 
 @contextmanager
-def initial_weights(seed):
+def initial_weights(seed: int) -> Iterator[None]:
     """Draw the weights of models built in the block from a seed; PyTorch's global random numbers stay untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
-def state_on_cpu(module):
+def state_on_cpu(module: nn.Module) -> dict[str, torch.Tensor]:
     """Return a module's parameters and buffers by name, for a safetensors file, which cannot hold shared tensors."""
     state, seen = {}, set()
     for name, tensor in module.state_dict().items():
@@ -183,13 +198,13 @@ def state_on_cpu(module):
     return state
 
 
-def read_state(path):
+def read_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     """Return the tensors of a safetensors file by name, as `state_on_cpu` returned them."""
     with open_tensors(path, framework="pt") as tensors:
         return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
 
 
-def save_target(target, path, extra_metadata=None):
+def save_target(target: Target, path: str | os.PathLike, extra_metadata: dict | None = None) -> None:
     """Write a target model's weights as one safetensors file, atomically.
 
     Parameters
@@ -205,7 +220,9 @@ def save_target(target, path, extra_metadata=None):
         save_file(state, part, metadata=encode_metadata(metadata))
 
 
-def load_target(path, device="cpu", build=build_target):
+def load_target(
+    path: str | os.PathLike, device: torch.device | str = "cpu", build: Callable[..., Target] = build_target
+) -> Target:
     """Read a target model written by `save_target`.
 
     Parameters

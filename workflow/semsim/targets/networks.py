@@ -6,17 +6,18 @@ only.
 """
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
 
 
-def assemble(body, features, classes):
+def assemble(body: nn.Module, features: int, classes: int) -> nn.Sequential:
     """Return a network from its body and a new linear head of `features` inputs and `classes` outputs."""
     return nn.Sequential(OrderedDict(body=body, head=nn.Linear(features, classes)))
 
 
-def lenet(image_size, classes):
+def lenet(image_size: int, classes: int) -> nn.Sequential:
     """Return the network of the DLG attack: three 5x5 convolutions of 12 channels with sigmoids.
 
     The convolutions start as Glorot and Bengio advise for sigmoids, with a gain of 4. That is close to the uniform
@@ -41,7 +42,7 @@ def lenet(image_size, classes):
     return network
 
 
-def convnet(image_size, classes, width):
+def convnet(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return the ConvNet of the gradient-inversion literature: eight 3x3 convolutions with BatchNorm, two max-pools.
 
     Parameters
@@ -58,7 +59,7 @@ def convnet(image_size, classes, width):
     return assemble(_convolutions(plan, width), 4 * width * side**2, classes)
 
 
-def convnet3(image_size, classes, width):
+def convnet3(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a ConvNet with a fortieth of the operations: three 3x3 convolutions with BatchNorm and mean-pooling.
 
     For studies that must finish in minutes: `convnet` runs most of its eight convolutions at high resolution, and takes
@@ -95,24 +96,24 @@ def _convolutions(plan, width):
     return nn.Sequential(*layers, nn.Flatten())
 
 
-def convolution(inputs, outputs, kernel_size=3, **settings):
+def convolution(inputs: int, outputs: int, kernel_size: int = 3, **settings: Any) -> list[nn.Module]:
     """Return a convolution that keeps the side (at stride 1), BatchNorm and ReLU, as a list of layers."""
     padding = (kernel_size - 1) // 2
     convolved = nn.Conv2d(inputs, outputs, kernel_size, padding=padding, **settings)
     return [convolved, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-def halving_stem(outputs):
+def halving_stem(outputs: int) -> list[nn.Module]:
     """Return the first layers of networks that halve the resolution at once, for a quarter of the operations."""
     return convolution(3, outputs, kernel_size=4, stride=2)
 
 
-def pooled_side(image_size):
+def pooled_side(image_size: int) -> int:
     """Return the side of an image after three halvings."""
     return image_size // 2 // 2 // 2
 
 
-def vgg3(image_size, classes, width):
+def vgg3(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a VGG of three 3x3 convolutions with BatchNorm, each before a max-pool.
 
     Parameters
@@ -127,7 +128,7 @@ def vgg3(image_size, classes, width):
     return _three_convolutions(image_size, classes, width, nn.MaxPool2d(2))
 
 
-def vgg6(image_size, classes, width):
+def vgg6(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a VGG of six 3x3 convolutions with BatchNorm, in pairs before a max-pool.
 
     Parameters
@@ -158,7 +159,7 @@ class _Fire(nn.Module):
         return torch.cat([self.expand1(squeezed), self.expand3(squeezed)], dim=1)
 
 
-def squeezenet(image_size, classes, width):
+def squeezenet(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a SqueezeNet for small images: a stem that halves, and three fire modules with BatchNorm.
 
     Parameters
@@ -187,7 +188,7 @@ class _Beside(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-def densenet(image_size, classes, width):
+def densenet(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a DenseNet for small images: a stem that halves, and two blocks of four layers that all see each other.
 
     Parameters
@@ -210,7 +211,7 @@ def _dense_block(inputs, growth, count=4):
     return [_Beside([], convolution(inputs + place * growth, growth)) for place in range(count)]
 
 
-def inception(image_size, classes, width):
+def inception(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return an Inception network for small images: a stem that halves, and three modules of four branches.
 
     Parameters
@@ -238,7 +239,7 @@ def _inception_module(inputs, each):
     )
 
 
-def mobilenet(image_size, classes, width):
+def mobilenet(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a MobileNet for small images: a stem that halves, and three separable convolutions.
 
     Parameters
@@ -261,7 +262,7 @@ def _separable(inputs, outputs):
     return [*convolution(inputs, inputs, groups=inputs), *convolution(inputs, outputs, kernel_size=1)]
 
 
-def mlp(image_size, classes, width):
+def mlp(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a perceptron with two hidden layers of `width` units.
 
     Its first layer is fully connected and has a bias, so that its gradient reveals the input in closed form.

@@ -14,6 +14,7 @@ class LayerNorm(nn.LayerNorm):
     """Layer normalisation in plain arithmetic."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [*, *normalized_shape], normalised over the last dimensions."""
         dimensions = tuple(range(-len(self.normalized_shape), 0))
         variance, mean = torch.var_mean(x, dim=dimensions, keepdim=True, correction=0)
         return _scaled((x - mean) * torch.rsqrt(variance + self.eps), self.weight, self.bias)
@@ -23,6 +24,7 @@ class _InstanceNorm:
     """Instance normalisation in plain arithmetic; in training mode, PyTorch's, which updates running statistics."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [N, C, *positions], each channel of each image normalised over its positions."""
         if self.training:
             return super().forward(x)
         per_channel = (-1, *[1] * (x.ndim - 2))

@@ -1,17 +1,23 @@
 """Image operations, and policies of them applied to images."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import torch
 
 from semsim.compat import import_torchvision
 from semsim.targets.policies import POLICIES
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # Operations with two directions; the direction is drawn for each image.
 TWO_WAY = {"shear_y", "translate_x", "translate_y", "rotate", "colour", "contrast", "brightness", "sharpness"}
 
 
-def apply_policies(images, policies, generator):
+def apply_policies(images: torch.Tensor, policies: Sequence[Sequence[int]], generator: torch.Generator) -> torch.Tensor:
     """Transform each image by one of the policies, drawn at random.
 
     Parameters
@@ -44,7 +50,7 @@ def apply_policies(images, policies, generator):
     return images
 
 
-def transform(images, operation, amount):
+def transform(images: torch.Tensor, operation: str, amount: float) -> torch.Tensor:
     """Apply one operation to all images alike.
 
     Parameters

@@ -3,6 +3,8 @@
 Importing this needs no PyTorch; building a network does.
 """
 
+from __future__ import annotations
+
 import ast
 import hashlib
 import importlib.util
@@ -10,11 +12,17 @@ import inspect
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
 from semsim.names import short_name
 from semsim.text import suggestion
+
+if TYPE_CHECKING:
+    import os
+
+    from torch import nn
 
 TORCHVISION = "torchvision:"
 """Prefix of torchvision architectures, as in ``torchvision:resnet18``."""
@@ -29,7 +37,7 @@ GIVEN = ("classes", "image_size")
 """Arguments that the study sets."""
 
 
-def network_label(architecture):
+def network_label(architecture: str | dict) -> str:
     """Return what a network is called in tables and in names of files.
 
     Parameters
@@ -51,7 +59,7 @@ def network_label(architecture):
     return short_name("".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in label))
 
 
-def file_digest(path):
+def file_digest(path: str | os.PathLike) -> str:
     """Return a fingerprint of a file's content.
 
     Raises
@@ -69,7 +77,7 @@ def _read(path):
         raise SemsimError(f"{error} Paths are relative to the working directory.") from None
 
 
-def check_file(path, name):
+def check_file(path: str | os.PathLike, name: str) -> None:
     """Check without running it that a file is valid Python and defines the builder of the network.
 
     Raises
@@ -92,7 +100,7 @@ def _check_suffix(path):
         raise SemsimError(f"{path}: not a Python file. Its name must end in .py.")
 
 
-def check_arguments(arguments):
+def check_arguments(arguments: dict) -> None:
     """Refuse arguments of a call that JSON cannot hold, or that are the study's.
 
     Raises
@@ -134,7 +142,7 @@ def _defined(module):
     return names
 
 
-def build_network(architecture, classes, image_size):
+def build_network(architecture: str | dict, classes: int, image_size: int) -> nn.Module:
     """Build a network from torchvision, from timm or from a file.
 
     Parameters

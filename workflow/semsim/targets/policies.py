@@ -69,7 +69,7 @@ POLICIES = (
 )
 
 
-def parse_policies(text):
+def parse_policies(text: str) -> tuple[tuple[int, ...], ...]:
     """Read policies written as indices joined by ``-``, and joined by ``+`` if there are several.
 
     Parameters

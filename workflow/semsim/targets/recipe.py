@@ -1,11 +1,18 @@
 """The recipe of a training: how long and how fast."""
 
+from __future__ import annotations
+
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from semsim.settings import Settings, Several, ShareOfSteps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn, optim
 
 
 class Recipe(Settings):
@@ -41,7 +48,9 @@ class Recipe(Settings):
         0.1, gt=0, le=1, description="factor by which the learning rate is multiplied at each milestone"
     )
 
-    def optimise(self, parameters, batches):
+    def optimise(
+        self, parameters: Iterable[nn.Parameter], batches: int
+    ) -> tuple[optim.Optimizer, optim.lr_scheduler.LRScheduler]:
         """Return the optimiser of a model's parameters, and its learning-rate schedule, stepped after each batch.
 
         Parameters

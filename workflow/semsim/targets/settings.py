@@ -1,7 +1,9 @@
 """The settings of a target model. Checking them needs no PyTorch."""
 
+from __future__ import annotations
+
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -14,6 +16,9 @@ from semsim.targets.defences import AnyDefence, GradientDefence
 from semsim.targets.own_networks import TORCHVISION, check_arguments, check_file, network_label
 from semsim.targets.traits import TARGET
 from semsim.text import listed
+
+if TYPE_CHECKING:
+    from semsim.targets.models import Target
 
 Width = Annotated[int | None, Field(ge=1)]
 
@@ -132,18 +137,18 @@ class TargetSettings(Settings):
         return self
 
     @property
-    def network(self):
+    def network(self) -> str | dict:
         """The architecture, as `semsim.targets.models.build_target` takes it: str or dict."""
         own = isinstance(self.architecture, OwnNetwork)
         return self.architecture.model_dump(mode="json", exclude={"traits"}) if own else self.architecture
 
     @property
-    def label(self):
+    def label(self) -> str:
         """What the network is called in tables and in names of files."""
         return network_label(self.network)
 
     @property
-    def traits(self):
+    def traits(self) -> frozenset[str]:
         """What attacks may rely on: a frozenset of keys of `semsim.targets.traits.TARGET`."""
         if isinstance(self.architecture, OwnNetwork):
             return frozenset(self.architecture.traits)
@@ -151,27 +156,27 @@ class TargetSettings(Settings):
         return known.traits if known else frozenset({"last_bias"})
 
     @property
-    def defence(self):
+    def defence(self) -> GradientDefence:
         """The gradient defence, a `GradientDefence` where there is none."""
         return self.gradient_defence or GradientDefence()
 
     @property
-    def defences(self):
+    def defences(self) -> str:
         """Augmentation and gradient defence in one name, such as ``crop+prune-0.7``, or ``none``."""
         parts = [] if self.augmentation == "none" else [self.augmentation]
         return short_name("+".join([*parts, *([self.defence.trait] if self.gradient_defence else [])])) or "none"
 
     @property
-    def network_files(self):
+    def network_files(self) -> list[str]:
         """The files that loading the model needs, besides that of its weights."""
         return [self.architecture.file] if isinstance(self.architecture, OwnNetwork) else []
 
     @property
-    def files(self):
+    def files(self) -> list[str]:
         """The user's files that training the model needs, besides its data."""
         return [*self.network_files, *([self.weights] if self.weights else [])]
 
-    def check_traits(self, target):
+    def check_traits(self, target: Target) -> None:
         """Refuse a built model that lacks declared traits.
 
         Parameters
@@ -192,7 +197,7 @@ class TargetSettings(Settings):
                 f" `architecture`: traits: [{', '.join(sorted(has))}]."
             )
 
-    def check_fit(self, image_size):
+    def check_fit(self, image_size: int) -> None:
         """Raise `SemsimError` if the network does not support this image size or width."""
         if isinstance(self.architecture, str) and self.architecture in ARCHITECTURES:
             check_architecture(self.architecture, image_size, self.width)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -19,13 +20,14 @@ class BasicBlock(models.resnet.BasicBlock):
         super().__init__(*arguments, **settings)
         self.relu = nn.ReLU()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [N, C', H', W'] for [N, C, H, W]."""
         residual = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         shortcut = x if self.downsample is None else self.downsample(x)
         return self.relu(residual + shortcut)
 
 
-def resnet20(image_size, classes, width):
+def resnet20(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return ResNet20 with 16 x `width` base channels: three stages of three blocks.
 
     References
@@ -35,12 +37,12 @@ def resnet20(image_size, classes, width):
     return _small_image_resnet(blocks=(3, 3, 3), channels=16 * width, classes=classes)
 
 
-def resnet18(image_size, classes):
+def resnet18(image_size: int, classes: int) -> nn.Sequential:
     """Return ResNet18 (four stages of two blocks, 64 base channels) with a stem for small images."""
     return _small_image_resnet(blocks=(2, 2, 2, 2), channels=64, classes=classes)
 
 
-def resnet6(image_size, classes, width):
+def resnet6(image_size: int, classes: int, width: int) -> nn.Sequential:
     """Return a residual network that trains in a minute on a CPU: a stem that halves, two blocks, max-pools.
 
     Parameters
@@ -93,7 +95,7 @@ class _VisionTransformer(models.VisionTransformer):
             return super().forward(x)
 
 
-def vit(image_size, classes):
+def vit(image_size: int, classes: int) -> nn.Sequential:
     """Return a small vision transformer: 8 x 8 patches (of 4 pixels at 32), 6 layers of 192 channels, no dropout.
 
     References

@@ -1,8 +1,11 @@
 """Training of classifiers: target models by the recipe of the original study, others by a faster one."""
 
+from __future__ import annotations
+
 import math
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,10 +22,26 @@ from semsim.targets.models import build_target, initial_weights
 from semsim.targets.privacy import check_alone, poisson_batches, private_gradient, steps_per_epoch
 from semsim.text import counted
 
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from semsim.targets.models import Target
+    from semsim.targets.recipe import Recipe
+    from semsim.targets.settings import Normalisation
+
 CURVES = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 
 
-def initial_target(architecture, classes, images, width=None, seed=0, weights=None, normalisation=None):
+def initial_target(
+    architecture: str | dict,
+    classes: int,
+    images: np.ndarray,
+    width: int | None = None,
+    seed: int = 0,
+    weights: str | os.PathLike | None = None,
+    normalisation: Normalisation | None = None,
+) -> Target:
     """Return a model before its training; PyTorch's global random numbers stay untouched.
 
     Parameters
@@ -44,16 +63,16 @@ def initial_target(architecture, classes, images, width=None, seed=0, weights=No
 
 
 def train_target(
-    target,
-    train,
-    validation,
-    recipe,
-    augmentation=None,
-    gradient_defence=None,
-    seed=0,
-    device="cpu",
-    description="training",
-):
+    target: Target,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    recipe: Recipe,
+    augmentation: Callable | None = None,
+    gradient_defence: GradientDefence | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    description: str = "training",
+) -> tuple[Target, pd.DataFrame]:
     """Train a target model.
 
     Parameters
@@ -125,7 +144,9 @@ def train_target(
     return target.to(memory_format=torch.contiguous_format).eval(), pd.DataFrame(rows, columns=CURVES)
 
 
-def evaluate(target, images, labels, batch_size=256):
+def evaluate(
+    target: Target, images: torch.Tensor | np.ndarray, labels: torch.Tensor, batch_size: int = 256
+) -> tuple[float, float]:
     """Return a model's mean cross-entropy (nats) and accuracy (0 to 1) in eval mode; it stays in that mode.
 
     Parameters
@@ -152,7 +173,7 @@ def evaluate(target, images, labels, batch_size=256):
         return nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
-def channel_statistics(images):
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation (at least one grey level) of each channel, as shares of full brightness."""
     counts = np.zeros((3, 256), dtype=np.int64)
     for rows in blocks(images):
