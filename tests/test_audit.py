@@ -34,7 +34,7 @@ from semsim.errors import SemsimError
 from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS, describe_scales
 from semsim.metrics.scales import scales_of
-from semsim.scoring.scores import Measure
+from semsim.scoring.measures import Measure
 from semsim.targets.defences import GradientDefence
 from semsim.targets.models import build_target
 from semsim.targets.traits import KNOWLEDGE

@@ -13,8 +13,8 @@ from semsim.learned.scales import CHANCE, LEARNED
 from semsim.metrics.scales import Scale, Scales
 from semsim.observers.endless import held_out_images
 from semsim.scoring.chances import MOST_ORIGINALS, OUTSIDE, basis, chance_sentences, doubts
+from semsim.scoring.measures import Measure, load_measures
 from semsim.scoring.people import chances_of, known_chances, people_sentences
-from semsim.scoring.scores import Measure, load_measures
 
 
 @pytest.fixture(scope="module")

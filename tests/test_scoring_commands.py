@@ -22,8 +22,8 @@ from semsim.io.tables import read_table
 from semsim.learned.card import CARD, WARNING
 from semsim.learned.shipped import shipped_weights, training_of, weights_folder
 from semsim.scoring import folders
+from semsim.scoring.measures import known_metrics
 from semsim.scoring.page import MOST_SHOWN, THUMBNAIL
-from semsim.scoring.scores import known_metrics
 
 COMMAND = [sys.executable, "-m", "semsim.commands"]
 LIBRARY = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")}

@@ -9,7 +9,7 @@ from semsim.learned.scales import CHANCE, LEARNED
 from semsim.metrics import METRICS, describe_scales
 from semsim.metrics.scales import scales_of
 from semsim.scoring.comparison import compare_sets, comparison_text
-from semsim.scoring.scores import known_metrics
+from semsim.scoring.measures import known_metrics
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from semsim.metrics import METRICS
 from semsim.metrics.measure import gather_networks
 from semsim.scoring import scores as scoring
 from semsim.scoring.folders import Group, match_pair, read_group
-from semsim.scoring.scores import check_names, known_metrics, make_measures, score_groups
+from semsim.scoring.measures import check_names, known_metrics, make_measures
+from semsim.scoring.scores import score_groups
 from semsim.scoring.summary import remarks, summarise
 
 SIZES = ((32, 32), (40, 33), (32, 48))

@@ -40,7 +40,7 @@ from semsim.io.whole import written_whole
 from semsim.learned.shipped import EMBEDDED
 from semsim.scoring.arguments import checked_path, in_words_of_python
 from semsim.scoring.chances import basis
-from semsim.scoring.scores import load_measures
+from semsim.scoring.measures import load_measures
 from semsim.settings import validated
 from semsim.targets.device import checked_device
 from semsim.targets.own_networks import network_label

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from semsim.auditing.settings import FEWEST_CLIENTS
 from semsim.metrics.summaries import labels_known
-from semsim.scoring.scores import SEMSIM
+from semsim.scoring.measures import SEMSIM
 from semsim.scoring.summary import number
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import counted, listed, percent, sentence_case
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from semsim.attacks.settings import Attacker
     from semsim.auditing.measures import Recognisable
-    from semsim.scoring.scores import Measure
+    from semsim.scoring.measures import Measure
 
 MANY_ZEROS = 0.9
 """Share of zero entries from which a gradient is said to have many."""
@@ -60,7 +60,7 @@ def answer(
     ----------
     originals, comparison
         As in `semsim.auditing.audit.Audit`.
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     recognisable : semsim.auditing.measures.Recognisable
 
     Returns

@@ -18,7 +18,7 @@ from semsim.learned.scales import CHANCE
 from semsim.metrics import METRICS
 from semsim.metrics.measure import BATCH_PIXELS
 from semsim.scoring.chances import chance_sentences, doubts, some_of
-from semsim.scoring.scores import Measure, compute
+from semsim.scoring.measures import Measure, compute
 from semsim.statistics.resampling import SIGNIFICANT, holm
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def score_reconstructions(
         By attack, bool [N]: reconstructions that are not scored.
     clients : sequence of sequence of int
         The places of the originals of each client.
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
 
     Returns
     -------
@@ -180,7 +180,7 @@ def compare_with_guess(
         From `score_reconstructions`.
     clients : sequence of sequence of int
         The places of the originals of each client.
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     seed : int
         Of the choices.
 
@@ -247,7 +247,7 @@ def count_recognisable(scores: pd.DataFrame, measures: Sequence[Measure], sample
     ----------
     scores : pandas.DataFrame
         From `score_reconstructions`.
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     sample : semsim.auditing.sample.Sample
     """
     originals, counts = as_floats(sample.images), {}

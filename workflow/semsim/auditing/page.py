@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from semsim.auditing.audit import Audit
     from semsim.auditing.measures import Recognisable
-    from semsim.scoring.scores import Measure
+    from semsim.scoring.measures import Measure
     from semsim.targets.models import Target
 
 GUESS_LABEL = "class mean"
@@ -65,7 +65,7 @@ def render_page(
     target : semsim.targets.models.Target
     name : str
         What the model is called.
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     about : sequence of str
         Remarks about their values.
     paths : dict of str to list of pathlib.Path

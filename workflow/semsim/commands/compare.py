@@ -89,7 +89,7 @@ def check_compare(arguments: argparse.Namespace) -> None:
     """Refuse, before any work is done, what cannot be written or named."""
     from semsim.errors import SemsimError
     from semsim.io.whole import check_output
-    from semsim.scoring.scores import check_names
+    from semsim.scoring.measures import check_names
 
     check_output(arguments.out, (".csv", ".parquet"))
     check_names(arguments.metrics or [])

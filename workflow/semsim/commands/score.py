@@ -143,7 +143,7 @@ def check_score(arguments):
     """Refuse, before any work is done, what cannot be written or named."""
     from semsim.errors import SemsimError
     from semsim.io.whole import check_output
-    from semsim.scoring.scores import check_names
+    from semsim.scoring.measures import check_names
 
     check_output(arguments.out, (".csv", ".parquet"))
     check_output(arguments.report, (".html",))
@@ -184,14 +184,14 @@ def prepare(arguments):
 
     Returns
     -------
-    measures : list of semsim.scoring.scores.Measure
+    measures : list of semsim.scoring.measures.Measure
     about : list of str
         Remarks about their values.
     device : torch.device
     """
     from semsim.errors import SemsimError
     from semsim.metrics import extra_metrics
-    from semsim.scoring.scores import load_measures
+    from semsim.scoring.measures import load_measures
     from semsim.targets.device import choose_device
 
     names = arguments.metrics

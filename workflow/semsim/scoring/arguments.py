@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from semsim.errors import SemsimError
-from semsim.scoring.scores import check_names
+from semsim.scoring.measures import check_names
 from semsim.text import quoted
 
 OF_AUDITS = ("model", "out", "originals", "steps", "minutes", "client", "attacker", "defence", "seed", "memory_gib")

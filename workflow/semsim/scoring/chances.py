@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from semsim.learned.metric import SemSim
-    from semsim.scoring.scores import Measure
+    from semsim.scoring.measures import Measure
 
 MOST_ORIGINALS = 64
 """Originals whose likeness is checked; of more, this many are taken at even distances."""
@@ -43,7 +43,7 @@ def chance_sentences(
     ----------
     values : mapping of str to numpy.ndarray
         [pairs] by metric; NaN where there is none.
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     originals : sequence of torch.Tensor
         Some of the originals, each [3, H, W].
 
@@ -84,7 +84,7 @@ def doubts(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> li
 
     Parameters
     ----------
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     originals : sequence of torch.Tensor
         Some of them, each [3, H, W]: float in [0, 1], or uint8.
     """

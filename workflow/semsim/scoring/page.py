@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from semsim.metrics.scales import Scale
-    from semsim.scoring.scores import Measure, Scores
+    from semsim.scoring.measures import Measure
+    from semsim.scoring.scores import Scores
 
 MOST_SHOWN = 60
 """Number of pairs on a page, half of them from each end."""
@@ -49,7 +50,7 @@ def render_page(
     ----------
     scores : semsim.scoring.scores.Scores
         Of one set.
-    measures : list of semsim.scoring.scores.Measure
+    measures : list of semsim.scoring.measures.Measure
     sort : str
         The metric whose nearest and farthest pairs are shown.
     originals, reconstructions : path-like
@@ -100,7 +101,7 @@ def distribution_chart(scores: Scores, measures: Sequence[Measure]) -> Figure:
     Parameters
     ----------
     scores : semsim.scoring.scores.Scores
-    measures : list of semsim.scoring.scores.Measure
+    measures : list of semsim.scoring.measures.Measure
 
     Returns
     -------

@@ -22,7 +22,8 @@ from semsim.scoring.arguments import (
 from semsim.scoring.chances import doubts, some_of
 from semsim.scoring.folders import match_pair
 from semsim.scoring.likeness import MOST_CHECKED, checked_places, doubt, floats, thumbnails
-from semsim.scoring.scores import compute, load_measures, score_groups
+from semsim.scoring.measures import compute, load_measures
+from semsim.scoring.scores import score_groups
 from semsim.targets.device import checked_device
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from semsim.text import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semsim.scoring.scores import Measure, Scores
+    from semsim.scoring.measures import Measure
+    from semsim.scoring.scores import Scores
 
 DIRECTIONS = "↑ higher values are closer to the original and leak more; ↓ lower values are closer and leak more."
 NONE = "-"
@@ -62,7 +63,7 @@ def summary_columns(summary: pd.DataFrame, measures: Sequence[Measure]) -> dict[
     ----------
     summary : pandas.DataFrame
         From `summarise`.
-    measures : list of semsim.scoring.scores.Measure
+    measures : list of semsim.scoring.measures.Measure
 
     Returns
     -------
@@ -102,7 +103,7 @@ def remarks(scores: Scores, measures: Sequence[Measure]) -> list[str]:
     Parameters
     ----------
     scores : semsim.scoring.scores.Scores
-    measures : list of semsim.scoring.scores.Measure
+    measures : list of semsim.scoring.measures.Measure
 
     Returns
     -------

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from semsim.scoring.chances import as_batch
-from semsim.scoring.scores import SEMSIM
+from semsim.scoring.measures import SEMSIM
 from semsim.scoring.summary import number
 from semsim.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semsim.scoring.scores import Measure
+    from semsim.scoring.measures import Measure
 
 
 def yardstick(originals: Sequence[torch.Tensor], measures: Sequence[Measure], device: torch.device | str) -> list[str]:
@@ -25,7 +25,7 @@ def yardstick(originals: Sequence[torch.Tensor], measures: Sequence[Measure], de
     ----------
     originals : sequence of torch.Tensor
         A sample of them, each uint8 [3, H, W].
-    measures : sequence of semsim.scoring.scores.Measure
+    measures : sequence of semsim.scoring.measures.Measure
     device : torch.device or str
         Where SemSim's weights are.
 
