@@ -33,7 +33,8 @@ import httpx2
 import pandas as pd
 from PIL import Image
 
-from semsim.labelling.making import Material, make_campaign
+from semsim.labelling.making import make_campaign
+from semsim.labelling.material import Material
 from semsim.labelling.results import read_answers
 from semsim.labelling.store import Store
 from semsim.progress import progress_bar

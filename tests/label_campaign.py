@@ -9,7 +9,8 @@ import pandas as pd
 from PIL import Image
 
 from semsim.labelling.campaign import read_campaign_folder
-from semsim.labelling.making import Material, make_campaign
+from semsim.labelling.making import make_campaign
+from semsim.labelling.material import Material
 
 CLASSES = {"shapes": ["square", "disc", "cross", "ice_cream"], "digits": ["0", "1", "2"]}
 ORIGINALS = 6

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from web_site import served
 
-from semsim.data import download
+from semsim.data import client, download
 from semsim.data.download import ATTEMPTS, CHUNK, fetch
 from semsim.errors import SemsimError
 from semsim.io.cache import cache_folder
@@ -129,7 +129,7 @@ def test_a_refusal_is_told_at_once(site, path, get, status):
 
 
 def test_a_server_that_does_not_answer(site, path, get, monkeypatch):
-    monkeypatch.setattr(download, "TIMEOUTS", (1, 0.2))
+    monkeypatch.setattr(client, "TIMEOUTS", (1, 0.2))
     site.moods = ["stuck"] * ATTEMPTS
     with pytest.raises(SemsimError, match=r"cannot be downloaded \(.*timed out.*the part downloaded so far is kept"):
         get()

@@ -18,6 +18,7 @@ ROOMS = [
         "compat",
         "commandline",
         "registry",
+        "validation",
         "settings",
         "io",
         "timing",

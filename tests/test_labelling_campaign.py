@@ -15,7 +15,8 @@ from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.io.tensors import read_arrays
 from semsim.labelling.campaign import as_argument, campaign_folder, read_campaign_folder
-from semsim.labelling.making import choose_reconstructions, from_folder, from_study, make_campaign
+from semsim.labelling.making import make_campaign
+from semsim.labelling.material import choose_reconstructions, from_folder, from_study
 from semsim.labelling.results import describe_annotators, describe_datasets, export, read_answers
 from semsim.labelling.status import status_text
 from semsim.labelling.store import Store

@@ -11,7 +11,7 @@ from PIL import Image
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
 from semsim.labelling.comparing import compare_labels
-from semsim.labelling.making import choose_by_rate
+from semsim.labelling.material import choose_by_rate
 from semsim.labelling.results import export, read_answers
 from semsim.labelling.sheets import COLUMNS, GAP, LINE, MARGIN, ROWS, SIDE, enter_answers, write_sheets
 from semsim.labelling.store import Store

@@ -6,17 +6,8 @@ import pytest
 from pydantic import Field, ValidationError, model_validator
 
 from semsim.errors import SemsimError
-from semsim.settings import (
-    OneOf,
-    Settings,
-    Several,
-    ShareOfSteps,
-    changes_of,
-    checked_by,
-    schema_of,
-    validated,
-    with_defaults,
-)
+from semsim.settings import OneOf, Settings, Several, ShareOfSteps, changes_of, checked_by, validated, with_defaults
+from semsim.validation import schema_of
 
 COLOURS = {"red": 1, "green": 2}
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from web_site import served
 
-from semsim.data import download
-from semsim.data.download import ATTEMPTS, LARGEST_DOWNLOAD, Client, DownloadFailed, fetch
+from semsim.data import client, download
+from semsim.data.client import Client, DownloadFailed
+from semsim.data.download import ATTEMPTS, LARGEST_DOWNLOAD, fetch
 from semsim.errors import SemsimError
 
 CONTENT = np.random.default_rng(1).bytes(300_000)
@@ -126,7 +127,7 @@ def test_a_server_that_sends_next_to_nothing_is_given_up(site, get, tmp_path, mo
 
 def test_headers_that_take_for_ever_are_not_waited_for(site, get, tmp_path, monkeypatch):
     """Each byte comes in time here as well."""
-    monkeypatch.setattr(download, "SLOWEST_ANSWER", 0.2)
+    monkeypatch.setattr(client, "SLOWEST_ANSWER", 0.2)
 
     def answer(request):
         with contextlib.suppress(OSError):

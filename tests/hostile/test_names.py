@@ -9,7 +9,7 @@ from PIL import Image
 
 from semsim.errors import SemsimError
 from semsim.labelling.importing import Elsewhere, import_campaign
-from semsim.labelling.making import from_folder
+from semsim.labelling.material import from_folder
 from semsim.scoring.folders import match_folders
 
 COMPOSED, DECOMPOSED = "Z\u00fcrich.png", "Zu\u0308rich.png"

@@ -232,7 +232,8 @@ def make(arguments: argparse.Namespace) -> None:
     """Make a campaign."""
     from semsim.errors import SemsimError
     from semsim.labelling.campaign import as_argument, campaign_folder
-    from semsim.labelling.making import from_folder, from_study, make_campaign
+    from semsim.labelling.making import make_campaign
+    from semsim.labelling.material import from_folder, from_study
 
     folder = campaign_folder(arguments.campaign)
     if arguments.seed < 0:

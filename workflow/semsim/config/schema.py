@@ -21,12 +21,12 @@ from semsim.config.settings import StudyAttack, StudyDataset, StudySettings, Stu
 from semsim.errors import SemsimError
 from semsim.learned.settings import SemSimSettings, Variant
 from semsim.observers.settings import ObserverSettings
-from semsim.settings import range_of, resolved, schema_of
 from semsim.targets.architectures import ARCHITECTURES
 from semsim.targets.defences import DEFENCES
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import Normalisation, OwnNetwork
 from semsim.targets.traits import ATTACK, CLIENT, KNOWLEDGE, TARGET
+from semsim.validation import range_of, resolved, schema_of
 
 SCHEMA, MANUAL = Path("config.schema.json"), Path("README.md")
 SECTIONS = ("datasets", "training", "targets", "attacks", "attacker", "observers", "observer_training")

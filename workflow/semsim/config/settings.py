@@ -16,11 +16,12 @@ from semsim.learned.settings import ClassifierRecipe, SemSimRecipe, SemSimSettin
 from semsim.metrics import extra_metrics
 from semsim.names import near_twins
 from semsim.observers.settings import OBSERVERS, PANEL, ObserverRecipe, ObserverSettings, PanelSettings
-from semsim.settings import OneOf, Place, Settings, changes_of, written
+from semsim.settings import OneOf, Place, Settings, changes_of
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.targets.traits import KNOWLEDGE
 from semsim.text import listed
+from semsim.validation import written
 
 EXTRA_METRICS = extra_metrics()
 STUDY_NAME = r"^[a-z0-9][a-z0-9-]*$"

@@ -17,15 +17,8 @@ from semsim.io.handmade import read_rows
 from semsim.io.tables import write_table
 from semsim.io.texts import read_names
 from semsim.labelling.campaign import Campaign, read_results_folder
-from semsim.labelling.making import (
-    LONGEST_SIDE,
-    QUESTION,
-    TITLE,
-    check_classes,
-    fill_in,
-    write_settings,
-    written_folder,
-)
+from semsim.labelling.making import QUESTION, TITLE, fill_in, write_settings, written_folder
+from semsim.labelling.material import LONGEST_SIDE, check_classes
 from semsim.labelling.measuring import read_metrics
 from semsim.labelling.results import check_choices
 from semsim.labels.images import IMAGE_COLUMNS, images_of

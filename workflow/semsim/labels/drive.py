@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from semsim.data.download import DownloadFailed, download
+from semsim.data.client import DownloadFailed
+from semsim.data.download import download
 from semsim.errors import SemsimError
 from semsim.io.whole import written_whole
 

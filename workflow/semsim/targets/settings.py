@@ -9,13 +9,14 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from semsim.errors import SemsimError
 from semsim.names import short_name
-from semsim.settings import OneOf, Place, Settings, Several, checked_by, written
+from semsim.settings import OneOf, Place, Settings, Several, checked_by
 from semsim.targets.architectures import ARCHITECTURES, check_architecture
 from semsim.targets.augmentation import Augmentation
 from semsim.targets.defences import AnyDefence, GradientDefence
 from semsim.targets.own_networks import TORCHVISION, check_arguments, check_file, network_label
 from semsim.targets.traits import TARGET
 from semsim.text import listed
+from semsim.validation import written
 
 if TYPE_CHECKING:
     from semsim.targets.models import Target
