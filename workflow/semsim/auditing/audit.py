@@ -180,11 +180,7 @@ def carry_out(
     Audit
     """
     require_logits(target, as_floats(sample.images))
-    conditions = target, settings.client, settings.attacker
-    if settings.attacks is None:
-        attacks, left_out = suited_attacks(*conditions)
-    else:
-        attacks, left_out = named_attacks(settings.attacks, *conditions), []
+    attacks, left_out = _choose_attacks(target, settings)
     plan = plan_updates(target, settings.client, target.mean.device)
     whole = whole_length(settings, attacks.values(), len(sample.labels))
     all_runs = _runs(attacks, target, sample, settings, plan, whole)
@@ -194,8 +190,8 @@ def carry_out(
     length = started or fitting_length(all_runs, settings)
     sample = sample.first(length.originals)
     runs = _runs(attacks, target, sample, settings, plan, length)
-    attacks = {name: run.settings for name, run in runs.items()}
-    identity = _identity(target, sample, attacks, settings, length, weights)
+    presets = {name: run.settings for name, run in runs.items()}
+    identity = _identity(target, sample, presets, settings, length, weights)
     check_folder(out, identity)
     left = {name: runs[name].left(_state(out, name)) * count for name, count in image_steps(all_runs, length).items()}
     seconds, sentence = estimate(all_runs, left)
@@ -205,27 +201,50 @@ def carry_out(
     if not started:
         confirm(seconds)
     with claimed(out, identity) as folder:
-        outcomes = {name: run.run(_state(folder, name))[1] for name, run in runs.items()}
-        reconstructions = {name: outcome.images for name, outcome in outcomes.items()} | {GUESS: class_means(sample)}
-        table = pd.concat([run.table(outcomes[name]) for name, run in runs.items()], ignore_index=True)
-        run = next(iter(runs.values()))
-        originals = _describe(sample, run)
-        lost = {attack: (rows["status"] == "diverged").to_numpy() for attack, rows in table.groupby("attack")}
-        scores = score_reconstructions(target, sample, reconstructions, lost, run.clients(), measures)
-        comparison = compare_with_guess(scores, run.clients(), measures, settings.seed)
+        tables, reconstructions = _attack_and_measure(folder, target, sample, runs, measures, settings.seed)
+        recognisable = count_recognisable(tables["scores"], measures, sample)
+        first, *more = answer(tables["originals"], tables["comparison"], measures, recognisable)
+        result = Audit(
+            answer=(first, *short, *more),
+            **tables,
+            presets=presets,
+            left_out=tuple(left_out),
+            settings=settings,
+            report=folder / REPORT,
+        )
         paths = _write_images(folder, sample, reconstructions)
-        recognisable = count_recognisable(scores, measures, sample)
-        first, *more = answer(originals, comparison, measures, recognisable)
-        sentences = first, *short, *more
-        tables = originals, table, scores, comparison
-        result = Audit(sentences, *tables, attacks, tuple(left_out), settings, folder / REPORT)
-        for stem in ("originals", "attacks", "scores", "comparison"):
-            write_for_people(getattr(result, stem), folder / f"{stem}.csv")
+        for stem, table in tables.items():
+            write_for_people(table, folder / f"{stem}.csv")
         about = [*basis(measures, as_floats(sample.images)), *about]
         html = render_page(result, target, name, measures, about, paths, recognisable)
         with written_whole(result.report) as part:
             part.write_text(html, encoding="utf-8")
     return result
+
+
+def _choose_attacks(target, settings):
+    """Return the attacks that were asked for, or else those that suit; and why others were left out."""
+    conditions = target, settings.client, settings.attacker
+    if settings.attacks is None:
+        return suited_attacks(*conditions)
+    return named_attacks(settings.attacks, *conditions), []
+
+
+def _attack_and_measure(folder, target, sample, runs, measures, seed):
+    """Return the tables of an `Audit` by name, and the images that each attack and a guess come to."""
+    outcomes = {name: run.run(_state(folder, name))[1] for name, run in runs.items()}
+    attacks = pd.concat([run.table(outcomes[name]) for name, run in runs.items()], ignore_index=True)
+    reconstructions = {name: outcome.images for name, outcome in outcomes.items()} | {GUESS: class_means(sample)}
+    diverged = {attack: (rows["status"] == "diverged").to_numpy() for attack, rows in attacks.groupby("attack")}
+    run = next(iter(runs.values()))
+    scores = score_reconstructions(target, sample, reconstructions, diverged, run.clients(), measures)
+    tables = {
+        "originals": _describe(sample, run),
+        "attacks": attacks,
+        "scores": scores,
+        "comparison": compare_with_guess(scores, run.clients(), measures, seed),
+    }
+    return tables, reconstructions
 
 
 def _runs(attacks, target, sample, settings, plan, length):

@@ -117,13 +117,7 @@ def train_target(
     optimiser, schedule = recipe.optimise(target.parameters(), steps_per_epoch(recipe.batch_size, len(images)))
     drawn = torch.Generator().manual_seed(seed_for(seed, "batches"))
     noise = torch.Generator(device).manual_seed(seed_for(seed, "gradient noise"))  # too many numbers to draw on the CPU
-
-    draw_batches, set_gradients = _batches, partial(_set_gradients, defence=defence, noise=noise)
-    if defence.alone_in_training and defence.acts_on("training"):
-        check_alone(target.network, description)
-        expected = min(recipe.batch_size, len(images))
-        draw_batches = poisson_batches
-        set_gradients = partial(_set_private_gradients, defence=defence, noise=noise, expected=expected)
+    draw_batches, set_gradients = _steps_of(defence, target, min(recipe.batch_size, len(images)), noise, description)
 
     rows, start = [], time.perf_counter()
     with progress_bar(recipe.epochs, description, unit="epoch") as bar:
@@ -183,6 +177,14 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = shares @ levels
     variance = shares @ levels**2 - mean**2
     return mean, np.sqrt(np.maximum(variance, 255.0**-2))
+
+
+def _steps_of(defence, target, batch_size, noise, description):
+    """Return how a defence draws batches of images, and how it sets the gradients of a step."""
+    if not (defence.alone_in_training and defence.acts_on("training")):
+        return _batches, partial(_set_gradients, defence=defence, noise=noise)
+    check_alone(target.network, description)
+    return poisson_batches, partial(_set_private_gradients, defence=defence, noise=noise, expected=batch_size)
 
 
 def _batches(images, labels, batch_size, augment, generator):
