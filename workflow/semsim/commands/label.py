@@ -230,33 +230,14 @@ def _network(text):
 
 def make(arguments: argparse.Namespace) -> None:
     """Make a campaign."""
-    from semsim.errors import SemsimError
     from semsim.labelling.campaign import as_argument, campaign_folder
     from semsim.labelling.making import make_campaign
-    from semsim.labelling.material import from_folder, from_study
 
     folder = campaign_folder(arguments.campaign)
-    if arguments.seed < 0:
-        raise SemsimError("--seed: must not be negative.")
-    only = {"dataset": arguments.datasets, "target": arguments.targets, "attack": arguments.attacks}
-    of_folder = {"--classes": arguments.classes, "--checks": arguments.checks}
-    of_study = {"--per-rate": arguments.per_rate} | {f"--{key}s": names for key, names in only.items()}
-    given = [option for option, value in (of_folder if arguments.study else of_study).items() if value]
-    if given:
-        raise SemsimError(f"{given[0]}: goes with {'--images' if arguments.study else '--study'} only.")
-    if arguments.per_rate and arguments.per_attack:
-        raise SemsimError("--per-rate: takes the place of --per-attack. Give one of them.")
-    if arguments.study:
-        material = from_study(
-            _results_of(arguments.study), arguments.per_attack, arguments.seed, only, arguments.per_rate
-        )
-    else:
-        material = from_folder(
-            arguments.images, arguments.seed, arguments.per_attack, arguments.classes, arguments.checks
-        )
+    _check_new(arguments)
     campaign = make_campaign(
         folder,
-        material,
+        _material_of(arguments),
         labels_per_image=arguments.labels_per_image,
         images_per_annotator=arguments.per_annotator,
         forced_choice=arguments.forced_choice,
@@ -272,6 +253,36 @@ def make(arguments: argparse.Namespace) -> None:
         print("There are no clear images, so there will be no attention checks.")
     then = f"semsim label serve {as_argument(folder)}"
     print(f"Read campaign.yaml, consent.txt, instructions.txt and CARD.md there, then: {then}")
+
+
+def _check_new(arguments):
+    """Refuse options of ``semsim label new`` that do not go together."""
+    from semsim.errors import SemsimError
+
+    if arguments.seed < 0:
+        raise SemsimError("--seed: must not be negative.")
+    of_folder = {"--classes": arguments.classes, "--checks": arguments.checks}
+    of_study = {"--per-rate": arguments.per_rate} | {f"--{key}s": names for key, names in _only(arguments).items()}
+    given = [option for option, value in (of_folder if arguments.study else of_study).items() if value]
+    if given:
+        raise SemsimError(f"{given[0]}: goes with {'--images' if arguments.study else '--study'} only.")
+    if arguments.per_rate and arguments.per_attack:
+        raise SemsimError("--per-rate: takes the place of --per-attack. Give one of them.")
+
+
+def _material_of(arguments):
+    """Return what a new campaign is made of."""
+    from semsim.labelling.material import from_folder, from_study
+
+    if arguments.study:
+        results = _results_of(arguments.study)
+        return from_study(results, arguments.per_attack, arguments.seed, _only(arguments), arguments.per_rate)
+    return from_folder(arguments.images, arguments.seed, arguments.per_attack, arguments.classes, arguments.checks)
+
+
+def _only(arguments):
+    """Return to which reconstructions of a study the options restrict a new campaign."""
+    return {"dataset": arguments.datasets, "target": arguments.targets, "attack": arguments.attacks}
 
 
 def _results_of(study):

@@ -10,6 +10,7 @@ from semsim.io.tables import KEYS
 from semsim.labelling.campaign import Campaign
 from semsim.labelling.results import labels_of, read_answers
 from semsim.labels import recognition_rates
+from semsim.labels.recognition import MAJORITY
 from semsim.statistics.resampling import share_interval
 
 ALL = "all"
@@ -56,7 +57,7 @@ def compare_labels(campaign: Campaign, recognition: pd.DataFrame, study: str) ->
 
 
 def _compared(dataset, kinds, rates):
-    here, there = rates["recognition_rate"] > 0.5, rates["recognition_rate_study"] > 0.5
+    here, there = rates["recognition_rate"] > MAJORITY, rates["recognition_rate_study"] > MAJORITY
     agree = (here == there).to_numpy(float)
     clusters = pd.factorize(rates["dataset"] + "\n" + rates["original"].astype(str))[0]
     low, high = share_interval(agree, clusters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from semsim.labels.recognition import MAJORITY
 from semsim.learned.scales import BEST, LEARNED
 from semsim.statistics.calibration import difficulty_used
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
@@ -122,7 +123,7 @@ def model_card(
         warning=WARNING if kind == "simulated" else "",
         pairs=counted(len(table), "reconstructions"),
         datasets=names["dataset"],
-        recognised=int((table["recognition_rate"] > 0.5).sum()),
+        recognised=int((table["recognition_rate"] > MAJORITY).sum()),
         targets=names["target"],
         attacks=names["attack"],
         reference={"original": "the original", "attacked": "the attacked image"}[settings.reference],

@@ -124,8 +124,17 @@ def metric(
 
     def register(function):
         checked = _checking_images(function)
-        about = (label, bounds, higher_is_better, unit, caveat, smallest_image, extra)
-        METRICS[function.__name__] = Metric(checked, of, *about)
+        METRICS[function.__name__] = Metric(
+            function=checked,
+            of=of,
+            label=label,
+            bounds=bounds,
+            higher_is_better=higher_is_better,
+            unit=unit,
+            caveat=caveat,
+            smallest_image=smallest_image,
+            extra=extra,
+        )
         return checked
 
     return register

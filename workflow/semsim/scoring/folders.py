@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,12 +18,13 @@ from semsim.scoring.likeness import thumbnail
 from semsim.text import first_few, listed
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
     from pathlib import PurePath
 
 FULL_SIZE = 2**15
 """Side in pixels requested from the decoder, so that it never scales down a JPEG file."""
+READERS = min(16, os.cpu_count() or 1)
+"""Threads that read files while others are being measured."""
 MOST_LISTED = 10
 """Files in one message."""
 OTHER_SIZE = "pixels, but its original"

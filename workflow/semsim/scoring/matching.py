@@ -12,7 +12,7 @@ import numpy as np
 from semsim.data.folder import find_images
 from semsim.names import printable
 from semsim.progress import progress_bar
-from semsim.scoring.folders import Group, Matches, Unusable, name_of, read_image
+from semsim.scoring.folders import READERS, Group, Matches, Unusable, name_of, read_image
 from semsim.scoring.likeness import SIDE, assign, check_number, thumbnail
 from semsim.text import counted
 
@@ -65,7 +65,7 @@ def match_by_likeness(originals: str | os.PathLike, sets: Sequence[str | os.Path
 def _thumbnails(paths, unusable):
     """Return the images that can be read and their thumbnails [N, D]; add the others to `unusable`."""
     kept, thumbnails = [], []
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, progress_bar(len(paths), "matching", "image") as bar:
+    with ThreadPoolExecutor(READERS) as pool, progress_bar(len(paths), "matching", "image") as bar:
         for path, read in zip(paths, pool.map(_read, paths), strict=True):
             if isinstance(read, Unusable):
                 unusable.append(read)

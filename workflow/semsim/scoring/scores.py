@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from semsim.metrics.measure import BATCH_PIXELS
 from semsim.names import encodable
 from semsim.progress import progress_bar
 from semsim.scoring.chances import MOST_ORIGINALS
-from semsim.scoring.folders import OTHER_SIZE, Group, Unusable, listing, read_group
+from semsim.scoring.folders import OTHER_SIZE, READERS, Group, Unusable, listing, read_group
 from semsim.scoring.likeness import checked_places
 from semsim.scoring.measures import Measure, compute
 from semsim.text import counted
@@ -227,13 +226,12 @@ class _Waiting:
 
 def _read_ahead(groups, resize):
     """Yield what `read_group` makes of each group, in order, while threads read the next ones."""
-    threads = min(16, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         reading = deque()
         try:
             for group in groups:
                 reading.append(pool.submit(read_group, group, resize))
-                if len(reading) > 4 * threads:
+                if len(reading) > 4 * READERS:
                     yield reading.popleft().result()
             while reading:
                 yield reading.popleft().result()
