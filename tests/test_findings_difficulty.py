@@ -8,6 +8,7 @@ from semsim import findings
 from semsim.figures import agreement_charts, difficulty_charts, faithfulness_charts
 from semsim.figures.ranking_charts import ranking_chart
 from semsim.metrics.scales import Scale, Scales
+from semsim.statistics.means import model_rates
 from semsim.statistics.resampling import share_interval
 from semsim.text import NO_BREAK
 
@@ -99,7 +100,7 @@ def test_the_chance_of_being_recognised_is_drawn_in_groups_of_equal_size():
 def test_intervals_of_rates_stay_between_none_and_all():
     rates = pd.DataFrame({"target": ["all"] * 12 + ["some"] * 12, "original": [*range(12)] * 2, "labels": 5})
     rates["recognition_rate"] = [1.0] * 11 + [0.8] + [0.4, 0.6] * 6
-    found = faithfulness_charts.model_rates(rates)
+    found = model_rates(rates)
     assert found.loc["all", "value"] == pytest.approx(100 * 11.8 / 12)
     assert found.loc["all", "low"] < found.loc["all", "value"] < found.loc["all", "high"] <= 100
     some = rates.loc[rates["target"] == "some", "recognition_rate"].to_numpy()

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semsim.figures.layout import ROW, draw_estimates, legend_above, lines_of_targets, name_lines, offsets, row_height
-from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
+from semsim.figures.layout import (
+    ROW,
+    draw_estimates,
+    legend_above,
+    lines_of_targets,
+    look_of,
+    name_lines,
+    offsets,
+    row_height,
+)
+from semsim.figures.style import COLOURS, FAINT, INK, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.labels.recognition import pooled_rates
 from semsim.statistics.agreement import ANSWERS
@@ -59,7 +68,7 @@ def recognition_chart(recognition: pd.DataFrame) -> Figure:
     for panel, dataset in zip(axes, recognition["dataset"].unique(), strict=True):
         for place, attack in enumerate(attacks):
             values = rates.loc[dataset].reindex(targets)[attack]
-            panel.plot(values, range(len(targets)), linestyle="none", label=attack, **_look(place))
+            panel.plot(values, range(len(targets)), linestyle="none", label=attack, **look_of(place))
         panel.set(xlim=(-3, 103))
     figure.supxlabel(f"Labels by {kind_of(recognition)} that name the true class (%)", size=8)
     if len(attacks) > 1:
@@ -259,7 +268,7 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
     for number, ((name, label), shift) in enumerate(zip(drawn.items(), offsets(len(drawn), 0.4), strict=True)):
         chosen = predictors[predictors["metric"] == name].set_index("dataset").reindex(datasets)
         estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
-        look = _look((7, 4, 5)[number])  # other colours than on the left
+        look = look_of((7, 4, 5)[number])  # other colours than on the left
         draw_estimates(right, *estimates, np.arange(len(datasets)) + shift, label=label, **look)
     right.axvline(0.5, color=FAINT, linewidth=0.8)
     right.set_xlabel(f"{sentence_case(STATISTICS['auc'])}\nover all reconstructions")
@@ -290,7 +299,7 @@ def observers_chart(observers: pd.DataFrame) -> Figure:
             rows = observers[(observers["dataset"] == dataset) & (observers["observer"] == name)]
             if rows.empty:  # those of embedded images have other names
                 continue
-            look = _look(number) | {"markersize": 3.5}
+            look = look_of(number) | {"markersize": 3.5}
             architecture = rows["architecture"].iloc[0]
             panel.plot(rows["severity"], 100 * rows["right"], label=f"{name} ({architecture})", linewidth=1.1, **look)
             given_up = {"linestyle": ":", "linewidth": 1.1, "color": look["color"]}
@@ -309,7 +318,7 @@ def _draw_datasets(panel, rows, lines, keys, datasets=None):
         of_dataset = rows[rows["dataset"] == dataset]
         places = [lines[tuple(key)] + shift for key in of_dataset[keys].to_numpy()]
         estimates = (of_dataset[column] for column in ("value", "low", "high"))
-        draw_estimates(panel, *estimates, places, label=dataset, **_look(number))
+        draw_estimates(panel, *estimates, places, label=dataset, **look_of(number))
 
 
 def _legend_of_datasets(figure, panel, rows):
@@ -318,12 +327,6 @@ def _legend_of_datasets(figure, panel, rows):
         legend_above(figure, panel)
     else:
         panel.set_title(rows["dataset"].iloc[0])
-
-
-def _look(number):
-    """Return the marker and colour of the n-th data set or attack."""
-    place = number % len(COLOURS)
-    return {"marker": MARKERS[place], "color": COLOURS[place], "markersize": 4.5}
 
 
 def _in_order(names):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semsim.figures.faithfulness_charts import rate_of
 from semsim.figures.style import COLOURS, FAINT, panels, styled
 from semsim.io.tables import KEYS
 from semsim.statistics.calibration import CHANCE, GROUPS
+from semsim.statistics.means import rate_of
 from semsim.text import FOLDS, kind_of, sentence_case
 
 if TYPE_CHECKING:

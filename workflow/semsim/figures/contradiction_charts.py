@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.layout import draw_estimates, legend_above, look_of, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, INK, MARKERS, RANKS, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.learned.scales import LEARNED
@@ -75,9 +75,8 @@ def against_annotators_chart(contradictions: pd.DataFrame, scales: Scales) -> Fi
         for number, (reference, shift) in enumerate(zip(references, offsets(len(references), 0.4), strict=True)):
             chosen = rows[(rows["dataset"] == dataset) & (rows["reference"] == reference)]
             places = [names.index(name) + shift for name in chosen["metric"]]
-            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (100 * chosen[column] for column in ("value", "low", "high"))
-            draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
+            draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look_of(number))
         panel.set_xlim(left=0)
     figure.supxlabel(f"Pairs ordered against {kind_of(rows)} (%; coin toss: 50)", size=8)
     legend_above(figure, axes[0])
@@ -111,9 +110,8 @@ def leakage_errors_chart(errors: pd.DataFrame, scales: Scales, reference: str) -
         chosen = rows[(rows["dataset"] == dataset) & rows["metric"].isin(names)]
         for number, (error, shift) in enumerate(zip(labels, offsets(2, 0.4), strict=True)):
             places = [names.index(name) + shift for name in chosen["metric"]]
-            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (100 * chosen[f"{error}{end}"] for end in ("", "_low", "_high"))
-            draw_estimates(panel, *estimates, places, label=labels[error], **look)
+            draw_estimates(panel, *estimates, places, label=labels[error], **look_of(number))
         panel.set_xlim(-2, 102)
     figure.supxlabel(f"Errors about what most {kind_of(rows)} recognise (%)", size=8)
     legend_above(figure, axes[0])

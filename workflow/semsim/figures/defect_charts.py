@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from semsim.defects.defences import RATE, UNDEFENDED
 from semsim.defects.set_sizes import ALIKE, NAMES, RECONSTRUCTED
 from semsim.defects.versions import VERSIONS
-from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
+from semsim.figures.layout import draw_estimates, legend_above, look_of, name_lines, offsets, row_height
 from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
 from semsim.statistics.association import chance_level
 from semsim.statistics.generalisation import overall
@@ -52,9 +52,8 @@ def versions_chart(table: pd.DataFrame, scales: Scales, views: dict[str, dict], 
         panel.set_title(title)
         for number, (version, shift) in enumerate(zip(VERSIONS, offsets(2, 0.4), strict=True)):
             places = np.array([metrics.index(metric) for metric in chosen["metric"]]) + shift
-            look = {"marker": MARKERS[1 - number], "color": COLOURS[1 - number], "markersize": 4.5}
             estimates = (chosen[f"{version}{end}"] for end in ("", "_low", "_high"))
-            draw_estimates(panel, *estimates, places, label=legend[number], **look)
+            draw_estimates(panel, *estimates, places, label=legend[number], **look_of(1 - number))
         panel.axvline(chance_level(choice["statistic"]), color=FAINT, linewidth=0.8)
         panel.set_xlabel(sentence_case(STATISTICS[choice["statistic"]]))
     figure.supxlabel(f"Faithfulness to {kind_of(rows)}, mean over data sets; 1 is best", size=8)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-from semsim.figures.faithfulness_charts import rate_of
-from semsim.figures.layout import draw_estimates, legend_above, name_lines, offsets, row_height
-from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.figures.layout import draw_estimates, legend_above, look_of, name_lines, offsets, row_height
+from semsim.figures.style import COLOURS, FAINT, panels, styled
 from semsim.learned.scales import LEARNED
 from semsim.statistics import content as measured
 from semsim.statistics.content import CLASS, IMAGE, NO_METRIC, NOTHING, OTHER_MODELS
+from semsim.statistics.means import rate_of
 from semsim.text import LEVELS, STATISTICS, kind_of, sentence_case
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ def content_chart(content: pd.DataFrame, scales: Scales) -> Figure:
         for number, (source, shift) in enumerate(zip(sources, offsets(len(sources), 0.5), strict=True)):
             chosen = rows[rows["difficulty"] == source]
             places = np.array([names.index(name) for name in chosen["metric"]]) + shift
-            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4}
             estimates = (chosen[name] for name in ("value", "low", "high"))
-            draw_estimates(panel, *estimates, places, label=SOURCE_LABELS[source], **look)
+            draw_estimates(
+                panel, *estimates, places, label=SOURCE_LABELS[source], **look_of(number) | {"markersize": 4}
+            )
         panel.axvline(0.5, color=FAINT, linewidth=0.8)
     (dataset,) = content["dataset"].unique()
     figure.supxlabel(f"{dataset}: {STATISTICS['auc']}, on held-out originals (0.5: chance, 1: perfect)", size=8)
@@ -115,7 +116,7 @@ def learning_chart(curve: pd.DataFrame) -> Figure:
         panel.set_title(dataset)
         for number, (source, label) in enumerate(labels.items()):
             rows = curve[(curve["dataset"] == dataset) & (curve["difficulty"] == source)]
-            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4, "linewidth": 1.1}
+            look = look_of(number) | {"markersize": 4, "linewidth": 1.1}
             panel.plot(rows["originals"], rows["value"], label=label, **look)
             panel.fill_between(
                 rows["originals"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0

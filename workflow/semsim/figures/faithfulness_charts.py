@@ -14,19 +14,19 @@ from semsim.figures.layout import (
     draw_estimates,
     draw_model,
     legend_above,
+    look_of,
     name_lines,
     offsets,
     row_height,
 )
-from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.figures.style import COLOURS, FAINT, panels, styled
 from semsim.figures.triangle import draw_triangle, matrix_of_pairs, triangles
 from semsim.io.tables import KEYS
 from semsim.metrics.scales import without_twins
 from semsim.statistics.association import chance_level
 from semsim.statistics.ceiling import mean_ceiling
-from semsim.statistics.means import mean_margin
+from semsim.statistics.means import faced_by_every_target, model_means, model_rates, rate_of
 from semsim.statistics.person import NOBODY
-from semsim.statistics.resampling import share_interval
 from semsim.text import LEVELS, REFERENCE_LABELS, STATISTICS, decimal, kind_of
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def faithfulness_chart(
         for number, (reference, shift) in enumerate(zip(references, offsets(len(references), 0.4), strict=True)):
             chosen = at_level[at_level["reference"] == reference]
             places = np.array([metrics.index(metric) for metric in chosen["metric"]]) + shift
-            look = {"marker": MARKERS[number], "color": COLOURS[number], "markersize": 4.5}
             estimates = (chosen[f"faithfulness{end}"] for end in ("", "_low", "_high"))
-            draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look)
+            draw_estimates(panel, *estimates, places, label=REFERENCE_LABELS[reference], **look_of(number))
         panel.axvline(chance_level(statistic), color=FAINT, linewidth=0.8)
         panel.set_xlim(right=1.03)
     statistic_label = f"{STATISTICS[statistic]}, sign-adjusted; 1 is best"
@@ -182,35 +181,6 @@ def chances_chart(
         panel.set(xlabel=scales[name].axis_label, ylim=(-3, 103))
     figure.supylabel(f"Recognised by\n{kind_of(recognition)} (%)", size=8)
     return figure
-
-
-def faced_by_every_target(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the attacks that were run on every target model, so that models are compared on the same."""
-    models = table.groupby("attack")["target"].transform("nunique")
-    return table[models == table["target"].nunique()]
-
-
-def model_means(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return by target model the mean of a column and its 95 % interval over originals, as value, low and high.
-
-    Each original counts once, with the mean over its attacks; the interval of a single one is unknown.
-    """
-    of_originals = table.groupby(["target", "original"], sort=False)[column].mean().groupby("target", sort=False)
-    count, value = of_originals.count(), of_originals.mean()
-    margin = mean_margin(count, of_originals.sem())
-    return pd.DataFrame({"value": value, "low": value - margin, "high": value + margin})
-
-
-def model_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Return by target model the recognition rate in per cent, as `model_means` does, with Wilson's interval."""
-    rates = {target: rate_of(rows) for target, rows in table.groupby("target", sort=False)}
-    return 100 * pd.DataFrame.from_dict(rates, orient="index", columns=["value", "low", "high"])
-
-
-def rate_of(table: pd.DataFrame) -> tuple[float, float, float]:
-    """Return the mean recognition rate of the rows of a table, and its interval over originals."""
-    rates, originals = table["recognition_rate"].to_numpy(), pd.factorize(table["original"])[0]
-    return rates.mean(), *share_interval(rates, originals, table["labels"].sum())
 
 
 def _draw_models(panel, across, up, targets):

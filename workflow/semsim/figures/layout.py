@@ -69,6 +69,12 @@ def offsets(count: int, spread: float = 0.5) -> np.ndarray:
     return np.linspace(-spread / 2, spread / 2, count) if count > 1 else np.zeros(1)
 
 
+def look_of(number: int) -> dict[str, object]:
+    """Return the marker and colour of the n-th series of a chart, as settings of `matplotlib.axes.Axes.plot`."""
+    place = number % len(COLOURS)
+    return {"marker": MARKERS[place], "color": COLOURS[place], "markersize": 4.5}
+
+
 def draw_estimates(
     panel: Axes, values: ArrayLike, lows: ArrayLike, highs: ArrayLike, places: ArrayLike, **look
 ) -> None:

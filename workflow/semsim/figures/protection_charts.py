@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semsim.figures.layout import draw_model, legend_above
-from semsim.figures.style import COLOURS, FAINT, MARKERS, panels, styled
+from semsim.figures.layout import draw_model, legend_above, look_of
+from semsim.figures.style import COLOURS, FAINT, panels, styled
 from semsim.statistics.protection import HIDDEN, noise_levels
 from semsim.text import kind_of, significant
 
@@ -63,7 +63,7 @@ def epsilon_chart(protection: pd.DataFrame) -> Figure:
     for number, (panel, (keys, levels, undefended)) in enumerate(zip(axes, networks, strict=True)):
         series = {"accuracy on held-out images": ACCURACY, f"recognised by {kind_of(levels)}": RECOGNITION}
         for place, (label, (value, low, high)) in enumerate(series.items()):
-            look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 4.5, "linewidth": 1}
+            look = look_of(place) | {"linewidth": 1}
             errors = 100 * levels[value] - 100 * levels[low], 100 * levels[high] - 100 * levels[value]
             panel.errorbar(levels["epsilon_shared"], 100 * levels[value], errors, label=label, elinewidth=0.9, **look)
             for one in undefended[value].head(1):
