@@ -163,3 +163,22 @@ def test_the_ground_imports_neither_pandas_nor_torch(library):
 
 def test_the_library_does_not_look_above_its_own_folder(library):
     assert not [str(path) for path, _ in modules(library) if "__file__" in path.read_text(encoding="utf-8")]
+
+
+def public_functions(node):
+    """Yield the functions of a module or class whose names are public, and those of its public classes."""
+    for each in node.body:
+        if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_"):
+            yield from public_functions(each) if isinstance(each, ast.ClassDef) else [each]
+
+
+def test_public_functions_say_their_types(library):
+    """The package is marked as typed, for type checkers of those who use it."""
+    silent = []
+    for path, _ in modules(library):
+        for function in public_functions(ast.parse(path.read_text(encoding="utf-8"))):
+            given = function.args
+            arguments = [each for each in (*given.args, *given.kwonlyargs) if each.arg not in ("self", "cls")]
+            if function.returns is None or any(each.annotation is None for each in arguments):
+                silent.append(f"{path.relative_to(library)}:{function.lineno} {function.name}")
+    assert not silent, "\n".join(silent)

@@ -13,7 +13,7 @@ from semsim.errors import SemsimError
 from semsim.io.stored_arrays import JoinedRows, open_arrays
 from semsim.io.tables import write_table
 from semsim.io.tensors import read_metadata
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text
 from semsim.labels import shown_images
 from semsim.labels.table import COLUMNS
 from semsim.metrics.summaries import concatenated
@@ -49,8 +49,7 @@ def main() -> None:
     table = pd.concat(reading)[READING]
     write_table(table, arguments.out_reading)
     shares = {"held-out images": shares_of(on_clear, classes), "perfect copies": shares_of(on_copies, originals)}
-    with written_whole(arguments.out_card) as part:
-        part.write_text(study_card(table, shares, read_metadata(arguments.data)["kind"]), encoding="utf-8")
+    write_text(study_card(table, shares, read_metadata(arguments.data)["kind"]), arguments.out_card)
 
 
 def read_reconstructions(arguments):

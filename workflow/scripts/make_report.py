@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from semsim.commandline import run
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text
 from semsim.report.page import render_report
 from semsim.report.results import Results
 from semsim.results.study_tables import StudyTables
@@ -14,8 +14,7 @@ def main() -> None:
     arguments = parse_arguments()
     given = (arguments.study, StudyTables(arguments.tables), arguments.figures, arguments.notebooks)
     page = render_report(Results(*given, arguments.spot_checks, folder=arguments.out.parent))
-    with written_whole(arguments.out) as part:
-        part.write_text(page, encoding="utf-8")
+    write_text(page, arguments.out)
 
 
 def parse_arguments() -> argparse.Namespace:

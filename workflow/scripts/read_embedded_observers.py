@@ -8,7 +8,7 @@ import torch
 
 from semsim.commandline import run
 from semsim.io.tables import read_table, write_table
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text
 from semsim.observers.card import panel_card
 from semsim.observers.endless import CLASSES
 from semsim.observers.reading import read_panel
@@ -22,8 +22,7 @@ def main() -> None:
     losses = {kind: read_table(arguments.folder / kind / "losses.csv") for kind in CLASSES}
     reading = pd.concat([read_panel(kind, observers_in(arguments.folder / kind)) for kind in CLASSES])
     write_table(reading, arguments.folder / "reading.csv")
-    with written_whole(arguments.folder / "CARD.md") as part:
-        part.write_text(panel_card(reading, losses), encoding="utf-8")
+    write_text(panel_card(reading, losses), arguments.folder / "CARD.md")
 
 
 def observers_in(folder):

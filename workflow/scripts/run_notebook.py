@@ -8,7 +8,7 @@ from nbconvert import HTMLExporter
 
 from semsim.commandline import run
 from semsim.errors import SemsimError
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text
 
 
 def main() -> None:
@@ -26,8 +26,7 @@ def main() -> None:
             raise
         raise SemsimError(error.evalue) from None
     page, _ = HTMLExporter(embed_images=True).from_notebook_node(executed, {"metadata": {"name": arguments.out.stem}})
-    with written_whole(arguments.html) as part:
-        part.write_text(page, encoding="utf-8")
+    write_text(page, arguments.html)
 
 
 def parse_arguments() -> argparse.Namespace:

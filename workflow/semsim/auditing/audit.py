@@ -36,7 +36,7 @@ from semsim.auditing.settings import AuditSettings
 from semsim.commandline import say
 from semsim.io.images import as_floats
 from semsim.io.tables import write_for_people
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text, written_whole
 from semsim.learned.shipped import EMBEDDED
 from semsim.scoring.arguments import checked_path, in_words_of_python
 from semsim.scoring.chances import basis
@@ -217,8 +217,7 @@ def carry_out(
             write_for_people(table, folder / f"{stem}.csv")
         about = [*basis(measures, as_floats(sample.images)), *about]
         html = render_page(result, target, name, measures, about, paths, recognisable)
-        with written_whole(result.report) as part:
-            part.write_text(html, encoding="utf-8")
+        write_text(html, result.report)
     return result
 
 

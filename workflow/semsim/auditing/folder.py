@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from semsim.auditing.settings import Length
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text
 from semsim.names import printable
 from semsim.text import first_few, listed
 
@@ -124,6 +124,5 @@ def claimed(folder: str | os.PathLike, about: dict) -> Iterator[Path]:
     with lock:
         check_folder(folder, about)
         if not (folder / ABOUT).exists():
-            with written_whole(folder / ABOUT) as part:
-                part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+            write_text(json.dumps(about, indent=1) + "\n", folder / ABOUT)
         yield folder

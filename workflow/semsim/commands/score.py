@@ -18,9 +18,22 @@ chances were calibrated. Of images of 32 pixels it also says what people would r
 Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 from semsim.commandline import path, positive, say, share_cores
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+    from semsim.scoring.folders import Matches
+    from semsim.scoring.measures import Measure
+    from semsim.scoring.scores import Scores
 
 EXAMPLES = """examples:
   semsim score originals reconstructions
@@ -37,7 +50,7 @@ Parquet keeps names as they are. The page shows the nearest and the farthest pai
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``semsim score`` to its parser."""
     parser.epilog = EXAMPLES
     parser.add_argument("originals", type=path, metavar="ORIGINALS", help="a folder of images, or one image")
@@ -49,12 +62,12 @@ def add_arguments(parser):
     parser.set_defaults(carry_out=score)
 
 
-def add_output(parser, content):
+def add_output(parser: argparse.ArgumentParser, content: str) -> None:
     """Add the option for the output table."""
     parser.add_argument("--out", type=path, metavar="FILE", help=f"write {content} as a table: .csv or .parquet")
 
 
-def add_measuring(parser):
+def add_measuring(parser: argparse.ArgumentParser) -> None:
     """Add the options for what is measured, and how."""
     parser.add_argument(
         "--metrics",
@@ -85,10 +98,11 @@ def _names(text):
     return names
 
 
-def score(arguments):
+def score(arguments: argparse.Namespace) -> None:
     """Score pairs, print the summary, and write the requested files."""
     share_cores()
     from semsim.io.tables import write_for_people
+    from semsim.io.whole import write_text
     from semsim.names import printable
     from semsim.scoring.chances import basis, chance_sentences, doubts
     from semsim.scoring.folders import match_pair
@@ -129,7 +143,7 @@ def score(arguments):
     print_written(arguments.out, len(table), arguments.report)
 
 
-def print_written(out, rows, report=None):
+def print_written(out: str | os.PathLike | None, rows: int, report: str | os.PathLike | None = None) -> None:
     """Print which files were written, and how many rows the table has."""
     from semsim.names import printable
     from semsim.text import counted, listed
@@ -139,7 +153,7 @@ def print_written(out, rows, report=None):
         print(f"\nWritten: {listed(files)}")
 
 
-def check_score(arguments):
+def check_score(arguments: argparse.Namespace) -> None:
     """Refuse, before any work is done, what cannot be written or named."""
     from semsim.errors import SemsimError
     from semsim.io.whole import check_output
@@ -154,7 +168,7 @@ def check_score(arguments):
         check_names([arguments.sort], "--sort")
 
 
-def matching(arguments):
+def matching(arguments: argparse.Namespace) -> Callable[..., Matches]:
     """Return the function that matches folders, by name or by likeness."""
     from semsim.scoring.folders import match_folders
     from semsim.scoring.matching import match_by_likeness
@@ -162,7 +176,7 @@ def matching(arguments):
     return match_by_likeness if arguments.match else match_folders
 
 
-def sorting_metric(asked, names):
+def sorting_metric(asked: str | None, names: Sequence[str]) -> str:
     """Return the metric that sorts the page: the one that was asked for, or SemSim, or the first one."""
     from semsim.errors import SemsimError
 
@@ -171,15 +185,7 @@ def sorting_metric(asked, names):
     return asked or ("semsim" if "semsim" in names else names[0])
 
 
-def write_text(text, path):
-    """Write a text file whole or not at all."""
-    from semsim.io.whole import written_whole
-
-    with written_whole(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def prepare(arguments):
+def prepare(arguments: argparse.Namespace) -> tuple[list[Measure], list[str], torch.device]:
     """Prepare the requested metrics, or all that are available.
 
     Returns
@@ -204,7 +210,7 @@ def prepare(arguments):
     return measures, about, device
 
 
-def warn_of(scores, measures, sets, doubts=()):
+def warn_of(scores: Scores, measures: Sequence[Measure], sets: Sequence[str], doubts: Sequence[str] = ()) -> None:
     """Print to standard error what was left out or resized, which metrics lack values, and which pairs look wrong.
 
     `sets` are what reconstructions are called, set by set; `doubts` are further warnings.

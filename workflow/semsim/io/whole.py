@@ -51,6 +51,12 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def write_text(text: str, path: str | os.PathLike) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def _system_error(error):
     """Return the number of the system error behind a writer's error, or None."""
     while error is not None:

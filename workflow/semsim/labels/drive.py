@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from semsim.data.client import DownloadFailed
 from semsim.data.download import download
 from semsim.errors import SemsimError
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text
 
 if TYPE_CHECKING:
     import os
@@ -117,8 +117,7 @@ def _check_pin(path):
         found = hashlib.file_digest(file, "sha256").hexdigest()
     pin = path.with_name(f"{path.name}.sha256")
     if not pin.exists():
-        with written_whole(pin) as part:
-            part.write_text(f"{found}  {path.name}\n")
+        write_text(f"{found}  {path.name}\n", pin)
     pinned = pin.read_text().partition(" ")[0]
     if found != pinned:
         raise SemsimError(

@@ -18,7 +18,7 @@ from semsim.errors import SemsimError
 from semsim.io.folders import read_file
 from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text, written_whole
 from semsim.learned.calibration import NO_CALIBRATION, Calibration
 from semsim.learned.shipped import shipped_weights, weights_folder
 from semsim.statistics.recalibration import count_interval
@@ -264,8 +264,7 @@ class SemSim(nn.Module):
         with written_whole(folder / WEIGHTS) as part:
             save_file(state_on_cpu(self), part, metadata=encode_metadata(self.config))
         for name, text in ((CONFIG, json.dumps(self.config, indent=2) + "\n"), (CARD, card)):
-            with written_whole(folder / name) as part:
-                part.write_text(text, encoding="utf-8")
+            write_text(text, folder / name)
 
     @classmethod
     def from_pretrained(

@@ -24,7 +24,7 @@ from PIL import Image
 
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
-from semsim.io.whole import written_whole
+from semsim.io.whole import write_text, written_whole
 
 if TYPE_CHECKING:
     import os
@@ -256,8 +256,7 @@ def _keep_notebooks(notebooks, kept, shown, left_out):
     contents = {path.read_bytes() for path in shown}
     for path in sorted(notebooks.glob("*.ipynb")):
         small = small_notebook(json.loads(path.read_text(encoding="utf-8")), contents, left_out)
-        with written_whole(kept / path.name) as part:
-            part.write_text(json.dumps(small, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(json.dumps(small, indent=1, ensure_ascii=False) + "\n", kept / path.name)
 
 
 def _keep_charts(shown, drawn):
