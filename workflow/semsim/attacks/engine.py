@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -94,13 +95,7 @@ class Search:
         self.step = 0
         self.recording = Recording()
         self.client_updates = ClientUpdates(target, plan)
-        updates, self.statistics = observed
-        if settings.restarts > 1:
-            updates = [update.repeat_interleave(settings.restarts, 0) for update in updates]
-            self.statistics = [
-                tuple(each.repeat_interleave(settings.restarts, 0) for each in pair) for pair in self.statistics
-            ]
-            labels = labels.repeat_interleave(settings.restarts, 0)
+        updates, self.statistics, labels = _repeated(*observed, labels, settings.restarts)
         self.objective = OBJECTIVES[settings.objective](updates)
         self.priors = settings.priors_on({*target.traits, *plan.client.traits, *KNOWLEDGE})
         steps = plan.client.local_steps
@@ -114,10 +109,7 @@ class Search:
         lower, upper = (target.normalise(torch.full_like(start[0], value)).flatten() for value in (0.0, 1.0))
         start = start.flatten(1)
         if self.searches_for_label:
-            logits = self.labels.flatten(1).to(start)
-            unbounded = torch.full_like(logits[0], torch.inf)
-            start = torch.cat([start, logits], 1)
-            lower, upper = torch.cat([lower, -unbounded]), torch.cat([upper, unbounded])
+            start, lower, upper = _with_logits(start, lower, upper, self.labels.flatten(1).to(start))
         self.optimiser = OPTIMISERS[settings.optimiser](start, settings, lower, upper)
         self.initial_costs = torch.full((len(start),), torch.nan, device=start.device)
         self.costs = self.initial_costs.clone()
@@ -230,3 +222,18 @@ class Search:
         self.optimiser.load_state_dict(state["optimiser"])
         for name in ("initial_costs", "costs", "diverged_at"):
             setattr(self, name, state[name].to(self.diverged_at.device))
+
+
+def _repeated(updates, statistics, labels, restarts):
+    """Return what each client shares, and its labels, once for each restart on it."""
+    if restarts == 1:
+        return updates, statistics, labels
+    repeat = partial(torch.repeat_interleave, repeats=restarts, dim=0)
+    statistics = [(repeat(mean), repeat(variance)) for mean, variance in statistics]
+    return [repeat(update) for update in updates], statistics, repeat(labels)
+
+
+def _with_logits(start, lower, upper, logits):
+    """Return starting points [R, D] and their box [D] with label logits [R, L] added, which have no bounds."""
+    unbounded = torch.full_like(logits[0], torch.inf)
+    return torch.cat([start, logits], 1), torch.cat([lower, -unbounded]), torch.cat([upper, unbounded])
