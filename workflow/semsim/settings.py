@@ -6,13 +6,13 @@ editors and the tables of the manual are derived from it.
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
-from semsim.errors import SemsimError
+from semsim.errors import SemsimError, refuse
 from semsim.validation import sentences, written
 
 
@@ -196,9 +196,3 @@ def _values(value, place=()):
 def _is_broken(name):
     """Tell whether a name cannot even be printed."""
     return bool(HALF.search(name)) if isinstance(name, str) else isinstance(name, int) and abs(name) > LARGEST
-
-
-def refuse(problems: Iterable[str], heading: str) -> None:
-    """Raise one `SemsimError` that lists all problems, if there are any."""
-    if problems := list(dict.fromkeys(problems)):
-        raise SemsimError("\n  ".join([f"{heading}:", *problems]))

@@ -19,13 +19,13 @@ from semsim.data.embedded import EMBEDDED
 from semsim.data.embedded import IMAGE_SIZE as EMBEDDED_SIZE
 from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
-from semsim.errors import SemsimError
+from semsim.errors import SemsimError, refuse
 from semsim.io.yaml_files import read_yaml
 from semsim.learned.folds import exclusions, group_targets
 from semsim.learned.starts import BACKBONE, WIDTH, start_name
 from semsim.names import short_name
 from semsim.observers.shipped import shipped_observers
-from semsim.settings import check_plain, refuse, validated
+from semsim.settings import check_plain, validated
 from semsim.targets.recipe import TargetRecipe
 from semsim.targets.settings import TargetSettings
 from semsim.text import REPLAYED, counted, listed

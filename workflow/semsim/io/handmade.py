@@ -14,11 +14,13 @@ import pandas as pd
 
 from semsim.errors import SemsimError
 from semsim.io.texts import read_text, save_as
-from semsim.text import counted, first_few
+from semsim.text import counted, first_few, shortened
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 TABLE = "CSV table, separated by commas,"
@@ -119,3 +121,36 @@ def value_of(field: str) -> int | float | str | None:
 def values_of(column: pd.Series) -> pd.Series:
     """Return what the fields of a column say, as `value_of` each distinct one."""
     return column.map({field: value_of(field) for field in column.unique()})
+
+
+def plain(value: object) -> object:
+    """Return a value of a column as JSON has it."""
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def problem_in(table: pd.DataFrame, wrong: pd.Series | np.ndarray, column: str, what: str) -> Iterator[str]:
+    """Yield one sentence about the rows of a table that are wrong, if any, with their lines and values.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As read from a CSV file: its index says in which lines.
+    wrong : pandas.Series or numpy.ndarray
+        bool, one value per row.
+    column : str
+        The column in which they are wrong.
+    what : str
+        What is wrong.
+    """
+    rows = table.index[wrong]
+    if len(rows):
+        lines = [f"{line_of(row)} ({_shown(table.at[row, column])})" for row in rows]
+        yield f"{column}: {what}. See line {first_few(lines)}."
+
+
+def _shown(value):
+    """Write a value as in the file."""
+    value = plain(value)
+    return "empty" if value is None else shortened(repr(value))

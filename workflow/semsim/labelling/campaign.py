@@ -17,7 +17,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from semsim.errors import SemsimError
+from semsim.errors import SemsimError, refuse
 from semsim.io.texts import read_text
 from semsim.io.yaml_files import read_yaml
 from semsim.labels.images import IMAGE_COLUMNS, read_images
@@ -282,7 +282,7 @@ def read_campaign_folder(folder: str | os.PathLike) -> Campaign:
         consent=read_text(folder / "consent.txt"),
         instructions=read_text(folder / "instructions.txt"),
     )
-    _refuse(folder, [*_problems(campaign), *_problems_of_pictures(campaign)])
+    refuse([*_problems(campaign), *_problems_of_pictures(campaign)], f"{folder}: not a valid campaign")
     return campaign
 
 
@@ -330,7 +330,7 @@ def read_results_folder(folder: str | os.PathLike) -> Campaign:
         consent="",
         instructions="",
     )
-    _refuse(folder, [*_problems(campaign)])
+    refuse(_problems(campaign), f"{folder}: not a valid campaign")
     return campaign
 
 
@@ -349,11 +349,6 @@ def _read_images(path, columns):
     needed = [name for name in columns if name != SOURCE]
     table = read_images(path, needed).reset_index(drop=True)
     return table[[name for name in columns if name in table]]
-
-
-def _refuse(folder, problems):
-    if problems:
-        raise SemsimError("\n  ".join([f"{folder}: not a valid campaign:", *problems]))
 
 
 def _problems(campaign):

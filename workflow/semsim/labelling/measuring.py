@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semsim.errors import SemsimError
-from semsim.io.handmade import read_rows, value_of
+from semsim.errors import SemsimError, refuse
+from semsim.io.handmade import problem_in, read_rows, value_of
 from semsim.io.tables import KEYS
 from semsim.labelling.results import labels_of, read_answers
 from semsim.labels import recognition_rates, with_truth
-from semsim.labels.table import problem_in
 from semsim.learned.scales import LEARNED
 from semsim.metrics import METRICS, describe_scales
 from semsim.metrics.scales import Scale
@@ -81,8 +80,7 @@ def read_metrics(
         *problem_in(fields, twice, keys[0], "duplicate of a line above"),
         *(each for name in names for each in problem_in(fields, _is_text(values[name]), name, "not a number")),
     ]
-    if problems:
-        raise SemsimError("\n  ".join([f"{path}: not a valid table of metrics:", *problems]))
+    refuse(problems, f"{path}: not a valid table of metrics")
     placed = known.loc[key].reset_index(drop=True)
     columns = {"reference": fields["reference"], **{name: column.astype(float) for name, column in values.items()}}
     return placed.assign(**{name: column.to_numpy() for name, column in columns.items()}), scales

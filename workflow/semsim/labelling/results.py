@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from semsim.errors import SemsimError
-from semsim.io.handmade import read_rows
+from semsim.io.handmade import problem_in, read_rows
 from semsim.io.tables import write_table
 from semsim.labelling.assignment import ASKED, CHECK, REPEAT
 from semsim.labelling.store import Store
-from semsim.labels.table import CANNOT_TELL, COLUMNS, answers_of, check_labels, problem_in
+from semsim.labels.table import CANNOT_TELL, COLUMNS, answers_of, check_labels
 from semsim.statistics.agreement import count_answers, krippendorff_alpha
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from semsim.errors import SemsimError
-from semsim.io.handmade import read_rows
+from semsim.errors import SemsimError, refuse
+from semsim.io.handmade import problem_in, read_rows
 from semsim.io.tables import write_table
 from semsim.labelling.making import written_folder
 from semsim.labelling.store import Conflict, Refused
-from semsim.labels.table import CANNOT_TELL, problem_in
+from semsim.labels.table import CANNOT_TELL
 from semsim.names import composed
 from semsim.progress import progress_bar
 
@@ -184,8 +184,7 @@ def _labels(table, items, campaign, path):
         *problem_in(table, unknown, "answer", f"not one of the classes, nor {UNSURE}"),
         *problem_in(table, skipped, "answer", "empty, though later ones are not"),
     ]
-    if problems:
-        raise SemsimError("\n  ".join([f"{path}: not a valid table of answers:", *problems]))
+    refuse(problems, f"{path}: not a valid table of answers")
     return [int(label) for label in labels[given]]
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semsim.errors import SemsimError
-from semsim.io.handmade import read_rows, values_of
+from semsim.errors import SemsimError, refuse
+from semsim.io.handmade import problem_in, read_rows, values_of
 from semsim.io.tables import KEYS
-from semsim.labels.table import name_images, problem_in, read_labels
+from semsim.labels.table import name_images, read_labels
 from semsim.names import why_no_name
 from semsim.text import first_few
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 IMAGE_COLUMNS = ["image", *KEYS, "label"]
+INVALID = "not a valid table of images"
 COLUMNS_OF_NAMES = ("image", "dataset", "target", "attack")
 
 
@@ -88,8 +89,7 @@ def images_of(fields: pd.DataFrame, where: str | os.PathLike) -> pd.DataFrame:
     names = [name for name in (*COLUMNS_OF_NAMES, "original") if name in fields]
     given = fields.mask(fields == "")
     twice = given["image"].duplicated() & given["image"].notna()
-    _refuse(
-        where,
+    refuse(
         [
             *(each for name in names for each in problem_in(given, given[name].isna(), name, "missing; fill it in")),
             *(
@@ -100,6 +100,7 @@ def images_of(fields: pd.DataFrame, where: str | os.PathLike) -> pd.DataFrame:
             *problem_in(given, wrong, "label", "not the number of a class"),
             *problem_in(given, twice, "image", "duplicate of a line above"),
         ],
+        f"{where}: {INVALID}",
     )
     table = fields.assign(label=labels.astype(float if labels.isna().any() else int))
     return table.assign(original=_numbers_or_names(table["original"])) if "original" in names else table
@@ -113,11 +114,6 @@ def _unusable(column):
 def _numbers_or_names(column):
     numbers = values_of(column)
     return numbers if pd.api.types.is_integer_dtype(numbers) else column
-
-
-def _refuse(path, problems):
-    if problems:
-        raise SemsimError("\n  ".join([f"{path}: not a valid table of images:", *problems]))
 
 
 def read_campaign(folder: str | os.PathLike, images: pd.DataFrame, classes: dict[str, int]) -> pd.DataFrame:
@@ -170,5 +166,5 @@ def _read_images(path):
         *problem_in(images, images["label"].isna(), "label", "missing; fill it in"),
         *problem_in(images, twice, "reconstruction", "duplicate of a line above"),
     ]
-    _refuse(path, problems)
+    refuse(problems, f"{path}: {INVALID}")
     return images

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from semsim.errors import SemsimError
-from semsim.io.handmade import line_of, read_rows, values_of
+from semsim.errors import SemsimError, refuse
+from semsim.io.handmade import plain, problem_in, read_rows, values_of
 from semsim.io.tables import KEYS
 from semsim.names import near_twins, why_no_name
 from semsim.settings import OneOf, Settings
-from semsim.text import ANNOTATORS, first_few, shortened
+from semsim.text import ANNOTATORS
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
 
-    import numpy as np
 
 CANNOT_TELL = -1
 NO_ANSWER = "na"
@@ -175,8 +173,7 @@ def check_labels(
             *problem_in(labels, unknown, "image", "not in images.csv"),
             *problem_in(labels, twice, "image", "labelled twice by one annotator"),
         ]
-    if problems:
-        raise SemsimError("\n  ".join([f"{where}: not a valid table of labels:", *problems]))
+    refuse(problems, f"{where}: not a valid table of labels")
     counts = labels["annotator"].value_counts()
     once = ", ".join(sorted(counts.index[counts == 1]))
     if once:
@@ -190,7 +187,7 @@ def _problems_of_columns(labels):
     """Yield which values are not of their column, looking at each distinct value once."""
     for name, field in Label.model_fields.items():
         valid = TypeAdapter(Annotated[field.annotation, *field.metadata], config=STRICT)
-        refused = [value for value in labels[name].unique() if not _is_valid(valid, _plain(value))]
+        refused = [value for value in labels[name].unique() if not _is_valid(valid, plain(value))]
         missing = labels[name].isna() & any(pd.isna(value) for value in refused)
         yield from problem_in(labels, labels[name].isin(refused) | missing, name, f"not {field.description}")
 
@@ -203,36 +200,3 @@ def _is_valid(adapter, value):
     except ValidationError:
         return False
     return True
-
-
-def _plain(value):
-    """Return a value of a column as JSON has it."""
-    if pd.isna(value):
-        return None
-    return value.item() if hasattr(value, "item") else value
-
-
-def problem_in(table: pd.DataFrame, wrong: pd.Series | np.ndarray, column: str, what: str) -> Iterator[str]:
-    """Yield one sentence about the rows of a table that are wrong, if any, with their lines and values.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As read from a CSV file: its index says in which lines.
-    wrong : pandas.Series or numpy.ndarray
-        bool, one value per row.
-    column : str
-        The column in which they are wrong.
-    what : str
-        What is wrong.
-    """
-    rows = table.index[wrong]
-    if len(rows):
-        lines = [f"{line_of(row)} ({_shown(table.at[row, column])})" for row in rows]
-        yield f"{column}: {what}. See line {first_few(lines)}."
-
-
-def _shown(value):
-    """Write a value as in the file."""
-    value = _plain(value)
-    return "empty" if value is None else shortened(repr(value))

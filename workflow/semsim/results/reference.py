@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semsim.commandline import run
-from semsim.errors import SemsimError
+from semsim.errors import refuse
 from semsim.learned.scales import LEARNED
 from semsim.results.comparison import compare
 from semsim.results.keeping import keep, pack_pages
@@ -79,8 +79,7 @@ def main() -> None:
             print(keep(arguments.study, arguments.command, arguments.numbers_only))
         case "compare":
             study = arguments.study
-            if problems := compare(study, RESULTS / study, REFERENCES / study):
-                raise SemsimError("\n  ".join([f"{study} differs from the reference:", *problems]))
+            refuse(compare(study, RESULTS / study, REFERENCES / study), f"{study} differs from the reference")
             print(f"{study} agrees with the reference.")
         case "table":
             print(main_table(REFERENCES / arguments.study))
