@@ -29,8 +29,10 @@ STATISTICS = {
     "auc": "area under the ROC curve",
 }
 REFERENCE_LABELS = {"attacked": "against the attacked image", "original": "against the original"}
+WITHIN = "within"
+"""The kind of folds that hold out only originals: training and test data have the same distribution."""
 FOLDS = {
-    "within": "originals",
+    WITHIN: "originals",
     "dataset": "originals and data set",
     "target": "originals and target model",
     "targets": "originals and target models",

@@ -8,14 +8,13 @@ import numpy as np
 
 from semsim.errors import SemsimError
 from semsim.seeds import seed_for
+from semsim.text import WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-WITHIN = "within"
-"""The kind of folds that hold out only originals: training and test data have the same distribution."""
 LEFT_OUT = ("dataset", "target", "targets", "architecture", "defence", "attack")
 """What the other kinds of folds hold out in addition to originals; ``targets`` is a group of target models.
 

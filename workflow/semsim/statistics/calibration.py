@@ -28,13 +28,12 @@ from semsim.statistics.crossing import COLUMN, RATE
 from semsim.statistics.generalisation import EVERYTHING
 from semsim.statistics.recalibration import count_interval, log_odds, shares
 from semsim.statistics.resampling import blocks_of_resamples, draw_counts, percentile_interval
+from semsim.text import WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHANCE = "chance"
-WITHIN = "within"
-"""The folds that hold out originals only."""
 SETS = ["dataset", *COLUMN]
 """Reconstructions with the same of these are a set."""
 GROUPS = 10
