@@ -106,12 +106,14 @@ class ClientUpdates:
             out, because they have no statistics of their own.
         """
         method = (self.plan.alone if len(inputs) == 1 else None) or self.plan.method
+        compute = {
+            "captured": self._captured,
+            "copied": self._copied,
+            "vectorised": self._vectorised,
+            "looped": self._looped,
+        }[method]
         with sdpa_kernel(SDPBackend.MATH):  # the only attention kernel that can be differentiated twice
-            if method == "looped":
-                return self._looped(inputs, labels)
-            if method == "vectorised":
-                return self._vectorised(inputs, labels)
-            return self._captured(inputs, labels, hand_on_copies=method == "copied")
+            return compute(inputs, labels)
 
     @contextmanager
     def _watched(self, layers, clients, hand_on_copies=False):
@@ -123,7 +125,10 @@ class ClientUpdates:
         ):
             yield calls, statistics
 
-    def _captured(self, inputs, labels, hand_on_copies):
+    def _copied(self, inputs, labels):
+        return self._captured(inputs, labels, hand_on_copies=True)
+
+    def _captured(self, inputs, labels, hand_on_copies=False):
         clients, batch = inputs.shape[:2]
         layers = self.layers | self.batchnorm_layers
         with self._watched(layers, clients, hand_on_copies) as (calls, statistics):
