@@ -14,7 +14,7 @@ export PYTHONPATH := $(CURDIR)/workflow
 
 # One make at a time works in a folder; a second one waits. Where there is no flock, Snakemake's own lock refuses it.
 alone := mkdir -p .snakemake && exec 9> .snakemake/make.lock && if command -v flock > /dev/null; then \
-	flock --nonblock 9 || { echo "Another make is at work in this folder: waiting for it." && flock 9; }; fi
+	flock --nonblock 9 || { echo "Another make is running in this folder: waiting for it." && flock 9; }; fi
 
 # The marker outlives a run only if that was killed; then the locks that Snakemake finds are left over from it.
 # $(1): the target of the Snakefile, or nothing for the whole study. $(2): what follows CONFIG: another overlay, options.
@@ -33,7 +33,7 @@ study: setup
 	@$(call workflow)
 	@python -m semsim.config.study $(CONFIG)
 
-# Every stage in small.
+# Every stage at minimal size.
 smoke: CONFIG = config/config.yaml config/smoke.yaml
 smoke: study
 
@@ -42,7 +42,7 @@ human-study: setup
 	@$(call workflow,human_study)
 	@echo "Notebooks and tables are in results/human-study/; those of human_study_labels in results/human-study-others/."
 
-# Each defect of the paper's released code on the results of the study CONFIG, under a name of its own; then the notebook.
+# Each defect of the paper's released code on the results of the study CONFIG, under its own name; then the notebook.
 defects: CONFIG = config/config.yaml config/real-small.yaml
 defects: setup
 	@base=$$(python -c 'import sys; from semsim.config.study import Study, read_config; print(Study(read_config(*sys.argv[1:])).name)' $(CONFIG)) && \
@@ -52,9 +52,9 @@ defects: setup
 		if grep -q '^builds_on:' $$overlay; then names="$$names builds_on=$$base"; fi; \
 		($(call workflow,,$$overlay --config $$names)) || exit; \
 	done; \
-	($(call workflow,defects)) && echo "What they do to conclusions: results/$$base/notebooks/07_defects.html"
+	($(call workflow,defects)) && echo "Their effects on the conclusions: results/$$base/notebooks/07_defects.html"
 
-# The study CONFIG with its other seeds, each under a name of its own; then its report, which tells what holds over them.
+# The study CONFIG with its other seeds, each under its own name; then its report, which shows what holds across seeds.
 seeds: study
 	@for run in $$(python -c 'import sys; from semsim.config.study import Study, read_config; study = Study(read_config(*sys.argv[1:])); print(*(f"study={name}:seed={seed}" for name, seed in study.replications.items() if name != study.name))' $(CONFIG)); do \
 		($(call workflow,conclusions,--config $${run%:*} $${run#*:})) || exit; \
@@ -62,7 +62,7 @@ seeds: study
 	@$(call workflow,seeds)
 	@$(call workflow,report)
 
-# The networks that come with semsim, from nothing: its simulated observers of embedded images, and the starts of SemSim.
+# The networks that ship with semsim, trained from scratch: observers of embedded images, and initial weights of SemSim.
 LIBRARY := workflow/semsim
 observers-embedded: setup
 	@$(call workflow,observers_embedded)
@@ -92,7 +92,7 @@ $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv && \
 	$(BIN)/pip install -qq -r requirements.txt && \
 	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable . && \
-	{ $(BIN)/semsim fetch > /dev/null || echo "Going on without them."; } && \
+	{ $(BIN)/semsim fetch > /dev/null || echo "Continuing without them."; } && \
 	touch $@
 
 # How long the attacks of a study will take, from measured rates: make estimate CONFIG=... DEVICE="NVIDIA H100"
@@ -124,7 +124,7 @@ dag: setup
 examples: study
 	@python docs/draw_examples.py
 
-# Brings requirements.txt in line with pyproject.toml. Versions stay as they are; delete a line to have its newest one.
+# Brings requirements.txt in line with pyproject.toml. Versions are kept; delete a line to get the newest version.
 lock:
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/pip install -qq --constraint requirements.txt --editable '.[study,dev]'
@@ -134,23 +134,23 @@ lock:
 	rm -r .venv-lock
 
 help:
-	@echo "make                  set up, run the study of config/config.yaml, say where the report is"
+	@echo "make                  set up, run the study of config/config.yaml, print the report's path"
 	@echo "make CONFIG='config/config.yaml config/ablations/margin.yaml'    the same with changes on top: another study"
-	@echo "make smoke            every stage in small, in a few minutes"
-	@echo "make human-study      the same statistics on the published labels of people (a download, or SEMSIM_MIRROR)"
-	@echo "make defects          what defects of the paper's released code do to the study on photographs, or to CONFIG"
-	@echo "make seeds            the study with ten seeds, and what holds over them; CONFIG as above"
-	@echo "make observers-embedded  train the networks anew that come with semsim, an hour"
+	@echo "make smoke            every stage at minimal size, in a few minutes"
+	@echo "make human-study      the same statistics on the published human labels (downloaded, or from SEMSIM_MIRROR)"
+	@echo "make defects          the effects of defects in the paper's released code, on photographs or on CONFIG"
+	@echo "make seeds            the study with ten seeds, and what holds across them; CONFIG as above"
+	@echo "make observers-embedded  retrain the networks that ship with semsim: an hour"
 	@echo "make estimate         how long the attacks of CONFIG will take on DEVICE=cpu, without running them"
 	@echo "make compare          compare the tables of STUDY=demo with its reference"
 	@echo "make reference-pages  pack the HTML pages of finished REFERENCES='demo human-study real-small' for a release"
-	@echo "make setup            only make .venv, from requirements.txt, and fetch pretrained networks"
+	@echo "make setup            only create .venv, from requirements.txt, and fetch pretrained networks"
 	@echo "make test             set up and run the tests"
-	@echo "make wheel-test       build the wheel and use it in an environment of its own"
+	@echo "make wheel-test       build the wheel and use it in a fresh environment"
 	@echo "make lint             check the style of code and workflow"
 	@echo "make dag              draw docs/stages.svg, the picture of the stages"
 	@echo "make examples         draw docs/examples.png, the picture in README.md, from the default study"
-	@echo "make lock             make requirements.txt from pyproject.toml"
+	@echo "make lock             update requirements.txt from pyproject.toml"
 	@echo "Options: CORES=2 (all), PYTHON=python3.12 (python3), OPTIONS='--keep-going' (of Snakemake)"
 	@echo "Single stages, with .venv active: snakemake --cores all data|targets|attacks|metrics|labels|faithfulness|..."
-	@echo "What a finished study has, in one page: snakemake --report page.html --configfile CONFIG"
+	@echo "A finished study as a single page: snakemake --report page.html --configfile CONFIG"

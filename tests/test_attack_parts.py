@@ -235,7 +235,7 @@ def test_what_a_setting_lacks_is_told_in_sentences():
     closed_form = attack_settings("analytic", label="known")
     assert closed_form.needs == {"first_linear", "single_image", "labels", "shared_gradient", "batch_shape"}
     assert closed_form.unmet(traits.KNOWLEDGE) == [
-        "initialisation analytic needs a target model with a first layer that is fully connected and has a bias",
+        "initialisation analytic needs a target model with a fully connected first layer with a bias",
         "initialisation analytic needs a client with a batch of one image",
     ]
     gradinversion = attack_settings("gradinversion")

@@ -82,7 +82,7 @@ def test_any_image_size(kind, size):
         ({"kind": "letters", "train": "many"}, ["train: 'many' is not a whole number"]),
         ({"kind": "letters", "originals": None}, ["originals: null is not a whole number"]),
         ({"kind": "folder"}, ["'path' is missing"]),
-        ({"kind": "mnist", "path": "x.zip"}, ["images of kind mnist have no 'path'"]),
+        ({"kind": "mnist", "path": "x.zip"}, ["images of kind mnist take no 'path'"]),
     ],
 )
 def test_settings_that_make_no_sense(settings, words):

@@ -261,7 +261,7 @@ def test_a_panel_is_the_pretrained_networks():
     [
         ({"observers": {"kind": "panels"}}, "'panels' is not known"),
         ({"observers": {"kind": "panel", "mine": {"architecture": "vgg3"}}}, "stands alone, without mine"),
-        ({"observers": {"mine": {"architecture": "vgg16", "width": 2}}}, "vgg16 is pretrained, and has one width"),
+        ({"observers": {"mine": {"architecture": "vgg16", "width": 2}}}, "vgg16 is pretrained, so its width is fixed"),
         (
             {"observers": {"kind": "panel"}, "targets": {"big": {"architecture": "torchvision:vgg11"}}},
             r"observers.vgg16: VGG16 is of the family of targets.big \(torchvision-vgg11\)",

@@ -249,10 +249,10 @@ def test_a_network_from_a_file(tmp_path, monkeypatch):
         ({"file": "nowhere.py"}, ["nowhere.py: cannot be read", "working directory"]),
         ({"name": "build"}, ["'file' is missing"]),
         ({"file": "notes.txt"}, ["notes.txt: not a Python file", "must end in .py"]),
-        ({"file": "my_net.py", "arguments": {"classes": 3}}, ["arguments: 'classes' is given by the study"]),
+        ({"file": "my_net.py", "arguments": {"classes": 3}}, ["arguments: 'classes' is set by the study"]),
         ({"file": "my_net.py", "arguments": {"depth": b"\xfe\xff"}}, ["arguments: b'\\xfe\\xff' is of type bytes"]),
         ({"file": "my_net.py", "arguments": {1: 3}}, ["arguments: 1 is not text"]),
-        ({"file": "my_net.py", "arguments": {"a": [{2: 3}]}}, ["arguments: 2 names a value, but is not text"]),
+        ({"file": "my_net.py", "arguments": {"a": [{2: 3}]}}, ["arguments: the key 2 is not text"]),
         ({"file": "my_net.py", "arguments": {"a": [NAN]}}, ["arguments.a.0: nan is not a finite number"]),
         ({"file": "my_net.py", "name": "biuld"}, ["my_net.py: it does not define 'biuld'. Did you mean 'build'?"]),
         ({"file": "broken.py"}, ["broken.py, line 2: not valid Python"]),
@@ -296,9 +296,13 @@ def test_names_that_some_file_systems_take_for_one_are_told(section):
 
 
 OWN_ATTACKS = {
-    "initialisation": ({"dlg": {"steps": 50}}, {"dlg": {"initialisation": "analytic"}}, "a first layer that is fully"),
-    "preset": ({"dlg": {"steps": 50}}, {"dlg": {"preset": "analytic", "steps": 0}}, "a first layer that is fully"),
-    "label": ({"dlg": {"steps": 50}}, {"dlg": {"label": "analytic"}}, "a last layer that is linear"),
+    "initialisation": (
+        {"dlg": {"steps": 50}},
+        {"dlg": {"initialisation": "analytic"}},
+        "a fully connected first",
+    ),
+    "preset": ({"dlg": {"steps": 50}}, {"dlg": {"preset": "analytic", "steps": 0}}, "a fully connected first"),
+    "label": ({"dlg": {"steps": 50}}, {"dlg": {"label": "analytic"}}, "a linear last layer"),
 }
 
 
@@ -561,8 +565,8 @@ def target(**changes):
         ({"attacks": {"dlg": {"steps": "1e12"}}}, ["attacks.dlg.steps: this number is too large"]),
         ({"attacks": {"dlg": {"restarts": 10_001}}}, ["attacks.dlg.restarts: 10001 is out of range, from 1 to 10000"]),
         (target(architecture=[]), ["targets.plain.architecture: [] is not text"]),
-        (target(architecture="torchvision:"), ["targets.plain.architecture: 'torchvision:' names no network"]),
-        (target(architecture="torchvision:../x"), ["architecture: 'torchvision:../x' names no network"]),
+        (target(architecture="torchvision:"), ["targets.plain.architecture: 'torchvision:' is not a network"]),
+        (target(architecture="torchvision:../x"), ["architecture: 'torchvision:../x' is not a network"]),
         (
             target(normalisation={"mean": [0, 0, 0], "std": [0, 1, 1]}),
             ["targets.plain.normalisation.std.0: 0 is out of range"],
@@ -583,7 +587,7 @@ def target(**changes):
         ({"training": {"milestones": [0.5, 3]}}, ["training.milestones.1: 3 is out of range"]),
         (dataset(kind="glyph"), ["datasets.digits.kind: 'glyph' is not one of", "Did you mean 'glyphs'?"]),
         (dataset(kind="folder"), ["datasets.digits: 'path' is missing"]),
-        (dataset(path="photos"), ["datasets.digits: images of kind mnist have no 'path'"]),
+        (dataset(path="photos"), ["datasets.digits: images of kind mnist take no 'path'"]),
         (dataset(kind="cifar10"), ["datasets.digits.kind: 'cifar10' is not one of", "Did you mean 'cifar100'?"]),
         (dataset(originals=0), ["datasets.digits.originals: 0 is out of range, 1 or more"]),
         (dataset(attacks={"dgl": {}}), ["datasets.digits.attacks.dgl", "Did you mean 'dlg'?"]),
@@ -635,13 +639,13 @@ def test_mistake_is_explained(changes, words):
         ({"ablations": [{"margin": 0.1}, {"width": 3}]}, ["ablations.1: resnet18 has no width"]),
         ({"ablations": [{}]}, ["ablations.0: it changes nothing"]),
         ({"folds": 5}, ["datasets.digits.originals: 4 cannot be divided into 5 `folds`"]),
-        (dataset(originals=3) | {"folds": 2}, ["cannot be divided into 2", "two are left to learn from"]),
+        (dataset(originals=3) | {"folds": 2}, ["cannot be divided into 2", "two remain for training"]),
         (dataset(public=2), ["datasets.digits.public: 2 images are too few"]),
         ({"observers": {"a": None}}, ["observers: there are none"]),
-        ({"attacks": {"mine": {"preset": "analytic"}}}, ["targets.plain: no attack suits it", "fully connected"]),
+        ({"attacks": {"mine": {"preset": "analytic"}}}, ["targets.plain: no attack applies to it", "fully connected"]),
         (target(client={"batch": 0}), ["targets.plain.client.batch: 0 is out of range, from 1"]),
         (target(client={"batch": 5}), ["targets.plain.client.batch: digits has 4 originals, fewer than a batch of 5"]),
-        (target(client={"batch": 2}) | {"shard": 3}, ["shard: 3 is no multiple of the batch of 2 of targets.plain"]),
+        (target(client={"batch": 2}) | {"shard": 3}, ["shard: 3 is not a multiple of 2, the batch of targets.plain"]),
         (
             target(client={"local_steps": 2}, gradient_defence={"kind": "dp", "norm": 1.0, "noise": 1.0}),
             ["targets.plain.client: the defence dp bounds each image's own gradient"],

@@ -187,7 +187,7 @@ def test_what_takes_any_argument_gets_the_image_size(tmp_path):
 
 @pytest.mark.parametrize("argument", ["classes", "image_size"])
 def test_arguments_of_the_study_cannot_be_others(file, argument):
-    with pytest.raises(SemsimError, match=f"arguments of Shared: '{argument}' is given by the study"):
+    with pytest.raises(SemsimError, match=f"arguments of Shared: '{argument}' is set by the study"):
         build_network(own(file, **{argument: 3}), 7, 16)
 
 

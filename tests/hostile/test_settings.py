@@ -95,7 +95,7 @@ def with_setting(place, value):
         ("builds_on", "demo\n", "builds_on: 'demo.n' cannot be used"),
         ("targets", {"plain\n": {"architecture": "lenet"}}, "'plain.n' cannot be used"),
         ("targets.plain.architecture", "lenet\n", "architecture: 'lenet.n' is not one of"),
-        ("targets.plain.architecture", "torchvision:resnet18\n", "'torchvision:resnet18.n' names no network"),
+        ("targets.plain.architecture", "torchvision:resnet18\n", "'torchvision:resnet18.n' is not a network"),
         ("targets.plain.augmentation", "3-1-7\n", "is not known"),
         ("targets.plain.augmentation", "3-1-" + 5000 * "7", "augmentation '3-1-7{25}…7{29}' is not known"),
         ("targets.plain.weights", "a\0b", "weights: .* has a line break or another control character"),
@@ -115,7 +115,7 @@ def with_setting(place, value):
         ("resamples", 10**9, "resamples: 1,000,000,000 are too many"),
         ("targets.plain", {"architecture": "mlp", "width": 10**8}, "width of mlp is 100,000,000"),
         ("semsim", {"backbone": "mlp", "width": 10**8}, "width of mlp is 100,000,000"),
-        ("attacks.dlg.priors", {10**5000: 1}, "a name here has half a character, or is a huge"),
+        ("attacks.dlg.priors", {10**5000: 1}, "a name here has an unpaired surrogate, or is a huge"),
     ],
 )
 def test_a_value_is_told_with_its_place(place, value, message):

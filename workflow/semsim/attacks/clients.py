@@ -27,7 +27,7 @@ class ClientSettings(Settings):
         1,
         ge=1,
         le=1000,
-        description="gradient steps on that batch before the client shares its update; 1 shares the gradient",
+        description="gradient steps on that batch before the client shares its update; with 1, it shares the gradient",
     )
     local_rate: float = Field(0.01, gt=0, description="learning rate of these steps, if there are several")
     batchnorm: Literal["eval", "train"] = Field(
@@ -58,7 +58,7 @@ class ClientSettings(Settings):
             return ""
         return (
             f"the defence {defence.kind} bounds each image's own gradient, which clients with several local steps or"
-            " BatchNorm in train mode do not have. Change the client, or let the defence act on training alone."
+            " BatchNorm in train mode do not have. Change the client, or restrict the defence to training."
         )
 
 

@@ -78,7 +78,7 @@ class AttackSettings(Settings):
         "normal", description="starting point of the search: noise, or the closed form"
     )
     label: Annotated[str, OneOf(LABELS)] = Field(
-        "known", description="how the attacker obtains the class. It is known, read from the gradient, or optimised"
+        "known", description="how the attacker obtains the class: it is known, read from the gradient, or optimised"
     )
     tolerance: float = Field(
         0.0, ge=0, description="the search stops as converged when the cost is at or below this value"
@@ -177,7 +177,7 @@ def dlg() -> AttackSettings:
 
 @PRESETS.register()
 def idlg() -> AttackSettings:
-    """Improved DLG (Zhao et al. 2020): the same with the label read from the gradient.
+    """Improved DLG (Zhao et al. 2020): DLG with the label read from the gradient.
 
     References
     ----------
@@ -203,7 +203,7 @@ def invertgrad() -> AttackSettings:
 
 @PRESETS.register()
 def gradinversion() -> AttackSettings:
-    """See through Gradients (Yin et al. 2021): BatchNorm statistics, total variation, L2 norm, agreement of restarts.
+    """See through Gradients (Yin et al. 2021): BatchNorm statistics, total variation, L2 norm, group consistency.
 
     Its weights are divided by the paper's weight of the gradient term (1e-3), since here that term has weight one.
 
@@ -223,7 +223,7 @@ def gradinversion() -> AttackSettings:
 
 @PRESETS.register()
 def analytic() -> AttackSettings:
-    """The closed form through a first layer that is fully connected (Phong et al. 2018): the positive control.
+    """The closed form through a fully connected first layer (Phong et al. 2018): the positive control.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The settings of an audit, beside the model and the images."""
+"""The settings of an audit, apart from the model and the images."""
 
 from __future__ import annotations
 
@@ -41,19 +41,18 @@ class AuditSettings(Settings):
         None,
         ge=1,
         le=MOST_ORIGINALS,
-        description="number of images that are attacked; the classes take turns. By default 32, or four clients where"
-        " that is more, and fewer where there is no time for them",
+        description="number of images that are attacked, cycling through the classes. By default 32, or four clients"
+        " if that is more, and fewer if time is short",
     )
     attacks: Annotated[Several[Annotated[str, OneOf(PRESETS)]], Field(min_length=1)] | None = Field(
-        None, description="presets; by default those that suit the network and the attacker"
+        None, description="presets; by default those that apply to the network and the attacker"
     )
     steps: int | None = Field(
         None,
         ge=1,
-        description="steps of each attack, unless the preset takes fewer. By default 2,000, and fewer where there is no"
-        " time for them",
+        description="steps of each attack, unless the preset takes fewer. By default 2,000, and fewer if time is short",
     )
-    minutes: float = Field(20, gt=0, description="how long the attacks may take, by estimate")
+    minutes: float = Field(20, gt=0, description="how long the attacks may take, as estimated")
     client: ClientSettings = Field(default_factory=ClientSettings, description="what clients compute and share")
     attacker: Attacker = Field(default_factory=Attacker, description="what attackers know")
     defence: AnyDefence | None = Field(None, description="what clients do to gradients before they share them")
@@ -61,8 +60,8 @@ class AuditSettings(Settings):
     memory_gib: float | None = Field(
         None,
         gt=0,
-        description="memory for the searches that run at once, in GiB. By default 2, or a quarter of a GPU's if that is"
-        " more, and however much one client takes",
+        description="memory for the searches that run at once, in GiB. By default 2, or a quarter of a GPU's if that"
+        " is more; a single client may take more",
     )
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ def _names(settings):
     for trait in ("label", "defences"):
         if alike := near_twins(getattr(target, trait) for target in settings.targets.values()):
             what = {"label": "architectures", "defences": "defences"}[trait]
-            yield f"targets: the {what} {listed(alike)} differ only in capitals; file systems may take them for one."
+            yield f"targets: the {what} {listed(alike)} differ only in capitals; file systems may confuse them."
     for name, dataset in settings.datasets.items():
         for attack in dataset.attacks:
             if attack not in settings.attacks:
@@ -94,8 +94,9 @@ def _related_observers(settings):
         for target, each in settings.targets.items():
             if observer.pretrained and related(observer.architecture, each.label):
                 yield (
-                    f"observers.{name}: {NETWORKS[observer.architecture].label} is of the family of targets.{target}"
-                    f" ({each.label}), which it must not judge. Change one of them, or name the other observers."
+                    f"observers.{name}: {NETWORKS[observer.architecture].label} is of the same family as"
+                    f" targets.{target} ({each.label}), whose reconstructions it must not label. Change one of them, or"
+                    " list the other observers by name."
                 )
 
 
@@ -123,7 +124,7 @@ def _attacks(settings):
             unmet = {attack: settings.unmet_by(attack, target) for attack in settings.attacks}
             if all(unmet.values()):
                 missing = dict.fromkeys(sum(unmet.values(), []))
-                yield f"targets.{target}: no attack suits it: {'; '.join(missing)}. Add one."
+                yield f"targets.{target}: no attack applies to it: {'; '.join(missing)}. Add one that does."
         yield from _unsuited_on_a_dataset(settings)
 
 
@@ -170,7 +171,7 @@ def _numbers_of_images(settings):
         if dataset.originals < settings.folds or learnt < 2:
             yield (
                 f"datasets.{name}.originals: {dataset.originals} cannot be divided into {settings.folds} `folds` so"
-                " that two are left to learn from. Set more originals or other folds."
+                " that two remain for training. Set more originals or a different number of folds."
             )
 
 
@@ -196,7 +197,7 @@ def _clients(settings):
                     " Set more originals or a smaller batch."
                 )
         if settings.shard and settings.shard % batch:
-            yield f"shard: {settings.shard} is no multiple of the batch of {batch} of targets.{name}. Set one that is."
+            yield f"shard: {settings.shard} is not a multiple of {batch}, the batch of targets.{name}. Set one that is."
 
 
 def _sizes(settings):
@@ -248,4 +249,4 @@ def _replayed(settings):
     if ATTACK not in settings.attacks:
         yield f"labels: the published labels are of the attack '{ATTACK}'. Add it, under this name."
     if settings.human_study_labels:
-        yield "labels: replayed are people's. Leave out `human_study_labels`."
+        yield "labels: replayed labels are people's. Leave out `human_study_labels`."

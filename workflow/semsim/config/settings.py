@@ -58,7 +58,7 @@ def _given(entries):
 def _apart(entries):
     """Refuse names that would be one and the same folder on some systems."""
     if alike := near_twins(entries):
-        raise ValueError(f"{listed(alike)} differ only in capitals, and file systems may take them for one. Rename.")
+        raise ValueError(f"{listed(alike)} differ only in capitals, and file systems may confuse them. Rename one.")
     return entries
 
 
@@ -169,7 +169,8 @@ class StudySettings(Settings):
     seeds: int = Field(
         10,
         ge=2,
-        description="number of seeds, from `seed` on, with which `make seeds` runs the study to see what holds",
+        description="number of seeds, starting at `seed`, with which `make seeds` runs the study to show what holds"
+        " across seeds",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
@@ -181,13 +182,13 @@ class StudySettings(Settings):
     memory_gib: float = Field(
         2,
         gt=0,
-        description="memory for the originals that one attack processes at once, in GiB. The rest are queued",
+        description="memory for the originals that an attack processes at once, in GiB. The rest are queued",
     )
     shard: int | None = Field(
         None,
         ge=1,
         description="number of originals per attack job; `null` is all. With thousands of steps on a large model,"
-        " shards keep jobs short. Another value gives different, equally good reconstructions",
+        " shards keep jobs short. A different value gives different, equally good reconstructions",
     )
     mirror: Place | None = Field(
         None,
@@ -196,14 +197,14 @@ class StudySettings(Settings):
     )
     weights: Place | None = Field(
         None,
-        description="folder in which the weights of [pretrained networks](#pretrained-networks) are looked for first;"
-        " then follow torch hub's folder and what `semsim fetch` has fetched. A study downloads none: metrics whose"
-        " weights are missing are left out, and `unmeasured.csv` says so",
+        description="folder that is searched first for the weights of [pretrained networks](#pretrained-networks),"
+        " before torch hub's folder and the cache of `semsim fetch`. A study downloads none: metrics whose weights are"
+        " missing are left out, and listed in `unmeasured.csv`",
     )
     extra_metrics: Annotated[list[Annotated[str, OneOf(EXTRA_METRICS)]], AfterValidator(_each_once)] = Field(
         [],
-        description="metrics that are only measured if they are named here: they take long, or say little beside"
-        " others",
+        description="metrics that are only measured if they are listed here, because they are slow or add little to"
+        " the others",
     )
     resamples: int = Field(
         10000,
@@ -213,13 +214,14 @@ class StudySettings(Settings):
     labels: Place | None = Field(
         None,
         description="folder of a campaign whose annotators labelled this study's reconstructions; `null` uses"
-        " simulated observers. See [`annotations/`](../annotations/README.md). `replayed` takes"
-        " [people's labels of the paper's reconstructions](#the-published-labels-replayed)",
+        " simulated annotators (the section `observers`). See [`annotations/`](../annotations/README.md). `replayed`"
+        " uses [people's labels of the paper's reconstructions](#the-published-labels-replayed)",
     )
     human_study_labels: Place | None = Field(
         None,
-        description="folder of a campaign whose annotators, such as models, labelled the images of the published human"
-        " study. With it, `make human-study` measures these labels instead and writes to `results/human-study-others/`",
+        description="folder of a campaign whose annotators, for instance models, labelled the images of the published"
+        " human study. If set, `make human-study` evaluates these labels instead and writes to"
+        " `results/human-study-others/`",
     )
     folds: int = Field(
         4, ge=2, description="number of cross-validation folds over the originals of each data set, for SemSim"
@@ -227,13 +229,13 @@ class StudySettings(Settings):
     target_groups: int | None = Field(
         None,
         ge=2,
-        description="number of groups of target models that are held out in turn when SemSim is tried, in addition to"
+        description="number of groups of target models that are held out in turn when SemSim is tested, in addition to"
         " single architectures and defences; `null`: no groups",
     )
     released: bool = Field(
         False,
-        description="whether SemSim is trained on the images that the paper's authors released and people labelled,"
-        " instead of the study's own. See [below](#semsim-from-peoples-labels)",
+        description="whether SemSim is trained on the human-labelled images that the paper's authors released, instead"
+        " of the study's own. See [below](#semsim-from-peoples-labels)",
     )
     builds_on: StudyName | None = Field(
         None,
@@ -254,15 +256,16 @@ class StudySettings(Settings):
         Entries[ObserverSettings], BeforeValidator(_spelt_out, json_schema_input_type=ObserverEntries)
     ] = Field(
         OBSERVERS,
-        description="the simulated observers of all data sets but embedded ones, by name; or `{kind: panel}`, which"
-        " stands for pretrained networks",
+        description="the observers (simulated annotators) of all data sets except embedded ones, by name; or"
+        " `{kind: panel}`, which stands for pretrained networks",
     )
     observer_training: ObserverRecipe = Field(default_factory=ObserverRecipe, description="how observers are trained")
     semsim: StudySemSim = Field(default_factory=StudySemSim, description="settings of SemSim")
     semsim_training: SemSimRecipe = Field(default_factory=SemSimRecipe, description="how SemSim is trained")
     classifier_training: ClassifierRecipe = Field(
         default_factory=ClassifierRecipe,
-        description="how the plain classifier is trained, a possible start of SemSim and one of its baselines",
+        description="how the plain classifier is trained, from which SemSim may be initialised and with which it is"
+        " compared",
     )
     ablations: list[Ablation] = Field(
         [],

@@ -1,4 +1,4 @@
-"""A study's configuration: read, checked, completed with defaults, and asked for the settings of all that it makes.
+"""A study's configuration: read, checked, completed with defaults, and queried for the settings of each output.
 
 Knows nothing of Snakemake. ``python -m semsim.config.study CONFIG [OVERLAY ...]`` checks a configuration and
 says what the study will make, and where.
@@ -98,7 +98,7 @@ class Study:
     results, figures : str
         Folders of the study, relative to the working directory; those of the one that it builds on, if it does.
     own_results : str
-        Folder of what a study that builds on another one has of its own.
+        Folder of the outputs of a study that builds on another one.
 
     Raises
     ------

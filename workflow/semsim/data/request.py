@@ -38,8 +38,7 @@ class DatasetSettings(Settings):
     originals: int = Field(ge=1, description="number of images that are attacked. No target model was trained on them")
     public: int = Field(
         ge=1,
-        description="number of further images of the same classes, available to everyone who may know such images:"
-        " observers and learned metrics",
+        description="number of further images of the same classes that observers and learned metrics may use",
     )
 
     @model_validator(mode="after")
@@ -48,7 +47,7 @@ class DatasetSettings(Settings):
             raise ValueError("'path' is missing: the folder or .zip file that holds the images.")
         if self.path is not None and not KINDS[self.kind].has_path:
             with_path = ", ".join(name for name, kind in KINDS.items() if kind.has_path)
-            raise ValueError(f"images of kind {self.kind} have no 'path'; own images are of kind {with_path}.")
+            raise ValueError(f"images of kind {self.kind} take no 'path'. For your own images, use kind {with_path}.")
         return self
 
 

@@ -21,21 +21,22 @@ class SemSimSettings(Settings):
 
     backbone: Annotated[str, OneOf(ARCHITECTURES)] = Field(
         "resnet18",
-        description="the network whose features are compared. One of the project's"
+        description="the network whose features are compared: one of the project's"
         " [architectures](#architectures), without its classification layer",
     )
     width: int | None = Field(None, ge=1, description="width of the backbone, as for target models")
     start: Literal["random", "classifier"] = Field(
         "random",
-        description="initial weights, random or those of a plain classifier. The classifier is trained on `public`"
-        " images, half of them degraded as for the observers; for embedded images, a mobilenet of width 32 comes with"
+        description="initial weights: random, or those of a plain classifier. The classifier is trained on `public`"
+        " images, half of them degraded as for the observers; for embedded images, a mobilenet of width 32 ships with"
         " semsim",
     )
     normalised: bool = Field(True, description="whether embeddings are scaled to unit length")
     loss: Annotated[str, OneOf(LOSSES)] = Field(
         "triplet",
-        description="loss. `triplet`; `weighted`: triplets weighted by the difference of their recognition rates;"
-        " `ordinal`: an ordinal regression of the recognition rate on the distance, without triplets",
+        description="loss. `triplet`: the triplet loss; `weighted`: triplets are weighted by the difference of their"
+        " recognition rates; `ordinal`: an ordinal regression of the recognition rate on the distance, without"
+        " triplets",
     )
     margin: float = Field(
         1.0, gt=0, description="how much farther an unrecognised reconstruction should be than a recognised one"
@@ -47,7 +48,7 @@ class SemSimSettings(Settings):
     )
     reference: Literal["original", "attacked"] = Field(
         "original",
-        description="the image that reconstructions are compared with. The `original` before augmentation, as in the"
+        description="the image with which reconstructions are compared: the `original` before augmentation, as in the"
         " paper, or the `attacked` image after it",
     )
     label_share: float = Field(
@@ -65,8 +66,8 @@ class Variant(SemSimSettings):
     evaluation: Literal["unnormalised", "itself"] | None = Field(
         None,
         description="how it is evaluated, if not as it was trained; training is not affected. `unnormalised` does not"
-        " scale embeddings to unit length, `itself` compares each reconstruction with itself; both as in the paper's"
-        " released code",
+        " scale embeddings to unit length, `itself` compares each reconstruction with itself; the paper's released"
+        " code does both",
     )
 
 

@@ -1,4 +1,4 @@
-"""The settings of simulated observers. Checking them needs no PyTorch."""
+"""The settings of observers (simulated annotators). Checking them needs no PyTorch."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -47,10 +47,10 @@ PANEL_LOOK = Look(noise=0, looks=1, aside=0)
 
 
 class ObserverSettings(Settings):
-    """What a simulated observer is."""
+    """What an observer (simulated annotator) is."""
 
     architecture: Annotated[str, OneOf((*ARCHITECTURES, *TRUNKS))] = Field(
-        description="the network. One of the project's [architectures](#architectures), or a"
+        description="the network: one of the project's [architectures](#architectures), or a"
         " [pretrained network](#pretrained-networks), which is fine-tuned"
     )
     width: int | None = Field(None, ge=1, description="width of the network, as for target models")
@@ -59,8 +59,8 @@ class ObserverSettings(Settings):
         ge=0,
         lt=1,
         description='smallest probability at which it names a class. Below it, its label is -1, "can\'t tell". `null`'
-        " is 0.5, and for a pretrained network what makes nine in ten of its names right, on clear and degraded images"
-        " from which it did not learn",
+        " is 0.5, and for a pretrained network the value at which nine in ten of the classes that it names are right,"
+        " on clear and degraded images from which it did not learn",
     )
 
     @property
@@ -73,13 +73,13 @@ class ObserverSettings(Settings):
         if not self.pretrained:
             check_architecture(self.architecture, image_size, self.width)
         elif self.width:
-            raise SemsimError(f"{self.architecture} is pretrained, and has one width. Leave out `width`.")
+            raise SemsimError(f"{self.architecture} is pretrained, so its width is fixed. Leave out `width`.")
 
 
 class PanelSettings(Settings):
     """Stands for several observers."""
 
-    kind: Literal["panel"] = Field(description="the pretrained networks that can be had, each as an observer")
+    kind: Literal["panel"] = Field(description="the available pretrained networks, each as an observer")
 
 
 OBSERVERS = {

@@ -17,10 +17,15 @@ PAGE = Path("docs") / "tables.md"
 WRITE = "python -m semsim.results.columns"
 INTRODUCTION = """# Tables
 
-Every column of every table in `results/<study>/tables/`. One row is one observation. References keep large tables as
-Parquet under the same names. A study has the tables of the stages that it runs; the human study has no SemSim.
+This page describes every column of every table in `results/<study>/tables/`. One row is one observation. References
+keep large tables as Parquet under the same names. A study has the tables of the stages that it runs; the human study
+has no SemSim.
 
-This page is made from `workflow/semsim/results/columns.py`.
+A *cell* consists of the reconstructions of all originals from one target model by one attack. Two trivial baselines see
+no image: `knows_cell` (the model-and-attack baseline) predicts the recognition rate from the other originals in the
+same cell, `knows_original` (the original-only baseline) from the same original under the other target models.
+
+This page is generated from `workflow/semsim/results/columns.py`.
 """
 COLUMNS = {
     "dataset": "data set; `all` is the mean over data sets",
@@ -28,17 +33,17 @@ COLUMNS = {
     "attack": "attack",
     "original": "number of the attacked original in its data set",
     "label": "true class, as its number",
-    "kind": "who labelled: `human`, `vision-language-model`, `simulated`, or `replayed` (people, of the paper's"
+    "kind": "who labelled: `human`, `vision-language-model`, `simulated`, or `replayed` (people shown the paper's"
     " reconstructions)",
-    "reference": "what reconstructions are compared with: `attacked` (what the target model saw) or `original` (before"
-    " augmentation)",
+    "reference": "image with which reconstructions are compared: `attacked` (what the target model saw) or `original`"
+    " (before augmentation)",
     "level": "`originals` (within one original), `cells` (within one target model and attack), `models` (between target"
     " models) or `reconstructions` (pooled, which mixes these)",
     "statistic": "`auc` (area under the ROC curve), `spearman`, `kendall` or `pearson`",
     "metric": "metric, or a trivial baseline (`knows_cell`, `knows_original`)",
     "other": "metric with which it is compared",
-    "access": "what the metric looks at: `images`, `target` (also the attacked model) or `labels` (no image)",
-    "primary": "whether the row is of the primary test: `auc` within one original",
+    "access": "what the metric uses: `images`, `target` (also the attacked model) or `labels` (no image)",
+    "primary": "whether the row belongs to the primary test: `auc` within one original",
     "value": "the statistic",
     "low": "lower end of its 95 % interval over target models and originals",
     "high": "upper end of that interval",
@@ -50,21 +55,22 @@ COLUMNS = {
     "difference": "how much more faithful `metric` is than `other`",
     "p": "p value, not corrected",
     "p_holm": "p value, corrected by Holm's method",
-    "tests": "number of tests in the family that is corrected together",
+    "tests": "number of tests in the family for which p is corrected",
     "count": "reconstructions that are counted",
-    "undefined": "resamples without a value, which the interval leaves out",
+    "undefined": "resamples without a value, which are left out of the interval",
     "note": "why a value is undefined, or a caveat",
     "folds": "what is held out: `within` (originals), or originals and a `dataset`, `target`, `architecture`,"
     " `defence`, `attack` or group of target models (`targets`)",
     "exclusion": "the value that is held out; `all` is all of them together",
-    "annotator": "annotator: a place in the lists of labels, not surely one person",
+    "annotator": "annotator; if labels were published without names, a position in the list of labels, not necessarily"
+    " one person",
     "architecture": "architecture of the network",
     "augmentation": "augmentation of the images that the target model sees",
     "gradient_defence": "defence that changes gradients",
     "client": "what a client computes before it shares: images in its batch, local steps, mode of BatchNorm",
     "pairs": "pairs that both order strictly",
     "tied": "pairs that at least one of them ties, which are left out",
-    "change": "difference that the change makes",
+    "change": "effect of the change",
     "change_low": "lower end of its 95 % interval",
     "change_high": "upper end of that interval",
     "released": "faithfulness with the defect",
@@ -120,7 +126,7 @@ _CALIBRATED = {
     "brier": "mean squared error of the chance, over labels",
     "brier_low": "lower end of its 95 % interval",
     "brier_high": "upper end of that interval",
-    "constant": "the same for the mean rate in place of each chance",
+    "constant": "the same if the mean rate is always predicted",
     "error": "mean distance of chance and rate in ten groups of equal size",
     "excess": "mean chance minus rate",
     "excess_low": "lower end of its 95 % interval",
@@ -129,18 +135,19 @@ _CALIBRATED = {
     "slope_low": "lower end of its 95 % interval",
     "slope_high": "upper end of that interval",
     "covered": "share of target models and attacks whose count of recognised originals lies in the predicted interval",
-    "sets": "number of these",
+    "sets": "number of target models and attacks",
 }
 _IS_PART = {"value": "share of these pairs that are in opposite order"}
 _EPSILONS = {
-    "epsilon": "privacy that training spent, an upper bound for adding or removing one image, with Poisson samples as"
-    " batches; empty if it was not differentially private",
-    "epsilon_shared": "the same of one shared gradient of one image",
-    "delta": "the delta for which both are stated",
+    "epsilon": "epsilon spent by the training, an upper bound for adding or removing one image, with Poisson sampling;"
+    " empty if training was not differentially private",
+    "epsilon_shared": "the same for one shared gradient of one image",
+    "delta": "the delta for both",
 }
 _OF_RANKING = {
     "metric": "metric, `person` (one annotator) or `everyone` (all of them)",
-    "by": "what `gap` is a difference of: `recognition` (rates) or `metric` (its own means)",
+    "by": "what `gap` refers to: `recognition` (differences of recognition rates) or `metric` (of the metric's own"
+    " means)",
     "originals": "number of originals that the metric sees",
 }
 TABLES = {
@@ -172,22 +179,22 @@ TABLES = {
         f"{_KEYS} client batch label recovered_label status diverged_at restart initial_cost cost seed knowledge",
         {
             "batch": "lowest number of an original in the same client's batch. Reconstructions of a batch are matched"
-            " with its images by an optimal assignment, which makes the sum of their squared errors smallest",
+            " with its images by the optimal assignment, which minimises the sum of squared errors",
             "recovered_label": "class that the attack assumed",
             "status": "`converged`, `finished` (all steps) or `diverged`",
             "diverged_at": "step at which it became non-finite",
             "restart": "number of the restart that was kept",
             "initial_cost": "cost before the first step, of the whole batch",
             "cost": "cost at the end, of the whole batch",
-            "seed": "seed of the attack; of a batch, one for each of its images in any order",
-            "knowledge": "what the attacker made use of, by the names of the settings of `attacker`",
+            "seed": "seed of the attack; for a batch, one for each of its images, in any order",
+            "knowledge": "what the attacker used, by the names of the settings of `attacker`",
         },
     ),
     "metrics": TableOfStudy(
         "A reconstruction, compared with one reference. Only metrics that were computed have a column; the human study"
-        " has the published ones, which its `scales.csv` names.",
+        " has the published ones, which its `scales.csv` lists.",
         f"{_KEYS} label reference status " + " ".join(name.name for name in METRICS.values() if name.of != "set"),
-        {"status": "how the attack ended; what diverged is not scored"},
+        {"status": "how the attack ended; diverged reconstructions are not scored"},
     ),
     "unmeasured": TableOfStudy(
         "A metric that the study does not measure.",
@@ -195,20 +202,21 @@ TABLES = {
         {
             "metric": "metric, which has no column in `metrics.csv`",
             "label": "name in figures",
-            "reason": "why it is not measured: its network is missing, it is not asked for, or images are too small",
+            "reason": "why it is not measured: its network is missing, it is not requested, or images are too small",
         },
     ),
     "correspondence": TableOfStudy(
-        "How a metric of reconstructions correlates with the published values of those whose labels are replayed.",
+        "How a metric of reconstructions correlates with the published values of the reconstructions whose labels are"
+        " replayed.",
         "dataset reference unit level metric value low high shuffled shuffled_low shuffled_high targets units",
         {
-            "reference": "what this study's reconstructions are compared with; the published values compare with the"
-            " original",
-            "unit": "what is the same in both: the `original`, or only its `class`",
+            "reference": "image with which this study's reconstructions are compared; the published values are"
+            " relative to the original",
+            "unit": "what both have in common: the `original`, or only its `class`",
             "level": "`originals` (within one unit, over target models), `cells` (within one target model, over units)"
             " or `models` (means of target models)",
-            "value": "Spearman's ρ; the mean where there are several",
-            "shuffled": "its mean where partners are shuffled",
+            "value": "Spearman's ρ, averaged if there are several",
+            "shuffled": "its mean with shuffled partners",
             "shuffled_low": "2.5 % quantile of the same",
             "shuffled_high": "97.5 % quantile of the same",
             "targets": "number of target models",
@@ -216,7 +224,8 @@ TABLES = {
         },
     ),
     "leakage": TableOfStudy(
-        "A target model under an attack, ranked by one metric; the attack `all` pools those that all models faced.",
+        "A target model under an attack, ranked by one metric; the attack `all` pools the attacks that were run on all"
+        " models.",
         "dataset target attack reference metric value count diverged rank note",
         {
             "value": "mean of the metric",
@@ -256,7 +265,7 @@ TABLES = {
         {"labels": "number of labels", "recognition_rate": "share of them that name the true class"},
     ),
     "protection": TableOfStudy(
-        "A target model: what its defences cost, and what is recognised in spite of them.",
+        "A target model: what its defences cost, and what is recognised despite them.",
         "dataset target kind attack architecture augmentation gradient_defence epsilon epsilon_shared delta accuracy"
         " accuracy_low accuracy_high recognition_rate low high count note",
         {
@@ -271,14 +280,14 @@ TABLES = {
         },
     ),
     "observers": TableOfStudy(
-        "A simulated observer on held-out images of one degradation.",
+        "An observer (simulated annotator) on held-out images of one degradation.",
         "severity right wrong dataset observer architecture caution images cannot_tell",
         {
             "severity": "of the degradation, from 0 (none) to 1",
-            "right": "share of images named correctly",
-            "wrong": "share named as another class",
+            "right": "share of images classified correctly",
+            "wrong": "share assigned to another class",
             "observer": "the observer",
-            "caution": "least probability at which it names a class",
+            "caution": "smallest probability at which it names a class",
             "images": "number of images",
             "cannot_tell": "share of “can't tell”",
         },
@@ -296,14 +305,14 @@ TABLES = {
     "ceiling": TableOfStudy(
         "How well one annotator predicts the recognition rate of the others.",
         "dataset kind level statistic annotator value low high count undefined note",
-        {"annotator": "annotator, a place in the lists of labels; `mean` is their mean"},
+        {"annotator": "annotator; `mean` is the mean over annotators"},
     ),
     "variance": TableOfStudy(
         "A part of the variance of recognition rates.",
         "dataset kind component variance share low high count undefined note",
         {
-            "component": "`original`, `cell` (target model and attack), `interaction` (both together) or `labels`"
-            " (which were given)",
+            "component": "`original`, `cell` (target model and attack), `interaction` (of the two) or `labels`"
+            " (disagreement between annotators)",
             "variance": "variance of a recognition rate due to it",
             "share": "its share of all components",
             "low": "lower end of the share's 95 % interval",
@@ -324,16 +333,17 @@ TABLES = {
         "dataset kind reference level statistic metric other primary difference low high undefined p p_holm tests",
     ),
     "person": TableOfStudy(
-        "A metric beside one annotator who is judged alike: both say yes or no, equally often, and are compared with"
-        " the majority of the other annotators.",
+        "A metric and one annotator, judged alike: both give binary answers, with the same share of yes, and are"
+        " compared with the majority of the other annotators.",
         "dataset kind reference without level metric person person_low person_high value value_low value_high"
         " difference difference_low difference_high p p_holm tests yes count undefined note",
         {
-            "without": "target model that is left out; `none` is none",
-            "person": "mean share of right answers of the annotator, to what was recognised and to what was not",
+            "without": "target model that is left out; `none`: no model is left out",
+            "person": "share of right answers of the annotator, averaged over recognised and unrecognised"
+            " reconstructions",
             "person_low": "lower end of its 95 % interval",
             "person_high": "upper end of that interval",
-            "value": "the same of the metric",
+            "value": "the same for the metric",
             "value_low": "lower end of its 95 % interval",
             "value_high": "upper end of that interval",
             "difference": "`person` minus `value`",
@@ -348,23 +358,23 @@ TABLES = {
         _IS_PART | {"other": "metric, or `annotators`, who order the pairs that they clearly separate"},
     ),
     "contradiction_curve": TableOfStudy(
-        "A metric, or one annotator, against pairs of reconstructions that annotators separate by a gap.",
+        "A metric, or one annotator, on pairs of reconstructions that annotators separate by at least a gap.",
         "dataset kind reference truth gap metric value low high pairs tied undefined note",
         _IS_PART
         | {
-            "truth": "whose recognition rates: of `everyone`, or of the `others` beside each annotator",
-            "gap": "the least difference between two rates",
+            "truth": "whose recognition rates: those of `everyone`, or of all `others` than the annotator in question",
+            "gap": "the smallest difference between two rates",
             "metric": "metric, baseline, or `person`",
         },
     ),
     "leakage_errors": TableOfStudy(
-        "A metric that calls reconstructions leaked, by a threshold chosen on other originals: there it does so as"
-        " often as the majority of annotators recognised something. SemSim measures originals that it did not learn"
-        " from, beside the annotators and references that it learned from.",
+        "A metric that calls reconstructions leaked, by a threshold chosen on other originals, on which it calls as"
+        " many leaked as the majority of annotators recognised. SemSim is evaluated on originals that it was not"
+        " trained on, for the annotators and the reference that it was trained on.",
         "dataset kind reference metric threshold yes false false_low false_high missed missed_low missed_high nobody"
         " nobody_low nobody_high recognised by_nobody count undefined note",
         {
-            "threshold": "mean over five parts of the originals; empty for a metric that says yes or no by itself",
+            "threshold": "mean over five parts of the originals; empty for a metric with binary values",
             "yes": "share that it calls leaked",
             "false": "share that it calls leaked of those that the majority did not recognise",
             "false_low": "lower end of its 95 % interval",
@@ -385,14 +395,15 @@ TABLES = {
         "dataset kind reference metric by originals gap value low high these_low these_high pairs undefined note",
         _OF_RANKING
         | {
-            "gap": "the least difference between the two models",
+            "gap": "the smallest difference between the two models",
             "value": "share of pairs in the order of the annotators' rates of other originals; ties count half",
             "pairs": "mean number of pairs in a split of the originals",
             "undefined": "resamples without a pair",
         },
     ),
     "ranking_limits": TableOfStudy(
-        "When a ranking may be trusted: the smallest gap at which the interval in `ranking.csv` begins high enough.",
+        "When a ranking can be trusted: the smallest gap at which the lower end of the interval in `ranking.csv` is"
+        " high enough.",
         "dataset kind reference metric by originals gap these_gap note",
         _OF_RANKING
         | {"gap": "that gap, for models like these; empty if there is none", "these_gap": "for exactly these models"},
@@ -434,10 +445,10 @@ TABLES = {
         {
             "labels": "number of labels",
             "recognition_rate": "share of them that name the true class",
-            "difficulty": "log-odds by which it is recognised less often than an average original",
+            "difficulty": "how much less often it is recognised than an average original, in log-odds",
             "error": "standard error of `difficulty`",
             "from_class": "difficulty predicted from the class",
-            "from_image": "difficulty predicted from what a classifier sees in the clear image",
+            "from_image": "difficulty predicted from a classifier's features of the clear image",
         },
     ),
     "content": TableOfStudy(
@@ -461,20 +472,21 @@ TABLES = {
         "dataset originals labels metric difficulty value low high note kind reference",
         {
             "originals": "labelled originals of each data set",
-            "labels": "labels that they got",
+            "labels": "number of their labels",
             "difficulty": "`none`, or predicted from the `class`",
-            "value": "area under the ROC curve over all reconstructions of other originals, mean of ten divisions",
-            "low": "lowest of the divisions",
-            "high": "highest of the divisions",
+            "value": "area under the ROC curve over all reconstructions of other originals, mean over ten random"
+            " splits",
+            "low": "lowest value of a split",
+            "high": "highest value of a split",
         },
     ),
     "calibration": TableOfStudy(
-        "The chance of being recognised that a metric alone gives, by a logistic regression on held-out originals.",
+        "The chance of recognition given a single metric, by a logistic regression tested on held-out originals.",
         f"{_CALIBRATION} intercept weight variance covariance slope_variance",
         _CALIBRATED
         | {
-            "intercept": "log-odds of the chance where the metric is 0, learned from all originals",
-            "weight": "what 1 of the metric adds to them",
+            "intercept": "log-odds of recognition if the metric is 0, fitted to all originals",
+            "weight": "change of the log-odds per unit of the metric",
             "variance": "variance of the intercept for a new target model and attack",
             "covariance": "covariance of that and the slope of the log-odds",
             "slope_variance": "variance of this slope",
@@ -486,9 +498,10 @@ TABLES = {
         {
             "part": "fold in which the original was held out",
             "recognition_rate": "share of the labels that name the true class",
-            "predicted": "difficulty of the original, read from its embedding; 0 if there are too few to learn from",
-            "difficulty": "whether that was used: `embedding`, or `none`",
-            "chance": "from the distance and, if it was used, the difficulty",
+            "predicted": "difficulty of the original, predicted from its embedding; 0 if there are too few originals"
+            " to learn from",
+            "difficulty": "whether `predicted` was used: `embedding`, or `none`",
+            "chance": "chance of recognition, given the distance and, if used, the difficulty",
         },
     ),
     "semsim_calibration": TableOfStudy(
@@ -502,9 +515,9 @@ TABLES = {
         " reference note",
         {
             "part": "fold in which the original was held out",
-            "classifier_features": "distance in the features from which SemSim starts",
+            "classifier_features": "distance in the features of the classifier from which SemSim is initialised",
             "combination": "logistic regression on the hand-crafted metrics",
-            "combination_with_target": "the same, also with metrics that ask the attacked model",
+            "combination_with_target": "the same, including metrics that query the attacked model",
             "best_metric": "best hand-crafted metric, chosen on the training data of each fold: the share of training"
             " reconstructions that it rates worse",
         },
@@ -520,7 +533,7 @@ TABLES = {
         },
     ),
     "semsim_triplets": TableOfStudy(
-        "The reconstructions that triplets are made of, by how near their partners are.",
+        "The reconstructions in triplets, by how close their partners are.",
         "side, same original, same class, any",
         {
             "side": "`recognised` or `unrecognised`",
@@ -534,9 +547,9 @@ TABLES = {
         f"folds exclusion dataset level statistic metric primary {_ESTIMATE} count undefined note left_out_mean"
         " left_out_worst worst_left_out kind reference",
         {
-            "left_out_mean": "mean faithfulness over held-out values; empty if one of them has none",
-            "left_out_worst": "the lowest faithfulness among them; likewise",
-            "worst_left_out": "the value with the lowest",
+            "left_out_mean": "mean faithfulness over held-out values; empty if it is undefined for one of them",
+            "left_out_worst": "the lowest faithfulness among them; empty in the same case",
+            "worst_left_out": "the held-out value with the lowest faithfulness",
         },
     ),
     "generalisation_differences": TableOfStudy(
@@ -556,16 +569,16 @@ TABLES = {
         {"published_name": "its name in the published file"},
     ),
     "misaligned_reference": TableOfStudy(
-        "Of the study of defects: a metric against both references.",
+        "Defect study: a metric against both references.",
         f"kind targets dataset level statistic metric {_RELEASED} p p_holm count note",
         {"targets": "which target models: `all`, `augmenting` (their images) or `plain` (the others)"},
     ),
     "unscaled_lpips": TableOfStudy(
-        "Of the study of defects: LPIPS of images that were not scaled to -1 to 1.",
+        "Defect study: LPIPS of images that were not scaled to [-1, 1].",
         f"kind dataset level statistic metric {_RELEASED} p p_holm count note",
     ),
     "defence_scope": TableOfStudy(
-        "Of the study of defects: what a target model leaks, by one measure.",
+        "Defect study: what a target model leaks, by one measure.",
         "dataset measure target gradient_defence value low high rank change change_low change_high p p_holm kind",
         {
             "measure": "metric, or `recognition_rate`",
@@ -575,10 +588,10 @@ TABLES = {
         },
     ),
     "set_sizes": TableOfStudy(
-        "Of the study of defects: distances between sets of few and of many images.",
+        "Defect study: distances between sets of few and of many images.",
         "compared distance images mean sd dimensions draws features",
         {
-            "compared": "what clear images are compared with",
+            "compared": "the images with which clear images are compared",
             "distance": "Fréchet or kernel distance",
             "images": "images in each set",
             "mean": "mean over draws",
@@ -589,7 +602,7 @@ TABLES = {
         },
     ),
     "unscaled_lpips_values": TableOfStudy(
-        "Of the study of defects: a reconstruction with both versions of the distance, `lpips` or its random trunk.",
+        "Defect study: a reconstruction with both versions of the distance, `lpips` or its random trunk.",
         f"{_KEYS} reference lpips lpips_random_trunk unscaled",
         {"unscaled": "the distance of images that were not scaled"},
     ),

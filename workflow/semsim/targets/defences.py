@@ -98,7 +98,7 @@ class Prune(GradientDefence):
 
 
 class RandomTop(GradientDefence):
-    """Keeps a random part of the largest entries of each gradient tensor, scaled up to make up for the others.
+    """Keeps a random subset of the largest entries of each gradient tensor, scaled up to compensate for the others.
 
     With `top` 1 it is random-k sparsification: its mean is the gradient. With less it is rTop-k: its mean is the
     gradient's largest entries, by magnitude.
@@ -112,7 +112,7 @@ class RandomTop(GradientDefence):
     kind: Literal["random_top"] = "random_top"
     share: float = Field(gt=0, le=1, description="share of the entries that are kept, of all entries")
     top: float = Field(
-        gt=0, le=1, description="share of the entries, the largest, among which they are drawn; 1 draws among all"
+        gt=0, le=1, description="share of the entries, the largest ones, from which they are drawn; 1 draws from all"
     )
 
     @model_validator(mode="after")
@@ -139,7 +139,7 @@ class RandomTop(GradientDefence):
 
 
 class Quantise(GradientDefence):
-    """Rounds the entries of each gradient tensor at random, up or down, to a few values; their mean is the gradient.
+    """Rounds the entries of each gradient tensor stochastically, up or down, to a few levels; unbiased on average.
 
     With 2 bits it is TernGrad. As in the experiments with QSGD, the largest magnitude is the scale.
 
@@ -180,7 +180,7 @@ class Gaussian(GradientDefence):
 
 
 class ClipNoise(GradientDefence):
-    """Scales the whole gradient down to an L2 norm where it is longer, and then adds normal noise.
+    """Clips the whole gradient to an L2 norm, and then adds normal noise.
 
     In training it does so to the gradient of a batch, which bounds no image's part in it: see `DifferentialPrivacy`.
     """
@@ -195,7 +195,7 @@ class ClipNoise(GradientDefence):
 
 
 class DifferentialPrivacy(GradientDefence):
-    """DP-SGD: scales each image's gradient down to an L2 norm where it is longer, and adds normal noise to their sum.
+    """DP-SGD: clips each image's gradient to an L2 norm, and adds normal noise to the sum.
 
     Training draws Poisson samples in place of batches, as its accountant assumes (`semsim.targets.privacy`). A shared
     gradient is that of one image.
@@ -215,8 +215,8 @@ class DifferentialPrivacy(GradientDefence):
         1e-5,
         gt=0,
         lt=1,
-        description="the delta for which epsilon is stated, 1e-5 by default; it changes no gradient. Choose one well"
-        " below one in the number of training images",
+        description="the delta for which epsilon is computed, 1e-5 by default; it affects no gradient. Choose a value"
+        " well below 1 / number of training images",
     )
 
     def apply_per_sample(self, gradients: list[torch.Tensor], generators: list[torch.Generator]) -> list[torch.Tensor]:

@@ -109,7 +109,7 @@ def check_arguments(arguments: dict) -> None:
     """
     for name in GIVEN:
         if name in arguments:
-            raise SemsimError(f"'{name}' is given by the study, and cannot be another one here. Leave it out.")
+            raise SemsimError(f"'{name}' is set by the study and cannot be changed here. Leave it out.")
     _check_plain(arguments)
 
 
@@ -117,7 +117,7 @@ def _check_plain(value):
     if isinstance(value, dict):
         for name, item in value.items():
             if not isinstance(name, str):
-                raise SemsimError(f"{name!r} names a value, but is not text. Put it in quotes.")
+                raise SemsimError(f"the key {name!r} is not text. Put it in quotes.")
             _check_plain(item)
     elif isinstance(value, list | tuple):
         for item in value:

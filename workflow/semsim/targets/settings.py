@@ -69,7 +69,7 @@ class _NetworkName(OneOf):
     def _check(self, name):
         if name.startswith(TORCHVISION):
             if not re.fullmatch(r"[A-Za-z0-9_]+", name.removeprefix(TORCHVISION)):
-                raise ValueError(f"{written(name)} names no network. Write one such as {TORCHVISION}resnet18.")
+                raise ValueError(f"{written(name)} is not a network. Write, for instance, {TORCHVISION}resnet18.")
             return name
         return super()._check(name)
 
@@ -98,27 +98,27 @@ class TargetSettings(Settings):
     """What a target model is."""
 
     architecture: Network = Field(
-        description="the network. One of [these](#architectures); `torchvision:NAME`, one of torchvision's, such as"
+        description="the network: one of [these](#architectures); `torchvision:NAME`, one of torchvision's, such as"
         " `torchvision:resnet18`; or [one of your own](#a-network-of-your-own)"
     )
     width: Width = Field(
         None,
-        description="width of the network, where it can be chosen. Number of channels of the first layer, in units of"
-        " 16 for `resnet20`, and of hidden units for `mlp`; `null` takes the [default](#architectures)",
+        description="width of the network, if it can be chosen: the number of channels of the first layer, in units of"
+        " 16 for `resnet20`, or of hidden units for `mlp`; `null` takes the [default](#architectures)",
     )
     augmentation: Annotated[str, checked_by(Augmentation)] = Field(
         "none",
-        description="how images are augmented, in training and before their gradient is shared. `none`. `crop`: random"
-        " crop and flip. `3-1-7`: the same, followed by the transformations 3, 1 and 7 of ATSPrivacy."
+        description="how images are augmented, in training and before their gradient is shared. `none`: not at all."
+        " `crop`: random crop and flip. `3-1-7`: the same, followed by the transformations 3, 1 and 7 of ATSPrivacy."
         " `3-1-7+43-18-18`: one of two such policies for each image",
     )
     gradient_defence: AnyDefence | None = Field(
-        None, description="how gradients are defended. One of [these](#gradient-defences); `null` is no defence"
+        None, description="the defence of gradients, one of [these](#gradient-defences); `null` is no defence"
     )
     weights: Place | None = Field(
         None,
-        description="a file with the state dict that training starts from, .safetensors or .pt of tensors alone; `null`"
-        " draws random weights. With `training: {epochs: 0}`, the weights stay as they are",
+        description="a file with the state dict from which training starts: .safetensors, or .pt with only tensors;"
+        " `null` draws random weights. With `training: {epochs: 0}`, the weights stay unchanged",
     )
     normalisation: Normalisation | None = Field(
         None,
@@ -132,8 +132,8 @@ class TargetSettings(Settings):
             without = [name for name, each in ARCHITECTURES.items() if "batchnorm" not in each.traits]
             raise ValueError(
                 f"gradient_defence {self.defence.kind} needs the gradient of each image alone in training, but"
-                f" {self.label} has BatchNorm layers. Choose an architecture without ({', '.join(without)}), or `scope:"
-                " shared`."
+                f" {self.label} has BatchNorm layers. Choose an architecture without them ({', '.join(without)}), or"
+                " `scope: shared`."
             )
         return self
 
@@ -194,8 +194,8 @@ class TargetSettings(Settings):
         if lacking := sorted(self.traits - has):
             missing = listed([TARGET[trait] for trait in lacking])
             raise SemsimError(
-                f"{self.label}: this network does not have {missing}, which attacks rely on. Declare what it has in"
-                f" `architecture`: traits: [{', '.join(sorted(has))}]."
+                f"{self.label}: this network does not have {missing}, on which attacks rely. Declare the traits that it"
+                f" has in `architecture`: traits: [{', '.join(sorted(has))}]."
             )
 
     def check_fit(self, image_size: int) -> None:

@@ -5,8 +5,8 @@ compares the two. Importing this needs no PyTorch.
 """
 
 TARGET = {
-    "first_linear": "a first layer that is fully connected and has a bias",
-    "last_bias": "a last layer that is linear and has a bias",
+    "first_linear": "a fully connected first layer with a bias",
+    "last_bias": "a linear last layer with a bias",
     "batchnorm": "BatchNorm layers on feature maps",
 }
 """Traits of a target model, described as what it has."""
