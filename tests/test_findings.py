@@ -60,14 +60,14 @@ def ceiling_of(value, statistic="spearman", level="models"):
             0.001,
             "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.90, 95 %"
             " interval 0.80 to 0.95). That is distinguishably better than the runner-up, LPIPS (Holm-corrected p ="
-            " 0.001). The baseline that knows only the cell reaches 0.60. Worse than chance: LPIPS.",
+            " 0.001). The model-and-attack baseline reaches 0.60. Worse than chance: LPIPS.",
         ),
         (
             [("psnr", 0.1, 0.05, 0.4, 0.3), ("knows_cell", 0.6, 0.5, 0.7, np.nan)],
             1,
             "On shapes, between target models, PSNR is most faithful to human annotators (Spearman's ρ 0.10, 95 %"
-            " interval 0.05 to 0.40), which a permutation test does not distinguish from chance. The baseline that"
-            " knows only the cell reaches 0.60.",
+            " interval 0.05 to 0.40), which a permutation test does not distinguish from chance. The model-and-attack"
+            " baseline reaches 0.60.",
         ),
     ],
 )
@@ -141,7 +141,7 @@ def test_what_recognition_depends_on_is_told_in_shares():
     table = pd.DataFrame({"component": shares.keys(), "share": shares.values()}).assign(dataset="shapes", kind="human")
     assert plain(findings.variance_findings(table)) == [
         "On shapes, of the variance of recognition rates, 28.0 % is due to the original, 14.0 % to the target model and"
-        " attack and 58.0 % to their combination."
+        " attack and 58.0 % to their interaction."
     ]
 
 
@@ -200,7 +200,7 @@ def test_models_that_guess_are_named():
     rows = [("shapes", "a", 0.2), ("shapes", "b", 0.21), ("textures", "a", 0.3)]
     accuracy = pd.DataFrame(rows, columns=["dataset", "target", "validation_accuracy"])
     (sentence,) = plain(findings.guessing_findings(accuracy, datasets))
-    assert ": a (20.0 %) on shapes (a guess: 10.0 %); a (30.0 %) on textures (a guess: 25.0 %). They" in sentence
+    assert ": a (20.0 %) on shapes (chance: 10.0 %); a (30.0 %) on textures (chance: 25.0 %). They" in sentence
     assert findings.guessing_findings(accuracy[1:2], datasets) == []
 
 
@@ -234,8 +234,8 @@ def test_observers_are_told_by_what_they_read():
         columns=["observer", "severity", "right", "wrong"],
     ).assign(dataset="shapes", architecture="vgg3", cannot_tell=0)
     (sentence,) = plain(findings.observer_findings(table))
-    assert "the true class of 70.0 % to 90.0 % of held-out clear images" in sentence
-    assert sentence.endswith("a wrong class for 30.0 % to 50.0 % of the most degraded ones.")
+    assert "classify 70.0 % to 90.0 % of held-out clear images correctly" in sentence
+    assert sentence.endswith("a wrong class to 30.0 % to 50.0 % of the most degraded ones.")
     lines = agreement_charts.observers_chart(table).axes[0].get_lines()
     assert [line.get_ydata().tolist() for line in lines[::2]] == [[90, 10], [70, 0]]
 

@@ -80,9 +80,9 @@ def test_rankings_say_what_may_be_trusted():
     limits = table[table["gap"] == 0.1].assign(gap=[np.nan, np.nan, 0.1])
     right, trusted = plain(findings.ranking_findings(table, limits, SCALES))
     assert "PSNR in 0.80 of the pairs (95 % interval 0.75 to 1.00), one annotator in 0.90" in right
-    assert trusted.endswith("for models like these: all annotators together from gaps of 0.10 on.")
+    assert trusted.endswith("for models like these: all annotators together from gaps of 0.10.")
     _, nothing = plain(findings.ranking_findings(table, limits.assign(gap=np.nan), SCALES))
-    assert nothing.endswith("for no metric, at no gap.")
+    assert nothing.endswith("for no metric at any gap.")
     names = [panel.get_title(loc="left") for panel in ranking_chart(table, SCALES).axes]
     assert names == ["PSNR", "One annotator", "All annotators"]
 
@@ -130,6 +130,6 @@ def test_more_labels_are_put_in_words():
     curve["value"] = [0.68, 0.67, 0.72, 0.76]
     (sentence,) = findings.curve_findings(curve)
     assert sentence == (
-        "On d, from 10 to 400 labelled originals, the area of all metrics together goes from 0.68 to 0.72; with the"
-        " difficulty of the class, it goes from 0.67 to 0.76."
+        "On d, from 10 to 400 labelled originals, the area under the ROC curve of all metrics together"
+        " changes from 0.68 to 0.72; with the difficulty of the class, it changes from 0.67 to 0.76."
     )

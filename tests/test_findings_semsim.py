@@ -146,7 +146,7 @@ def test_groups_of_target_models_are_named():
     assert findings.group_findings(trials.assign(folds="within")) == []
 
 
-@pytest.mark.parametrize(("kind", "word"), [("simulated", "not people"), ("human", "human annotators")])
+@pytest.mark.parametrize(("kind", "word"), [("simulated", "not those of people"), ("human", "human annotators")])
 def test_the_card_says_who_labelled_and_what_was_measured(tables, kind, word):
     rates = tables["recognition"]
     pairs = read_pairs(sorted((tables.folder.parent / "reconstructions").rglob("*.safetensors")), rates)
@@ -165,10 +165,10 @@ def test_calibration_is_said_in_sentences_of_what_is_used(tables):
         "both ways to predict are equal here"
     )
     better = errors.assign(brier=errors["brier"] - 0.1 * (errors["difficulty"] == "embedding"))
-    assert "lower by 0.10, so it is used." in findings.calibration_findings(better)[-1]
+    assert "lowers the Brier score by 0.10, so it is used." in findings.calibration_findings(better)[-1]
     extreme = errors.assign(slope_high=0.8)
     assert "chances are too extreme" in findings.calibration_findings(extreme)[0]
-    assert findings.calibration_findings(errors.assign(brier=np.nan))[0].startswith("There are no chances")
+    assert findings.calibration_findings(errors.assign(brier=np.nan))[0].startswith("No chances can be computed")
 
 
 def test_parts_that_rest_on_few_target_models_are_named():

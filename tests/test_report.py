@@ -223,7 +223,7 @@ def test_metrics_that_disagree_are_said_to_disagree():
         }
     )
     assert findings.leakage_findings(leakage) == [
-        "On d, the metrics disagree about which target model leaks most: x by PSNR; y by MSE."
+        "On d, the metrics disagree on which target model leaks most: x by PSNR; y by MSE."
     ]
     leakage["target"] = "x"
     assert findings.leakage_findings(leakage) == ["On d, every metric agrees that x leaks most."]

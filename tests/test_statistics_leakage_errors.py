@@ -113,7 +113,7 @@ def test_the_least_error_and_the_target_s_own_verdict_are_put_in_words(study):
     (sentence,) = findings.leakage_error_findings(table, scales, "attacked")
     recognised, by_nobody = (rates > 0.5).sum(), (rates == 0).sum()
     assert f"recognises {recognised} of 60 reconstructions. Good, which errs least of the" in sentence
-    assert "The target model itself names the class of 100.0\u00a0% (" in sentence
+    assert "The target model itself predicts the class of 100.0\u00a0% (" in sentence
     assert sentence.endswith(f" of the {by_nobody} that nobody recognises.")
     figure = contradiction_charts.leakage_errors_chart(table, scales, "attacked")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:3] == list(labels.values())

@@ -95,22 +95,21 @@ def test_sentences():
     first, second = sentences(plain | {"dp0": (2.0, {"a": 0.0}), "dp1": (1234.0, {"a": 0.5})})
     assert first == (
         "On glyphs, from one gradient of lenet, simulated annotators recognise less than 5.0 % up to ε = 2 (of"
-        " the training: 20), by an upper limit of 4.6 %, and more from ε = 1,230 (of the training: 12,300) on, by a"
-        " lower limit of 39.3 %."
+        " the training: 20); the upper limit there is 4.6 %. They recognise more from ε = 1,230 (of the training:"
+        " 12,300); the lower limit there is 39.3 %."
     )
     assert second == (
-        "With that noise, lenet names 75.0 % (95 % interval 72.2 % to 77.6 %) of the held-out images of glyphs, and"
-        " 75.0 % (95 % interval 72.2 % to 77.6 %) without defence."
+        "With that noise, the accuracy of lenet on glyphs is 75.0 % (95 % interval 72.2 % to 77.6 %); without defence,"
+        " it is 75.0 % (95 % interval 72.2 % to 77.6 %)."
     )
     [everything] = sentences(plain | {"dp0": (2.0, {"a": 1.0})})
-    assert (
-        "no noise that was tried surely keeps recognition by simulated annotators below 5.0 %, down to ε = 2"
-        in everything
+    assert "no noise level tried reliably keeps recognition by simulated annotators below 5.0 %, down to ε = 2" in (
+        everything
     )
-    assert "and more from ε = 2 (of the training: 20) on" in everything
+    assert "They recognise more from ε = 2 (of the training: 20)" in everything
     nothing, _ = sentences(plain | {"dp0": (2.0, {"a": 0.0}), "dp1": (9.0, {"a": 0.0})})
     assert "less than 5.0 % up to ε = 9" in nothing
-    assert "more than 5.0 % is not shown at any epsilon, up to ε = 9 (of the training: 90)." in nothing
+    assert "More than 5.0 % is not established at any epsilon, up to ε = 9 (of the training: 90)." in nothing
     assert sentences(plain) == []
 
 

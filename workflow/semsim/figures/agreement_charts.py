@@ -38,7 +38,7 @@ ALPHA = "krippendorff_alpha"
 COMPONENT_NAMES = {
     "original": "original",
     "cell": "target model and attack",
-    "interaction": "their combination",
+    "interaction": "their interaction",
     "labels": "disagreement",
 }
 OF_ANNOTATOR = {
@@ -104,7 +104,7 @@ def rates_chart(recognition: pd.DataFrame) -> Figure:
         panel.set_xticks(range(most + 1), [f"{place}/{most}" for place in range(most + 1)])
         panel.grid(False, axis="x")
         panel.margins(y=0.1)
-    figure.supxlabel(f"Recognised by so many of the {kind_of(recognition)}", size=8)
+    figure.supxlabel(f"Number of {kind_of(recognition)} who recognised the image", size=8)
     figure.supylabel("Reconstructions (%)", size=8)
     return figure
 
@@ -279,7 +279,7 @@ def variance_chart(variance: pd.DataFrame, faithfulness: pd.DataFrame, scales: S
 
 @styled
 def observers_chart(observers: pd.DataFrame) -> Figure:
-    """Draw how many degraded images each simulated observer names correctly, and how many it gives up on.
+    """Draw how many degraded images each simulated annotator classifies correctly, and on how many it can't tell.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Charts of chances: whether as many are recognised as they say."""
+"""Charts of chances: whether they are calibrated."""
 
 from __future__ import annotations
 

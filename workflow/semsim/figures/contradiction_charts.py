@@ -103,7 +103,7 @@ def leakage_errors_chart(errors: pd.DataFrame, scales: Scales, reference: str) -
     names, datasets = without_twins(scales.among(rows["metric"])), list(rows["dataset"].unique())
     height = 1.25 * row_height(len(names))
     figure, axes = panels(len(datasets), height=1.2 + height * len(names), sharex=True, sharey=True)
-    labels = {"false": "false leakage, of the unrecognised", "missed": "missed leakage, of the recognised"}
+    labels = {"false": "false leakage (of unrecognised)", "missed": "missed leakage (of recognised)"}
     for panel, dataset in zip(axes, datasets, strict=True):
         name_lines(panel, [scales[name].label for name in names])
         panel.set_title(dataset)
@@ -155,7 +155,7 @@ def curve_chart(curve: pd.DataFrame, scales: Scales, reference: str) -> Figure:
         panel.grid(False, axis="x")
         panel.set(ylim=(0, None), xlim=(-0.5, len(gaps) - 0.5), xticks=range(len(gaps)))
         panel.set_xticklabels([decimal(gap) for gap in gaps])
-    figure.supxlabel(f"Least gap between the recognition rates of two reconstructions ({kind_of(rows)})", size=8)
+    figure.supxlabel(f"Smallest gap between the recognition rates of two reconstructions ({kind_of(rows)})", size=8)
     figure.supylabel("Pairs in opposite order (%)", size=8)
     legend_above(figure, axes[0])
     return figure

@@ -1,4 +1,4 @@
-"""Chart of how well reconstructions that were made again resemble the published ones."""
+"""Chart of how well repeated reconstructions resemble the published ones."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def correspondence_chart(correspondence: pd.DataFrame, scales: Scales) -> Figure
         draw_estimates(
             panel,
             *(rows["shuffled"], rows["shuffled_low"], rows["shuffled_high"], places),
-            label="partners shuffled",
+            label="shuffled partners",
             color=FAINT,
             marker="s",
             markersize=3,
         )
-        look = {"label": "partners as they are", "color": COLOURS[0], "marker": "o", "markersize": 4.5}
+        look = {"label": "true partners", "color": COLOURS[0], "marker": "o", "markersize": 4.5}
         draw_estimates(panel, rows["value"], rows["low"], rows["high"], places, **look)
         panel.set_xlim(-1.05, 1.05)
     figure.supxlabel("Spearman's ρ with the published values", size=8)

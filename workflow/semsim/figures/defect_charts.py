@@ -1,4 +1,4 @@
-"""Charts of the effects of defects in the paper's released code: as released beside what is intended."""
+"""Charts of the effects of defects in the paper's released code: as released and as intended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of what makes originals hard to recognise, and of what knowing it adds to metrics."""
+"""Charts of what makes originals hard to recognise, and of what this adds to metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOURCE_LABELS = {
     NOTHING: "alone",
     CLASS: "with the difficulty of the class",
-    IMAGE: "with that predicted from the clear image",
+    IMAGE: "with the difficulty predicted from the clear image",
     OTHER_MODELS: "with the original's rate under other target models",
 }
 

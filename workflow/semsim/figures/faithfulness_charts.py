@@ -184,7 +184,7 @@ def chances_chart(
 
 
 def _draw_models(panel, across, up, targets):
-    """Draw each target model as a point of its own look, with intervals on both axes."""
+    """Draw each target model as a point with its own marker, with intervals on both axes."""
     for number, target in enumerate(targets):
         if target not in across.index:
             continue
@@ -222,7 +222,7 @@ def person_chart(person: pd.DataFrame, scales: Scales) -> Figure:
         estimates = (chosen[f"value{end}"] for end in ("", "_low", "_high"))
         draw_estimates(panel, *estimates, range(len(names)), color=COLOURS[0], marker="o", markersize=4.5)
         panel.axvline(0.5, color=FAINT, linewidth=0.8)
-    figure.supxlabel(f"Right answers about what the other {kind_of(rows)} recognised (0.5: chance, 1: always)", size=8)
+    figure.supxlabel(f"Share of right answers about what the other {kind_of(rows)} recognised (0.5: chance)", size=8)
     if axes[0].get_legend_handles_labels()[0]:
         legend_above(figure, axes[0])
     return figure

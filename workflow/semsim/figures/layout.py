@@ -107,7 +107,7 @@ def draw_ceiling(panel: Axes, limit: pd.Series) -> None:
 
 
 def draw_model(panel: Axes, number: int, name: str, across: Sequence[float], up: Sequence[float]) -> None:
-    """Draw a target model as a point of its own look, with intervals on both axes.
+    """Draw a target model as a point with its own marker, with intervals on both axes.
 
     Parameters
     ----------

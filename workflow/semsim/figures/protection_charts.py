@@ -74,7 +74,7 @@ def epsilon_chart(protection: pd.DataFrame) -> Figure:
         ticks = levels["epsilon_shared"].map(significant) + "\n" + of_training
         panel.set_xticks(levels["epsilon_shared"], ticks)
         panel.minorticks_off()
-        panel.set_xlabel("ε of one shared gradient, and below it of the training")
+        panel.set_xlabel("ε of one shared gradient; below it, ε of the training")
         if number % 2 == 0:
             panel.set_ylabel("%")
     legend_above(figure, axes[0])

@@ -56,7 +56,7 @@ def ranking_chart(ranking: pd.DataFrame, scales: Scales) -> Figure:
         panel.set(xticks=sorted(rows["gap"].unique())[::2], ylim=(0, 103))
     (dataset,) = rows["dataset"].unique()
     annotators = kind_of(rows)
-    figure.supxlabel(f"{dataset}: least gap between the recognition rates of two models ({annotators})", size=8)
+    figure.supxlabel(f"{dataset}: smallest gap between the recognition rates of two models ({annotators})", size=8)
     figure.supylabel("Pairs in the order of the annotators (%)", size=8)
     legend_above(figure, axes[0])
     return figure

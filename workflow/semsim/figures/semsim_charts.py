@@ -212,7 +212,7 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
 def views(generalisation: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of single exclusions and of held-out data sets within one original.
 
-    With a name for each, view, and why it has no value, reason: that of its data sets, whose mean has none of its own.
+    With a name for each, view, and why it has no value, reason: that of its data sets, since their mean has none.
     """
     rows = areas(generalisation)
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)

@@ -72,7 +72,7 @@ _STYLE = {
 
 
 def styled(function: Callable) -> Callable:
-    """Decorate a function that makes or writes a figure, so that the style applies within it and nowhere else."""
+    """Decorate a function that makes or writes a figure, so that the style applies only within it."""
 
     @functools.wraps(function)
     def within_style(*arguments, **named):

@@ -21,7 +21,7 @@ from semsim.text import (
 WHAT_VARIES = {
     "original": "is due to the original",
     "cell": "to the target model and attack",
-    "interaction": "to their combination",
+    "interaction": "to their interaction",
     "labels": "to disagreement between annotators",
 }
 """What the components of variance are called."""
@@ -59,7 +59,7 @@ def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]
 
 
 def observer_findings(observers: pd.DataFrame) -> list[str]:
-    """Say how well simulated observers classify held-out images: clear ones, and the most degraded ones.
+    """Say how well simulated annotators classify held-out images: clear ones, and the most degraded ones.
 
     Parameters
     ----------
@@ -75,14 +75,14 @@ def observer_findings(observers: pd.DataFrame) -> list[str]:
         clear, hopeless = (rows[rows["severity"] == end] for end in (0, rows["severity"].max()))
         right, wrong = (column.agg(["min", "max"]) for column in (clear["right"], hopeless["wrong"]))
         sentences.append(
-            f"On {dataset}, simulated observers name the true class of {ranged(right['min'], right['max'])} of held-out"
-            f" clear images, and a wrong class for {ranged(wrong['min'], wrong['max'])} of the most degraded ones."
+            f"On {dataset}, simulated annotators classify {ranged(right['min'], right['max'])} of held-out clear images"
+            f" correctly, and assign a wrong class to {ranged(wrong['min'], wrong['max'])} of the most degraded ones."
         )
     return sentences
 
 
 def spot_check_finding(compared: pd.DataFrame, dataset: str) -> str:
-    """Say what simulated annotators are, where they stand beside pictures, and how often a careful reader agrees.
+    """Say what simulated annotators are, for captions of pictures, and how often a careful reader agrees with them.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def ceiling_findings(ceiling: pd.DataFrame) -> list[str]:
             f"{LEVELS[row.level]}, {STATISTICS[row.statistic]} {_estimate(row._asdict())}"
             for row in rows.itertuples(index=False)
         ]
-        sentences.append(f"On {dataset}, this is how well one annotator predicts the others: {'; '.join(parts)}.")
+        sentences.append(f"On {dataset}, one annotator predicts the others as follows: {'; '.join(parts)}.")
     return sentences
 
 

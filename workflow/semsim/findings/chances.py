@@ -22,12 +22,12 @@ def calibration_findings(errors: pd.DataFrame) -> list[str]:
     """
     rows = errors[(errors["dataset"] == EVERYTHING) & errors["brier"].notna()]
     if rows.empty:
-        return ["There are no chances: all labelled reconstructions were recognised, or none."]
+        return ["No chances can be computed: either all labelled reconstructions were recognised, or none."]
     sentences = []
     for row in rows[rows["difficulty"] == difficulty_used(errors)].itertuples():
         sentences.append(
             f"With {FOLDS[row.folds]} held out, the Brier score is {decimal(row.brier)}"
-            f" ({interval(row.brier_low, row.brier_high)}); predicting the mean rate every time would have"
+            f" ({interval(row.brier_low, row.brier_high)}); always predicting the mean rate would give"
             f" {decimal(row.constant)}. In ten groups of equal size, chance and rate differ by {decimal(row.error)} on"
             f" average. The calibration slope is {decimal(row.slope)}"
             f" ({interval(row.slope_low, row.slope_high)}){_reading(row)}. The interval predicted for a target model"
@@ -38,7 +38,7 @@ def calibration_findings(errors: pd.DataFrame) -> list[str]:
         gains = briers[NOTHING] - briers[EMBEDDING]
         used = "used" if difficulty_used(errors) == EMBEDDING else "not used: it does not help on held-out originals"
         sentences.append(
-            "With the difficulty of the original, predicted from its embedding, the Brier score is lower by"
+            "Adding the difficulty of the original, predicted from its embedding, lowers the Brier score by"
             f" {ranged(gains.min(), gains.max(), decimal)}, so it is {used}."
         )
     return sentences

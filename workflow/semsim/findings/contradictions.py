@@ -89,7 +89,7 @@ def tie_findings(curve: pd.DataFrame, gap: float = GAP) -> list[str]:
     curve : pandas.DataFrame
         The table ``contradiction_curve.csv``, for annotators of one kind.
     gap : float
-        The least gap between rates at which it is told.
+        The smallest gap between recognition rates that counts.
 
     Returns
     -------
@@ -104,9 +104,9 @@ def tie_findings(curve: pd.DataFrame, gap: float = GAP) -> list[str]:
     halved = rows["value"] * (1 - tied) + tied / 2
     return [
         f"One annotator ties {ranged(tied.min(), tied.max(), whole_percent)} of the pairs with a gap of {decimal(gap)}"
-        " or more, by answering both alike; metrics tie hardly any. Ties are left out. If each counted half, one"
-        f" annotator would order {ranged(halved.min(), halved.max(), whole_percent)} against the others instead of"
-        f" {ranged(rows['value'].min(), rows['value'].max(), whole_percent)}."
+        " or more, because it gives both the same answer; metrics hardly ever tie. Ties are left out. If each counted"
+        f" half, one annotator would order {ranged(halved.min(), halved.max(), whole_percent)} against the others"
+        f" instead of {ranged(rows['value'].min(), rows['value'].max(), whole_percent)}."
     ]
 
 
@@ -142,7 +142,7 @@ def leakage_error_findings(errors: pd.DataFrame, scales: Scales, reference: str)
         )
         if "top1" in known.index and known.loc["top1", "by_nobody"]:
             named, of = _estimate(known.loc["top1"], "nobody"), f"{known.loc['top1', 'by_nobody']:,}"
-            sentence += f" The target model itself names the class of {named} of the {of} that nobody recognises."
+            sentence += f" The target model itself predicts the class of {named} of the {of} that nobody recognises."
         sentences.append(sentence)
     return sentences
 

@@ -30,20 +30,20 @@ def correspondence_findings(correspondence: pd.DataFrame, scales: Scales) -> lis
         about = f"The answers are about the paper's reconstructions of the same {units} originals from {targets}."
     else:
         about = (
-            f"The originals are other images than those that people saw, of the same {units} classes, from {targets}:"
+            f"The originals are not the images that people saw, but others of the same {units} classes, from {targets}:"
             " what follows compares target models, never single images."
         )
     rows = correspondence[correspondence["level"] == LEVELS[unit]]
     parts = [
-        f"{scales[row.metric].label} {decimal(row.value)} ({interval(row.low, row.high)}; {decimal(row.shuffled)} if"
-        " partners are shuffled)"
+        f"{scales[row.metric].label} {decimal(row.value)} ({interval(row.low, row.high)}; {decimal(row.shuffled)} with"
+        " shuffled partners)"
         for row in rows.itertuples(index=False)
     ]
     where = "Within one original, over target models" if unit == "original" else "Over the means of target models"
     verdict = (
-        "That is more than shuffled partners have: the labels say something about these images."
+        "That is more than with shuffled partners: the labels say something about these images."
         if corresponds(correspondence)
-        else "That is no more than shuffled partners have: the labels say nothing about these images."
+        else "That is no more than with shuffled partners: the labels say nothing about these images."
     )
     return [about, f"{where}, our values correlate with the published ones: {listed(parts)}.", verdict]
 

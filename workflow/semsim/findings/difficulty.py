@@ -139,14 +139,14 @@ def curve_findings(curve: pd.DataFrame) -> list[str]:
         ends = {source: group.sort_values("originals").iloc[[0, -1]] for source, group in rows.groupby("difficulty")}
         parts = [
             f"{name} from {decimal(ends[source]['value'].iloc[0])} to {decimal(ends[source]['value'].iloc[1])}"
-            for source, name in ((NOTHING, "goes"), (CLASS, "with the difficulty of the class, it goes"))
+            for source, name in ((NOTHING, "changes"), (CLASS, "with the difficulty of the class, it changes"))
             if source in ends
         ]
         first, last = (int(end) for end in rows["originals"].agg(["min", "max"]))
         if parts and first < last:
             sentences.append(
-                f"On {dataset}, from {first} to {last} labelled originals, the area of all metrics together"
-                f" {'; '.join(parts)}."
+                f"On {dataset}, from {first} to {last} labelled originals, the area under the ROC curve of all metrics"
+                f" together {'; '.join(parts)}."
             )
     return sentences
 

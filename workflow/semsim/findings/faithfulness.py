@@ -8,7 +8,7 @@ from semsim.statistics.association import chance_level
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import SIGNIFICANT
-from semsim.text import LEVELS, STATISTICS, decimal, interval, kind_of, listed, p_value
+from semsim.text import LEVELS, STATISTICS, decimal, interval, kind_of, listed, p_value, sentence_case
 
 
 def faithfulness_findings(
@@ -130,12 +130,12 @@ def _second(best, others, pairs, scales):
 
 
 def _baselines(rows):
-    """Say what a predictor reaches that never looks at the image."""
+    """Say what the baselines reach, which never look at the image."""
     told = [
-        f"that {BASELINES[row['metric']].label.lower()} reaches {decimal(row['faithfulness'])}"
+        f"the {BASELINES[row['metric']].label.lower()} reaches {decimal(row['faithfulness'])}"
         for _, row in rows.iterrows()
     ]
-    return f" The baseline {' and the one '.join(told)}." if told else ""
+    return f" {sentence_case(' and '.join(told))}." if told else ""
 
 
 def _chance(others, scales, statistic):

@@ -1,4 +1,5 @@
-"""What protection costs: from which epsilon on annotators recognise something, and how accurate models are there."""
+"""What protection costs: at which epsilon annotators begin to recognise something, and how accurate models are
+there."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from semsim.text import ANNOTATORS, interval, percent, significant
 
 
 def protection_findings(protection: pd.DataFrame) -> list[str]:
-    """Say for each differentially private network from which epsilon on something is recognised, and what that costs.
+    """Say for each differentially private network at which epsilon something is recognised, and what hiding costs.
 
     Parameters
     ----------
@@ -32,18 +33,18 @@ def _of_network(keys, levels, undefended):
     where, share = f"On {dataset}, from one gradient of {network}", percent(HIDDEN)
     who, smallest, largest = ANNOTATORS[levels["kind"].iloc[0]], levels.iloc[0], levels.iloc[-1]
     if hidden is None:
-        below = f"no noise that was tried surely keeps recognition by {who} below {share}, down to {_epsilon(smallest)}"
+        below = f"no noise level tried reliably keeps recognition by {who} below {share}, down to {_epsilon(smallest)}"
     else:
         limit = percent(hidden["high"])
-        below = f"{who} recognise less than {share} up to {_epsilon(hidden)}, by an upper limit of {limit}"
+        below = f"{who} recognise less than {share} up to {_epsilon(hidden)}; the upper limit there is {limit}"
     if seen is None:
-        above = f"; more than {share} is not shown at any epsilon, up to {_epsilon(largest)}"
+        above = f". More than {share} is not established at any epsilon, up to {_epsilon(largest)}"
     else:
-        above = f", and more from {_epsilon(seen)} on, by a lower limit of {percent(seen['low'])}"
+        above = f". They recognise more from {_epsilon(seen)}; the lower limit there is {percent(seen['low'])}"
     yield f"{where}, {below}{above}."
     if hidden is not None:
-        without = f", and {_accuracy(undefended.iloc[0])} without defence" if len(undefended) else ""
-        yield f"With that noise, {architecture} names {_accuracy(hidden)} of the held-out images of {dataset}{without}."
+        without = f"; without defence, it is {_accuracy(undefended.iloc[0])}" if len(undefended) else ""
+        yield f"With that noise, the accuracy of {architecture} on {dataset} is {_accuracy(hidden)}{without}."
 
 
 def _epsilon(level):

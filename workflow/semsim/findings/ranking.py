@@ -1,4 +1,4 @@
-"""What the tables of rankings say: when may two target models be ranked by a metric?"""
+"""What the tables of rankings say: when can a metric rank two target models?"""
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ GAP = 0.1
 
 
 def ranking_findings(ranking: pd.DataFrame, limits: pd.DataFrame, scales: Scales) -> list[str]:
-    """Say how often each metric orders two target models right, and from which gap that may be relied on.
+    """Say how often each metric orders two target models correctly, and from which gap that is reliable.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def ranking_findings(ranking: pd.DataFrame, limits: pd.DataFrame, scales: Scales
             continue
         of_size = limits[(limits["dataset"] == dataset) & (limits["by"] == RATES) & (limits["originals"] == most)]
         trusted = [
-            f"{labels[row.metric]} from gaps of {decimal(row.gap)} on"
+            f"{labels[row.metric]} from gaps of {decimal(row.gap)}"
             for row in of_size[of_size["metric"].isin(names)].dropna(subset="gap").itertuples(index=False)
         ]
         sentences += [
-            f"On {dataset}, given {counted(int(most), 'originals')}, two target models whose recognition rates are"
-            f" {decimal(GAP)} apart or more are ordered right by {listed(parts)}.",
+            f"On {dataset}, given {counted(int(most), 'originals')}, two target models whose recognition rates differ"
+            f" by at least {decimal(GAP)} are ordered correctly by {listed(parts)}.",
             f"On {dataset}, with as many originals, the lower bound reaches {decimal(TRUSTED)} for models like these:"
-            f" {listed(trusted) if trusted else 'for no metric, at no gap'}.",
+            f" {listed(trusted) if trusted else 'for no metric at any gap'}.",
         ]
     return sentences

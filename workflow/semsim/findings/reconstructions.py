@@ -38,7 +38,7 @@ def accuracy_findings(accuracy: pd.DataFrame) -> list[str]:
 
 
 def guessing_findings(accuracy: pd.DataFrame, datasets: pd.DataFrame) -> list[str]:
-    """Name the target models that classify hardly better than a guess: at most twice as often right.
+    """Name the target models that classify little better than chance: at most twice as often right.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def guessing_findings(accuracy: pd.DataFrame, datasets: pd.DataFrame) -> list[st
         return []
     names = [
         f"{listed([f'{row.target} ({percent(row.validation_accuracy)})' for row in rows.itertuples()])} on {dataset}"
-        f" (a guess: {percent(guesses[dataset])})"
+        f" (chance: {percent(guesses[dataset])})"
         for dataset, rows in hardly.groupby("dataset", sort=False)
     ]
     return [
-        f"Some target models classify hardly better than a guess: {'; '.join(names)}. They stand for the first rounds"
-        " of training: what they hide or give away is not the effect of a defence."
+        f"Some target models classify little better than chance: {'; '.join(names)}. They represent the first rounds of"
+        " training: what they hide or reveal is not the effect of a defence."
     ]
 
 
@@ -187,7 +187,7 @@ def leakage_findings(leakage: pd.DataFrame) -> list[str]:
             sentences.append(f"On {dataset}, every metric agrees that {models.index[0]} leaks most.")
         else:
             named = "; ".join(f"{model} by {names}" for model, names in labels.items())
-            sentences.append(f"On {dataset}, the metrics disagree about which target model leaks most: {named}.")
+            sentences.append(f"On {dataset}, the metrics disagree on which target model leaks most: {named}.")
     return sentences
 
 

@@ -1,4 +1,5 @@
-"""What holds over seeds: the conclusions of a study that was run again with other images, target models and starts."""
+"""What holds across seeds: the conclusions of a study run again with other images, target models and
+initialisations."""
 
 import pandas as pd
 
@@ -10,8 +11,11 @@ from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import ANNOTATORS
 from semsim.text import LEVELS, counted, decimal, interval, kind_of, listed, percent
 
-RIVALS = {BEST: f"the {LEARNED[BEST].label.lower()}", "classifier_features": "the classifier from which it starts"}
-"""What SemSim's lead over seeds is told of: the best of the hand-crafted metrics, and its own start."""
+RIVALS = {
+    BEST: f"the {LEARNED[BEST].label.lower()}",
+    "classifier_features": "the classifier from which it is initialised",
+}
+"""What SemSim's lead is reported over: the best of the hand-crafted metrics, and its own initialisation."""
 
 
 def replication_findings(seeds: pd.DataFrame, scales: Scales) -> list[str]:
@@ -29,8 +33,8 @@ def replication_findings(seeds: pd.DataFrame, scales: Scales) -> list[str]:
     """
     number = counted(int(seeds["seeds"].max()), "seeds")
     return [
-        f"The study was run with {number}: other images, target models, and starts of attacks and of SemSim."
-        f"{_coverage(primary_over_seeds(seeds, 'faithfulness'))}",
+        f"The study was run with {number}, which change images, target models, and initialisations of attacks and"
+        f" SemSim.{_coverage(primary_over_seeds(seeds, 'faithfulness'))}",
         *_leads(primary_over_seeds(seeds, "difference").set_index("other")),
         *_contradictions(seeds, scales),
     ]

@@ -70,9 +70,9 @@ class Section(NamedTuple):
 
 
 ESTIMATES = {
-    "Within one original: area": ("originals", "auc"),
-    "Within one target model and attack: area": ("cells", "auc"),
-    "Over all reconstructions: area": ("reconstructions", "auc"),
+    "Within one original: AUC": ("originals", "auc"),
+    "Within one target model and attack: AUC": ("cells", "auc"),
+    "Over all reconstructions: AUC": ("reconstructions", "auc"),
     "Over all reconstructions (per image): ρ": ("reconstructions", "spearman"),
     "Between target models (per model): ρ": ("models", "spearman"),
 }
@@ -110,11 +110,11 @@ def claims(results: Results) -> Iterator:
     judged = [claim for kind in results.tables.kinds for claim in findings.judge_claims(results.tables, kind)]
     yield Verdicts(judged, findings.RULE)
     yield Paragraph(
-        "From a gradient that is shared in federated learning, an attacker can reconstruct the image that it was"
-        " computed from. How much that gives away is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect"
-        " whether a person would say “I can tell what this is”? The box lists four claims of Sun et al. (NeurIPS 2023)"
-        " and how each fares in this study. Intervals are not adjusted for multiple comparisons; p values are, by"
-        " Holm's method over all comparisons of a table."
+        "From a gradient shared in federated learning, an attacker can reconstruct the image on which it was computed."
+        " How much a reconstruction reveals is usually measured by metrics such as PSNR, SSIM or LPIPS. Do they"
+        " reflect whether a person would say “I can tell what this is”? The box lists four claims of Sun et al."
+        " (NeurIPS 2023) and how each fares in this study. Intervals are not adjusted for multiple comparisons; p"
+        " values are, by Holm's method over all comparisons in a table."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
@@ -136,14 +136,14 @@ def recognised(results: Results) -> Iterator:
     for kind in tables.kinds:
         if kind == REPLAYED:
             yield Paragraph(
-                "These are people's answers about the paper's reconstructions of the same originals, or of others of"
-                " the same classes, from the same kinds of target models. Nobody has labelled the reconstructions of"
-                " this study: notebook 09 shows how far the two correspond."
+                "These are people's answers about the paper's reconstructions of the same originals, or of other"
+                " originals of the same classes, from the same kinds of target models. Nobody has labelled the"
+                " reconstructions of this study; notebook 09 shows how far the two correspond."
             )
         if kind == "simulated":
             yield Paragraph(
-                "Simulated annotators are classifiers that stand in for people. They were trained on degraded images of"
-                " the same classes, never on reconstructions. What follows says how faithful metrics are to them, not"
+                "Simulated annotators are classifiers that stand in for people. They were trained on degraded images"
+                " of the same classes, never on reconstructions. All results below are about faithfulness to them, not"
                 " to people."
             )
         variance = tables.of_kind("variance", kind)
@@ -151,13 +151,13 @@ def recognised(results: Results) -> Iterator:
         yield results.chart(
             f"variance_{kind}",
             partial(agreement_charts.variance_chart, variance, tables.of_kind("faithfulness", kind), tables.scales),
-            "Bars of the variance of recognition, and points of the area under the ROC curve of trivial baselines.",
+            "Bars of the variance of recognition, and the area under the ROC curve of trivial baselines as points.",
             f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how well it can be predicted without"
             " looking at the reconstruction, as the area under the ROC curve (how often, of two reconstructions, the"
-            " recognised one ranks higher; 0.5 is chance). One baseline knows only the cell (target model and attack)"
-            " and predicts how often the other originals were recognised there. The other knows only the original and"
-            " predicts how often it was recognised under the other target models. Where originals hardly matter, one"
-            " very leaky target model is enough to make the second worse than chance. 95 % intervals.",
+            " recognised one ranks higher; 0.5 is chance). The model-and-attack baseline predicts how often the other"
+            " originals were recognised under the same target model and attack; the original-only baseline predicts"
+            " how often the original was recognised under the other target models. Where originals hardly matter, a"
+            " single very leaky target model can make the latter worse than chance. 95 % intervals.",
         )
 
 
@@ -169,9 +169,9 @@ def looks(results: Results) -> Iterator:
         results.figure(f"examples_{names[0]}"),
         f"Some originals of {names[0]} in the first row, then rows of reconstructions by target model and attack, with"
         " PSNR and SSIM under each.",
-        f"{names[0]}: target models that span the range of mean SSIM, each under the attack that came closest to the"
-        " images and the one that stayed furthest from them. Target models trained with augmentation are attacked on"
-        " augmented images, which are shifted and may be mirrored.",
+        f"{names[0]}: target models that span the range of mean SSIM, each under the attack whose reconstructions are"
+        " closest to the images and the one whose are farthest from them. Target models trained with augmentation are"
+        " attacked on augmented images, which are shifted and may be mirrored.",
     )
     sheets = [results.figure(f"contact_sheet_{name}") for name in names]
     yield Paragraph(_with_links("Contact sheets show all target models and attacks", results, sheets))
@@ -191,30 +191,31 @@ def between_models(results: Results) -> Iterator:
             faithfulness_charts.means_chart(table, recognition, scales, datasets, names, reference),
             "Scatter plots of each target model's recognition rate against its mean of a metric.",
             f"Each target model's mean of a metric, and how often {ANNOTATORS[kind]} recognise its reconstructions,"
-            " over the attacks that all target models faced. 95 % intervals over originals.",
+            " over the attacks that were run on all target models. 95 % intervals over originals.",
         )
 
 
-@section("Can a metric tell what is recognised within one original?", folded=False)
+@section("Can a metric predict what is recognised within one original?", folded=False)
 def within_originals(results: Results) -> Iterator:
     """Metrics beside one annotator who is judged alike."""
     tables = results.tables
     if any(tables.scales[name].access == "target" for name in tables.scales):
         yield Paragraph(
-            "Most metrics compare the two images. The feature distance and the target's top-1 ask the attacked model"
-            " instead: how far apart the two are in its last features, and whether it gives the reconstruction the"
-            " true class."
+            "Most metrics compare the two images. The feature distance and the target's top-1 query the attacked model"
+            " instead: how far apart the two images are in its last features, and whether it assigns the true class to"
+            " the reconstruction."
         )
     for kind in tables.kinds:
         yield results.chart(
             f"person_{kind}",
             partial(faithfulness_charts.person_chart, tables.of_kind("person", kind), tables.scales),
             "Share of right answers of each metric and of one annotator, one panel per data set.",
-            "Of one original, which reconstructions did the majority of the other annotators recognise? A metric and"
-            " one annotator (dashed line) are judged alike: the metric gets a threshold, so that both say yes or no,"
-            " and yes equally often. Two equal answers then tie, and every tie counts half, for both. Share of right"
-            " answers, averaged over recognised and unrecognised reconstructions, with 95 % intervals. Where labels"
-            " are published without names, “one annotator” is a position in their lists, perhaps several people.",
+            "Which reconstructions of an original did the majority of the other annotators recognise? A metric and one"
+            " annotator (dashed line) are judged alike: the metric gets a threshold, so that both give binary answers,"
+            " with the same share of yes. Two equal answers then tie, and every tie counts half, for both. Share of"
+            " right answers, averaged over recognised and unrecognised reconstructions, with 95 % intervals. If labels"
+            " were published without names, “one annotator” is a position in the list of labels, perhaps several"
+            " people.",
         )
 
 
@@ -228,9 +229,9 @@ def contradicting(results: Results) -> Iterator:
             f"contradiction_curve_{kind}",
             partial(contradiction_charts.curve_chart, curve, tables.scales, curve["reference"].iloc[0]),
             "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
-            "Pairs of reconstructions of the same original that a metric, or one annotator, orders against the other"
-            f" {ANNOTATORS[kind]}; only pairs whose recognition rates differ by the gap or more. 95 % intervals."
-            f" {' '.join(findings.tie_findings(curve))}",
+            "Share of pairs of reconstructions of the same original that a metric, or one annotator, orders against"
+            f" the other {ANNOTATORS[kind]}, among pairs whose recognition rates differ by at least the gap. 95 %"
+            f" intervals. {' '.join(findings.tie_findings(curve))}",
         )
     first = tables["datasets"]["dataset"].iloc[0]
     yield picture_of_file(
@@ -251,25 +252,25 @@ def _spot_check(results, dataset):
 def left_out(results: Results) -> Iterator:
     """SemSim on each left-out value."""
     yield Paragraph(
-        "SemSim is a metric that learns from labels. It is tested on originals that it was not trained on, and in"
-        " addition on an unseen data set, architecture, defence or attack. The best hand-crafted metric is the one that"
-        " does best on the training data of each fold, so it is never chosen by what it is tested on."
+        "SemSim is a metric learned from labels. It is tested on originals that it was not trained on and, in"
+        " addition, on an unseen data set, architecture, defence or attack. The best hand-crafted metric is the one"
+        " that does best on the training data of each fold, so it is never selected on test data."
     )
     yield results.chart(
         "generalisation_exclusions",
         partial(semsim_charts.exclusions_chart, results.tables["generalisation"]),
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
         "SemSim and the best hand-crafted metric on each part that was held out: area under the ROC curve"
-        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's is the area in the box. A"
-        " part compares only its own reconstructions with each other, and all parts together also those of different"
-        " parts: the areas in the box can lie above or below those of every part.",
+        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's value is the one in the"
+        " box. A part compares only its own reconstructions with each other, whereas all parts together also compare"
+        " those of different parts, so the values in the box can lie above or below those of every part.",
     )
     trials = results.tables["semsim"]
     if notes := [*findings.group_findings(trials), *findings.few_models_findings(trials)]:
         yield Points(notes)
 
 
-@section("What holds over seeds?", folded=False)
+@section("What holds across seeds?", folded=False)
 def seeds(results: Results) -> Iterator:
     """The conclusions of the study when it is run again with other images, target models and starts."""
     tables = results.tables
@@ -298,7 +299,7 @@ def _over_seeds(rows, scales):
     return Table(
         frame,
         f"Area under the ROC curve {LEVELS[PRIMARY[0]]}, on held-out originals: mean over seeds with its 95 % interval,"
-        " and how far single runs of the study lie apart.",
+        " and the spread of single runs of the study.",
         tuple(frame.columns[1:]),
     )
 
@@ -309,22 +310,24 @@ def limits(results: Results) -> Iterator:
     counts = results.tables["attacks"].groupby("dataset", sort=False)["original"].nunique()
     smallest = f"Each data set has {counts.min()}" + (f" to {counts.max()}" if counts.nunique() > 1 else "")
     sentences = [
-        f"{smallest} attacked originals. Closely ranked models may swap with other originals; ranks have no intervals.",
-        "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in poor"
-        " reconstructions looks leakier than it is; the leakage table counts them beside each mean.",
-        "Attacks run for as many steps as the study's configuration says: low leakage may also mean that an attack was"
+        f"{smallest} attacked originals. Closely ranked models may swap places with other originals; ranks have no"
+        " intervals.",
+        "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in"
+        " poor reconstructions looks leakier than it is; the leakage table lists their number with each mean.",
+        "The study's configuration sets the number of attack steps: low leakage may also mean that an attack was"
         " stopped too early.",
     ]
     if "simulated" in results.tables.kinds:
         sentences.insert(
             0,
             "Simulated annotators are not people. They fail where small classifiers fail, and may share biases with a"
-            " metric that people do not: faithfulness to them tests the method and is no evidence about people.",
+            " metric that people do not have. Faithfulness to them tests the method and is no evidence about people.",
         )
         sentences.insert(
             1,
-            "The classifier from which SemSim may be initialised was trained on images of the same classes, degraded in"
-            " the same ways, as the simulated annotators. It may share their idea of a class, not that of people.",
+            "The classifier from which SemSim may be initialised was trained on images of the same classes as the"
+            " simulated annotators, degraded in the same ways. It may share their notion of a class, not that of"
+            " people.",
         )
         sentences.insert(
             2,
@@ -332,7 +335,7 @@ def limits(results: Results) -> Iterator:
             " theirs.",
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
-        sentences.append("The random-trunk distance takes the place of LPIPS in the tables; it is not LPIPS.")
+        sentences.append("The random-trunk distance replaces LPIPS in the tables; it is not LPIPS.")
     for reason, labels in results.tables["unmeasured"].groupby("reason", sort=False)["label"]:
         sentences.append(f"Not measured: {listed(labels)} ({reason.replace('`', '')}).")
     yield Points(sentences)
@@ -357,7 +360,7 @@ def data(results: Results) -> Iterator:
         datasets,
         names,
         "Images of each data set. Target models are trained on the training images; the attacked originals and the"
-        " public images are different images of the same classes.",
+        " public images are other images of the same classes.",
         texts=2,
     )
 
@@ -374,9 +377,9 @@ def target_models(results: Results) -> Iterator:
         "accuracy",
         partial(charts.accuracy_chart, accuracy),
         "Accuracy of each target model on training and held-out images; the numbers are in the table.",
-        "Accuracy of the target models. On training images it is that of the last epoch, on augmented images and while"
-        " the weights still changed; on held-out images it is measured after training, without augmentation. The second"
-        " can therefore be higher, most of all for target models that augment.",
+        "Accuracy of the target models. Training accuracy is recorded during the last epoch, on augmented images and"
+        " while the weights still change; held-out accuracy is measured after training, without augmentation. It can"
+        " therefore be higher, especially for target models that augment.",
     )
     for column in ("train_accuracy", "validation_accuracy"):
         accuracy[column] = accuracy[column].map(percent)
@@ -437,8 +440,8 @@ def attacks(results: Results) -> Iterator:
     yield _table(
         summary,
         names,
-        "Outcomes of the attacks. Costs are medians over target models and originals. Attacks minimise different costs,"
-        " so only the share that is left can be compared between them.",
+        "Outcomes of the attacks. Costs are medians over target models and originals. Attacks minimise different"
+        " costs, so only the remaining share of the initial cost can be compared between them.",
         texts=2 + len(clients),
     )
 
@@ -518,8 +521,8 @@ def protection(results: Results) -> Iterator:
             partial(protection_charts.protection_chart, table),
             "Each target model's recognition rate against its accuracy.",
             f"How accurate each target model is, and how often {ANNOTATORS[kind]} recognise what its shared gradients"
-            " reveal under the attack that is worst for it. 95 % intervals over held-out images and over originals. A"
-            " defence is worth having if it moves a target model down more than to the left.",
+            " reveal under the strongest attack. 95 % intervals over held-out images and over originals. A good"
+            " defence moves a target model far down and little to the left.",
         )
         guessing = findings.guessing_findings(tables["accuracy"], tables["datasets"])
         yield Points([*guessing, *findings.protection_findings(table)])
@@ -529,9 +532,8 @@ def protection(results: Results) -> Iterator:
                 partial(protection_charts.epsilon_chart, table),
                 "Lines of accuracy and recognition rate against epsilon, one panel per data set and network.",
                 f"Differentially private target models: accuracy, and how often {ANNOTATORS[kind]} recognise the image"
-                " of one shared gradient, with 95 % intervals. Dashed: without defence. Grey: the share below which"
-                " nothing counts as recognised. Epsilons are upper bounds; that of the training holds for Poisson"
-                " samples.",
+                " behind a shared gradient, with 95 % intervals. Dashed: without defence. Grey: the rate below which"
+                " images count as hidden. Epsilons are upper bounds; that of the training is for Poisson sampling.",
             )
 
 
@@ -541,8 +543,8 @@ def references(results: Results) -> Iterator:
     table = results.tables["metrics"]
     yield Paragraph(
         "Augmentation changes an image before the target model sees it, so a faithful reconstruction shows the"
-        " augmented image. Compared with the original it is misaligned, and every pixel-wise metric penalises that."
-        " Unless stated otherwise, this report compares reconstructions with the attacked image."
+        " augmented image. Relative to the original it is misaligned, which every pixel-wise metric penalises. Unless"
+        " stated otherwise, this report compares reconstructions with the attacked image."
     )
     if (results.tables["accuracy"]["augmentation"] != "none").any():
         yield results.chart(
@@ -568,8 +570,9 @@ def annotators(results: Results) -> Iterator:
             yield results.chart(
                 "observers",
                 partial(agreement_charts.observers_chart, tables["observers"]),
-                "Share of held-out images that each observer names correctly, by severity of the degradation.",
-                "How well simulated observers classify held-out images of increasing degradation.",
+                "Share of held-out images that each simulated annotator classifies correctly, by severity of the"
+                " degradation.",
+                "How well simulated annotators classify held-out images of increasing degradation.",
             )
         recognised, agreed = (tables.of_kind(name, kind) for name in ("recognition", "agreement"))
         yield Points(findings.agreement_findings(agreed))
@@ -608,8 +611,8 @@ def faithfulness(results: Results) -> Iterator:
                 partial(faithfulness_charts.faithfulness_chart, of_kind, limit, scales, dataset, "auc"),
                 f"Forest plot of every metric's faithfulness on {dataset}, with intervals and the ceiling.",
                 f"{dataset}: faithfulness of each metric to {ANNOTATORS[kind]} ({STATISTICS['auc']}), sign-adjusted; 1"
-                " is best. 95 % intervals over originals and target models. Dashed line: one annotator's yes or no in"
-                " place of a metric.",
+                " is best. 95 % intervals over originals and target models. Dashed line: the binary answers of one"
+                " annotator in place of a metric.",
             )
 
 
@@ -629,9 +632,9 @@ def _estimands(rows, limit, scales):
     frame = pd.DataFrame(lines)
     return Table(
         frame,
-        f"How faithful metrics are to {kind_of(rows)}, sign-adjusted, 1 is best, with 95 % intervals. The primary"
-        " question is the first: of one original, which reconstruction was recognised? The first claim of the box"
-        " gives the means over data sets of the two columns of Spearman's ρ.",
+        f"How faithful metrics are to {kind_of(rows)}, sign-adjusted; 1 is best; with 95 % intervals. AUC is the area"
+        " under the ROC curve. The first column is the primary one: which reconstructions of an original were"
+        " recognised? The first claim in the box gives the means over data sets of the two columns with Spearman's ρ.",
         tuple(frame.columns[2:]),
     )
 
@@ -649,11 +652,11 @@ def content(results: Results) -> Iterator:
     """How hard originals are, and what knowing it adds to metrics."""
     tables = results.tables
     yield Paragraph(
-        "A metric compares two images and does not know how hard the original is to recognise. Here that difficulty is"
-        " predicted from other originals of its class, or from what a classifier sees in the clear image, and joins the"
-        " metric in a logistic regression, which is tested on held-out originals. Intervals are not adjusted for"
-        " multiple comparisons; the p values of gains in content.csv are, by Holm's method over all metrics,"
-        " difficulties and levels of a data set."
+        "A metric compares two images and does not know how hard the original is to recognise. Here this difficulty is"
+        " predicted from other originals of its class, or from a classifier's features of the clear image, and"
+        " combined with the metric in a logistic regression, which is tested on held-out originals. Intervals are not"
+        " adjusted for multiple comparisons; the p values of gains in content.csv are, by Holm's method over all"
+        " metrics, difficulties and levels of a data set."
     )
     for kind in tables.kinds:
         table, effects = tables.of_kind("content", kind), tables.of_kind("effects", kind)
@@ -664,9 +667,9 @@ def content(results: Results) -> Iterator:
                 f"content_{dataset}_{kind}",
                 partial(difficulty_charts.content_chart, of_dataset, tables.scales),
                 f"Area under the ROC curve of each metric on {dataset}, alone and with the difficulty of the original.",
-                f"{dataset}: metrics alone, and with the difficulty of the original. Its rate under other target models"
-                " cannot be known in advance; it shows what a perfect prediction could add. 95 % intervals over"
-                " originals and target models.",
+                f"{dataset}: metrics alone, and with the difficulty of the original. The original's rate under other"
+                " target models cannot be known in advance; it shows what a perfect prediction could add. 95 %"
+                " intervals over originals and target models.",
             )
 
 
@@ -681,7 +684,7 @@ def contradictions(results: Results) -> Iterator:
         "contradictions",
         partial(contradiction_charts.contradictions_chart, first, scales, reference),
         "Share of pairs of reconstructions of the same original that two metrics put in opposite order.",
-        "Pairs of reconstructions of the same original that two metrics put in opposite order.",
+        "Share of pairs of reconstructions of the same original that two metrics put in opposite order.",
     )
     for kind in tables.kinds:
         of_kind = tables.of_kind("contradictions", kind)
@@ -694,9 +697,7 @@ def contradictions(results: Results) -> Iterator:
         )
     others = [results.figure(f"contradictions_{name}") for name in tables["datasets"]["dataset"].iloc[1:]]
     if others:
-        yield Paragraph(
-            _with_links("Pairs of the other data sets, for each metric the most telling one", results, others)
-        )
+        yield Paragraph(_with_links("The most telling pair for each metric, on the other data sets", results, others))
 
 
 @section("False and missed leakage")
@@ -704,10 +705,10 @@ def leakage_errors(results: Results) -> Iterator:
     """How often a metric, or the target model itself, is wrong about whether a reconstruction gives its image away."""
     tables, scales = results.tables, results.tables.scales
     yield Paragraph(
-        "To say whether an image has leaked, a metric needs a threshold. Here it is chosen on other originals, so that"
-        " the metric calls as many reconstructions leaked as the majority recognised. A target model's top-1 needs"
-        " none: it calls a reconstruction leaked if it names the true class. SemSim measures originals that it did not"
-        " learn from."
+        "To decide whether an image has leaked, a metric needs a threshold. Here the threshold is chosen on other"
+        " originals, such that the metric calls as many reconstructions leaked as the majority recognised. A target"
+        " model's top-1 needs none: it calls a reconstruction leaked if it predicts the true class. SemSim is"
+        " evaluated on originals that it was not trained on."
     )
     for kind in tables.kinds:
         errors = tables.of_kind("leakage_errors", kind)
@@ -717,23 +718,23 @@ def leakage_errors(results: Results) -> Iterator:
             f"leakage_errors_{kind}",
             partial(contradiction_charts.leakage_errors_chart, errors, scales, reference),
             "Shares of reconstructions that each metric falsely calls leaked, or misses, with intervals.",
-            f"False leakage: called leaked, of the reconstructions that most {ANNOTATORS[kind]} did not recognise."
-            " Missed leakage: not called leaked, of those that they did. 95 % intervals over originals and target"
+            f"False leakage: share called leaked of the reconstructions that most {ANNOTATORS[kind]} did not recognise."
+            " Missed leakage: share not called leaked of those that they did. 95 % intervals over originals and target"
             " models.",
         )
 
 
-@section("SemSim, a metric that learns from labels")
+@section("SemSim, a metric learned from labels")
 def semsim(results: Results) -> Iterator:
     """What SemSim learned, and the effect of its settings."""
     tables = results.tables
     trials, curves = tables["semsim"], tables["semsim_curves"]
     recognition = tables.of_kind("recognition", trials["kind"].iloc[0])
     yield Paragraph(
-        "SemSim is the distance between an original and its reconstruction in the features of a network trained on"
-        " labels: of two reconstructions, one that the majority recognised and one that it did not, the second should"
-        " end up farther from its original. Distances, examples and ablations are of originals that SemSim was not"
-        " trained on; areas are within one original, as in the box, unless another level is named."
+        "SemSim is the distance between an original and its reconstruction in the feature space of a network trained"
+        " on labels: a reconstruction that the majority did not recognise should end up farther from its original than"
+        " one that it did. Distances, examples and ablations are for originals that SemSim was not trained on; areas"
+        " under the ROC curve are within one original, as in the box, unless stated otherwise."
     )
     yield Points(findings.learning_findings(tables["semsim_triplets"], curves, trials))
     yield results.chart(
@@ -755,7 +756,7 @@ def semsim(results: Results) -> Iterator:
             "semsim_ablations",
             partial(semsim_charts.ablations_chart, ablations),
             "Change of SemSim's area under the ROC curve with its settings changed one at a time, with intervals.",
-            "SemSim with one setting changed, less SemSim with the study's settings. 95 % intervals of the paired"
+            "SemSim with one setting changed, minus SemSim with the study's settings. 95 % intervals of the paired"
             " difference.",
         )
         yield Points(findings.ablation_findings(ablations))
@@ -763,42 +764,42 @@ def semsim(results: Results) -> Iterator:
 
 @section("Chances instead of distances")
 def chances(results: Results) -> Iterator:
-    """How well the chances that SemSim's weights carry are calibrated."""
+    """How well the chances predicted by SemSim's weights are calibrated."""
     tables = results.tables
     chances, errors = tables["chances"], tables["semsim_calibration"]
     yield Paragraph(
         "A logistic regression on SemSim's distance, and on the difficulty of the original as predicted from its"
         " embedding, gives the chance that one annotator recognises a reconstruction. It is tested on originals, data"
-        " sets, architectures, defences and attacks from which neither SemSim nor the regression learned. The Brier"
-        " score is the mean squared error of the chances. A calibration slope of 1 is right; below 1, chances are too"
+        " sets, architectures, defences and attacks on which neither SemSim nor the regression was trained. The Brier"
+        " score is the mean squared error of the chances. The ideal calibration slope is 1; below 1, chances are too"
         " extreme."
     )
     yield Points(findings.calibration_findings(errors))
     if (known := chances[chances["difficulty"] == difficulty_used(errors)].dropna(subset=CHANCE)).size:
         yield chart(
             chance_charts.reliability_chart(known, tables.of_kind("recognition", known["kind"].iloc[0])),
-            "Share that was recognised by predicted chance, one panel for each kind of held-out data.",
-            "Share that was recognised, by predicted chance, in ten groups of equal size, with 95 % intervals over"
-            " originals. Each panel is named after what was held out. On the grey line, chances are right.",
+            "Recognised share by predicted chance, one panel for each kind of held-out data.",
+            "Recognised share by predicted chance, in ten groups of equal size, with 95 % intervals over originals."
+            " Panel titles say what was held out. Points on the grey line are perfectly calibrated.",
         )
 
 
 @section("Generalisation in detail")
 def generalisation(results: Results) -> Iterator:
-    """SemSim on held-out data, beside the other metrics."""
+    """SemSim on held-out data, compared with the other metrics."""
     tables = results.tables
     values, differences = tables["generalisation"], tables["generalisation_differences"]
     yield Paragraph(
-        "Two learned baselines stand beside SemSim: the distance in the features of a plain classifier of public"
-        " images with the same backbone, from which SemSim may be initialised, and a logistic regression on the"
+        "SemSim is compared with two learned baselines: the distance in the feature space of a plain classifier of"
+        " public images with the same backbone, from which SemSim may be initialised, and a logistic regression on the"
         " hand-crafted metrics, trained on the same labels."
     )
     yield Points(findings.generalisation_findings(values, differences, tables.scales, (PRIMARY[0],)))
     yield chart(
         semsim_charts.generalisation_chart(values, tables.scales, level=PRIMARY[0]),
         "Area under the ROC curve of every metric, one panel for each kind of held-out data.",
-        "Area under the ROC curve: how often, of two reconstructions of one original, the recognised one is the nearer."
-        " Means over data sets with 95 % intervals over originals and target models; the grey line is SemSim."
+        "Area under the ROC curve: how often the recognised one of two reconstructions of one original is nearer to"
+        " it. Means over data sets with 95 % intervals over originals and target models; the grey line is SemSim."
         " Originals are held out in every panel.",
     )
     yield Points(findings.dataset_findings(values, differences, tables.scales))
@@ -808,10 +809,10 @@ def generalisation(results: Results) -> Iterator:
 def files(results: Results) -> Iterator:
     """Where the numbers are."""
     yield Paragraph(
-        _with_links("Every number on this page comes from these tables", results, results.tables.folder.glob("*.csv"))
+        _with_links("All numbers on this page come from these tables", results, results.tables.folder.glob("*.csv"))
     )
     if results.notebooks:
-        yield Paragraph(_with_links("The notebooks have more detail", results, results.notebooks))
+        yield Paragraph(_with_links("The notebooks give more detail", results, results.notebooks))
 
 
 def _with_links(text, results, paths):

@@ -1,9 +1,9 @@
 """How well a metric orders reconstructions as annotators do, for thousands of resamples at once.
 
-There are four levels, each a question of its own: within one original (the same content, other quality), within one
-cell, which is a target model under one attack (other content), between target models, and all reconstructions pooled,
-which mixes the three. Statistics are rank correlations with the recognition rate, and the area under the ROC curve: how
-often a reconstruction that the majority recognised has the larger value of two.
+There are four levels, each a separate question: within one original (same content, different quality), within one cell,
+that is, one target model under one attack (different content), between target models, and over all reconstructions
+pooled, which mixes the three. Statistics are rank correlations with the recognition rate, and the area under the ROC
+curve: how often a reconstruction that the majority recognised has the larger value of two.
 
 A resample is described by how often each target model and each original was drawn. Every statistic here is therefore
 one of weighted rows, where the weight of a reconstruction is the product of the two counts, and equals the usual

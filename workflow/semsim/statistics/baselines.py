@@ -1,8 +1,8 @@
-"""Trivial baselines: what a predictor reaches that never looks at the image.
+"""Trivial baselines: predictors that never look at the image.
 
 One knows only the cell (the target model and the attack), the other only the original. Each predicts a recognition rate
-from held-out labels: those of the same cell for all other originals, or of the same original under all other target
-models. A metric that does not beat them has not shown that it sees anything.
+from held-out labels: those of all other originals in the same cell, or those of the same original under all other
+target models. A metric that does not beat them has not been shown to see anything.
 
 Two reconstructions of one cell (or original) are left out together, so a baseline ties them. Predictions that leave out
 one at a time would reverse them, because what is left out lowers the prediction just where the rate is high; pooled,
@@ -35,19 +35,19 @@ BASELINES = Scales(
     {
         scale.metric: scale
         for scale in (
-            Scale("knows_cell", "Knows only the cell", "", 0, 1, True, "", "labels"),
-            Scale("knows_original", "Knows only the original", "", 0, 1, True, "", "labels"),
+            Scale("knows_cell", "Model-and-attack baseline", "", 0, 1, True, "", "labels"),
+            Scale("knows_original", "Original-only baseline", "", 0, 1, True, "", "labels"),
         )
     }
 )
-"""The baselines, which stand beside the metrics in tables of faithfulness."""
+"""The baselines, which are listed with the metrics in tables of faithfulness."""
 CANNOT_TELL = {
     ("knows_cell", "cells"): "the same for all reconstructions of one cell",
     ("knows_cell", "models"): "predicts the very rate that it is compared with",
     ("knows_original", "originals"): "the same for all reconstructions of one original",
     ("knows_original", "models"): "the same for all target models",
 }
-"""Why a baseline says nothing at a level, by baseline and level. What it would be is noise of leaving out."""
+"""Why a baseline says nothing at a level, by baseline and level. Its value would only be noise from leaving out."""
 
 BLOCK = 256
 """Maximum number of resamples that are evaluated at once."""
@@ -141,7 +141,7 @@ def _regained(name, crossing, columns, originals):
 
 
 def _lost_within_columns(x, sides, columns, originals):
-    """Return by how many pairs of one column a baseline falls short of ties: by half of them, as it reverses all."""
+    """Return by how many pairs of one column per baseline falls short of ties: by half of them, as it reverses all."""
     recognised, unrecognised = (originals @ side.T for side in sides)
     return (columns**2 * recognised * unrecognised).sum(axis=1) / 2
 

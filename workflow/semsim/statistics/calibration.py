@@ -1,11 +1,11 @@
 """Whether chances are calibrated: of reconstructions with a chance of 0.3, three in ten should be recognised.
 
-A chance is that one annotator recognises one reconstruction, so labels count one by one, as recognition rates. A set of
-reconstructions (a target model under an attack) deviates as a whole from what is right on average, because some models
-and attacks give clearer images at the same distance. That deviation is put as an intercept and a slope on the scale of
-log-odds, Cox's recalibration: ``logit(p) -> a + b * logit(p)``. Its covariance has two parts: how uncertain intercept
-and slope are, by a bootstrap of target models and originals; and how far apart sets are, a variance of the intercept by
-the method of moments (the squared error of the count of a set, less what chance gives it).
+A chance is the probability that one annotator recognises one reconstruction, so labels count one by one, as recognition
+rates. A set of reconstructions (a target model under an attack) deviates as a whole from the average, because some
+models and attacks give clearer images at the same distance. This deviation is modelled as an intercept and a slope on
+the scale of log-odds, Cox's recalibration: ``logit(p) -> a + b * logit(p)``. Its covariance has two parts: how
+uncertain intercept and slope are, by a bootstrap of target models and originals; and how far apart sets are, a variance
+of the intercept by the method of moments (the squared error of the count of a set, less what chance gives it).
 
 References
 ----------

@@ -1,7 +1,7 @@
 """The human ceiling: how faithful one annotator is to the others, measured in the same way as a metric.
 
-It is not an upper bound, and no fair comparison: a metric gives a number where an annotator says yes or no, and is
-compared with all annotators instead of all but one. `semsim.statistics.person` judges both alike.
+It is neither an upper bound nor a fair comparison: a metric gives a number where an annotator gives a binary answer,
+and is compared with all annotators instead of all but one. `semsim.statistics.person` judges both alike.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the content of an original is worth: metrics with and without the difficulty of the original, compared.
 
-Whether a metric with the difficulty beats the metric alone is asked of single reconstructions: pooled, and within one
-target model and attack, where only the content differs. Within one original the difficulty is the same for all. The
-family of Holm's correction is all gains of a data set: metrics, sources of difficulty and levels, as printed.
+A metric with the difficulty is compared with the metric alone on single reconstructions: pooled, and within one target
+model and attack, where only the content differs. Within one original the difficulty is the same for all. The family of
+Holm's correction is all gains of a data set: metrics, sources of difficulty and levels, as printed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from semsim.statistics.faithfulness import with_holm
 from semsim.statistics.resampling import blocks_of_resamples, p_of_no_difference, percentile_interval
 
 NOTHING, CLASS, IMAGE, OTHER_MODELS = SOURCES = ("none", "class", "image", "other_models")
-"""Where the difficulty of an original comes from: nowhere, its class, its clear image, or its own recognition rate
-under the other target models, which is what the others try to predict."""
+"""Where the difficulty of an original comes from: none (not used), its class, its clear image, or its own recognition
+rate under the other target models, which is what the others try to predict."""
 EMBEDDING = "embedding"
 """A source that only SemSim has: its own embedding of the clear image."""
 NOT_MEASURED = "not measured"

@@ -1,8 +1,8 @@
 """Contradictions: how often two metrics, or a metric and the annotators, order two reconstructions differently.
 
 Only reconstructions of the same original are compared: which of two target models leaks more about this image? How
-often a metric contradicts annotators depends on how far their rates are apart, so that is also counted for every gap,
-beside one more person.
+often a metric contradicts annotators depends on how far apart their rates are, so contradictions are also counted by
+the gap, and the same for one annotator against the others.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def count_contradictions(
         dataset, kind, reference, metric, other (a metric, or `ANNOTATORS`), value (the share of pairs in opposite
         order), low, high (95 % interval), pairs (that both order strictly), tied (pairs that at least one of them ties,
         which are left out; annotators tie all that they do not clearly separate), undefined (resamples without a value)
-        and note (why a value is undefined). The baseline that knows only the cell stands beside the metrics.
+        and note (why a value is undefined). The baseline that knows only the cell is treated like a metric.
     """
     rows = []
     for (dataset, kind, reference), measured in crossings.items():

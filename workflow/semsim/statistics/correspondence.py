@@ -1,9 +1,9 @@
-"""Do reconstructions made again resemble the published ones, as far as published metrics of these can tell?
+"""Do repeated reconstructions resemble the published ones, as far as published metrics can tell?
 
-Labels of the published reconstructions may be replayed for ours if what was easy to reconstruct then is easy now. So
-each metric's values are correlated with the published ones: within one original over target models (a smooth original
-has a high PSNR whatever the model, which says nothing), within one target model over originals, and over the means of
-target models. Where other images of the same classes stand in, a class takes the place of an original.
+Labels of the published reconstructions may be replayed for ours if what was easy to reconstruct for them is easy for
+us. So each metric's values are correlated with the published ones: within one original over target models (a smooth
+original has a high PSNR whatever the model, which says nothing), within one target model over originals, and over the
+means of target models. Where other images of the same classes stand in, a class takes the place of an original.
 """
 
 from __future__ import annotations

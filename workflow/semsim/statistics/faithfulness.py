@@ -1,10 +1,10 @@
 """Faithfulness: does a metric order reconstructions as annotators do?
 
-That is asked within one original, within one target model and attack, between target models, and pooled. The primary
-test is declared: the area under the ROC curve within one original. Whether a metric is above chance is decided by
-permutation (p_holm), not by its interval, which says how large an effect may be; whether two metrics differ, by their
-resampled difference. Families of Holm's correction are all metrics (or pairs of them) and levels of one statistic, as
-printed.
+Faithfulness is measured within one original, within one target model and attack, between target models, and pooled. The
+primary test is fixed in advance: the area under the ROC curve within one original. Whether a metric is above chance is
+decided by permutation (p_holm), not by its interval, which says how large an effect may be; whether two metrics differ,
+by their resampled difference. Families of Holm's correction are all metrics (or pairs of them) and levels of one
+statistic, as printed.
 """
 
 from __future__ import annotations

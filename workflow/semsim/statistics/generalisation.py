@@ -1,8 +1,8 @@
 """Generalisation: how faithful is a learned metric to recognition on held-out data, compared with other metrics?
 
 Every pair of an original and its reconstruction is measured by a metric that was trained without this original, and
-without its data set, architecture, defence, attack or group of target models. The statistics are those of faithfulness;
-beside all that was left out together stand the mean over left-out values, and the worst of them.
+without its data set, architecture, defence, attack or group of target models. The statistics are those of faithfulness,
+over everything that was held out together, with the mean over held-out values and the worst of them.
 """
 
 from __future__ import annotations

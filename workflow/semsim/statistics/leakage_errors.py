@@ -1,9 +1,9 @@
 """False and missed leakage: how often a metric is wrong about whether a reconstruction gives its image away.
 
-A metric calls those reconstructions leaked that it rates above a threshold: the one at which it does so as often as the
-majority of annotators recognises something, on other originals than those that it is then applied to. A metric that
-says yes or no by itself, such as the target model's own top-1, needs none. SemSim's distances are those of originals
-that it did not learn from.
+A metric calls a reconstruction leaked if it rates it above a threshold. The threshold is chosen on other originals than
+those to which it is applied, such that the metric calls as many reconstructions leaked as the majority of annotators
+recognises. Binary metrics, such as the target model's own top-1, need none. SemSim's distances are for originals that
+it was not trained on.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""A fair ceiling: one more person and a metric, judged in the same way.
+"""A fair ceiling: one annotator and a metric, judged in the same way.
 
-Both say yes or no to each reconstruction, and both are compared with what the majority of the other annotators
+Both give a binary answer for each reconstruction, and both are compared with what the majority of the other annotators
 recognised. A metric says yes as often as the person does, to the reconstructions that it rates best. The area under the
 ROC curve of such answers is the mean of the shares of right answers to what the others recognised, and to what they did
 not; it counts ties alike for both.
 
-An annotator is a place in the lists of labels, which need not be the same person throughout.
+If labels were published without names, an annotator is a position in the list of labels, not necessarily the same
+person throughout.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""When may a ranking be trusted: how often does a metric order two target models as annotators do?
+"""When can a ranking be trusted: how often does a metric order two target models as annotators do?
 
 That depends on how far the models are apart and on how many originals the metric sees. Originals are split at random:
-the metric sees some of them, and the order that it should find is that of the recognition rates of other originals. One
-more person is judged alike, by the rates of the others; so are the metrics, by the same splits.
+the metric sees some of them, and the correct order is that of the recognition rates of other originals. One annotator
+is judged alike, by the rates of the others; so are the metrics, by the same splits.
 
 Two target models are compared under the same attack. A resample draws models and originals (see
 `semsim.statistics.crossing`) and is split itself. What a metric sees are distinct originals, drawn one after another

@@ -1,4 +1,4 @@
-"""What holds when a study is run again with other seeds: other images, target models, starts of attacks and of SemSim.
+"""What holds when a study is run again with other seeds: other images, target models and initialisations.
 
 The interval of a single run resamples its originals and target models. Runs with other seeds draw everything anew, so
 they show what an interval cannot: how far a whole study varies, and whether the intervals are as wide as that.
