@@ -6,7 +6,7 @@ The study is memory.yaml, beside this file. The numbers are the largest `max_rss
 benchmark files of Snakemake. It looks at a job every half second at first and twice a minute later; here it looks ten
 times a second throughout. Most of a peak are the libraries: importing PyTorch alone takes 200 to 300 MB.
 
-With `--folder` everything is kept, and a run that was stopped goes on.
+With `--folder` everything is kept, and a run that was stopped resumes.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Epochs and steps are chosen so that it ends in time: a cycle of training takes `TRAINING_SHARE` of it, the attack on all
 target models most of the rest. What is there is not made again: a second call resumes. The stages are those of the
 workflow, by their own scripts, and their files lie where the workflow would put them. ``replay.zip`` in ``--out`` holds
-those that the later stages need, without the weights. The workflow goes on from them, on any machine:
+those that the later stages need, without the weights. The workflow continues from them, on any machine:
 
     snakemake --cores 1 --configfile CONFIGS -- results/<study>/data/<data set>.safetensors
     python -m zipfile -e replay.zip .

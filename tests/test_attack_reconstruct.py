@@ -222,7 +222,7 @@ def target_with(buffer, value):
         (lambda: with_attribute(threading.Lock()), "cannot be copied.*locks"),
         (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), "lazy layers .* Call it on a batch"),
         (lambda: perceptron().to("meta"), "on the device meta"),
-        (lambda: lambda x: x, "must be a torch.nn.Module that has been made, but is a function"),
+        (lambda: lambda x: x, "must be an instance of torch.nn.Module, but is a function"),
         (lambda: nn.Linear, "but is the class Linear"),
         (lambda: None, "but is a NoneType"),
         (Detached, "Detached: PyTorch cannot differentiate this network twice"),
@@ -255,11 +255,11 @@ def test_parametrised_weights_are_attacked(images):
         ({"preset": "invert"}, "attack preset 'invert' is not known"),
         ({"steps": -1}, "steps: -1 is out of range"),
         ({"module": nn.Conv2d(3, 5, 3)}, r"must give logits \[N, classes\]"),
-        ({"module": strange.made(strange.Network), "preset": "analytic"}, "needs a target model with a first layer"),
+        ({"module": strange.made(strange.Network), "preset": "analytic"}, "with a fully connected first layer"),
         ({"device": "tpu"}, "device 'tpu' is not known"),
         ({"device": None}, "device 'None' is not known"),
         ({"device": torch.device("mps")}, "device 'mps' is not known"),
-        ({"images": [torch.rand(3, 8, 8), torch.rand(3, 6, 6)]}, "images must all be of one size"),
+        ({"images": [torch.rand(3, 8, 8), torch.rand(3, 6, 6)]}, "images must all have the same size"),
         ({"images": None}, "images are a NoneType that holds no array of numbers"),
         ({"images": []}, "images must be square"),
         ({"labels": ["cat", "dog"]}, "labels must be 2 whole numbers, one per image, but are .'cat', 'dog'"),
@@ -296,7 +296,7 @@ def test_a_gpu_that_is_not_there_is_told(images, monkeypatch):
         reconstruct(**given, device=torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(SemsimError, match=r"device 'cuda:1' is not there: PyTorch finds 1 CUDA GPU"):
+    with pytest.raises(SemsimError, match=r"device 'cuda:1' does not exist: PyTorch finds 1 CUDA GPU"):
         reconstruct(**given, device=torch.device("cuda", 1))
 
 

@@ -266,7 +266,7 @@ def test_two_processes_do_not_share_an_attack(targets, images, tmp_path):
     state = tmp_path / "state.pt"
     with (
         RunState(state, "fingerprint"),
-        pytest.raises(SemsimError, match="another process is at work on this attack"),
+        pytest.raises(SemsimError, match="another process is running this attack"),
     ):
         make(targets["lenet"], images[:1], steps=4).run(state)
     make(targets["lenet"], images[:1], steps=4).run(state)

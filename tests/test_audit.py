@@ -82,7 +82,7 @@ def test_an_audit_writes_its_page_tables_and_images(desk):
     assert "Simulated annotators would recognise about" in output
     assert "calibrated on images of 32x32 pixels, and here are images of 16x16: do not rely on them." in output
     page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
-    assert "Chances rest on 5,400 labels by simulated annotators" in page and "class mean: Simulated" in page
+    assert "Chances are based on 5,400 labels by simulated annotators" in page and "class mean: Simulated" in page
     assert page.index("The gradients leak") < page.index("<h2>") and "http" not in page
     assert (
         "3 by invertgrad (published: 8,000)" in page
@@ -219,7 +219,9 @@ def test_attacks_are_those_that_suit_the_network_and_the_attacker():
     headless = wrap_network(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 5, bias=False)), SIDE)
     attacks, _ = suited_attacks(headless, alone, blind)
     assert list(attacks) == ["dlg", "invertgrad"] and attacks["invertgrad"].label == "optimised"
-    with pytest.raises(SemsimError, match="no attack suits this network, client and attacker: dlg: objective squared"):
+    with pytest.raises(
+        SemsimError, match="no attack applies to this network, client and attacker: dlg: objective squared"
+    ):
         suited_attacks(headless, alone, Attacker(shared_gradient=False))
 
 
@@ -473,7 +475,7 @@ def test_a_long_run_has_to_be_confirmed(desk, monkeypatch):
     status, _, errors = audit("--attacks", "invertgrad")
     assert status == 1 and "about 9 h on this CPU" in errors
     assert errors.endswith(
-        "error: about 9 h is more than --minutes 20. Go on with --yes, or take fewer --originals, --steps or"
+        "error: about 9 h is more than --minutes 20. Continue with --yes, or use fewer --originals, --steps or"
         " --attacks.\n"
     )
     assert not (folder / "audit").exists()  # nothing is written that would be in the way of a shorter run
@@ -529,10 +531,11 @@ def test_what_there_was_no_time_for_is_said():
     whole = Length(2000, 32, 4)
     assert shortened(whole, whole) == []
     (sentence,) = shortened(Length(210, 32, 4), whole)
-    assert sentence.startswith("Shortened, for lack of time on this machine: to 210 of 2,000 steps. Longer searches")
+    short = "Shortened to fit the time limit on this machine: to"
+    assert sentence.startswith(f"{short} 210 of 2,000 steps. Longer searches")
     assert "to 2 of 4 restarts, 200 of 2,000 steps and 4 of 32 images. Longer" in shortened(Length(200, 4, 2), whole)[0]
     assert "to 3 of 4 restarts. Longer searches find more" in shortened(Length(2000, 32, 3), whole)[0]
-    assert shortened(Length(2000, 4, 4), whole) == ["Shortened, for lack of time on this machine: to 4 of 32 images."]
+    assert shortened(Length(2000, 4, 4), whole) == [f"{short} 4 of 32 images."]
 
 
 def test_an_audit_is_as_long_as_there_was_time_when_it_was_started(desk, monkeypatch):
@@ -548,9 +551,9 @@ def test_an_audit_is_as_long_as_there_was_time_when_it_was_started(desk, monkeyp
         status, output, errors = audit(*words, length=())
         assert status == 0, errors
     assert ran == ["invertgrad", "idlg", "idlg"]
-    said = "Shortened, for lack of time on this machine: to 200 of 2,000 steps and 4 of 12 images. Longer searches find"
+    said = "Shortened to fit the time limit on this machine: to 200 of 2,000 steps and 4 of 12 images. Longer searches"
     page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
-    assert f"<p>{said} more: what is found here is a lower bound on what leaks.</p>" in page
+    assert f"<p>{said} find more: what is found here is a lower bound on what leaks.</p>" in page
     assert said in output and page.index(said) < page.index("<h2>")
     assert "Steps: 200 by invertgrad (published: 8,000) and 200 by idlg (published: 6,000)." in page
     assert "of which --minutes differed" in audit(*words, "--minutes", "60", length=())[2]
@@ -561,7 +564,7 @@ def test_an_audit_is_as_long_as_there_was_time_when_it_was_started(desk, monkeyp
     assert "Shortened" not in (folder / "byhand" / "report.html").read_text(encoding="utf-8")
     about = folder / "audit" / "audit.json"
     about.write_text(about.read_text().replace("the length", "length"))
-    assert "audit.json is damaged. Name a new folder." in audit(*words, length=())[2]
+    assert "audit.json is damaged. Choose a new folder." in audit(*words, length=())[2]
 
 
 def test_the_estimate_is_measured_on_the_network_itself():

@@ -85,7 +85,7 @@ def test_what_is_neither_file_nor_folder_is_skipped_in_words(make, monkeypatch):
     assert tree.files == ["a/1.png"]
     special = "a pipe, socket or device, not a file"
     assert tree.skipped == {
-        "gone.png": "a link that leads nowhere",
+        "gone.png": "a broken link",
         "pipe.png": special,
         "self.png": "cannot be read: Too many levels of symbolic links",
         "socket.png": special,
@@ -125,7 +125,7 @@ def test_names_do_not_reach_the_terminal_as_they_are(make, capsys):
     folder = make("d/a/1.png")
     (folder / "a" / "\x1b[2J\nx.png").symlink_to("nowhere")
     list_folder(folder)
-    assert capsys.readouterr().err == f"{folder}: skipped a/\\x1b[2J\\nx.png (a link that leads nowhere)\n"
+    assert capsys.readouterr().err == f"{folder}: skipped a/\\x1b[2J\\nx.png (a broken link)\n"
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])

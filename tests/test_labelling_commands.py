@@ -91,15 +91,15 @@ def test_a_participant_is_found_again(semsim, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("serve nowhere", "annotations/nowhere: no such campaign. Make it with: semsim label new annotations/nowhere"),
+        ("serve nowhere", "annotations/nowhere: no such campaign. Create it with: semsim label new annotations/"),
         ("status nowhere", "no such campaign"),
         ("export nowhere", "no such campaign"),
         ("invite nowhere ann", "no such campaign"),
         ("invite nowhere", "Give the names of annotators"),
         ("new pilot --study nothing", "results/nothing/tables/attacks.csv: no such table"),
         ("new pilot --images nothing", "nothing: no such folder of images"),
-        ("new pilot --study tiny --checks clear", "--checks: goes with --images only"),
-        ("new pilot --images nothing --targets lenet", "--targets: goes with --study only"),
+        ("new pilot --study tiny --checks clear", "--checks: only with --images"),
+        ("new pilot --images nothing --targets lenet", "--targets: only with --study"),
         ("new pilot --study tiny --targets lenet", "no reconstruction with target lenet. Choose from plain, cropped"),
         ("new pilot --study tiny --seed -1", "--seed: must not be negative"),
     ],

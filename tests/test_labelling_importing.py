@@ -144,7 +144,7 @@ def test_answers_given_here_never_replace_those_from_elsewhere(files, tmp_path, 
         ("metrics.csv", "img/3,", "img/99,", r"image: not one of the images. See line 5"),
         ("metrics.csv", "img/3,", "img/2,", r"image: duplicate of a line above. See line 5"),
         ("metrics.csv", "0.125", "much", r"ssim: not a number. See line 5 \('much'\)"),
-        ("metrics.csv", "mine", "yours", "higher or lower values mean a better reconstruction is not known of yours"),
+        ("metrics.csv", "mine", "yours", "higher or lower values mean a better reconstruction for yours"),
     ],
 )
 def test_what_is_wrong_elsewhere_is_named_and_nothing_is_left(files, tmp_path, file, old, new, message):

@@ -152,4 +152,4 @@ def test_the_commands_from_a_study_to_a_comparison(semsim_in, tmp_path, tmp_path
     compared = read_table(tmp_path / "annotations" / "spot" / "tables" / "compared.csv")
     assert (compared["study"] == "tiny").all() and (compared["both"] == 0).all() and compared["images"].max() > 2
     both = semsim("label", "new", "again", "--study", "tiny", "--per-rate", "2", "--per-attack", "2")
-    assert both[0] == 1 and "--per-rate: takes the place of --per-attack" in both[2]
+    assert both[0] == 1 and "--per-rate: replaces --per-attack" in both[2]

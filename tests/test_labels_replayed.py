@@ -117,7 +117,7 @@ def test_stand_ins_are_compared_by_class_and_target_model_alone():
     assert set(table["unit"]) == {"class"} and table["units"].iloc[0] == 10
     scales = scales_of(describe_scales(pd.DataFrame(columns=["psnr"])))
     about, values, verdict = correspondence_findings(table, scales)
-    assert "other images than those that people saw, of the same 10 classes, from 8 target models" in about
+    assert "not the images that people saw, but others of the same 10 classes, from 8 target models" in about
     assert values.startswith("Over the means of target models") and "the labels say something" in verdict
     assert "the labels say nothing" in correspondence_findings(correspondence(50), scales)[-1]
 

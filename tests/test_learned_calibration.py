@@ -103,7 +103,7 @@ def test_known_chances_are_found_and_the_difficulty_is_used_where_it_helps():
         read = calibration.difficulty(metric.embed(torch.from_numpy(pictures).float() / 255))
     assert np.corrcoef(read, difficulty)[0, 1] > 0.8
     assert calibration.facts["originals"] == 30 and calibration.facts["reconstructions"] == 600
-    assert "counts −" in described_chances(calibration, errors)
+    assert "they change by −" in described_chances(calibration, errors)
 
 
 def test_a_difficulty_that_does_not_help_is_not_used():

@@ -146,7 +146,7 @@ def test_a_metric_comes_back_from_its_files(metric, tmp_path):
 
 
 def test_damaged_files_are_told(metric, tmp_path):
-    with pytest.raises(SemsimError, match="config.json: cannot be read .* Name a folder of weights, .*: embedded"):
+    with pytest.raises(SemsimError, match="config.json: cannot be read .* Give a folder of weights, .*: embedded"):
         SemSim.from_pretrained(tmp_path / "nowhere")
     metric.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

@@ -264,11 +264,11 @@ def test_a_panel_is_the_pretrained_networks():
         ({"observers": {"mine": {"architecture": "vgg16", "width": 2}}}, "vgg16 is pretrained, so its width is fixed"),
         (
             {"observers": {"kind": "panel"}, "targets": {"big": {"architecture": "torchvision:vgg11"}}},
-            r"observers.vgg16: VGG16 is of the family of targets.big \(torchvision-vgg11\)",
+            r"observers.vgg16: VGG16 is of the same family as targets.big \(torchvision-vgg11\)",
         ),
         (
             {"observers": {"kind": "panel"}, "targets": {"small": {"architecture": "vgg3"}}},
-            "VGG16 is of the family of targets.small",
+            "VGG16 is of the same family as targets.small",
         ),
     ],
 )

@@ -223,8 +223,8 @@ def test_what_weights_were_trained_on(weights, tmp_path):
     assert training_of(weights).startswith("SemSim was trained by the study tests on labels of simulated annotators")
     for text in ("", "# Something else"):
         (tmp_path / "CARD.md").write_text(text)
-        assert training_of(tmp_path).startswith("Nothing says what SemSim was trained on")
-    assert training_of(tmp_path / "nowhere").startswith("Nothing says")
+        assert training_of(tmp_path).startswith("It is unknown what SemSim was trained on")
+    assert training_of(tmp_path / "nowhere").startswith("It is unknown")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +316,6 @@ def test_names_are_text_on_the_page(semsim, tmp_path):
 
 def test_the_help_shows_examples_and_how_every_metric_is_named(semsim):
     status, said, _ = semsim("score", "--help")
-    assert status == 0 and "examples:" in said and "a name that does not exist lists all" in " ".join(said.split())
+    assert status == 0 and "examples:" in said and "an unknown name lists all" in " ".join(said.split())
     status, _, errors = semsim("score", "originals", "noisy", "--metrics", "list")
     assert status == 1 and errors.strip().endswith(f"Known are {', '.join(known_metrics())}.")

@@ -76,7 +76,7 @@ def test_swapped_pairs_are_told_and_right_ones_are_not(semsim):
     assert status == 0 and "nearer to another" not in errors
     status, said, errors = semsim("score", "originals", "swapped", "--metrics", "mse")
     assert status == 0 and "warning: 12 of 12 reconstructions are nearer to another original" in errors
-    assert "--match pairs them by likeness." in errors and said
+    assert "--match pairs them by similarity." in errors and said
     _, _, errors = semsim("compare", "originals", "noisy", "mixed=swapped", "--metrics", "mse")
     assert "12 of 12 reconstructions of mixed are nearer" in errors and "of noisy" not in errors
 
@@ -87,7 +87,9 @@ def test_images_are_matched_whatever_their_names(semsim, tmp_path):
     semsim("score", "originals", "noisy", "--metrics", "mse,ssim", "--out", "right.csv")
     status, said, errors = semsim("score", "originals", "batch", "--metrics", "mse,ssim", "--match", "--out", "m.csv")
     assert status == 0 and "nearer to another" not in errors
-    assert "Matched by likeness (an optimal assignment of thumbnails of 8x8 pixels), not by name: 0 of 12 pairs" in said
+    assert (
+        "Matched by similarity (an optimal assignment of thumbnails of 8x8 pixels), not by name: 0 of 12 pairs" in said
+    )
     table = read_table("m.csv")
     assert dict(zip(table["name"], table["reconstruction"], strict=True))["deep/1"] == "step-5.png"
     pd.testing.assert_frame_equal(table.drop(columns="reconstruction"), read_table("right.csv"))
@@ -115,7 +117,7 @@ def test_what_is_left_without_a_partner_is_named(semsim, folder):
 def test_too_many_to_compare_each_with_each_are_refused(semsim, monkeypatch):
     monkeypatch.setattr(likeness, "MOST_MATCHED", 11)
     status, _, errors = semsim("score", "originals", "batch", "--match", "--metrics", "mse")
-    assert status == 1 and "12 images are too many to be matched by likeness" in errors
+    assert status == 1 and "12 images are too many to be matched by similarity" in errors
 
 
 def test_arrays_are_matched_and_doubted_in_python():
@@ -161,7 +163,7 @@ def test_the_weights_of_lpips_are_taken_from_a_folder(semsim, folder):
     expected = library.score("originals", "noisy", metrics="lpips", pretrained="weights")
     assert (expected["lpips"] > 0).all() and np.allclose(read_table("s.csv")["lpips"], expected["lpips"])
     _, said, _ = semsim("score", "originals", "noisy", "--pretrained", "weights")
-    assert "LPIPS (AlexNet)" in said and "More metrics, if --metrics names them: " in said
+    assert "LPIPS (AlexNet)" in said and "More metrics, if listed in --metrics: " in said
     assert "lpips" in semsim("compare", "originals", "noisy", "swapped", "--pretrained", "weights")[1].lower()
     for given, message in {("none",): "none: no such folder", ("weights", "--metrics", "mse"): "only used by"}.items():
         status, _, errors = semsim("score", "originals", "noisy", "--pretrained", *given)

@@ -97,7 +97,7 @@ def test_what_is_declared_has_to_be_there(file):
         if ok:
             settings.check_traits(target)
             continue
-        with pytest.raises(SemsimError, match=r"does not have a first layer .* traits: \[last_bias\]"):
+        with pytest.raises(SemsimError, match=r"does not have a fully connected first layer .* traits: \[last_bias\]"):
             settings.check_traits(target)
 
 

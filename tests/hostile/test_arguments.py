@@ -22,7 +22,7 @@ IMAGES = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
             for size in (-1, 0, 1.5, True, "4", [2])
         ),
         ({"batch_size": 10**5000}, "batch_size must be .* but is a huge number"),
-        *(({"metrics": names}, "metrics names none") for names in ([], {}, ())),
+        *(({"metrics": names}, "metrics is empty") for names in ([], {}, ())),
         *(({"metrics": names}, "metrics must be names of metrics") for names in (5, b"psnr")),
         *(({"metrics": names}, "metrics: no metric is called") for names in ("", [1], [["psnr"]], "pnsr")),
         *(({"weights": weights}, "weights must be a path") for weights in (None, 5, b"embedded", ["embedded"])),

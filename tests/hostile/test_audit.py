@@ -103,7 +103,7 @@ build = Net
 
 build = Net
 """,
-        "is given images on cpu but gives logits on meta. Let its forward move nothing",
+        "is given images on cpu but gives logits on meta. Keep everything on one device in its forward",
     ),
     "no parameters": (
         "class Net(nn.Module):\n    def forward(self, x):\n        return x.flatten(1)[:, :2]\n"
@@ -112,7 +112,7 @@ build = Net
     ),
     "probabilities": (
         f"def build(classes):\n    return nn.Sequential({LINEAR.format('classes')}, nn.Softmax(1))",
-        "--model: it gives probabilities, which add up to 1, not logits",
+        "--model: it returns probabilities, which sum to 1, not logits",
     ),
     "ends the program when it is called": (
         "class Net(nn.Linear):\n    def forward(self, x):\n        raise SystemExit(4)\n"
@@ -146,7 +146,7 @@ def test_a_network_without_a_last_linear_layer_is_attacked_without_it(desk):
     status, output, errors = audit(code=code)
     assert status == 0, errors
     line = told(audit("--attacks", "idlg", "--out", "other"))
-    assert "attack idlg: label analytic needs a target model with a last layer that is linear" in line
+    assert "attack idlg: label analytic needs a target model with a linear last layer" in line
     assert not (folder / "other").exists()
 
 
@@ -306,7 +306,7 @@ def test_weights_of_somebody_are_not_to_be_deleted(desk):
 
 def test_an_out_that_is_in_use_or_holds_other_things(desk):
     folder, audit = desk
-    assert "photos holds other things (cats, dogs)" in told(audit("--out", "photos"))
+    assert "photos holds other files (cats, dogs)" in told(audit("--out", "photos"))
     assert sorted(path.name for path in (folder / "photos").iterdir()) == ["cats", "dogs"]
     assert "net.py is a file" in told(audit("--out", "net.py"))
     assert audit()[0] == 0
@@ -326,7 +326,7 @@ def test_an_out_that_is_in_use_or_holds_other_things(desk):
         )
     with (folder / "audit" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another audit is at work in audit" in told(audit())
+        assert "another audit is running in audit" in told(audit())
     (folder / "audit" / "audit.json").write_text("[]")
     assert "audit.json is damaged" in told(audit())
 
@@ -341,7 +341,7 @@ def test_an_out_that_is_in_use_or_holds_other_things(desk):
         ("--client", "batchnorm=training", "--client batchnorm: 'training' is not one of eval, train"),
         ("--defence", '{"kind": "prun"}', "--defence kind: 'prun' is not one of"),
         ("--std", "0,1,1", "std must be positive"),
-        ("--mean", "123,117,104", "mean is of images in [0, 1], but is [123.0, 117.0, 104.0]. Divide it by 255"),
+        ("--mean", "123,117,104", "mean must be for images in [0, 1], but is [123.0, 117.0, 104.0]. Divide it by 255"),
         ("--out", "photos/cats/audit", "--out: lies in --images"),
         ("--last", "nothing", "has no layer 'nothing'"),
         ("--semsim", "nowhere", "nowhere"),

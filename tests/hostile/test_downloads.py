@@ -153,7 +153,7 @@ def test_a_slow_server_is_waited_for(site, get, monkeypatch):
 def test_a_link_in_the_place_of_an_unfinished_download_is_not_followed(site, get, tmp_path, target):
     (tmp_path / "somewhere").write_text("mine")
     (tmp_path / ".data.tar.part").symlink_to(tmp_path / target)
-    with pytest.raises(SemsimError, match=r"\.data\.tar\.part: a link or another thing .* Remove it"):
+    with pytest.raises(SemsimError, match=r"\.data\.tar\.part: a link or something else .* Remove it"):
         get()
     assert (tmp_path / "somewhere").read_text() == "mine" and left(tmp_path) == [".data.tar.part", "somewhere"]
 

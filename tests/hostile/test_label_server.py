@@ -140,7 +140,7 @@ def test_a_proxy_is_an_address_or_a_network(semsim_in, tmp_path, proxy):
 
 def test_a_proxy_goes_with_the_public(semsim_in, campaign):
     status, _, errors = semsim_in(campaign.folder)("label", "serve", str(campaign.folder), "--proxy", "127.0.0.1")
-    assert status == 1 and "error: --proxy: goes with --public only." in errors
+    assert status == 1 and "error: --proxy: only with --public." in errors
 
 
 @pytest.mark.parametrize(

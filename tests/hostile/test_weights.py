@@ -81,8 +81,8 @@ def test_a_configuration_is_a_small_file(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tensor: tensor * float("nan"), "not all of it are finite real numbers"),
-        (lambda tensor: tensor.to(torch.complex64), "not all of it are finite real numbers"),
+        (lambda tensor: tensor * float("nan"), "has values that are not finite real numbers"),
+        (lambda tensor: tensor.to(torch.complex64), "has values that are not finite real numbers"),
         (lambda tensor: tensor.to(torch.int8), "not the weights of the metric"),
         (lambda tensor: tensor.flatten()[:1].clone(), "not the weights of the metric"),
     ],
@@ -123,7 +123,7 @@ def test_a_header_of_anybody_is_told(folder, metadata):
 def test_a_long_card_is_read_at_once(folder, card):
     (folder / "CARD.md").write_text(card)
     start = time.monotonic()
-    assert training_of(folder) == "Nothing says what SemSim was trained on: there is no card of it with its weights."
+    assert training_of(folder) == "It is unknown what SemSim was trained on: there is no card with its weights."
     assert time.monotonic() - start < 5
 
 

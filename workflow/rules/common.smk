@@ -29,7 +29,7 @@ BASE = Path(RESULTS).name
 # The published labels, or others of the same images: another source of the same tables.
 HUMAN_STUDY = "human-study-others" if STUDY.human_study_labels else "human-study"
 RELEASED = "released"  # the released images: another source for SemSim
-# The attacks that suit every target model, which one job makes; another of them is a job of its own. So is each shard.
+# The attacks that apply to every target model, which one job runs; any other attack is a separate job, as is each shard.
 TOGETHER = [
     name for name in STUDY.attacks if not STUDY.shard and all(name in STUDY.attacks_on(each) for each in STUDY.targets)
 ]
@@ -205,7 +205,7 @@ def notebook_of(wildcards):
 
 
 def spot_checks():
-    """Return the tables of all campaigns that were compared with studies; the report takes what is of its own."""
+    """Return the tables of all campaigns that were compared with studies; the report uses those of its own study."""
     return sorted(map(str, Path("annotations").glob("*/tables/compared.csv")))
 
 

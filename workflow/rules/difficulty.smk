@@ -1,11 +1,11 @@
 # How difficult originals are to recognise, and what knowing it adds to metrics: in the study, where SemSim's distances and
-# the clear originals are at hand, and in the published human study, whose clear originals are known only where CIFAR-100's own
+# the clear originals are available, and in the published human study, whose clear originals are known only if CIFAR-100's own
 # archive has been downloaded.
 CLEAR_AT_HAND = is_downloaded("cifar100") and "vgg16" in PRETRAINED
 
 
 rule describe_published:
-    """Describe the clear originals of the published human study by what VGG16 sees in them."""
+    """Describe the clear originals of the published human study by the features of VGG16."""
     input:
         rules.fetch_human_study.output.images,
     output:
@@ -26,7 +26,7 @@ rule describe_published:
 
 
 rule measure_difficulty:
-    """Measure how difficult originals are, predict it from class and clear image, and measure what it adds to metrics."""
+    """Measure how difficult originals are, predict it from class and clear image, and measure what this adds to metrics."""
     input:
         labels="results/{study}/tables/labels.csv",
         images="results/{study}/tables/images.csv",

@@ -1,5 +1,5 @@
-# The networks that come with semsim: observers of embedded images, and classifiers from which SemSim may start. No study
-# makes them; `make observers-embedded` does, and puts them into the library.
+# The networks that ship with semsim: observers of embedded images, and classifiers from which SemSim may be initialised. No
+# study trains them; `make observers-embedded` does, and puts them into the library.
 
 EMBEDDED_RESULTS = "results/embedded"
 STEPS = {"glyphs": 3200, "letters": 1200, "mnist": 1000}
@@ -8,7 +8,7 @@ START_STEPS = 500
 
 
 rule train_embedded_observers:
-    """Train the simulated observers of a kind of embedded images side by side."""
+    """Train the observers (simulated annotators) of a kind of embedded images side by side."""
     input:
         start=lambda wildcards: expand(
             f"{EMBEDDED_RESULTS}/observers/{FIRST_READ}/{{name}}.safetensors",
@@ -38,7 +38,7 @@ rule train_embedded_observers:
 
 
 rule read_embedded_observers:
-    """Measure how these observers read, and write their card."""
+    """Measure how accurate these observers are, and write their card."""
     input:
         expand(rules.train_embedded_observers.output, kind=STEPS),
     output:
@@ -60,7 +60,7 @@ rule read_embedded_observers:
 
 
 rule train_embedded_starts:
-    """Train the classifiers from which SemSim may start, one for each set of kinds that it has seen."""
+    """Train the classifiers from which SemSim may be initialised, one for each set of kinds of embedded images."""
     output:
         weights=[f"{EMBEDDED_RESULTS}/starts/{start_name(seen)}.safetensors" for seen in SEEN],
         losses=f"{EMBEDDED_RESULTS}/starts/losses.csv",

@@ -42,7 +42,7 @@ def figures_of_study():
 def outcome_of_study():
     """Return the final outputs of the study: its report with everything in it, or what it writes instead.
 
-    A job that fails takes older outputs of its own away, and what nobody asks for by name would not come back.
+    A job that fails deletes its older outputs, and those that nobody requests by name would not be made again.
     """
     if OWN_RESULTS == RESULTS and not STUDY.defects:
         page = rules.make_report

@@ -1,4 +1,4 @@
-# The labels that people gave, if the study names a campaign.
+# The labels of a campaign, if the study names one.
 CAMPAIGN = [f"{STUDY.labels}/{name}.csv" for name in ("images", "labels")] if STUDY.campaign else []
 
 

@@ -1,5 +1,5 @@
 rule fetch_pretrained:
-    """Fetch pretrained networks into the cache that all studies share, unless they are found."""
+    """Fetch pretrained networks into the cache that all studies share, unless they exist."""
     log:
         f"{RESULTS}/logs/fetch_pretrained.log",
     conda:
@@ -40,7 +40,7 @@ rule compute_metrics:
     params:
         script=script("compute_metrics.py"),
         pretrained=pretrained_weights,
-        networks=PRETRAINED,  # metrics are computed anew when weights come or go
+        networks=PRETRAINED,  # metrics are recomputed when weights are added or removed
         extra=STUDY.extra_metrics,
         seed=STUDY.seed,
         device=STUDY.device,

@@ -1,5 +1,5 @@
 rule train_observer:
-    """Train a simulated observer on degraded public images of a data set, or fine-tune a pretrained network on them."""
+    """Train an observer (simulated annotator) on degraded public images of a data set, or fine-tune a pretrained network."""
     input:
         data=rules.prepare_data.output.images,
     output:
@@ -46,7 +46,7 @@ use rule train_observer as fine_tune_observer with:
 
 
 rule ask_observers:
-    """Label the reconstructions of a data set by all simulated observers, and measure how accurate they are."""
+    """Label the reconstructions of a data set by all observers (simulated annotators), and measure how accurate they are."""
     input:
         data=rules.prepare_data.output.images,
         observers=trained_observers,

@@ -1,5 +1,5 @@
 rule measure_protection:
-    """Measure the accuracy of each target model, and how much annotators recognise of what it shares."""
+    """Measure the accuracy of each target model, and how much annotators recognise in what it shares."""
     input:
         labels=rules.collect_labels.output.labels,
         images=rules.collect_labels.output.images,

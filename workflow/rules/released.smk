@@ -3,7 +3,7 @@
 
 
 checkpoint fetch_released:
-    """Fetch the images that the authors released and people labelled, and convert them to labelled reconstructions."""
+    """Fetch the human-labelled images that the authors released, and convert them to labelled reconstructions."""
     output:
         reconstructions=directory(f"results/{RELEASED}/reconstructions"),
         images=f"results/{RELEASED}/tables/images.csv",

@@ -2,7 +2,7 @@
 
 
 rule replay_labels:
-    """Give reconstructions the answers of people about the paper's reconstructions of the same originals."""
+    """Assign people's answers about the paper's reconstructions to reconstructions of the same originals."""
     input:
         attacks=rules.collect_tables.output.attacks,
         data=every(rules.prepare_data.output.images),

@@ -1,5 +1,5 @@
-# What holds over seeds: the conclusions of this study beside those of the same study with others. `make seeds` runs these,
-# each under a name of its own; then the report tells.
+# What holds across seeds: the conclusions of this study and of the same study with other seeds. `make seeds` runs these, each
+# under its own name; the report then shows the summary.
 
 CONCLUSIONS = expand(
     "results/{{name}}/tables/{table}.csv", table=["generalisation", "generalisation_differences", "contradictions"]
@@ -7,7 +7,7 @@ CONCLUSIONS = expand(
 
 
 rule compare_seeds:
-    """Summarise over seeds how faithful metrics are, how far SemSim is ahead, and how often metrics contradict."""
+    """Summarise over seeds how faithful metrics are, how far SemSim is ahead, and how often metrics contradict annotators."""
     input:
         lambda wildcards: tables_of_seeds(),
     output:

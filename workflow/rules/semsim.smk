@@ -3,7 +3,7 @@
 
 
 rule train_classifier:
-    """Train a plain classifier of public images: a possible start of SemSim, and the baseline of its features."""
+    """Train a plain classifier of public images: a possible initialisation of SemSim, and a baseline."""
     input:
         data=lambda wildcards: expand(rules.prepare_data.output.images, dataset=datasets_of(wildcards.public)),
     output:
@@ -36,7 +36,7 @@ rule train_classifier:
 
 
 rule describe_originals:
-    """Describe the clear originals by what the classifier from which SemSim starts sees in them."""
+    """Describe the clear originals by the features of the classifier from which SemSim is initialised."""
     input:
         data=every(rules.prepare_data.output.images),
         classifier=classifier_of,
@@ -64,7 +64,7 @@ rule describe_originals:
 
 
 rule try_semsim:
-    """Train SemSim with originals, and each data set, group of targets, attack and so on in turn, held out; score that."""
+    """Train SemSim with originals, and each data set, group of targets, attack and so on in turn, held out; score them."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,

@@ -48,7 +48,7 @@ rule measure_agreement:
 
 
 rule compare_with_person:
-    """Judge each metric and one more person alike: how often they are right, and how often they contradict the others."""
+    """Judge each metric and one annotator alike: how often they are right, and how often they contradict the others."""
     input:
         labels="results/{study}/tables/labels.csv",
         images="results/{study}/tables/images.csv",
@@ -89,7 +89,7 @@ rule compare_with_person:
 
 
 rule measure_ranking:
-    """Measure how often each metric, and one more person, orders two target models as people do."""
+    """Measure how often each metric, and one annotator, orders two target models as annotators do on other originals."""
     input:
         labels="results/{study}/tables/labels.csv",
         images="results/{study}/tables/images.csv",

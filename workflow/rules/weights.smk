@@ -1,9 +1,9 @@
-# The weights of SemSim, and the chances that they carry. With `released`, nobody knows how difficult single originals are.
+# The weights of SemSim, and the chances that they carry. With `released`, the difficulty of single originals is unknown.
 DIFFICULTY = [] if STUDY.released else expand(rules.measure_difficulty.output.difficulty, study=BASE)
 
 
 rule try_calibration:
-    """Predict the chance of being recognised on held-out data, and measure how well it is calibrated."""
+    """Predict the chance of recognition on held-out data, and measure how well it is calibrated."""
     input:
         reconstructions=RECONSTRUCTIONS,
         recognition=RECOGNITION,

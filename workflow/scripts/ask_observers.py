@@ -1,4 +1,4 @@
-"""Ask simulated observers what they see in the reconstructions of a data set, and evaluate them on other images."""
+"""Label the reconstructions of a data set by observers (simulated annotators), and evaluate them on other images."""
 
 import argparse
 from pathlib import Path
@@ -91,7 +91,7 @@ def parse_arguments() -> argparse.Namespace:
         "--cautions", type=json_object, default={}, metavar="JSON", help="how sure each of --observers must be to name"
     )
     parser.add_argument(
-        "--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="one file a target and attack"
+        "--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="one file per target and attack"
     )
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="their tables, in the same order")
     parser.add_argument("--data", required=True, metavar="X.safetensors", help="the data set, for other images of it")

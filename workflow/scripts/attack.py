@@ -1,4 +1,4 @@
-"""Attack the originals of one target model: reconstruct them from what clients that hold them would share."""
+"""Attack the originals of one target model: reconstruct them from what clients with these images would share."""
 
 import argparse
 import sys
@@ -94,14 +94,14 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         type=Path,
         metavar="ATTACK.safetensors",
-        help="images to write, one file an attack, named after it",
+        help="images to write, one file per attack, named after it",
     )
     parser.add_argument(
         "--tables",
         required=True,
         nargs="+",
         metavar="ATTACK.csv",
-        help="tables to write, in that order, one row an original",
+        help="tables to write, in that order, one row per original",
     )
     arguments = parser.parse_args()
     if len(arguments.images) != len(arguments.tables):

@@ -44,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     for name, suffix, help_text in (
         ("data", "safetensors", "data sets"),
         ("weights", "safetensors", "target models"),
-        ("attacks", "csv", "tables of attacks, one row an original"),
+        ("attacks", "csv", "tables of attacks, one row per original"),
         ("metrics", "parquet", "metrics of pairs"),
         ("sets", "parquet", "metrics of sets"),
     ):

@@ -20,7 +20,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", required=True, nargs="+", metavar="DIR", help="folders of the tables, one a seed")
+    parser.add_argument("--tables", required=True, nargs="+", metavar="DIR", help="folders of the tables, one per seed")
     parser.add_argument("--out", required=True, metavar="seeds.csv", help="the table to write")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Judge each metric and one more person alike: how often they are right, and how often they contradict the others."""
+"""Judge each metric and one annotator alike: how often they are right, and how often they contradict the others."""
 
 import argparse
 

@@ -52,12 +52,12 @@ def parse_arguments() -> argparse.Namespace:
         required=True,
         nargs="+",
         metavar="A.safetensors",
-        help="images, one file an attack",
+        help="images, one file per attack",
     )
     parser.add_argument(
         "--tables", required=True, nargs="+", metavar="A.csv", help="tables of the attacks, in that order"
     )
-    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to search first for pretrained networks")
     parser.add_argument("--extra", nargs="*", default=[], metavar="NAME", help="extra metrics to compute")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     add_torch_arguments(parser)

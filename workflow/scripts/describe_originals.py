@@ -1,4 +1,4 @@
-"""Describe the clear originals of a study by what a plain classifier sees in them: its features, and its entropy."""
+"""Describe the clear originals of a study by a plain classifier's features and the entropy of its prediction."""
 
 import argparse
 
@@ -31,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--datasets", required=True, nargs="+", metavar="NAME", help="their names, in the same order")
     add_start_argument(parser, required=True)
     add_torch_arguments(parser)
-    parser.add_argument("--out", required=True, metavar="X.parquet", help="one row an original, to write")
+    parser.add_argument("--out", required=True, metavar="X.parquet", help="one row per original, to write")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Describe the clear originals of the published human study by what VGG16 sees in them, and by their entropy."""
+"""Describe the clear originals of the published human study by the features of VGG16, and by their entropy."""
 
 import argparse
 from pathlib import Path
@@ -26,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--images", required=True, metavar="images.csv", help="the images of the published study")
     parser.add_argument("--pretrained", type=Path, metavar="DIR", help="folder of pretrained weights")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of PyTorch (default: 1)")
-    parser.add_argument("--out", required=True, metavar="X.parquet", help="one row an original, to write")
+    parser.add_argument("--out", required=True, metavar="X.parquet", help="one row per original, to write")
     return parser.parse_args()
 
 

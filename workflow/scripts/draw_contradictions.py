@@ -25,7 +25,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
     parser.add_argument(
-        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file a target and attack"
+        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file per target and attack"
     )
     add_table_arguments(parser, "metrics", "recognition", "scales")
     parser.add_argument("--out-png", required=True, metavar="X.png", help="the picture to write")

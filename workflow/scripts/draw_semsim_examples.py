@@ -24,7 +24,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
     parser.add_argument(
-        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file a target and attack"
+        "--reconstructions", required=True, nargs="+", metavar="A.safetensors", help="one file per target and attack"
     )
     parser.add_argument("--trials", required=True, metavar="semsim.csv", help="SemSim's distances")
     add_table_arguments(parser, "recognition")

@@ -1,4 +1,4 @@
-"""Fetch the published human labels of CIFAR-100 reconstructions, and turn them into the project's tables."""
+"""Fetch the published human labels of CIFAR-100 reconstructions, and convert them to the project's tables."""
 
 import argparse
 from pathlib import Path

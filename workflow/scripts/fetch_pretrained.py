@@ -16,7 +16,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pretrained", metavar="DIR", help="folder of weights to look in first")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder of weights to search first")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Fetch what the paper's authors released on Google Drive; turn its training folders into labelled reconstructions."""
+"""Fetch what the paper's authors released on Google Drive; convert its training folders to labelled reconstructions."""
 
 import argparse
 import sys

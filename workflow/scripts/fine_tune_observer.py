@@ -1,4 +1,4 @@
-"""Fine-tune a pretrained network on degraded public images, as a simulated observer; write its weights and losses."""
+"""Fine-tune a pretrained network on degraded public images, as an observer; write its weights and losses."""
 
 import argparse
 
@@ -50,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--dataset", required=True, metavar="NAME", help="the name of the data set")
     parser.add_argument("--observer", required=True, metavar="NAME", help="the name of the observer")
     parser.add_argument("--architecture", required=True, metavar="NAME", help="its network, a pretrained one")
-    parser.add_argument("--pretrained", metavar="DIR", help="folder of weights to look in first")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder of weights to search first")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     add_torch_arguments(parser)
     parser.add_argument("--weights", required=True, metavar="OUT.safetensors", help="the weights to write")

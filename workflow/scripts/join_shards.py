@@ -1,4 +1,4 @@
-"""Join the shards of an attack into one file of images and one table, as if it had been one job."""
+"""Join the shards of an attack into one file of images and one table, as if it had been a single job."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The arguments that scripts that train SemSim share, and what they stand for."""
+"""The arguments shared by scripts that train SemSim, and their parsed values."""
 
 import os
 from argparse import ArgumentParser, Namespace

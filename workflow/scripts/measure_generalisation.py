@@ -1,4 +1,4 @@
-"""Measure how faithful learned metrics are on held-out data, beside the hand-crafted metrics."""
+"""Measure how faithful learned metrics are on held-out data, compared with the hand-crafted metrics."""
 
 import argparse
 

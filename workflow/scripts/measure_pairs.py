@@ -27,7 +27,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="PATH", help="files or folders")
     add_table_arguments(parser, "recognition")
-    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to search first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="metrics.csv", help="to write: metrics of each reconstruction")

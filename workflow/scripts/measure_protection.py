@@ -1,4 +1,4 @@
-"""Measure what the defences of target models cost, and how much is recognised in spite of them."""
+"""Measure what the defences of target models cost, and how much is recognised despite them."""
 
 import argparse
 

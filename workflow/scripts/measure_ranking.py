@@ -1,4 +1,4 @@
-"""Measure how often metrics, and one more person, order two target models as annotators do."""
+"""Measure how often metrics, and one annotator, order two target models as annotators do on other originals."""
 
 import argparse
 

@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
     add_start_argument(parser, required=True)
-    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to search first for pretrained networks")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="X.csv", help="the table to write")

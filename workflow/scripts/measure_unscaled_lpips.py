@@ -1,4 +1,4 @@
-"""Measure LPIPS of images that are not scaled to [-1, 1], as released, and how faithful it is beside what is meant."""
+"""Measure LPIPS of images that are not scaled to [-1, 1], as released, and compare it with the intended LPIPS."""
 
 import argparse
 
@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
     add_table_arguments(parser, "recognition")
     parser.add_argument("--metrics", required=True, metavar="metrics.csv", help="LPIPS as it is meant")
-    parser.add_argument("--pretrained", metavar="DIR", help="folder to look in first for pretrained networks")
+    parser.add_argument("--pretrained", metavar="DIR", help="folder to search first for pretrained networks")
     parser.add_argument("--resamples", type=int, default=10_000, help="for the intervals")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     add_torch_arguments(parser)

@@ -1,4 +1,4 @@
-"""The arguments of scripts that set metrics beside the answers of single annotators, and what they stand for."""
+"""The arguments shared by scripts that compare metrics with single annotators, and their parsed values."""
 
 from argparse import ArgumentParser, Namespace
 

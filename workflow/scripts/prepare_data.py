@@ -1,6 +1,6 @@
-"""Make one data set of the study: three splits of images, drawn, read from where they lie, or downloaded.
+"""Make one data set of the study: three splits of images, drawn, read from local files, or downloaded.
 
-Downloads are kept in the folder that the environment variable SEMSIM_CACHE names, else in the user's cache.
+Downloads are kept in the folder in the environment variable SEMSIM_CACHE, or else in the user's cache folder.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measure how the simulated observers read that come with the package, and write their card."""
+"""Measure how accurate the bundled observers (simulated annotators) are, and write their card."""
 
 import argparse
 from pathlib import Path

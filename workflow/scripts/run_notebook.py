@@ -37,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
         "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one of its parameters"
     )
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="X.ipynb", help="to write: with outputs, as far as it came"
+        "--out", required=True, type=Path, metavar="X.ipynb", help="to write: the executed notebook, complete or not"
     )
     parser.add_argument("--html", required=True, metavar="X.html", help="to write: the page, if it came to its end")
     return parser.parse_args()

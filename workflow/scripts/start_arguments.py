@@ -1,4 +1,4 @@
-"""The argument that names plain classifiers from which SemSim starts, or whose features are asked."""
+"""The argument for plain classifiers from which SemSim is initialised, or whose features are used."""
 
 from argparse import ArgumentParser
 from typing import Any

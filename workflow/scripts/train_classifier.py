@@ -1,4 +1,4 @@
-"""Train a plain classifier of public images, which SemSim starts from or is held against: write weights and curves."""
+"""Train a plain classifier of public images, the initialisation or a baseline of SemSim: write weights and curves."""
 
 import argparse
 

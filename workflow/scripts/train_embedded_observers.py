@@ -1,4 +1,4 @@
-"""Train the simulated observers of a kind of embedded images that come with the package: write weights and losses."""
+"""Train the bundled observers (simulated annotators) of a kind of embedded images: write weights and losses."""
 
 import argparse
 from pathlib import Path

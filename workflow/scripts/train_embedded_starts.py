@@ -1,4 +1,4 @@
-"""Train the classifiers of embedded images from which SemSim may start, and which come with the package."""
+"""Train the bundled classifiers of embedded images, from which SemSim may be initialised."""
 
 import argparse
 from pathlib import Path

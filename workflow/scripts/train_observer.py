@@ -1,4 +1,4 @@
-"""Train one simulated observer on degraded public images: write its weights and its curves."""
+"""Train one observer (simulated annotator) on degraded public images: write its weights and its curves."""
 
 import argparse
 

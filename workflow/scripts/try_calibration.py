@@ -1,4 +1,4 @@
-"""Predict the chance of being recognised for what SemSim did not learn from, and measure how well it is calibrated."""
+"""Predict the chance of recognition on data that SemSim was not trained on, and measure how well it is calibrated."""
 
 import argparse
 from pathlib import Path

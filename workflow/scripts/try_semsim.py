@@ -1,4 +1,4 @@
-"""Try SemSim on what it did not learn from: train it on one side of each fold, and measure the other."""
+"""Test SemSim on held-out data: train it on one side of each fold, and measure the other."""
 
 import argparse
 from pathlib import Path

@@ -7,10 +7,10 @@
     from semsim import reconstruct  what an attack makes of a network's gradients
     from semsim import MeanSemSim   SemSim as a torchmetrics metric, for training loops
 
-The subpackages follow the order in which the study's data flows; each imports only from earlier ones:
-`data` -> `targets` -> `attacks` -> `metrics`, `labels` -> `statistics` -> `learned` -> `figures`, `report`.
-Beside them, `labelling` asks people for labels, `scoring` scores anyone's reconstructions, `auditing` attacks anyone's
-model, and `commands` is the command line `semsim`.
+The subpackages follow the order in which the study's data flows; each imports only from earlier ones: `data` ->
+`targets` -> `attacks` -> `metrics`, `labels` -> `statistics` -> `learned` -> `figures`, `report`. In addition,
+`labelling` asks people for labels, `scoring` scores anyone's reconstructions, `auditing` attacks anyone's model, and
+`commands` is the command line `semsim`.
 """
 
 from importlib import import_module

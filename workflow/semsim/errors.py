@@ -1,4 +1,4 @@
-"""The one exception that speaks to people."""
+"""The exception that is shown to users."""
 
 import errno
 from collections.abc import Iterable

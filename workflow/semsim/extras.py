@@ -1,4 +1,4 @@
-"""What `pip install semsim` leaves to extras: how to get what is missing."""
+"""Packages that `pip install semsim` leaves to extras: how to get what is missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -33,14 +33,14 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def _check_place(path):
     if CONTROL.search(path):
-        raise ValueError(f"{path!r} has a line break or another control character. Write it without.")
+        raise ValueError(f"{path!r} has a line break or another control character. Remove it.")
     return path
 
 
 Place = Annotated[str, Field(min_length=1), AfterValidator(_check_place)]
 """The path of a file or folder."""
 DEEPEST = 20
-"""How many lists and sections may lie in each other; none needs as many."""
+"""How deeply lists and sections may be nested; nothing needs as much."""
 MOST_VALUES = 100_000
 """Values, those of an alias counted wherever it stands: nine aliases of nine aliases are soon a billion."""
 LARGEST = 2**32 - 1
@@ -164,8 +164,8 @@ def check_plain(settings: object, heading: str) -> None:
     Raises
     ------
     SemsimError
-        If sections lie in each other too deeply, or there are too many values, as with aliases of aliases; if a number
-        is not finite, a whole one is larger than any setting, or a text has half a character.
+        If sections are nested too deeply, or there are too many values, as with aliases of aliases; if a number
+        is not finite, a whole one is larger than any setting, or a text has an unpaired surrogate.
     """
     problems = []
     for number, (place, value) in enumerate(_values(settings)):
@@ -175,9 +175,11 @@ def check_plain(settings: object, heading: str) -> None:
         if len(place) > DEEPEST:
             refuse([f"{'.'.join(place[:3])}: nested too deeply, or in itself. Write it out."], heading)
         if isinstance(value, dict) and any(_is_broken(name) for name in value):
-            refuse([f"{where}: a name here has half a character, or is a huge number."], heading)
+            refuse([f"{where}: a name here has an unpaired surrogate, or is a huge number."], heading)
         if isinstance(value, str) and HALF.search(value):
-            problems.append(f"{where}: {written(value)} has half a character. Write another text.")
+            problems.append(
+                f"{where}: {written(value)} has an unpaired surrogate (half a character). Choose another text."
+            )
         if isinstance(value, float) and not math.isfinite(value):
             problems.append(f"{where}: {value} is not a finite number.")
         elif isinstance(value, int) and abs(value) > LARGEST:

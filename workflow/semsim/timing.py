@@ -1,4 +1,4 @@
-"""The time that a run of the workflow still takes, from its start on, by what jobs took in an earlier run and in this.
+"""The remaining time of a run of the workflow, estimated from the durations of jobs in an earlier run and in this one.
 
 Knows of Snakemake what it says in its log: records with an ``event`` and what belongs to it.
 """

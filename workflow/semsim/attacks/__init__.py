@@ -1,4 +1,4 @@
-"""Reconstruction attacks: from the update that a client shares back to the images it came from.
+"""Reconstruction attacks: from the update that a client shares back to the images on which it was computed.
 
 `settings` names the parts of an attack and composes the presets; `objectives` and `priors` are the terms of the cost;
 `optimisers` minimise it; `initialisation` and `labels` define where a search starts and which class it assumes. These

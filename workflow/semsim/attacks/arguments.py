@@ -107,13 +107,11 @@ def _checked_module(module):
     """Return a module if it can be copied and attacked."""
     if not isinstance(module, nn.Module):
         what = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
-        raise SemsimError(
-            f"module must be a torch.nn.Module that has been made, but is {what}. Give the network itself."
-        )
+        raise SemsimError(f"module must be an instance of torch.nn.Module, but is {what}. Give the network itself.")
     name = type(module).__name__
     if any(isinstance(each, torch.jit.ScriptModule) for each in module.modules()):
         raise SemsimError(
-            f"{name} has been compiled by torch.jit, so its layers cannot be watched. Give the module it was made from."
+            f"{name} has been compiled by torch.jit, so its layers cannot be hooked. Give the original module."
         )
     if any(is_lazy(each) for each in (*module.parameters(), *module.buffers())):
         raise SemsimError(f"{name} has lazy layers without weights. Call it on a batch of images once, then give it.")
@@ -127,8 +125,8 @@ def _checked_module(module):
             raise SemsimError(f"parameter {parameter_name} of {name} is on the device meta. Load its weights first.")
         if not parameter.isfinite().all():
             raise SemsimError(
-                f"parameter {parameter_name} of {name} holds NaN or infinity, so its gradients mean nothing. "
-                "Load or train its weights again."
+                f"parameter {parameter_name} of {name} holds NaN or infinity, so its gradients are meaningless. Load or"
+                " train its weights again."
             )
     return module
 
@@ -156,9 +154,10 @@ def _as_target(module, image_size, mean, std, last):
     except Exception as error:  # of whatever kind: modules may hold anything
         reason = " ".join(str(error).split())
         raise SemsimError(
-            f"{type(module).__name__} cannot be copied, and attacks work on a copy ({type(error).__name__}: {reason}). "
-            "Remove what it holds besides layers and weights, such as open files, locks and results of computations. "
-            "For torch.nn.utils.weight_norm or spectral_norm, use those of torch.nn.utils.parametrizations."
+            f"{type(module).__name__} cannot be copied, and attacks work on a copy ({type(error).__name__}: {reason})."
+            " Remove everything that it holds besides layers and weights, such as open files, locks and results of"
+            " computations. For torch.nn.utils.weight_norm or spectral_norm, use those of"
+            " torch.nn.utils.parametrizations."
         ) from None
     if not isinstance(module, Target):
         return wrap_network(copied, image_size, mean=mean, std=std, last=last)
@@ -173,7 +172,7 @@ def _checked_images(images):
     """Return images as the attack expects them: uint8, or float32 in [0, 1]."""
     if isinstance(images, list | tuple) and images and all(isinstance(each, torch.Tensor) for each in images):
         if len({each.shape for each in images}) > 1:
-            raise SemsimError("images must all be of one size. Attack those of each size by themselves.")
+            raise SemsimError("images must all have the same size. Attack those of each size separately.")
         images = torch.stack([each.detach().cpu() for each in images])
     images = as_tensor(images, "images").detach().cpu()
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3] or not len(images):

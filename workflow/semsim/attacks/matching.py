@@ -1,4 +1,4 @@
-"""Which reconstruction of a client's batch belongs to which of its images: gradients do not tell their order."""
+"""Which reconstruction of a client's batch belongs to which of its images: gradients do not reveal their order."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Distances between the gradients of candidates and the observed ones, one number per candidate.
 
-An objective is made once from what was observed, a list of tensors [N, *shape], one per parameter of the target model.
-Called with the candidates' gradients, a list of tensors or of `semsim.attacks.outer_products.OuterProduct`, and the
-rows that they belong to, it returns their distances, one per row. ``@OBJECTIVES.register(needs=...)`` adds one.
+An objective is created once from the observed updates, a list of tensors [N, *shape], one per parameter of the target
+model. Called with the candidates' gradients, a list of tensors or of `semsim.attacks.outer_products.OuterProduct`, and
+the rows that they belong to, it returns their distances, one per row. ``@OBJECTIVES.register(needs=...)`` adds one.
 """
 
 from __future__ import annotations

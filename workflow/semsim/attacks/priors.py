@@ -1,10 +1,10 @@
-"""What makes an image likely, as penalties: one number per image, lower is likelier.
+"""Priors on images, as penalties: one number per image, lower is more plausible.
 
 A prior is a function with the decorator ``@PRIORS.register()``; its name is then a key of the setting ``priors``. It
 looks at the candidates' images in the target model's normalised space, [N, restarts, 3, S, S], and its mean over the
 images of a batch is added to the cost. Registered with ``of="batchnorm_inputs"``, it looks at what the candidates put
 into the BatchNorm layers, and with ``of="batch_statistics"`` also at the statistics of the client's batch there. Where
-the target model, the client or the attacker lacks what a prior needs, the attack goes without it and says so.
+the target model, the client or the attacker lacks what a prior needs, the attack runs without it and says so.
 """
 
 from __future__ import annotations

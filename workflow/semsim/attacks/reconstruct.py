@@ -1,4 +1,4 @@
-"""An attack on any network, as one function."""
+"""An attack on any network, as a single function."""
 
 from __future__ import annotations
 

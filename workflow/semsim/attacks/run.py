@@ -1,4 +1,4 @@
-"""One attack on all clients of one target, in shares that fit in memory; it resumes after a kill, and is kept."""
+"""One attack on all clients of one target, in shares that fit in memory; its state is saved, so that it can resume."""
 
 import hashlib
 import logging
@@ -64,7 +64,7 @@ class AttackRun:
     memory_gib : float or None
         How much memory the searches of one share may take. The shares follow from it, so it belongs to the study:
         another value gives other, equally good reconstructions. None is 2, or a quarter of a GPU's if that is more, and
-        however much one client takes, as far as the device has it.
+        one client may take more, up to the memory of the device.
     first : int
         The number that the first of these originals has among all of the data set.
     client : ClientSettings
@@ -208,7 +208,7 @@ class AttackRun:
     def _check(self):
         """Refuse an attack that lacks what it needs, and a client that lacks what its defence needs."""
         if problems := self.settings.unmet(self._traits()):
-            raise SemsimError(f"attack {self._title}: {'; '.join(problems)}. Take another attack, target or client.")
+            raise SemsimError(f"attack {self._title}: {'; '.join(problems)}. Choose another attack, target or client.")
         if problem := self.client.cannot_defend(self.defence):
             raise SemsimError(f"attack {self._title}: {problem}")
 

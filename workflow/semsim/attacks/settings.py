@@ -275,4 +275,4 @@ def check_knowledge(attacks: dict[str, AttackSettings], attacker: Attacker) -> N
     """
     for name, settings in attacks.items():
         if problems := settings.forbidden(attacker):
-            raise SemsimError(f"attack {name}: {'; '.join(problems)}, which this one does not. Take another attack.")
+            raise SemsimError(f"attack {name}: {'; '.join(problems)}, which this one does not. Choose another attack.")

@@ -69,8 +69,8 @@ class RunState:
             self._lock.acquire(timeout=0)  # the system lets go of it when the process ends
         except Timeout:
             raise SemsimError(
-                f"{self.path}: another process is at work on this attack, perhaps left by a run that was killed. "
-                "Wait for it or stop it, then run again."
+                f"{self.path}: another process is running this attack, perhaps left over from a run that was killed."
+                " Wait for it or stop it, then run again."
             ) from None
 
     def _load(self):

@@ -1,4 +1,4 @@
-"""The attacks of an audit: those that suit the network and what the attacker knows."""
+"""The attacks of an audit: those that apply to the network and the attacker's knowledge."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def suited_attacks(
     target: Target, client: ClientSettings, attacker: Attacker
 ) -> tuple[dict[str, AttackSettings], list]:
-    """Return the presets that suit a target model, its clients and an attacker.
+    """Return the presets that apply to a target model, its clients and an attacker.
 
-    A preset suits if it has all that it needs, its priors included. Running statistics that have never been updated say
-    nothing about images: a search that matches them ends in one colour. An attacker who does not know the labels reads
-    them from the gradient where a preset would know them, or optimises them. One who knows the BatchNorm statistics of
-    the batch compares with these instead of the running ones. Of presets that differ in nothing but how they obtain the
-    label, the last one is taken, which knows more.
+    A preset applies if all its needs are met, its priors included. Running statistics that have never been updated say
+    nothing about images: a search that matches them ends in a single colour. An attacker who does not know the labels
+    reads them from the gradient where a preset would know them, or optimises them. One who knows the BatchNorm
+    statistics of the batch compares with these instead of the running ones. Of presets that differ only in how they
+    obtain the label, the last one is taken, which knows more.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def suited_attacks(
     -------
     attacks : dict of str to semsim.attacks.settings.AttackSettings
     left_out : list of str
-        Which presets do not suit and why, as sentences.
+        Which presets do not apply and why, as sentences.
 
     Raises
     ------
     SemsimError
-        If no preset suits.
+        If no preset applies.
     """
     has, found, left_out = {*target.traits, *client.traits, *KNOWLEDGE}, {}, []
     for name in PRESETS:
@@ -56,7 +56,7 @@ def suited_attacks(
         else:
             found[name] = settings
     if not found:
-        raise SemsimError(f"no attack suits this network, client and attacker: {' '.join(left_out)}")
+        raise SemsimError(f"no attack applies to this network, client and attacker: {' '.join(left_out)}")
     last = {_without_label(settings): name for name, settings in found.items()}
     for name, settings in found.items():
         if (other := last[_without_label(settings)]) != name:

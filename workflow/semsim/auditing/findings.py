@@ -77,7 +77,7 @@ def answer(
         sentences.append(f"The gradients leak: {listed(better)} {verb} more of these images than could be guessed.")
     elif (clients := originals["client"].nunique()) < FEWEST_CLIENTS:
         sentences.append(
-            f"To tell whether an attack shows more than could be guessed takes {FEWEST_CLIENTS} clients or more, and"
+            f"Telling whether an attack shows more than could be guessed takes {FEWEST_CLIENTS} clients or more, and"
             f" this audit attacked {clients}."
         )
     else:
@@ -95,7 +95,7 @@ def answer(
         return [*sentences, *counts, *recognisable.doubts]
     return [
         *sentences,
-        "These are distances, not chances: they do not say how many of the images a person would recognise.",
+        "These are distances, not chances: they do not tell how many of the images a person would recognise.",
     ]
 
 
@@ -107,7 +107,7 @@ def converged(originals: pd.DataFrame) -> list[str]:
         norm = originals.loc[originals["vanished"], "gradient_norm"].median()
         zeros = originals.loc[originals["vanished"], "zero_share"].median()
         sentences.append(
-            f"The model has converged on {vanished} of {counted(count, 'images')}: the probability that it gives to"
+            f"The model has converged on {vanished} of {counted(count, 'images')}: the probability that it assigns to"
             f" their classes rounds to 1, so their gradients vanish (median norm {norm:.1e}, {percent(zeros)} of the"
             " entries are zero), and searches find little in what is left. That is no protection: gradients of earlier"
             " rounds, and of images that it does not know, give away more."

@@ -68,7 +68,8 @@ def check_folder(folder: str | os.PathLike, about: dict) -> None:
     if differing:
         differing = [name for name in differing if name.startswith("--")] or differing
         raise SemsimError(
-            f"--out: {printable(folder)} holds another audit, of which {listed(differing)} differed. Name a new folder."
+            f"--out: {printable(folder)} holds another audit, of which {listed(differing)} differed. Choose a new"
+            " folder."
         )
 
 
@@ -76,11 +77,11 @@ def _read_about(folder):
     """Return what a folder says of the audit in it; None if it is new or empty."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise SemsimError(f"--out: {printable(folder)} is a file. Name a new folder.")
+        raise SemsimError(f"--out: {printable(folder)} is a file. Choose a new folder.")
     if not (folder / ABOUT).exists():
         if folder.exists() and (found := sorted(each.name for each in folder.iterdir() if each.name != LOCK)):
             names = printable(first_few(found, 3))
-            raise SemsimError(f"--out: {printable(folder)} holds other things ({names}). Name a new or empty folder.")
+            raise SemsimError(f"--out: {printable(folder)} holds other files ({names}). Choose a new or empty folder.")
         return None
     try:
         known = json.loads(read_file(folder / ABOUT, MOST_BYTES))
@@ -92,7 +93,7 @@ def _read_about(folder):
 
 
 def _damaged(folder):
-    return SemsimError(f"--out: {printable(Path(folder) / ABOUT)} is damaged. Name a new folder.")
+    return SemsimError(f"--out: {printable(Path(folder) / ABOUT)} is damaged. Choose a new folder.")
 
 
 @contextmanager
@@ -120,7 +121,7 @@ def claimed(folder: str | os.PathLike, about: dict) -> Iterator[Path]:
         lock = FileLock(folder / LOCK).acquire(timeout=0)  # the system lets go of it when the process ends
     except Timeout:
         place = printable(folder)
-        raise SemsimError(f"--out: another audit is at work in {place}. Wait for it or stop it.") from None
+        raise SemsimError(f"--out: another audit is running in {place}. Wait for it or stop it.") from None
     with lock:
         check_folder(folder, about)
         if not (folder / ABOUT).exists():

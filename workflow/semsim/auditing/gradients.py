@@ -1,4 +1,4 @@
-"""What clients share, and whether a model has converged so far that it says nothing."""
+"""What clients share, and whether a model has converged so far that its gradients vanish."""
 
 from __future__ import annotations
 

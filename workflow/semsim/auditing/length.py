@@ -1,4 +1,4 @@
-"""How long an audit takes, and how long its searches are so that it takes no more than it may."""
+"""How long an audit takes, and how to shorten its searches so that it fits a time limit."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def shortened(length: Length, whole: Length) -> list[str]:
         less.append(f"{length.originals:,} of {counted(whole.originals, 'images')}")
     if not less:
         return []
-    sentence = f"Shortened, for lack of time on this machine: to {listed(less)}."
+    sentence = f"Shortened to fit the time limit on this machine: to {listed(less)}."
     if length.steps < whole.steps or length.restarts < whole.restarts:
         sentence += " Longer searches find more: what is found here is a lower bound on what leaks."
     return [sentence]

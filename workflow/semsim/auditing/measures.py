@@ -1,7 +1,8 @@
-"""How close reconstructions come, beside what comes as close without the gradient of the image.
+"""How close reconstructions come to their originals, compared with guesses made without the gradient of the image.
 
-That is, first, the mean image of the class. Metrics that punish its blur are fooled by anything with edges, so there
-are, second, what the same attack makes of other images: they look alike, but show something else.
+The first guess is the mean image of the class. Metrics that penalise its blur are fooled by anything with edges, so the
+second kind of guess is the reconstructions of other images by the same attack: they look alike, but show something
+else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from semsim.targets.models import Target
 
 GUESS = "class_mean"
-"""What tables call the mean image of the other images of a class, which stands beside the attacks."""
+"""What tables call the mean image of the other images of a class, which is listed with the attacks."""
 TOP1 = "top1"
 """Whether the audited model itself names the true class."""
 MOST_OTHERS = 9

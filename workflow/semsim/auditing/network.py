@@ -1,4 +1,4 @@
-"""The model that is audited: a network by its name, or from a Python file, with its weights."""
+"""The audited model: a network by its name, or from a Python file, with its weights."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def require_logits(target: Target, images: torch.Tensor) -> None:
     with torch.no_grad():
         outputs = target(images.to(target.mean.device))
     if (outputs >= 0).all() and torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-4):
-        raise SemsimError("--model: it gives probabilities, which add up to 1, not logits. Leave out its softmax.")
+        raise SemsimError("--model: it returns probabilities, which sum to 1, not logits. Remove its softmax.")
 
 
 def build_model(

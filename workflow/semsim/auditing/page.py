@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 GUESS_LABEL = "class mean"
 LIMITS = (
     "Finding little is no proof of safety: other attacks, more steps or better knowledge may find more.",
-    "A guess stands for what someone could come up with who knows the class and similar images, but not the gradient."
-    " An attack that is no better shows nothing beyond that, whatever its pictures look like.",
+    "A guess is what someone could produce who knows the class and similar images, but not the gradient. An attack"
+    " that is no better reveals nothing beyond that, whatever its pictures look like.",
 )
 ONE_IMAGE = (
     "The attacks see the gradient of one image at a time, with the model in eval mode. Clients that share one update"
-    " for a batch usually give away less of each image."
+    " for a batch usually reveal less about each image."
 )
 BATCHES = (
-    "The reconstructions of a batch come in no particular order. They are matched with its originals so that the sum of"
-    " their squared errors is smallest, and so are those of the other batches with which they are compared."
+    "The reconstructions of a batch come in no particular order. They are matched with its originals by minimising the"
+    " sum of squared errors, and so are those of the other batches with which they are compared."
 )
 
 
@@ -186,7 +186,7 @@ def _model(audit, target):
         [
             f"{counted(count_parameters(target), 'parameters')}, {counted(spec['classes'], 'classes')}, images of"
             f" {spec['image_size']} pixels a side. {_normalisation(target)}",
-            f"It names the right class of {right} of the {counted(len(originals), 'originals')}.",
+            f"It classifies {right} of the {counted(len(originals), 'originals')} correctly.",
             f"Gradients have a median norm of {norm:.3g}, and {zeros} of their entries are zero.",
             f"What clients share: {_shared(audit.settings.client)}; defence: {audit.settings.shared}.",
             f"Steps: {steps}.",

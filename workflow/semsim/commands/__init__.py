@@ -3,7 +3,7 @@
 A module says in its docstring what the command does, and has `add_arguments(parser)`, which sets the default
 `carry_out`: a function of the parsed arguments. Everything slow is imported inside that function.
 
-Here, too, imports are inside functions: who presses Ctrl-C at once gets one line, as anyone who does so later.
+Here, too, imports are inside functions, so that Ctrl-C during the first second also prints a single line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMMANDS = {"score": "score", "compare": "score", "audit": "attack,score", "labe
 
 
 def main() -> None:
-    """Run ``semsim``: what users can put right ends in one line and exit status 1."""
+    """Run ``semsim``: errors that users can correct end in one line and exit status 1."""
     try:
         from semsim.commandline import run
     except KeyboardInterrupt:

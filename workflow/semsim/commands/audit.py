@@ -1,14 +1,14 @@
 """Audit a model: attack it with the gradients that it would share, and see what they give away.
 
 The model is a Python file and the function in it that builds the network, which is called with `classes` and
-`image_size` as far as it takes them (net.py:build); a network of torchvision or timm (torchvision:resnet18); or one of
-the project's. Without --weights, they are random. Images lie in folders by class, DIR/cats/7.png; where the model knows
-more classes, --classes names a text file with all of them, one a line, in the order of its outputs.
+`image_size` if it accepts them (net.py:build); a network from torchvision or timm (torchvision:resnet18); or one of the
+project's. Without --weights, its weights are random. Images are in one folder per class, DIR/cats/7.png; if the model
+knows more classes, --classes names a text file with all of them, one per line, in the order of its outputs.
 
-A balanced sample of the images is attacked, each with a gradient of its own or, with --client, as clients share it: in
-batches, after several local steps, with BatchNorm in train mode. Nothing is trained. It first says how long that takes;
-where that would be more than --minutes, searches are shorter, and the report says so. After an interruption, the same
-command resumes where it stopped.
+A balanced sample of the images is attacked, each with its own gradient or, with --client, as clients share it: in
+batches, after several local steps, with BatchNorm in train mode. Nothing is trained. The command first says how long
+this takes; if that would be more than --minutes, searches are shortened, and the report says so. To resume after an
+interruption, run the same command again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", type=path, required=True, metavar="MODEL", help="FILE.py:FUNCTION, or torchvision:NAME"
     )
     parser.add_argument(
-        "--weights", type=path, metavar="FILE", help="its state dict: .safetensors, or .pt of tensors alone"
+        "--weights", type=path, metavar="FILE", help="its state dict: .safetensors, or .pt with only tensors"
     )
     parser.add_argument(
         "--images", type=path, required=True, metavar="DIR", help="a folder or .zip file with CLASS/IMAGE"
@@ -46,20 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=path, required=True, metavar="DIR", help="the folder to write, new or of the same audit"
     )
     parser.add_argument(
-        "--classes", type=path, metavar="FILE", help="names of the model's classes, one a line (the folders')"
+        "--classes", type=path, metavar="FILE", help="names of the model's classes, one per line (the folders')"
     )
-    parser.add_argument("--image-size", type=positive, metavar="N", help="crop and resize images to N pixels a side")
+    parser.add_argument("--image-size", type=positive, metavar="N", help="crop and resize images to N pixels per side")
     parser.add_argument("--mean", type=_three, metavar="R,G,B", help="of the channels that the model expects (0,0,0)")
     parser.add_argument("--std", type=_three, metavar="R,G,B", help="their standard deviation (1,1,1)")
     parser.add_argument("--last", metavar="NAME", help="name of the last layer, if it cannot be detected")
     parser.add_argument("--originals", type=positive, metavar="N", help="how many images are attacked (32, or fewer)")
-    parser.add_argument("--attacks", type=_names, metavar="NAMES", help="such as invertgrad,idlg (those that suit)")
+    parser.add_argument("--attacks", type=_names, metavar="NAMES", help="such as invertgrad,idlg (those that apply)")
     parser.add_argument("--steps", type=positive, metavar="N", help="of each attack (2000, or fewer)")
     parser.add_argument(
         "--minutes",
         type=float,
         metavar="N",
-        help="how long attacks may take (20); where they would take more, steps or originals are fewer",
+        help="how long attacks may take (20); otherwise, steps or originals are reduced",
     )
     parser.add_argument(
         "--attacker", type=_setting, nargs="+", metavar="NAME=false", help="what attackers do not know: labels=false"
@@ -71,9 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="of the sample and the attacks (1)")
     parser.add_argument("--memory-gib", type=float, metavar="N", help="memory for searches at once (2 or more)")
     parser.add_argument("--semsim", type=path, metavar="FOLDER", default="embedded", help="SemSim's weights (embedded)")
-    parser.add_argument("--pretrained", type=path, metavar="FOLDER", help="folder to look in first for LPIPS's network")
+    parser.add_argument("--pretrained", type=path, metavar="FOLDER", help="folder to search first for LPIPS's network")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
-    parser.add_argument("--yes", action="store_true", help="go on, however long it takes")
+    parser.add_argument("--yes", action="store_true", help="continue, however long it takes")
     parser.set_defaults(carry_out=audit)
 
 
@@ -117,7 +117,7 @@ SETTINGS = ("originals", "attacks", "steps", "minutes", "defence", "seed", "memo
 SECTIONS = ("attacker", "client")
 """Options of which each NAME=VALUE is a setting of a section."""
 PLACE = re.compile(rf"^  ({'|'.join((*SETTINGS, *SECTIONS))})(?:\.([a-z]\w*))?[\w.]*:", re.MULTILINE)
-"""How messages about settings begin, each in a line of its own: with the place of a setting."""
+"""How messages about settings begin, each on its own line: with the place of a setting."""
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def audit(arguments: argparse.Namespace) -> None:
     from semsim.targets.device import choose_device
 
     if Path(arguments.images).resolve() in Path(arguments.out).resolve().parents:
-        raise SemsimError("--out: lies in --images, where its pictures would be taken for more images. Name another.")
+        raise SemsimError("--out: lies in --images, so its pictures would be read as images. Choose another folder.")
     given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     given |= {name: _section(getattr(arguments, name) or [], name) for name in SECTIONS}
     settings = validated(AuditSettings, given, "The audit is not valid")
@@ -193,6 +193,6 @@ def _ask(seconds, minutes):
             return
         raise SemsimError("stopped before anything was written.")
     raise SemsimError(
-        f"about {duration(seconds)} is more than --minutes {minutes:g}. Go on with --yes, or take fewer --originals,"
+        f"about {duration(seconds)} is more than --minutes {minutes:g}. Continue with --yes, or use fewer --originals,"
         " --steps or --attacks."
     )

@@ -1,14 +1,15 @@
 """Rank sets of reconstructions by how much they leak.
 
-Each set is a folder of reconstructions of the same originals, by one model or defence each; its name is the folder's,
-or give NAME=FOLDER. Names pair reconstructions with originals as in `semsim score`. Only originals that every set has
-are compared; the others are listed. A warning says where most reconstructions of a set are nearer to another original
-than to their own; --match pairs them by likeness, each set by itself.
+Each set is a folder of reconstructions of the same originals, by one model or defence each; its name is that of the
+folder, or given as NAME=FOLDER. Names pair reconstructions with originals as in `semsim score`. Only originals that
+every set has are compared; the others are listed. A warning says where most reconstructions of a set are nearer to
+another original than to their own; --match pairs them by similarity, separately for each set.
 
-For each metric the sets are ranked by their means, the one that leaks most first, with 95 % intervals: a bootstrap over
-originals, the same resamples for all sets. Below the ranks is how each set differs from the next one, with the p value
-of no difference, corrected for the metric's differences by Holm's method. It is the share of ways to flip the signs of
-the originals' differences that make them as large: of all ways up to 14 originals, else of --resamples that are drawn.
+For each metric the sets are ranked by their means, the one that leaks most first, with 95 % intervals from a bootstrap
+over originals, with the same resamples for all sets. Below the ranks, each set is compared with the next one, with the
+p value of no difference, corrected over the differences of the metric by Holm's method. The p value is the share of
+sign flips of the originals' differences that give at least as large a mean: of all sign flips for up to 14 originals,
+otherwise of --resamples random ones.
 """
 
 from __future__ import annotations

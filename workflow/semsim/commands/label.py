@@ -2,9 +2,9 @@
 
 A campaign is a folder in annotations/ with images, a question and the answers. From beginning to end:
 
-  semsim label new pilot --study demo --per-attack 10      make annotations/pilot
+  semsim label new pilot --study demo --per-attack 10      create annotations/pilot
   semsim label serve pilot                                 open the printed address in a browser
-  semsim label status pilot                                who has done how much, and how carefully
+  semsim label status pilot                                progress, and how carefully annotators work
   semsim label export pilot                                write annotations/pilot/labels.csv
 
 Then `labels: annotations/pilot` in a study's settings uses these labels. With remote annotators:
@@ -12,9 +12,9 @@ Then `labels: annotations/pilot` in a study's settings uses these labels. With r
   semsim label invite pilot --count 20 --url https://label.example.org
   semsim label serve pilot --public                        behind a web server with TLS
 
-Without the page, as for a model that is shown pictures:
+Without the page, for instance for a vision-language model:
 
-  semsim label sheets pilot ann --out ann                  her pictures on numbered sheets, and a table for her answers
+  semsim label sheets pilot ann --out ann                  numbered sheets of pictures, and a table for answers
   semsim label enter pilot ann ann/answers.csv             store the answers
   semsim label compare pilot --study demo                  do they see what the study's annotators see?
 
@@ -47,7 +47,7 @@ Then read and edit campaign.yaml, consent.txt, instructions.txt and CARD.md in t
   semsim label serve pilot
   semsim label serve pilot --public --port 8000 --url https://label.example.org --proxy 127.0.0.1
 
-Stop it with Ctrl-C. Every answer that the page has accepted is on disk, however the server ends.
+Stop it with Ctrl-C. Every answer that the page has accepted is on disk, no matter how the server ends.
 """,
     "invite": """examples:
   semsim label invite pilot ann ben
@@ -58,7 +58,7 @@ A known name keeps its link. Anyone with a link can answer under that name: send
     "sheets": """example:
   semsim label sheets pilot ann --out ann
 
-Fill in ann/answers.csv: a class, or ? for "can't tell". Whoever gets sheets has agreed to take part: show them
+Fill in ann/answers.csv: a class, or ? for "can't tell". By taking sheets, annotators agree to take part: show them
 consent.txt and instructions.txt first.
 """,
     "enter": """example:
@@ -70,7 +70,7 @@ The last answers may be missing: enter the table again when there are more.
   semsim label compare spot-check --study demo
 
 Writes tables/compared.csv: how often the majorities agree on whether a reconstruction is recognised. The report of the
-study tells it beside its pictures.
+study quotes this with its pictures.
 """,
     "import": """examples:
   semsim label import images.csv labels.csv --name panel --kind human
@@ -80,7 +80,7 @@ study tells it beside its pictures.
 images.csv: image, label (the number of the true class, or nothing) and, where they apply, dataset, target, attack and
 original. labels.csv: image, annotator, label (a number, -1 for "can't tell", or na for no answer) and, where they are
 known, kind, seconds and given_at. metrics.csv: image, or dataset, target, attack and original, and a column per metric.
-The campaign has a copy of all that it needs: the files may go.
+The campaign has a copy of everything that it needs: the files may be deleted.
 """,
     "measure": """example:
   semsim label measure pilot
@@ -118,9 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.set_defaults(carry_out=carry_out)
         return command
 
-    _add_new(add("new", make, "make a campaign from a study's reconstructions or a folder of images"))
+    _add_new(add("new", make, "create a campaign from a study's reconstructions or a folder of images"))
     _add_serve(add("serve", serve, "serve a campaign as a page on this machine"))
-    command = add("invite", invite, "make links for remote annotators")
+    command = add("invite", invite, "create links for remote annotators")
     command.add_argument("names", nargs="*", metavar="NAME", help="pseudonyms of annotators")
     up_to = partial(positive, most=10_000)
     command.add_argument("--count", type=up_to, default=0, metavar="N", help="invite N annotators with random names")
@@ -128,16 +128,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = add("status", show_status, "show progress, and how carefully annotators work")
     command.add_argument("--participant", metavar="ID", help="only show which annotator a panel's participant is")
     add("export", export, "write labels.csv and controls.csv")
-    command = add("sheets", write_sheets, "write an annotator's pictures on sheets, for answers without the page")
+    command = add("sheets", write_sheets, "write an annotator's pictures to sheets, for labelling without the page")
     command.add_argument("name", metavar="NAME", help="pseudonym of the annotator")
     command.add_argument("--out", required=True, metavar="FOLDER", help="a new folder for sheets and answers.csv")
-    command = add("enter", enter_answers, "store answers that were written down beside sheets")
+    command = add("enter", enter_answers, "store answers that were given on sheets")
     command.add_argument("name", metavar="NAME", help="pseudonym of the annotator")
-    command.add_argument("answers", metavar="ANSWERS.csv", help="the table from beside the sheets, filled in")
-    command = add("compare", compare, "compare with the labels that a study has of the same reconstructions")
+    command.add_argument("answers", metavar="ANSWERS.csv", help="the table that came with the sheets, filled in")
+    command = add("compare", compare, "compare with a study's labels of the same reconstructions")
     command.add_argument("--study", required=True, help="its name, or the folder of its results")
-    _add_import(add("import", import_labels, "make a campaign of labels that were given elsewhere"))
-    command = add("measure", measure, "measure agreement, recognition and, of given metrics, faithfulness")
+    _add_import(add("import", import_labels, "create a campaign from labels that were given elsewhere"))
+    command = add("measure", measure, "measure agreement, recognition and, if there are metrics, faithfulness")
     command.add_argument("--resamples", type=resamples, default=10_000, metavar="N", help="for the intervals (10,000)")
     command.add_argument("--seed", type=int, default=1, help="seed of the resamples (1)")
 
@@ -148,7 +148,7 @@ def _add_import(command):
     command.add_argument("--name", required=True, metavar="CAMPAIGN", help="the campaign's folder, or its name there")
     command.add_argument("--kind", choices=ANNOTATORS, help="what the annotators are, if no column kind says so")
     command.add_argument("--classes", metavar="FILE", help="class names, one per line (their numbers)")
-    command.add_argument("--forced-choice", action="store_true", help="annotators had to name a class: -1 is a mistake")
+    command.add_argument("--forced-choice", action="store_true", help="annotators had to name a class: -1 is an error")
     command.add_argument(
         "--images", dest="pictures", metavar="FOLDER", help="the images, under the names in IMAGES.csv"
     )
@@ -159,7 +159,7 @@ def _add_import(command):
             nargs="+",
             default=[],
             metavar="METRIC",
-            help=f"metrics that semsim does not know, whose {way} values mean a better reconstruction",
+            help=f"metrics unknown to semsim, whose {way} values mean a better reconstruction",
         )
 
 
@@ -203,8 +203,8 @@ def _add_serve(command):
         type=_network,
         default=[],
         metavar="ADDRESS",
-        help="with --public: believe this web server when it says for whom it asks, in a header X-Forwarded-For that it"
-        " overwrites (nobody is believed); may be given several times",
+        help="with --public: trust the X-Forwarded-For header of this web server, which must overwrite it (none is"
+        " trusted); may be given several times",
     )
     _add_url(command)
 
@@ -265,9 +265,9 @@ def _check_new(arguments):
     of_study = {"--per-rate": arguments.per_rate} | {f"--{key}s": names for key, names in _only(arguments).items()}
     given = [option for option, value in (of_folder if arguments.study else of_study).items() if value]
     if given:
-        raise SemsimError(f"{given[0]}: goes with {'--images' if arguments.study else '--study'} only.")
+        raise SemsimError(f"{given[0]}: only with {'--images' if arguments.study else '--study'}.")
     if arguments.per_rate and arguments.per_attack:
-        raise SemsimError("--per-rate: takes the place of --per-attack. Give one of them.")
+        raise SemsimError("--per-rate: replaces --per-attack. Give one of them.")
 
 
 def _material_of(arguments):
@@ -325,7 +325,7 @@ def _campaign_to_serve(name):
     folder = campaign_folder(name)
     if has_labels_from_elsewhere(folder):
         raise SemsimError(
-            f"{folder}: has labels from elsewhere, which answers given here would replace. Make a new campaign with:"
+            f"{folder}: has labels from elsewhere, which answers given here would replace. Create a new campaign with:"
             " semsim label new"
         )
     return read_campaign_folder(folder)

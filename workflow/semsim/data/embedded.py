@@ -1,7 +1,7 @@
-"""The kinds of images that come with packages that the study needs anyway, and that no study draws of them.
+"""Embedded images, which come with packages that the study needs anyway, and seeds for images that no study draws.
 
-Networks that come with semsim learnt from images of these kinds. Where a study's seed stands in the seed of an image,
-there is a word for those: seeds are numbers, so that no study draws any of them.
+Networks that ship with semsim were trained on images of these kinds. In the seeds of these images, a word replaces the
+study's seed, which is a number, so that no study draws any of them.
 """
 
 EMBEDDED = ("glyphs", "letters", "mnist")

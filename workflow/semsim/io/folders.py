@@ -101,7 +101,7 @@ def _kind(entry):
     try:
         mode = entry.stat().st_mode
     except FileNotFoundError:
-        return "a link that leads nowhere"
+        return "a broken link"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     if stat.S_ISDIR(mode):

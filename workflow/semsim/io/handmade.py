@@ -1,4 +1,4 @@
-"""Tables that people make, with any editor or spreadsheet: what is wrong with them is named in words.
+"""Tables that people make, with any editor or spreadsheet: errors in them are described in words.
 
 Stages write what `semsim.io.tables` reads, in parts and with inferred types. Here every field is text, in the line that
 the file has it in.
@@ -78,7 +78,7 @@ def _fields(path, text):
             line = reader.line_num + 1
     except csv.Error as error:
         raise SemsimError(
-            f"{path}: line {line} cannot be divided into fields ({error}). Quotes stand around a whole field, and are"
+            f"{path}: line {line} cannot be divided into fields ({error}). Quotes must enclose a whole field, and are"
             " doubled inside it."
         ) from None
     return rows
@@ -92,7 +92,7 @@ def _check_header(path, header, needed):
     if missing := [name for name in needed if name not in header]:
         raise SemsimError(f"{path}: columns {', '.join(missing)} are missing. Needed are {', '.join(needed)}.")
     if twice := [name for name in dict.fromkeys(header) if header.count(name) > 1]:
-        raise SemsimError(f"{path}: columns that are there twice: {first_few(twice)}. Rename one of each.")
+        raise SemsimError(f"{path}: duplicate columns: {first_few(twice)}. Rename one of each.")
 
 
 def line_of(row: int) -> int:

@@ -77,7 +77,9 @@ def appending(path: str | os.PathLike) -> Iterator[Callable[[pd.DataFrame], None
         def append(table):
             nonlocal columns
             if columns is not None and columns != [*table]:
-                raise SemsimError(f"{path}: its parts have different columns. Make them again with the same settings.")
+                raise SemsimError(
+                    f"{path}: its parts have different columns. Create them again with the same settings."
+                )
             table.to_csv(file, index=False, header=columns is None, lineterminator="\n", chunksize=ROWS_AT_ONCE)
             columns = [*table]
 

@@ -1,4 +1,4 @@
-"""Texts that people make, with any editor: what is wrong with them is named in words."""
+"""Texts that people make, with any editor: errors in them are described in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MARKS = {
     codecs.BOM_UTF32_BE: "UTF-32 text",
     codecs.BOM_UTF16_LE: "UTF-16 text",
     codecs.BOM_UTF16_BE: "UTF-16 text",
-    b"PK\x03\x04": "a workbook of a spreadsheet, or another archive",
+    b"PK\x03\x04": "a spreadsheet workbook, or another archive",
 }
 """What files are that begin with these bytes."""
 

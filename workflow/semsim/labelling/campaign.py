@@ -52,7 +52,7 @@ class Panel(Settings):
     participants: int | None = Field(
         None,
         ge=1,
-        description="at most so many participants may answer; null for twice as many as are needed",
+        description="the number of participants who may answer at most; null for twice as many as are needed",
     )
     signed: bool = Field(
         False, description="whether the panel signs the IDs of its participants, so that nobody can make them up"
@@ -94,7 +94,7 @@ class CampaignSettings(Settings):
     title: str = Field(min_length=1, max_length=80, description="the headline of the page")
     question: str = Field(min_length=1, max_length=300, description="what is asked about every image")
     kind: Annotated[str, OneOf(ANNOTATORS)] = Field(
-        "human", description="what those who answer are; labels from elsewhere have their own"
+        "human", description="what the annotators are; labels from elsewhere have their own kind"
     )
     labels_per_image: int = Field(5, ge=1, description="how many annotators see each image")
     images_per_annotator: int | None = Field(
@@ -290,7 +290,7 @@ def _existing(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise SemsimError(
-            f"{folder}: no such campaign. Make it with: semsim label new {as_argument(folder)} --study STUDY"
+            f"{folder}: no such campaign. Create it with: semsim label new {as_argument(folder)} --study STUDY"
         )
     return folder
 

@@ -89,7 +89,7 @@ async def read_json(request: HttpRequest, model: type[Settings]) -> dict:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise HTTPException(400, f"{where or 'body'}: not as it must be ({first['type']}).") from None
+        raise HTTPException(400, f"{where or 'body'}: not valid ({first['type']}).") from None
 
 
 def _refuse_constant(name):

@@ -132,7 +132,7 @@ def _write_images(folder, material, seed):
             if _write_image(folder, row, bar) in asked:
                 raise SemsimError(
                     f"attention check {getattr(row, SOURCE, row.image)}: shows the same pixels as an image that is"
-                    " asked about. Take other images for checks."
+                    " asked about. Use other images for checks."
                 )
     return images.sort_values("image"), checks.sort_values("image")
 

@@ -108,8 +108,8 @@ def _scales(path, names, directions):
     known |= {name: Scale(name, name, "", -np.inf, np.inf, up, GIVEN).__dict__ for name, up in directions.items()}
     if unknown := [name for name in names if name not in known]:
         raise SemsimError(
-            f"{path}: whether higher or lower values mean a better reconstruction is not known of {first_few(unknown)}."
-            " Say it with --higher-is-better or --lower-is-better."
+            f"{path}: it is not known whether higher or lower values mean a better reconstruction for"
+            f" {first_few(unknown)}. Give --higher-is-better or --lower-is-better."
         )
     return pd.DataFrame([known[name] for name in names])
 

@@ -337,7 +337,7 @@ def serve(
     if not public and host not in LOOPBACK:
         raise SemsimError(f"--host {host}: others could connect. Add --public, so that everyone needs a personal link.")
     if proxies and not public:
-        raise SemsimError("--proxy: goes with --public only.")
+        raise SemsimError("--proxy: only with --public.")
     app = LabelServer(campaign, store, public).app()
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -169,7 +169,7 @@ def enter_answers(campaign: Campaign, store: Store, name: str, path: str | os.Pa
 def _labels(table, items, campaign, path):
     """Return the labels that a table of answers has, in order."""
     if list(table["number"]) != [str(position + 1) for position in items["position"]]:
-        raise SemsimError(f"{path}: number must go from 1 to {len(items)}, as in the table beside the sheets.")
+        raise SemsimError(f"{path}: number must go from 1 to {len(items)}, as in the table that came with the sheets.")
     answers = table["answer"].map(lambda answer: composed(answer).strip().casefold())
     given = answers != ""
     datasets = items["image"].map(campaign.datasets)

@@ -494,6 +494,6 @@ def _keep_private(campaign):
                 path.chmod(0o600)
     except OSError as error:
         raise SemsimError(
-            f"{campaign.folder}: cannot be kept from others who use this machine ({error}). It has to be yours, and on"
-            " a disk with permissions."
+            f"{campaign.folder}: cannot be protected from other users of this machine ({error}). It must belong to you,"
+            " on a disk with permissions."
         ) from None

@@ -59,7 +59,7 @@ def fetch_archive(drive_id: str, path: str | os.PathLike) -> Path:
 
 
 def _download(drive_id, path):
-    """Download a file; if that fails, say how to go on."""
+    """Download a file; if that fails, say what to do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         download(ADDRESS.format(drive_id), path, _no_archive, ask=_ask)
@@ -90,7 +90,7 @@ def _ask(client, address, begun):
 
 
 class _Page(HTMLParser):
-    """A page of Google Drive: where its form leads, what is in the form, and what is told if there is none."""
+    """A page of Google Drive: where its form leads, what is in the form, and its message if there is none."""
 
     def __init__(self, text):
         super().__init__()

@@ -73,7 +73,7 @@ def pair_images(images: pd.DataFrame, published: pd.DataFrame, numbers: Sequence
     if pairs.empty:
         raise SemsimError(
             f"labels: replayed, but no target model under the attack '{ATTACK}' has a published name, such as"
-            f" {first_few(sorted(published['target'].unique()))}. Name them so, or take other labels."
+            f" {first_few(sorted(published['target'].unique()))}. Use such names, or other labels."
         )
     if numbers is not None and len(other := pairs[pairs["label"] != pairs["label_published"]]):
         numbers = first_few([str(number) for number in sorted(set(other["number"]))])

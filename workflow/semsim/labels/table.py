@@ -180,7 +180,7 @@ def check_labels(
         warnings.warn(f"{where}: only one label by {once}. Agreement says nothing about them.", stacklevel=2)
     if twins := near_twins(counts.index.sort_values()):
         named = " and ".join(map(repr, twins))
-        warnings.warn(f"{where}: annotators {named}. If they are one person, spell the name alike.", stacklevel=2)
+        warnings.warn(f"{where}: annotators {named}. If they are one person, spell the name in one way.", stacklevel=2)
 
 
 def _problems_of_columns(labels):

@@ -1,9 +1,9 @@
-"""The fitting of chances to labels, on originals that SemSim did not learn from.
+"""Fitting chances to labels, on originals that SemSim was not trained on.
 
 In each fold, SemSim gives the distances of held-out reconstructions, and ridge regression on its embeddings of the
-other originals gives the difficulty of the held-out ones. A logistic regression on both makes a chance of them. It is
-tried on each fold after learning from the held-out distances of the others; those come from metrics that may have seen
-the tested originals, which three coefficients cannot remember. The calibration that weights carry learned from all.
+other originals gives the difficulty of the held-out ones. A logistic regression turns both into a chance. It is tested
+on each fold after fitting it to the held-out distances of the others; those come from metrics that may have seen the
+tested originals, which three coefficients cannot remember. The calibration in the weights is fitted to all folds.
 """
 
 from __future__ import annotations

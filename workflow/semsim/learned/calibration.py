@@ -1,7 +1,8 @@
 """From a distance and an original to the chance that annotators recognise the reconstruction.
 
 Whether annotators recognise a reconstruction depends on its distance and on how difficult the original is, which is
-read from its embedding. `semsim.learned.calibrating` fits both on labels of originals that SemSim did not learn from.
+predicted from its embedding. `semsim.learned.calibrating` fits both to labels of originals that SemSim was not trained
+on.
 """
 
 from collections.abc import Mapping

@@ -40,13 +40,13 @@ distances = metric(originals, reconstructions)  # RGB, [N, 3, H, W] in [0, 1]
 - Settings: {settings}
 - Recipe: {recipe}
 
-All labels were used; a fifth of the originals were used to choose the epoch that was kept{why_not}.
+All labels were used; a fifth of the originals served to choose the epoch that was kept{why_not}.
 
 ## How faithful it is
 
 The area under the ROC curve is the probability that, of two reconstructions of one original, the one that the majority
-recognised has the smaller distance, averaged over originals and data sets. Each row is for metrics that were trained
-with the same settings, but without what was held out. The best hand-crafted metric is chosen on the training data.
+recognised has the smaller distance, averaged over originals and data sets. Each row is for metrics trained with the
+same settings, but without what was held out. The best hand-crafted metric is chosen on the training data.
 
 {results}
 
@@ -57,23 +57,24 @@ with the same settings, but without what was held out. The best hand-crafted met
 ## Limitations
 
 - It predicts what these annotators would say about images like these. For other images, collect labels from people
-  (`semsim label`) and check it there before you rely on it.
-- A small distance is a reason to worry. A large one is no proof of privacy: another attack may do better, and an
-  image that cannot be recognised may still give something away.
+  (`semsim label`) and check the metric against them before you rely on it.
+- A small distance is a reason to worry. A large distance is no proof of privacy: another attack may do better, and an
+  image that cannot be recognised may still reveal something.
 {caveat}"""
-CHANCES = """`metric.chances` gives the chance that one annotator recognises a reconstruction. It rests on
+CHANCES = """`metric.chances` gives the chance that one annotator recognises a reconstruction. It is based on
 {basis},
-with distances from metrics that had not seen the original. In log-odds, a distance of 1 counts {distance}. {difficulty}
+with distances from metrics that had not seen the original. Per unit
+of distance, the log-odds change by {distance}. {difficulty}
 
 {table}
 
 The Brier score is the mean squared error of the chances, over single labels. The calibration error is the mean
-distance of chance and rate in ten groups. The slope is 1 for calibrated chances, and below for too extreme ones."""
-USED = "A difficulty of 1, read from the embedding of the original,\ncounts {}."
+distance of chance and rate in ten groups. The slope is 1 for calibrated chances, and below 1 for too extreme ones."""
+USED = "Per unit of the difficulty of the original,\npredicted from its embedding, they change by {}."
 NOT_USED = """The difficulty of the original,
-read from its embedding, did not lower the Brier score on held-out originals and is not used."""
+predicted from its embedding, did not lower the Brier score on held-out originals and is not used."""
 HEAD = ("held out", "Brier score", "of the mean rate alone", "calibration error", "slope")
-WARNING = ": classifiers that stand in for people, so it predicts them, not people"
+WARNING = ": classifiers that stand in for people, so it predicts their labels, not those of people"
 
 
 def model_card(

@@ -1,4 +1,4 @@
-"""A plain classifier of public images: what SemSim may start from, and the baseline that it is held against."""
+"""A plain classifier of public images: a possible initialisation of SemSim, and a baseline."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The other learned baselines: hand-crafted metrics, combined by logistic regression, or the best of them.
 
-Which metric is best is decided on other data than it is tested on; otherwise the best of many looks better than it is.
+The best metric is selected on other data than it is tested on; otherwise the best of many looks better than it is.
 """
 
 from __future__ import annotations

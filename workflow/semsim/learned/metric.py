@@ -214,7 +214,7 @@ class SemSim(nn.Module):
 
     def _calibrated(self):
         if self.calibration is None:
-            raise SemsimError(f"{NO_CALIBRATION}, so there are distances but no chances. Take weights that have one.")
+            raise SemsimError(f"{NO_CALIBRATION}, so there are distances but no chances. Use weights that have one.")
         return self.calibration
 
     def _compared(self, originals, reconstructions):
@@ -295,7 +295,7 @@ class SemSim(nn.Module):
             content = read_file(folder / CONFIG, LARGEST_CONFIG)
         except SemsimError as error:
             known = ", ".join(shipped_weights())
-            raise SemsimError(f"{error} Name a folder of weights, or weights that come with semsim: {known}.") from None
+            raise SemsimError(f"{error} Give a folder of weights, or weights that come with semsim: {known}.") from None
         try:
             with torch.device("meta"):  # whatever it says, no more memory than the weights need
                 metric = cls(**_parsed(content), reduction=reduction)
@@ -312,7 +312,9 @@ class SemSim(nn.Module):
             ) from None
         metric = metric.float()
         if any(tensor.is_complex() or not tensor.isfinite().all() for tensor in metric.state_dict().values()):
-            raise SemsimError(f"{folder / WEIGHTS}: not all of it are finite real numbers, so distances mean nothing.")
+            raise SemsimError(
+                f"{folder / WEIGHTS}: has values that are not finite real numbers, so distances are meaningless."
+            )
         return metric.to(device).eval()
 
 

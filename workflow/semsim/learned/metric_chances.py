@@ -1,4 +1,4 @@
-"""The chance of being recognised that a hand-crafted metric stands for: what PSNR says, and how little that is."""
+"""The chance of recognition given a hand-crafted metric: what PSNR says about single images, and how little that is."""
 
 from __future__ import annotations
 

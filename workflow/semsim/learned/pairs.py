@@ -1,4 +1,4 @@
-"""Labelled pairs: reconstructions beside what they are compared with, and how often each was recognised."""
+"""Labelled pairs: reconstructions, the images with which they are compared, and how often each was recognised."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def read_pairs(
     Parameters
     ----------
     paths : iterable of path-like
-        Reconstructions, as the attack stage writes them: one file a data set, target model and attack; or folders of
+        Reconstructions, as the attack stage writes them: one file per data set, target model and attack; or folders of
         such files.
     recognition : pandas.DataFrame
         Recognition rates by annotators of one kind.

@@ -1,4 +1,4 @@
-"""The making of the classifiers from which SemSim may start, and which come with the package."""
+"""Training of the bundled classifiers from which SemSim may be initialised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SemSim for training loops that speak torchmetrics."""
+"""SemSim for training loops that use torchmetrics."""
 
 from typing import TYPE_CHECKING, Any
 

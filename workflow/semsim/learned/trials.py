@@ -1,4 +1,4 @@
-"""Trials: SemSim trained on one side of a fold and measured on the other."""
+"""Trials: SemSim trained on one side of a fold and tested on the other."""
 
 from __future__ import annotations
 

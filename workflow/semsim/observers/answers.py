@@ -5,8 +5,8 @@ class. An observer therefore averages its predictions over several noisy, one-pi
 patterns do not survive that, and what people would recognise does (Cohen et al.).
 
 It may also see more than people do. A network picks a faint shape out of noise; people have noise of their own, which
-grows with that in the image (Burgess and Colborne), and so can an observer. And a network adds up three channels whose
-colours make no sense together; looks at single channels can't.
+grows with that in the image (Burgess and Colborne), and so can an observer. And a network combines three channels whose
+colours make no sense together; looks at single channels prevent that.
 
 References
 ----------

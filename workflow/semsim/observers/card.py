@@ -1,4 +1,4 @@
-"""The cards of observers: what they are, how those that come with the package were made, and how they read."""
+"""The cards of observers: what they are, how the bundled ones were trained, and how accurate they are."""
 
 import pandas as pd
 
@@ -9,30 +9,32 @@ from semsim.observers.trunks import TRUNKS
 from semsim.pretrained.weights import NETWORKS
 from semsim.text import listed
 
-CARD = """# The simulated observers of embedded images
+CARD = """# The observers (simulated annotators) of embedded images
 
-Classifiers that stand in for people: five for each kind of embedded images. They say which class they see in a
-reconstruction, or that they can't tell. Faithfulness of a metric to them says nothing about people.
+Observers are classifiers that stand in for people, five for each kind of embedded images. They say which class they
+see in a reconstruction, or that they can't tell. Faithfulness of a metric to them says nothing about people.
 
 ## How they were made
 
-`make observers-embedded` makes them again; the losses of the training are in `losses.csv` of each folder.
+`make observers-embedded` retrains them; the training losses are in the `losses.csv` of each folder.
 
-- Training images: glyphs and letters are drawn anew for every step, so that none comes twice. For digits, a fixed fifth
-  of the 5,000, from which no study draws, is turned, sheared, scaled, shifted and bent at random. In their seeds, a
-  word stands where studies have a number, so that no study draws any of these images.
-- Half of the images of a batch are degraded, from mildly to beyond recognition: colours, blocks, blur, edge-preserving
-  smoothing, noise, specks. All have the noise of a look, of random strength. None is a reconstruction.
-- Observers of letters and digits start from those of glyphs, with new last layers.
+- Training images: glyphs and letters are drawn anew for every step, so that none occurs twice. For digits, a fixed
+  fifth of the 5,000, from which no study draws, is rotated, sheared, scaled, shifted and warped at random. Their
+  seeds contain a word where those of studies contain a number, so that no study draws any of these images.
+- Half of the images of a batch are degraded, from mildly to beyond recognition: colours, blocks, blur,
+  edge-preserving smoothing, noise, specks. The noise of a look (see below) is added to all of them, with random
+  strength. None is a reconstruction.
+- Observers of letters and digits are initialised from those of glyphs, with new last layers.
 - The five of a kind are trained side by side on the same batches of {batch} images: AdamW, one cycle up to a learning
   rate of {learning_rate:g}, products in bfloat16. Weights are stored in half precision.
-- An answer is the mean over eight noisy looks. The noise of a look has a standard deviation of *noise* where the image
-  has none, and grows with that in the image, to *induced* times its standard deviation. Of digits, which are grey, each
-  look shows one colour channel. An observer names a class if its probability is at least its *caution*.
+- An answer is the mean over eight looks, each at a noisy copy of the image. The added noise has a standard deviation
+  of *noise* if the image has none, and grows with the noise in the image, to *induced* times its standard deviation.
+  For digits, which are grey, each look shows one colour channel. An observer names a class if its probability is at
+  least the observer's *caution*.
 - Noise and caution were chosen on 122 reconstructions of a study whose seed is not reported, so that the majority
-  recognises what a careful reader does (a vision-language model). Of letters, the caution is that of the panel instead:
-  a lower one, chosen in this way, was given up after a spot-check, in which observers named letters that readers could
-  not.
+  recognises what a careful reader does (a vision-language model). For letters, the caution is that of the panel
+  instead: a lower value, chosen in this way, was abandoned after a spot-check in which observers named letters that
+  readers could not.
 
 | kind | steps | images | minutes, on a busy core |
 | --- | --- | --- | --- |
@@ -48,12 +50,12 @@ reconstruction, or that they can't tell. Faithfulness of a metric to them says n
 
 ## How they read
 
-Of {clear:,} held-out clear images of each kind: named rightly / named wrongly / can't tell, in per cent. The majority
+Of {clear:,} held-out clear images of each kind: right class / wrong class / can't tell, in per cent. The majority
 names what more than half of the observers name. Digits are those from which studies draw.
 
 {readings}
 
-The same of the majority, on {fading} images as they fade in four ways (`reading.csv` has each observer):
+For the majority, on {fading} images under increasing degradation of four kinds (`reading.csv` has each observer):
 
 {fadings}
 """
@@ -85,7 +87,7 @@ def panel_card(reading: pd.DataFrame, losses: dict[str, pd.DataFrame]) -> str:
     )
 
 
-STUDY_CARD = """# The simulated observers of {dataset}
+STUDY_CARD = """# The observers (simulated annotators) of {dataset}
 
 Classifiers that stand in for people. They say which class they see in a reconstruction, or that they can't tell. They
 were trained on degraded images, never on reconstructions. Faithfulness of a metric to them says nothing about people.
@@ -94,11 +96,11 @@ were trained on degraded images, never on reconstructions. Faithfulness of a met
 | --- | --- | --- |
 {panel}
 
-An observer names a class if its probability is at least its *caution*.
+An observer names a class if its probability is at least the observer's *caution*.
 {seen}
 ## How they read
 
-Named rightly / named wrongly / can't tell, in per cent. The majority names what more than half of the observers name.
+Right class / wrong class / can't tell, in per cent. The majority names what more than half of the observers name.
 Perfect copies are the originals that are attacked.
 
 {readings}
@@ -130,7 +132,7 @@ def study_card(reading: pd.DataFrame, shares: dict[str, pd.DataFrame], kind: str
         seen = SEEN.format(
             networks=listed([network.label for network in pretrained]),
             data=listed(list(dict.fromkeys(network.data for network in pretrained))),
-            parts=f" {part} is a part of ImageNet: they have seen many of its images." if part else "",
+            parts=f" {part} is a subset of ImageNet, so they have seen many of its images." if part else "",
         )
     return STUDY_CARD.format(
         dataset=observers["dataset"].iloc[0],

@@ -1,6 +1,6 @@
-"""Embedded images without end, from which the networks learn that come with the package.
+"""An endless supply of embedded images, on which the bundled networks are trained.
 
-Glyphs and letters are drawn anew; of digits there are few, so that each is deformed.
+Glyphs and letters are drawn anew; there are few digits, so each is deformed at random.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The making of the observers that come with the package."""
+"""Training of the bundled observers."""
 
 from __future__ import annotations
 

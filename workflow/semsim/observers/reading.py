@@ -1,4 +1,4 @@
-"""How the observers that come with the package read: clear images, and images that fade."""
+"""How accurately the bundled observers classify clear images, and images of increasing degradation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clear images, described by what a network trained on ImageNet sees in them."""
+"""Clear images, described by the features of a network trained on ImageNet."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ RESOURCES = {
 }
 """By the parameter's name."""
 OF_METRICS = tuple(dict.fromkeys([*(resource.weights for resource in RESOURCES.values()), "inception"]))
-"""The networks that metrics stand on."""
+"""The networks that metrics use."""
 
 
 def _import_lpips():

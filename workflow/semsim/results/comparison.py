@@ -1,4 +1,5 @@
-"""How close a run of a study has to come to the reference: in values, within tolerances, and in what is concluded."""
+"""How closely a run of a study has to agree with the reference: in values, within tolerances, and in its
+conclusions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reference: what of a finished study is kept in the repository, made small, and the pages that are not.
+"""References: the part of a finished study that is kept in the repository, in reduced size, and the pages that are not.
 
 Tables that are large become Parquet files, pictures get a palette, and notebooks hold their pictures at half the size.
 Pages (HTML) are made by the study and packed into an archive.

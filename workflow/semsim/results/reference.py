@@ -92,7 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(prog="semsim.results.reference", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="action", required=True)
-    keeper = commands.add_parser("keep", help="make the reference of a finished study")
+    keeper = commands.add_parser("keep", help="create the reference from a finished study")
     keeper.add_argument("study")
     keeper.add_argument("--command", required=True, help="what made it")
     keeper.add_argument(

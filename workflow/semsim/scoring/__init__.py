@@ -1,1 +1,1 @@
-"""Scoring anyone's reconstructions, one folder of them or several: `semsim score` and `semsim compare`."""
+"""Scoring reconstructions without a study, in one folder or several: `semsim score` and `semsim compare`."""

@@ -54,7 +54,7 @@ def checked_metrics(metrics: object) -> list[str] | None:
     if not isinstance(metrics, Iterable) or isinstance(metrics, bytes):
         raise SemsimError(f"metrics must be names of metrics, but are {quoted(metrics)}.")
     if not (metrics := list(metrics)):
-        raise SemsimError("metrics names none. Leave it out for all that are available.")
+        raise SemsimError("metrics is empty. Leave it out for all that are available.")
     check_names(metrics, "metrics")
     return metrics
 
@@ -72,7 +72,7 @@ def checked_path(path: object, name: str) -> str | os.PathLike:
     if not isinstance(path, str | os.PathLike):
         raise SemsimError(f"{name} must be a path, as a str or a pathlib.Path, but is {quoted(path)}.")
     if not os.fspath(path) or "\0" in os.fspath(path):
-        raise SemsimError(f"{name} is no path, but {quoted(os.fspath(path))}. Name a file or a folder.")
+        raise SemsimError(f"{name} is not a path, but {quoted(os.fspath(path))}. Name a file or a folder.")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Chances beside distances: how many images annotators would recognise, and whether these images allow to say so."""
+"""Chances in addition to distances: how many images annotators would recognise, and whether the calibration applies."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def basis(measures: Sequence[Measure], originals: Sequence[torch.Tensor]) -> lis
     sentences, semsim = [], semsim_of(measures)
     if semsim is not None:
         sentences.append(
-            f"Chances rest on {semsim.calibration}. The interval of a count holds for one annotator: it has the chance"
-            " of each image, and how far a model and attack may deviate as a whole."
+            f"Chances are based on {semsim.calibration}. The interval of a count is for one annotator: it reflects the"
+            " chance of each image, and how far an entire model and attack may deviate from the average."
         )
     return sentences + people_basis([measure.name for measure in measures], _sizes(originals))
 

@@ -66,7 +66,7 @@ def compare_sets(
     """
     originals = len(next(iter(values.values())))
     if originals < 2:
-        raise SemsimError("one original in all sets says nothing about others. Give at least two of them.")
+        raise SemsimError("a single original in all sets says nothing about others. Give at least two.")
     defined = {name: np.isfinite(columns).all(axis=1) for name, columns in values.items()}
     filled = {name: np.where(defined[name][:, None], columns, 0) for name, columns in values.items()}
     means = {name: [] for name in values}

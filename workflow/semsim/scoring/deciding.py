@@ -1,10 +1,10 @@
 """Which differences are too small for a metric to say which of two models people would recognise more of.
 
-The limits are those of the published human study: 14 target models, one attack, 600 originals of CIFAR-100. In `LIMITS`
-is one row per metric and number of originals: the smallest difference from which the metric ordered exactly these
-models as people did, nine times in ten by the lower bound of the interval; empty if there is none. For other models
-there may be more to it, so that a difference above the limit proves nothing. Only metrics whose settings are documented
-with the published values are there.
+The limits are those of the published human study: 14 target models, one attack, 600 originals of CIFAR-100. `LIMITS`
+has one row per metric and number of originals: the smallest difference from which the metric ordered exactly these
+models as people did, in at least nine cases in ten by the lower bound of the interval; empty if there is none. Other
+models may need larger differences, so a difference above the limit proves nothing. Only metrics whose settings are
+documented with the published values are included.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ def _nothing_in_common(folders, found):
     return SemsimError(
         f"no image has the same name in {' and '.join(map(printable, folders))}: there are '{example}' in the first"
         f" and '{other}' in the second. Give a reconstruction the name of its original (suffixes may differ), or pair"
-        " them by likeness with --match."
+        " them by similarity with --match."
     )
 
 

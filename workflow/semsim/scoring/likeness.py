@@ -1,4 +1,4 @@
-"""Which reconstructions look like which originals: a check of pairs, and pairs made anew.
+"""Which reconstructions look like which originals: checking pairs, and matching them anew.
 
 Images are compared by thumbnails of 8x8 pixels: cheap, whatever their sizes, and noise averages out. "Nearer" means a
 smaller squared distance of thumbnails.
@@ -74,15 +74,15 @@ def doubt(originals: np.ndarray, reconstructions: np.ndarray, what: str, remedy:
     what : str
         What the reconstructions are called, in the plural.
     remedy : str
-        How to pair them anew.
+        How to match them.
     """
     nearer, compared = nearer_to_another(originals, reconstructions)
     if 2 * nearer <= compared:
         return ""
     return (
         f"{nearer:,} of {compared:,} {what} are nearer to another original than to their own (by chance, about"
-        f" {compared - 1:,} would be). Either they show nothing of their originals, or they are paired with wrong ones:"
-        f" {remedy}."
+        f" {compared - 1:,} would be). Either they show nothing of their originals, or they are paired with the wrong"
+        f" ones: {remedy}."
     )
 
 
@@ -120,7 +120,7 @@ def check_number(images: int) -> None:
     """
     if images > MOST_MATCHED:
         raise SemsimError(
-            f"{images:,} images are too many to be matched by likeness, which compares each with each. Match at most"
+            f"{images:,} images are too many to be matched by similarity, which compares each with each. Match at most"
             f" {MOST_MATCHED:,} at a time, in folders of their own."
         )
 

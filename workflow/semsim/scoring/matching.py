@@ -1,4 +1,4 @@
-"""Match reconstructions with originals by likeness: an attack on a batch returns its images in any order."""
+"""Match reconstructions with originals by similarity: an attack on a batch returns its images in any order."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _read(path):
 
 
 def about_matches(groups: Sequence[Group]) -> str:
-    """Say that pairs were matched by likeness, and how many would have been matched by name.
+    """Say that pairs were matched by similarity, and how many would have been matched by name.
 
     Parameters
     ----------
@@ -96,6 +96,6 @@ def about_matches(groups: Sequence[Group]) -> str:
     pairs = [(group, path) for group in groups for path in group.reconstructions]
     same = sum(group.original.stem == path.stem for group, path in pairs)
     return (
-        f"Matched by likeness (an optimal assignment of thumbnails of {SIDE}x{SIDE} pixels), not by name:"
-        f" {same:,} of {counted(len(pairs), 'pairs')} share a name."
+        f"Matched by similarity (an optimal assignment of thumbnails of {SIDE}x{SIDE} pixels), not by name: {same:,} of"
+        f" {counted(len(pairs), 'pairs')} share a name."
     )

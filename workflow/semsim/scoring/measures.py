@@ -145,7 +145,7 @@ def _check_pretrained(folder, wanted):
         raise SemsimError(f"--pretrained: {folder}: no such folder.")
     if not any(os.path.isfile(os.path.join(folder, file)) for file in files):
         raise SemsimError(
-            f"{folder}: has none of {', '.join(dict.fromkeys(files))}. Put weights there, or name no folder."
+            f"{folder}: has none of {', '.join(dict.fromkeys(files))}. Put weights there, or leave out the folder."
         )
 
 
@@ -202,11 +202,11 @@ def _why_not(name):
     if name == SEMSIM:
         return "Give its weights: --weights FOLDER."
     if name == CHANCE.metric:
-        return f"{sentence_case(NO_CALIBRATION)}. Name others with --weights."
+        return f"{sentence_case(NO_CALIBRATION)}. Choose others with --weights."
     if missing := [need for need in METRICS[name].needs if need in RESOURCES]:
         network = NETWORKS[RESOURCES[missing[0]].weights]
         return (
-            f"Get the weights of {network.label} with semsim fetch, or name a folder that has them with --pretrained."
+            f"Get the weights of {network.label} with semsim fetch, or give a folder that has them with --pretrained."
         )
     return "It replaces lpips only if the weights of lpips are missing, and they are not: use lpips."
 

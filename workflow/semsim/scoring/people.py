@@ -1,6 +1,6 @@
-"""How many images people would recognise as far as a hand-crafted metric can tell, by the published human study.
+"""How many images people would recognise, estimated from a hand-crafted metric by the published human study.
 
-People labelled reconstructions of CIFAR-100 at 32 pixels, under 14 target models and one attack. In `CHANCES` is a row
+People labelled reconstructions of CIFAR-100 at 32 pixels, under 14 target models and one attack. `CHANCES` has a row
 per metric whose settings are documented with the published values: the log-odds of its chance, how far a set may
 deviate, and its area under the ROC curve on held-out originals, which says how little a single chance means.
 """
@@ -42,7 +42,7 @@ def known_chances() -> pd.DataFrame:
 
 
 def people_sentences(values: Mapping[str, np.ndarray], sizes: Collection[tuple[int, int]]) -> list[str]:
-    """Say how many images people would recognise as far as each metric can tell.
+    """Estimate from each metric how many images people would recognise.
 
     Parameters
     ----------
@@ -71,13 +71,14 @@ def people_sentences(values: Mapping[str, np.ndarray], sizes: Collection[tuple[i
 
 
 def people_basis(metrics: Collection[str], sizes: Collection[tuple[int, int]]) -> list[str]:
-    """Say what that rests on."""
+    """Say what this is based on."""
     labels = [row.label for row in _known(metrics, sizes)]
     if not labels:
         return []
     return [
-        f"What {listed(labels)} says of people rests on 42,000 published labels by people of photographs of this size"
-        " (CIFAR-100), and is little: its area is that over all reconstructions, most of them of different originals."
+        f"What {listed(labels)} says about people is based on 42,000 published human labels of photographs of this size"
+        " (CIFAR-100), and is weak: its area under the ROC curve is over all reconstructions, most of them of"
+        " different originals."
     ]
 
 

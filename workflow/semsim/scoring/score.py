@@ -63,7 +63,7 @@ def score(
     skip : bool
         Whether to leave out files that cannot be scored. Otherwise they are an error.
     pretrained : str or path-like, optional
-        Folder to look in first for the weights of LPIPS and DISTS; see ``semsim fetch``.
+        Folder to search first for the weights of LPIPS and DISTS; see ``semsim fetch``.
     resize : bool
         Whether to resize files of reconstructions to their originals' sizes. Otherwise other sizes are an error.
 
@@ -76,7 +76,7 @@ def score(
     Warns
     -----
     UserWarning
-        If most reconstructions are nearer to another original than to their own (`semsim.match` pairs arrays anew), or
+        If most reconstructions are nearer to another original than to their own (`semsim.match` matches arrays), or
         originals are unlike those on which the chances of SemSim were calibrated.
 
     Raises
@@ -124,7 +124,7 @@ def score(
 
 def _warn(originals, reconstructions, measures, some):
     """Warn of pairs that look wrong, by their thumbnails, and of originals that are unlike the calibrated ones."""
-    remedy = "semsim.match pairs arrays by likeness, and semsim score --match pairs files"
+    remedy = "semsim.match pairs arrays by similarity, and semsim score --match pairs files"
     for sentence in (doubt(originals, reconstructions, "reconstructions", remedy), *doubts(measures, some)):
         if sentence:
             warnings.warn(sentence, stacklevel=4)  # above this function, `score`, and what decorates it

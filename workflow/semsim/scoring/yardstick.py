@@ -1,4 +1,4 @@
-"""The scale of SemSim on the images at hand, because it depends on the weights."""
+"""The scale of SemSim on the given images, because it depends on the weights."""
 
 from __future__ import annotations
 

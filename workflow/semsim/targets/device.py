@@ -50,7 +50,7 @@ def checked_device(device: torch.device | str) -> torch.device:
         return choose_device(device)
     choose_device(device.type)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SemsimError(f"device '{device}' is not there: PyTorch finds {torch.cuda.device_count()} CUDA GPU(s).")
+        raise SemsimError(f"device '{device}' does not exist: PyTorch finds {torch.cuda.device_count()} CUDA GPU(s).")
     return device
 
 

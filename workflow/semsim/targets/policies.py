@@ -96,8 +96,8 @@ def parse_policies(text: str) -> tuple[tuple[int, ...], ...]:
     for index in (index for policy in policies for index in policy):
         if index >= len(POLICIES):
             raise SemsimError(
-                f"augmentation '{shortened(text)}' asks for operation {index}, but the operations are 0 to "
-                f"{len(POLICIES) - 1}. Use these indices, joined by '-' within a policy and by '+' between policies, "
-                "as in 3-1-7+43-18-18."
+                f"augmentation '{shortened(text)}' uses operation {index}, but the operations are 0 to"
+                f" {len(POLICIES) - 1}. Use these indices, joined by '-' within a policy and by '+' between policies,"
+                " as in 3-1-7+43-18-18."
             )
     return policies

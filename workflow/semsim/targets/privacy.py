@@ -1,7 +1,7 @@
-"""Differentially private training: Poisson samples, the gradient of each image alone, and the privacy that is spent.
+"""Differentially private training: Poisson sampling, per-image gradients, and the privacy that is spent.
 
-Batches are Poisson samples, as the accountant assumes: each image enters each batch with the same probability,
-whatever the others do. The epsilon of a training is therefore none of shuffled batches. It holds for adding or removing
+Batches are Poisson samples, as the accountant assumes: each image enters each batch with the same probability, whatever
+the others do. The epsilon of a training therefore does not hold for shuffled batches. It holds for adding or removing
 one image, and for the weights; not for what else is computed from the training images, which is the mean and standard
 deviation of their channels, and the training accuracy.
 """
@@ -40,8 +40,8 @@ def check_alone(network: nn.Module, name: str) -> None:
     layers = [name for name, layer in network.named_modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     if layers:
         raise SemsimError(
-            f"{name}: gradient defence dp cannot train a network with BatchNorm layers ({layers[0]}), in which no image"
-            " has a gradient of its own. Use GroupNorm, or `scope: shared`."
+            f"{name}: gradient defence dp cannot train a network with BatchNorm layers ({layers[0]}), in which images"
+            " have no gradients of their own. Use GroupNorm, or `scope: shared`."
         )
 
 

@@ -121,9 +121,9 @@ def _per_channel(values, what):
     if tensor.numel() != 3 or not tensor.isfinite().all():
         raise SemsimError(f"{what} must be three finite numbers, one per channel, but is {values!r}.")
     if what == "std" and not (tensor > 0).all():
-        raise SemsimError(f"std must be positive, for images are divided by it, but is {values!r}.")
+        raise SemsimError(f"std must be positive, because images are divided by it, but is {values!r}.")
     if (tensor > 1).any():
-        raise SemsimError(f"{what} is of images in [0, 1], but is {values!r}. Divide it by 255.")
+        raise SemsimError(f"{what} must be for images in [0, 1], but is {values!r}. Divide it by 255.")
     return tensor.reshape(3, 1, 1)
 
 
@@ -179,8 +179,8 @@ def _check_logits(target, inputs, logits):
         )
     if logits.device != inputs.device:
         raise SemsimError(
-            f"{name} is given images on {inputs.device} but gives logits on {logits.device}. Let its forward move"
-            " nothing."
+            f"{name} is given images on {inputs.device} but gives logits on {logits.device}. Keep everything on one"
+            " device in its forward."
         )
     if logits.dtype != inputs.dtype:
         raise SemsimError(f"{name} computes in {inputs.dtype} but gives logits in {logits.dtype}. Convert them.")

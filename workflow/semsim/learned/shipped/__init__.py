@@ -65,5 +65,5 @@ def training_of(weights: str | os.PathLike) -> str:
     study = re.search(r"# SemSim, (trained by the study `[^`]{1,80}`)", text)
     annotators = re.search(r"The annotators are \*\*([^*]{1,80})\*\*([^.]{0,300})\.", text)
     if not study or not annotators:
-        return "Nothing says what SemSim was trained on: there is no card of it with its weights."
+        return "It is unknown what SemSim was trained on: there is no card with its weights."
     return f"SemSim was {study[1].replace('`', '')} on labels of {annotators[1]}{annotators[2]}."

@@ -1,4 +1,4 @@
-"""The simulated observers that come with the package, five for each kind of embedded images; see CARD.md."""
+"""The bundled observers (simulated annotators), five for each kind of embedded images; see CARD.md."""
 
 from importlib.resources import files
 from pathlib import Path
