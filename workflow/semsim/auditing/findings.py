@@ -87,7 +87,8 @@ def answer(
     if row["scored"]:
         sentences.append(
             f"{best} comes closest. By {label}, {row['closer']} of its {counted(int(row['scored']), 'reconstructions')}"
-            " are closer to their originals than the mean image of the class and its reconstructions of other images."
+            f" {'is' if row['closer'] == 1 else 'are'} closer to the original than the mean image of the class and its"
+            " reconstructions of other images."
             f" The median is {number(row['median'])}; that of mean images is {number(row['guess'])}."
         )
     sentences += converged(originals)
