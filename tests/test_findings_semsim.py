@@ -169,12 +169,3 @@ def test_calibration_is_said_in_sentences_of_what_is_used(tables):
     extreme = errors.assign(slope_high=0.8)
     assert "chances are too extreme" in findings.calibration_findings(extreme)[0]
     assert findings.calibration_findings(errors.assign(brier=np.nan))[0].startswith("No chances can be computed")
-
-
-def test_parts_that_rest_on_few_target_models_are_named():
-    rows = [("architecture", "architecture-mlp", name) for name in "ab"] + [("attack", "attack-idlg", n) for n in "abc"]
-    rows += [("defence", "defence-none", "c"), ("within", "within", "a"), ("dataset", "dataset-glyphs", "a")]
-    trials = pd.DataFrame(rows, columns=["folds", "exclusion", "target"])
-    (sentence,) = findings.few_models_findings(trials)
-    assert sentence.startswith("Fewer than 3 target models belong to mlp and no defence: ")
-    assert findings.few_models_findings(trials[trials["folds"] == "attack"]) == []

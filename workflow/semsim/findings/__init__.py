@@ -49,7 +49,6 @@ from semsim.findings.replication import primary_over_seeds, replication_findings
 from semsim.findings.semsim import (
     ablation_findings,
     dataset_findings,
-    few_models_findings,
     generalisation_findings,
     group_findings,
     learning_findings,
@@ -75,7 +74,6 @@ __all__ = [
     "defence_findings",
     "effect_findings",
     "faithfulness_findings",
-    "few_models_findings",
     "generalisation_findings",
     "group_findings",
     "guessing_findings",

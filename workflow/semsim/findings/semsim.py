@@ -156,34 +156,6 @@ def group_findings(trials: pd.DataFrame) -> list[str]:
     return [f"Of the groups of target models that were held out, {'; '.join(parts)}."] if parts else []
 
 
-FEW = 3
-"""Held-out parts with fewer target models say little about others like them."""
-
-
-def few_models_findings(trials: pd.DataFrame) -> list[str]:
-    """Name the held-out parts that rest on fewer than `FEW` target models.
-
-    Parameters
-    ----------
-    trials : pandas.DataFrame
-        The table ``semsim.csv``.
-
-    Returns
-    -------
-    list of str
-        A sentence, or none if all have enough.
-    """
-    apart = trials[~trials["folds"].isin([WITHIN, "dataset"])]
-    models = apart.groupby("exclusion", sort=False)["target"].nunique()
-    few = models[models < FEW].index.str.split("-", n=1).str[1]
-    if few.empty:
-        return []
-    return [
-        f"Fewer than {FEW} target models belong to {listed([left_out(value) for value in few])}: read these parts as"
-        " single cases, whatever their intervals."
-    ]
-
-
 def _held_out(folds):
     """Say what was held out in folds of several kinds."""
     further = [FOLDS[name].removeprefix("originals and ") for name in folds if name != WITHIN]

@@ -264,9 +264,8 @@ def left_out(results: Results) -> Iterator:
         " box. A part compares only its own reconstructions, all parts together also those of different parts, so the"
         " values in the box can lie above or below every part.",
     )
-    trials = results.tables["semsim"]
-    if notes := [*findings.group_findings(trials), *findings.few_models_findings(trials)]:
-        yield Points(notes)
+    if groups := findings.group_findings(results.tables["semsim"]):
+        yield Points(groups)
 
 
 @section("What holds across seeds?", folded=False)
