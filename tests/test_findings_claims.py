@@ -157,8 +157,8 @@ def test_every_part_says_what_decides_and_the_rule_has_the_cut_offs():
 def test_the_numbers_stand_beside_the_verdict():
     texts = [claim.numbers.replace("\u00a0", " ") for claim in findings.judge_claims(study(per_model=0.7), "human")]
     assert texts[0].endswith(
-        "per image, PSNR 0.40 and LPIPS 0.40; per model, PSNR 0.70 and LPIPS 0.70 (one annotator: 0.80, knows only the"
-        " original: 0.90)."
+        "per image, PSNR 0.40 and LPIPS 0.40; per model, PSNR 0.70 and LPIPS 0.70 (one annotator: 0.80, original-only"
+        " baseline: 0.90)."
     )
     assert texts[1].startswith("On average, two of PSNR and LPIPS order 20 % (95 % interval 15 % to 25 %) of the pairs")
     assert "One annotator ties 40 % of them and orders 10 % of the rest against the others." in texts[1]
