@@ -174,11 +174,11 @@ def public_functions(node):
 
 def test_public_functions_say_their_types(library):
     """The package is marked as typed, for type checkers of those who use it."""
-    silent = set()
+    silent = []
     for path, _ in modules(library):
         for function in public_functions(ast.parse(path.read_text(encoding="utf-8"))):
             given = function.args
             arguments = [each for each in (*given.args, *given.kwonlyargs) if each.arg not in ("self", "cls")]
             if function.returns is None or any(each.annotation is None for each in arguments):
-                silent.add(f"{path.relative_to(library)} {function.name}")
-    assert silent <= {"findings/claims.py hand_crafted"}, "\n".join(sorted(silent))
+                silent.append(f"{path.relative_to(library)} {function.name}")
+    assert not silent, "\n".join(silent)

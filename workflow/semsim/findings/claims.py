@@ -56,6 +56,8 @@ from semsim.text import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from semsim.metrics.scales import Scales
     from semsim.results.study_tables import StudyTables
 
@@ -160,7 +162,7 @@ def _verdict(parts):
     return SUPPORTED if len(known) == len(parts) and all(known) else PARTLY
 
 
-def hand_crafted(scales: Scales, metrics) -> list[str]:
+def hand_crafted(scales: Scales, metrics: Iterable[str]) -> list[str]:
     """Return the hand-crafted metrics among `metrics`: those that see only the two images, without twins."""
     chosen = [name for name in scales.among(metrics) if scales[name].access == "images" and name != PUBLISHED]
     return without_twins(chosen)
