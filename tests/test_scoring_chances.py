@@ -40,7 +40,7 @@ def test_the_chance_stands_beside_the_distance_and_leads_to_the_count(measures, 
         f"Simulated annotators would recognise about {expected:.0f} of 12 images"
         f" (95\u00a0% interval {low} to {high}), by SemSim."
     )
-    assert low <= expected <= high and people.startswith("People would recognise about")
+    assert low <= expected <= high and people.startswith("In the published human study, people recognised about")
     assert "5,400 labels by simulated annotators of 36 originals" in basis(measures, [*digits])[0]
     assert not chance_sentences({"ssim": np.ones(3)}, [Measure(LEARNED["semsim"], None)], [*digits])
 

@@ -1,4 +1,4 @@
-"""How many images people would recognise, estimated from a hand-crafted metric by the published human study.
+"""How often people recognised reconstructions with such values of a hand-crafted metric, in the published human study.
 
 People labelled reconstructions of CIFAR-100 at 32 pixels, under 14 target models and one attack. `CHANCES` has a row
 per metric whose settings are documented with the published values: the log-odds of its chance, how far a set may
@@ -42,7 +42,9 @@ def known_chances() -> pd.DataFrame:
 
 
 def people_sentences(values: Mapping[str, np.ndarray], sizes: Collection[tuple[int, int]]) -> list[str]:
-    """Estimate from each metric how many images people would recognise.
+    """Say how many of as many reconstructions with these values of a metric people recognised in the human study.
+
+    That holds of these values, not of these images, which can be quite unlike those that people saw.
 
     Parameters
     ----------
@@ -64,8 +66,8 @@ def people_sentences(values: Mapping[str, np.ndarray], sizes: Collection[tuple[i
             covariance = [[row.variance, row.covariance], [row.covariance, row.slope_variance]]
             count = count_text(chances.sum(), *count_interval(chances, covariance), len(known))
             sentences.append(
-                f"People would recognise {count}, by {row.label} alone (area under the ROC curve {decimal(row.value)};"
-                " a coin toss has 0.5)."
+                f"In the published human study, people recognised {count} at such values of {row.label}, which alone"
+                f" says little (area under the ROC curve {decimal(row.value)}; a coin toss has 0.5)."
             )
     return sentences
 
