@@ -189,7 +189,7 @@ def test_a_spot_check_is_told_with_its_number():
     row = {"kind": "vision-language-model", "images": 42, "agreement": 0.69, "agreement_low": 0.54}
     text = findings.spot_check_finding(pd.DataFrame([row | {"agreement_high": 0.81}]), "glyphs").replace(NO_BREAK, " ")
     assert text.startswith("Simulated annotators are networks") and text.endswith(
-        "the majority of vision-language models agreed with the majority of simulated annotators about 69 % (95 %"
+        "the majority of vision-language models agreed with the majority of simulated annotators on 69 % (95 %"
         " interval 54 % to 81 %) of 42 reconstructions of glyphs."
     )
     assert "spot-check" not in findings.spot_check_finding(pd.DataFrame(), "glyphs")

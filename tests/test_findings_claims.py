@@ -60,7 +60,14 @@ def study(per_image=0.4, per_model=0.4, between=0.2, behind=0.1, p=0.01, lead=0.
     pairs += [("psnr", "annotators", 0.01), ("knows_cell", "psnr", 0.01)]
     curve = [("psnr", 0.3, 100, 0), ("lpips", 0.4, 100, 0), ("person", 0.1, 60, 40)]
     compared = {"level": "originals", "statistic": "auc", "metric": "psnr", "other": "retrained_semsim"}
-    compared |= {"difference": -lead, "low": -lead - 0.05, "high": -lead + 0.05, "p_holm": p_holm, "tests": 3}
+    compared |= {
+        "difference": -lead,
+        "low": -lead - 0.05,
+        "high": -lead + 0.05,
+        "p": 0.004,
+        "p_holm": p_holm,
+        "tests": 3,
+    }
     tables = {
         "faithfulness": faithfulness,
         "faithfulness_differences": pd.DataFrame([compared]),
@@ -75,7 +82,7 @@ def study(per_image=0.4, per_model=0.4, between=0.2, behind=0.1, p=0.01, lead=0.
         ours = {"faithfulness": 0.8, "left_out_worst": 0.6, "worst_left_out": "lenet"}
         rows = [both | {"folds": name, "difference": gap, "p_holm": p} for name, (gap, p) in folds.items()]
         tables["generalisation"] = pd.DataFrame(rows)[[*both, "folds"]].assign(**ours)
-        leads = pd.DataFrame(rows).assign(other="best_metric", low=0, high=1, tests=40)
+        leads = pd.DataFrame(rows).assign(other="best_metric", low=0, high=1, tests=40, p=0.001)
         start = leads.assign(other="classifier_features", difference=0.002, p_holm=1, low=-0.01, high=0.01)
         tables["generalisation_differences"] = pd.concat([leads, start])
     return Tables(**tables)
@@ -149,7 +156,7 @@ def test_every_part_says_what_decides_and_the_rule_has_the_cut_offs():
     weak, contradict = findings.judge_claims(study(per_model=0.7), "human")[:2]
     assert "below 0.5: PSNR 0.70 (95\u00a0% interval 0.65 to 0.75)." in weak.parts[1].text
     assert contradict.parts[0].text.endswith("20\u00a0% (95\u00a0% interval 15\u00a0% to 25\u00a0%).")
-    assert "attack" in claim.parts[1].text and "−0.10, distinguishable" in claim.parts[1].text
+    assert "attack" in claim.parts[1].text and "−0.10 (Holm-corrected p = 0.01)" in claim.parts[1].text
     for cut_off in ("ρ is below 0.5", "10\u00a0% of the pairs", "p is below 0.05"):
         assert cut_off in findings.RULE
 
@@ -167,7 +174,7 @@ def test_the_numbers_stand_beside_the_verdict():
     folds = {"within": (0.1, 0.01), "architecture": (0.1, 0.01)}
     (*_, lead, last) = findings.judge_claims(study(folds=folds), "human")
     assert "SemSim 0.80, +0.10 against the best hand-crafted metric" in lead.numbers
-    assert "after Holm's correction for 40 comparisons" in lead.numbers
+    assert "; p = 0.001, and after Holm's correction for 40 comparisons p = 0.01)" in lead.numbers
     assert "starts reaches 0.80; what labels add is not distinguishable from zero (0.00, 95" in lead.numbers
     assert "new architecture 0.80 (+0.10, 0.00 to 1.00), at worst 0.60 (lenet)." in last.numbers
 

@@ -126,9 +126,9 @@ def test_what_everybody_reads_is_short_and_begins_with_the_findings(html):
 
 def test_the_rule_stands_below_the_box_and_what_became_of_each_part_in_it(html):
     box, rule = re.search("<dl class=.verdicts.>(.*?)</dl>\\s*<p class=.rule.>(.*?)</p>", html, re.DOTALL).groups()
-    assert box.count("<details>") == 4 and box.count("Parts that hold:") == 4
+    assert box.count("<details>") == 4 and box.count("Parts shown:") == 4
     said = re.findall("<li><strong>(.*?)</strong>", box)
-    assert len(said) == 7 and set(said) <= {"Holds:", "Does not hold:", "Not measured:"}
+    assert len(said) == 7 and set(said) <= {"Shown:", "Not shown:", "Not measured:"}
     assert "supported if all of its parts hold" in rule and "below 0.05" in rule
 
 
@@ -136,7 +136,7 @@ def test_pictures_of_what_networks_recognised_say_how_often_a_reader_agrees(page
     """Examples of each data set, and pairs of the first, which was checked, in this study and in another one."""
     text = "".join(page.text).replace("\u00a0", " ")
     assert text.count("Simulated annotators are networks") == len(DATASETS) + 1
-    assert text.count("about 69 % (95 % interval 54 % to 81 %) of 42") == 2 and "99 %" not in text
+    assert text.count("on 69 % (95 % interval 54 % to 81 %) of 42") == 2 and "99 %" not in text
 
 
 def test_every_level_of_the_first_claim_is_in_a_table(page):

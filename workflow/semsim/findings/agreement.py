@@ -102,7 +102,7 @@ def spot_check_finding(compared: pd.DataFrame, dataset: str) -> str:
         low, high = row.agreement_low, row.agreement_high
         sentences.append(
             f"In a spot-check, the majority of {ANNOTATORS[row.kind]} agreed with the majority of simulated annotators"
-            f" about {whole_percent(row.agreement)} ({interval(low, high, whole_percent)}) of"
+            f" on {whole_percent(row.agreement)} ({interval(low, high, whole_percent)}) of"
             f" {counted(row.images, 'reconstructions')} of {dataset}."
         )
     return " ".join(sentences)

@@ -85,8 +85,9 @@ RULE = (
     "A claim is supported if all of its parts hold, partly supported if some do, and not supported if none does."
     f" Cut-offs: agreement is weak if Spearman's ρ is below {WEAK}; metrics contradict each other if two of them order"
     f" {whole_percent(OFTEN)} of the pairs or more differently, on average; in both cases, the whole 95\u00a0% interval"
-    f" must be on that side. A difference counts if its Holm-corrected p is below {SIGNIFICANT}. Not supported does not"
-    " mean refuted: the study may be too small. Numbers are means over data sets."
+    " must be on that side. They contradict people if each is behind one annotator on every data set. A difference"
+    f" counts if its Holm-corrected p is below {SIGNIFICANT}. Not supported does not mean refuted: the study may be too"
+    " small. Numbers are means over data sets."
 )
 """The rule in words, for the line below the verdicts."""
 UNSEEN = "SemSim is distinguishably ahead of the best hand-crafted metric on unseen data, too."
@@ -359,8 +360,8 @@ def _compared(pair):
     """Say how SemSim compares with another metric."""
     return (
         f"{decimal(pair['value'])}, {decimal(pair['difference'], signed=True)} against {pair['other_label']}"
-        f" ({interval(pair['low'], pair['high'])}, {p_value(pair['p_holm'])} after Holm's correction for"
-        f" {pair['tests']:.0f} comparisons)"
+        f" ({interval(pair['low'], pair['high'])}; {p_value(pair['p'])}, and after Holm's correction for"
+        f" {pair['tests']:.0f} comparisons {p_value(pair['p_holm'])})"
     )
 
 
@@ -372,5 +373,4 @@ def _short(pair):
 
 def _decided(pair):
     """Say how far SemSim is ahead, and whether that is distinguishable."""
-    p = f"Holm-corrected {p_value(pair['p_holm'])}"
-    return f"{decimal(pair['difference'], signed=True)}, {told(pair['p_holm'])} ({p})"
+    return f"{decimal(pair['difference'], signed=True)} (Holm-corrected {p_value(pair['p_holm'])})"

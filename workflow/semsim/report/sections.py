@@ -108,13 +108,17 @@ def claims(results: Results) -> Iterator:
     attacks = results.tables["attacks"]
     models = attacks[["dataset", "target"]].drop_duplicates()
     judged = [claim for kind in results.tables.kinds for claim in findings.judge_claims(results.tables, kind)]
+    who = " People were not asked." if set(results.tables.kinds) == {"simulated"} else ""
+    yield Paragraph(
+        "Four claims of Sun et al. (NeurIPS 2023) about metrics of image privacy, tested here on the answers of"
+        f" {listed([ANNOTATORS[kind] for kind in results.tables.kinds])}.{who}"
+    )
     yield Verdicts(judged, findings.RULE)
     yield Paragraph(
         "From a gradient shared in federated learning, an attacker can reconstruct the image on which it was computed."
         " How much this reveals is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect whether a person"
-        " would say “I can tell what this is”? The box lists four claims of Sun et al. (NeurIPS 2023) and how each"
-        " fares in this study. Intervals are not adjusted for multiple comparisons; p values are, by Holm's method"
-        " over all comparisons in a table."
+        " would say “I can tell what this is”? p values are adjusted for multiple comparisons, by Holm's method over"
+        " all comparisons in a table; intervals are not."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
@@ -143,8 +147,8 @@ def recognised(results: Results) -> Iterator:
         if kind == "simulated":
             yield Paragraph(
                 "Simulated annotators are classifiers that stand in for people. They were trained on degraded images"
-                " of the same classes, never on reconstructions. All results below are about faithfulness to them, not"
-                " to people."
+                " of the same classes, never on reconstructions. All results on this page are about faithfulness to"
+                " them, not to people."
             )
         variance = tables.of_kind("variance", kind)
         yield Points(findings.label_findings(tables.of_kind("labels", kind), tables.of_kind("recognition", kind)))
@@ -152,12 +156,13 @@ def recognised(results: Results) -> Iterator:
             f"variance_{kind}",
             partial(agreement_charts.variance_chart, variance, tables.of_kind("faithfulness", kind), tables.scales),
             "Bars of the variance of recognition, and the area under the ROC curve of trivial baselines as points.",
-            f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how well it can be predicted without"
-            " looking at the reconstruction, as the area under the ROC curve (how often, of two reconstructions, the"
-            " recognised one ranks higher; 0.5 is chance). The model-and-attack baseline predicts how often the other"
-            " originals were recognised under the same target model and attack; the original-only baseline predicts"
-            " how often the original was recognised under the other target models. Where originals hardly matter, a"
-            " single very leaky target model can make the latter worse than chance. 95 % intervals.",
+            f"Left: what recognition by {ANNOTATORS[kind]} depends on. Right: how well trivial baselines, which do not"
+            " see the reconstruction, and the best metric, which does, predict it, as the area under the ROC curve (how"
+            " often, of two reconstructions, the recognised one ranks higher; 0.5 is chance). The model-and-attack"
+            " baseline predicts how often the other originals were recognised under the same target model and attack;"
+            " the original-only baseline predicts how often the original was recognised under the other target models."
+            " Where originals hardly matter, a single very leaky target model can make the latter worse than chance."
+            " 95 % intervals.",
         )
 
 
@@ -260,9 +265,8 @@ def left_out(results: Results) -> Iterator:
         partial(semsim_charts.exclusions_chart, results.tables["generalisation"]),
         "Area under the ROC curve of SemSim and of the best hand-crafted metric on each part that was held out.",
         "SemSim and the best hand-crafted metric on each part that was held out: area under the ROC curve"
-        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. With only originals held out, SemSim's value is the one in the"
-        " box. A part compares only its own reconstructions, all parts together also those of different parts, so the"
-        " values in the box can lie above or below every part.",
+        f" {LEVELS[PRIMARY[0]]}, with 95 % intervals. The box also ranks reconstructions of different parts"
+        " against each other, so its values can lie outside the range shown here.",
     )
     if groups := findings.group_findings(results.tables["semsim"]):
         yield Points(groups)
