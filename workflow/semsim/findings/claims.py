@@ -261,7 +261,7 @@ def _behind_a_person(tables, kind, names):
     means = rows.groupby("metric")[["person", "value"]].mean()
     closest = means["value"].idxmax()
     return Part(f"{claimed}: {decided}.", bool(behind.all())), [
-        "If both say yes or no, yes equally often, and ties count half, one annotator is right in"
+        "Answering yes equally often, and with ties counted half, one annotator is right in"
         f" {whole_percent(means['person'].mean())}, and the closest metric, {scales[closest].label}, in"
         f" {whole_percent(means.loc[closest, 'value'])}."
     ]
