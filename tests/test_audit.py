@@ -513,7 +513,7 @@ def paced(originals=32, **rates):
 )
 def test_the_length_is_the_longest_for_which_there_is_time(rates, options, length):
     settings = AuditSettings(**options)
-    runs = paced(settings.longest.originals, **rates)
+    runs = paced(settings.most_originals, **rates)
     steps, originals, restarts = (*length, 1)[:3]
     assert fitting_length(runs, settings) == Length(steps, originals, restarts)
     most = {name: run.settings for name, run in runs.items()}

@@ -145,7 +145,7 @@ def audit(
     settings = validated(AuditSettings, settings, "The audit is not valid")
     out, weights, device = checked_path(out, "out"), checked_path(weights, "weights"), checked_device(device)
     target, images, labels = checked_client(module, images, labels, device, mean, std, last)
-    sample = sample_of(images, labels, settings.longest.originals, settings.seed, target.spec["classes"])
+    sample = sample_of(images, labels, settings.most_originals, settings.seed, target.spec["classes"])
     return carry_out(target, sample, out, settings, weights, pretrained, network_label(target.spec["architecture"]))
 
 

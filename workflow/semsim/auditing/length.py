@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 BENCHMARK = "NVIDIA H100"
 """The GPU that an estimate mentions beside this machine."""
+MOST_STEPS = 2000
+"""Steps of a search where there is time, unless an option sets them."""
 STEPS_APART = 10
 """Numbers of steps that are tried are this far apart."""
 
 
 def whole_length(settings: AuditSettings, attacks: Iterable[AttackSettings], images: int) -> Length:
     """Return the length of an audit that is not shortened, by these attacks, of as many images as there are."""
-    longest, restarts = settings.longest, max(each.restarts for each in attacks)
-    return longest._replace(originals=min(longest.originals, images), restarts=restarts)
+    restarts = max(each.restarts for each in attacks)
+    return Length(settings.steps or MOST_STEPS, min(settings.most_originals, images), restarts)
 
 
 def fitting_length(runs: dict[str, AttackRun], settings: AuditSettings) -> Length:

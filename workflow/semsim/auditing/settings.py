@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, model_validator
 
 from semsim.attacks.clients import ClientSettings
-from semsim.attacks.settings import PRESETS, Attacker, attack_settings
+from semsim.attacks.settings import PRESETS, Attacker
 from semsim.settings import OneOf, Settings, Several
 from semsim.targets.defences import AnyDefence, GradientDefence
 
@@ -78,10 +78,9 @@ class AuditSettings(Settings):
         return self.defence or GradientDefence()
 
     @property
-    def longest(self) -> Length:
-        """What is attacked where there is time."""
-        restarts = max(attack_settings(name).restarts for name in self.attacks or PRESETS)
-        return Length(self.steps or 2000, self.originals or max(32, self.shortest.originals), restarts)
+    def most_originals(self) -> int:
+        """How many images are attacked where there are as many, and time for them."""
+        return self.originals or max(32, self.shortest.originals)
 
     @property
     def shortest(self) -> Length:

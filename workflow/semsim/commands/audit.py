@@ -156,7 +156,7 @@ def audit(arguments: argparse.Namespace) -> None:
     settings = validated(AuditSettings, given, "The audit is not valid")
     device = choose_device(arguments.device)
     classes = read_classes(arguments.classes) if arguments.classes else None
-    sample = read_sample(arguments.images, settings.longest.originals, settings.seed, arguments.image_size, classes)
+    sample = read_sample(arguments.images, settings.most_originals, settings.seed, arguments.image_size, classes)
     normalisation = {"mean": arguments.mean, "std": arguments.std}
     target = build_model(
         arguments.model,

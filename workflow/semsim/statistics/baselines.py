@@ -141,7 +141,7 @@ def _regained(name, crossing, columns, originals):
 
 
 def _lost_within_columns(x, sides, columns, originals):
-    """Return by how many pairs of one column per baseline falls short of ties: by half of them, as it reverses all."""
+    """Return by how many pairs of one column a baseline falls short of ties: by half of them, as it reverses all."""
     recognised, unrecognised = (originals @ side.T for side in sides)
     return (columns**2 * recognised * unrecognised).sum(axis=1) / 2
 
