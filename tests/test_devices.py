@@ -10,8 +10,8 @@ import torch
 from semsim.attacks.run import AttackRun
 from semsim.attacks.settings import attack_settings
 from semsim.learned.pairs import LabelledPairs
-from semsim.learned.settings import LOSSES
-from semsim.learned.training import train_semsim
+from semsim.learned.settings import LOSSES, SemSimSettings
+from semsim.learned.training import random_semsim, train_semsim
 from semsim.metrics.measure import gather_networks, measure_pairs
 from semsim.observers.degradations import Degradation
 from semsim.targets.architectures import ARCHITECTURES
@@ -131,6 +131,8 @@ def test_semsim_begins_to_learn_as_on_the_cpu(loss, anchor, gpu):
     table = pd.DataFrame({"dataset": "blobs", "target": "t", "attack": "a", "original": np.arange(24) // 2})
     table = table.assign(label=labels, recognition_rate=np.where(np.arange(24) % 2, 0.2, 0.8))
     pairs = LabelledPairs(images, (images + noise).clip(0, 255).astype(np.uint8), table)
-    settings = {"loss": loss, "anchor": anchor, "recipe": Recipe(epochs=1, batch_size=8, learning_rate=0.01)}
-    curves = [train_semsim(pairs, pairs, "vgg3", 4, **settings, device=device)[1] for device in ("cpu", gpu)]
+    settings = SemSimSettings(backbone="vgg3", width=4, loss=loss, anchor=anchor)
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.01)
+    starts = [random_semsim(images, settings, seed=0).to(device) for device in ("cpu", gpu)]
+    curves = [train_semsim(start, pairs, pairs, settings, recipe)[1] for start in starts]
     np.testing.assert_allclose(curves[1]["train_loss"], curves[0]["train_loss"], rtol=0.01)

@@ -13,8 +13,7 @@ from semsim.errors import SemsimError
 from semsim.io import tensors
 from semsim.io.stored_arrays import JoinedRows, open_arrays, same_rows, spooled
 from semsim.io.tensors import encode_metadata, read_arrays, write_arrays
-from semsim.learned.pairs import LabelledPairs
-from semsim.learned.training import StackedPairs
+from semsim.learned.pairs import LabelledPairs, StackedPairs
 from semsim.targets.training import channel_statistics
 
 INDICES = [3, -1, slice(2, 9), slice(None, None, 3), slice(0, 0), [7, 0, 7, 1], np.arange(10) % 3 == 0]

@@ -39,7 +39,7 @@ def small_metric():
 
 def calibrated():
     metric = small_metric()
-    calibration = Calibration(FACTS, metric.features)
+    calibration = Calibration(FACTS, metric.backbone.size)
     calibration.coefficients.copy_(torch.tensor([2.0, -4.0, -1.0]))
     calibration.deviation.copy_(torch.diag(torch.tensor([0.1, 0.0])))
     calibration.direction[:3] = 0.5

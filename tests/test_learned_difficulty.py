@@ -23,6 +23,7 @@ from semsim.learned.difficulty import (
     try_difficulty,
 )
 from semsim.learned.learning_curve import learning_curve
+from semsim.learned.metric import SemSim
 from semsim.metrics.scales import Scale, Scales
 from semsim.pretrained.describing import describe_with_vgg16
 from semsim.statistics.content import (
@@ -154,12 +155,14 @@ def test_few_originals_have_no_curve(study):
 def test_images_are_described_by_unit_features_and_entropy():
     images = np.random.default_rng(1).integers(0, 255, (5, 3, 32, 32), dtype=np.uint8)
     classifier = build_target("lenet", 4, 32)
-    table = describe_images(classifier, images, batch_size=2)
+    table = describe_images(SemSim.from_classifier(classifier), images, classifier.last_layer, batch_size=2)
     features = table.filter(like="feature_")
     assert (features**2).sum(axis=1).to_numpy() == pytest.approx(1)
     chances = classifier(torch.from_numpy(images) / 255).softmax(1).detach().numpy()
     assert table["entropy"].to_numpy() == pytest.approx(-(chances * np.log(chances)).sum(axis=1), rel=1e-4)
-    assert "entropy" not in describe_images(build_target("lenet", 1, 32), images)
+    bare = build_target("lenet", 1, 32)
+    for last_layer in (bare.last_layer, None):
+        assert "entropy" not in describe_images(SemSim.from_classifier(bare), images, last_layer)
 
 
 def test_vgg16_describes_images_by_unit_features_and_their_entropy(tmp_path):

@@ -8,7 +8,8 @@ from small_study import attack_table, small_study, smooth_images, write_reconstr
 
 from semsim.errors import SemsimError
 from semsim.learned.pairs import LabelledPairs, read_pairs, split_by_original
-from semsim.learned.training import area_under_curve, train_semsim
+from semsim.learned.settings import SemSimSettings
+from semsim.learned.training import area_under_curve, random_semsim, train_semsim
 from semsim.learned.triplets import TripletSampler
 from semsim.targets.recipe import Recipe
 
@@ -69,9 +70,11 @@ def labelled(originals, seed):
 SHORT = Recipe(epochs=4, batch_size=32, optimiser="adamw", schedule="one-cycle", learning_rate=0.01)
 
 
-def train(seed=1, **settings):
-    pairs = split_by_original(labelled(40, seed=2), 0.25, seed=1)
-    return train_semsim(*pairs, **{"backbone": "vgg3", "width": 4, "recipe": SHORT, "seed": seed} | settings)
+def train(seed=1, originals=40, recipe=SHORT, device="cpu", **settings):
+    pairs = split_by_original(labelled(originals, seed=2), 0.25, seed=1)
+    settings = SemSimSettings(backbone="vgg3", width=4, **settings)
+    start = random_semsim(pairs[0].references, settings, seed).to(device)
+    return train_semsim(start, *pairs, settings, recipe, seed)
 
 
 def test_semsim_learns_what_annotators_recognise(device):
@@ -92,12 +95,12 @@ def test_same_seed_same_weights():
 
 
 def test_the_best_epoch_is_kept():
-    pairs = split_by_original(labelled(12, seed=2), 0.25, seed=1)
     recipe = Recipe(epochs=6, batch_size=16, learning_rate=0.3)
-    metric, curves, _ = train_semsim(*pairs, "vgg3", 4, recipe=recipe, seed=4)
-    tensors = (torch.from_numpy(images).float() / 255 for images in pairs[1][:2])
+    metric, curves, _ = train(4, originals=12, recipe=recipe)
+    _, held_out = split_by_original(labelled(12, seed=2), 0.25, seed=1)
+    tensors = (torch.from_numpy(images).float() / 255 for images in held_out[:2])
     with torch.no_grad():
-        auc = area_under_curve(metric(*tensors).numpy(), pairs[1].table["recognition_rate"].to_numpy() > 0.5)
+        auc = area_under_curve(metric(*tensors).numpy(), held_out.table["recognition_rate"].to_numpy() > 0.5)
     assert auc == pytest.approx(curves["validation_auc"].max(), abs=0.02)
 
 

@@ -48,7 +48,7 @@ def labelled(recognised=(0.8, 0.2)):
 def learner(seed=1, **settings):
     with initial_weights(3):
         classifier = build_target("vgg3", 3, 32, 4).eval()
-    return Learner(Variant(**SETTINGS | settings), RECIPE, classifier, seed)
+    return Learner(Variant(**SETTINGS | settings), RECIPE, SemSim.from_classifier(classifier), seed)
 
 
 def tried(pairs, exclusion="within", **settings):
@@ -73,7 +73,7 @@ def test_every_pair_is_measured_by_the_metric_that_did_not_learn_from_its_origin
 def test_the_baseline_is_the_classifier_before_it_learns():
     pairs = labelled()
     measured = tried(pairs)[0]
-    plain = SemSim.from_classifier(learner().classifier).eval()
+    plain = learner().plain.eval()
     tensors = [torch.from_numpy(images) / 255 for images in pairs[:2]]
     with torch.no_grad():
         expected = pairs.table.assign(expected=plain(*tensors).numpy())

@@ -209,11 +209,11 @@ def test_which_data_sets_they_read(study):
 
 def test_which_start_a_study_takes(study):
     default = study(more={"kind": "glyphs", "train": 10, "originals": 4, "public": 5})
-    assert default.shipped_start("semsim", ["glyphs", "mnist", "more"]) == "glyphs-mnist"
-    assert default.shipped_start("semsim", default.datasets) == "glyphs-letters-mnist"
+    assert default.ready_start("semsim", ["glyphs", "mnist", "more"]) == "glyphs-mnist"
+    assert default.ready_start("semsim", default.datasets) == "glyphs-letters-mnist"
     assert (
-        study(mnist={"kind": "cifar100", "train": 10, "originals": 4, "public": 5}).shipped_start("semsim", ["mnist"])
+        study(mnist={"kind": "cifar100", "train": 10, "originals": 4, "public": 5}).ready_start("semsim", ["mnist"])
         is None
     )
     default.variants["wide"] = default.variants["semsim"] | {"width": 16}
-    assert default.shipped_start("wide", ["glyphs"]) is None
+    assert default.ready_start("wide", ["glyphs"]) is None

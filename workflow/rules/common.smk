@@ -16,7 +16,7 @@ from semsim.learned.folds import FOLD_KINDS, WITHIN, kind_of_folds
 from semsim.learned.starts import SEEN, start_name
 from semsim.observers.shipped import PANEL
 from semsim.pretrained.networks import OF_METRICS
-from semsim.pretrained.weights import weights_at_hand
+from semsim.pretrained.weights import require_weights, weights_at_hand
 from semsim.timing import SayTimeLeft
 
 # Relative to the working directory, so that a study resumes after its folder has been moved.
@@ -35,6 +35,8 @@ TOGETHER = [
 ]
 try:
     PRETRAINED = weights_at_hand(STUDY.weights, OF_METRICS)
+    for backbone in STUDY.pretrained_backbones if "fetch_pretrained" not in " ".join(sys.argv) else ():
+        require_weights(backbone, STUDY.weights)
 except SemsimError as error:
     raise WorkflowError(str(error)) from None
 ABLATIONS = [name for name in STUDY.variants if name != MAIN]
@@ -54,6 +56,11 @@ if workflow.is_main_process and workflow.resource_settings.cores and not workflo
     logger.addHandler(time_left)
 
 
+def one_of(names):
+    """Return the regular expression of these names; where there are none, one that nothing matches."""
+    return "|".join(names) or "(?!)"
+
+
 wildcard_constraints:
     study="|".join([STUDY.name, BASE, HUMAN_STUDY]),
     dataset="|".join(STUDY.datasets),
@@ -63,14 +70,9 @@ wildcard_constraints:
     first=r"\d+",
     folds="|".join(FOLD_KINDS),
     variant="|".join(map(re.escape, ABLATIONS)),
-    network="|".join(STUDY.networks),
+    network=one_of(STUDY.networks),
     kind="|".join(EMBEDDED),
     public="|".join(["all", *(f"without-{dataset}" for dataset in STUDY.datasets)]),
-
-
-def one_of(names):
-    """Return the regular expression of these names; where there are none, one that nothing matches."""
-    return "|".join(names) or "(?!)"
 
 
 def script(name, *notebooks):

@@ -20,12 +20,13 @@ def public_of(exclusion):
 def starts_of(wildcards):
     """Return the classifiers from which a job of SemSim starts, one for each of its exclusions.
 
-    Each is the name of one that comes with semsim or, where there is none, the file of one that the study trains.
+    Each is the name of one that is pretrained or comes with semsim or, where there is none, the file of one that the
+    study trains.
     """
     variant, found = variant_of(wildcards), []
     for public in map(public_of, exclusions_of(wildcards)):
         trained = expand(rules.train_classifier.output.weights, network=STUDY.network_of(variant), public=public)
-        found.append(STUDY.shipped_start(variant, datasets_of(public)) or trained[0])
+        found.append(STUDY.ready_start(variant, datasets_of(public)) or trained[0])
     return found
 
 

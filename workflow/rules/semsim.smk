@@ -57,10 +57,11 @@ rule describe_originals:
         script=script("describe_originals.py"),
         datasets=list(STUDY.datasets),
         start=start_of,
+        pretrained=pretrained_weights,
         device=STUDY.device,
     shell:
         "python {params.script:q} --data {input.data:q} --datasets {params.datasets:q} {params.start:q}"
-        " --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
+        " {params.pretrained:q} --device {params.device} --threads {threads} --out {output:q} &> {log:q}"
 
 
 rule try_semsim:
@@ -91,13 +92,14 @@ rule try_semsim:
         training=json.dumps(STUDY.semsim_training),
         traits=json.dumps({target: STUDY.target_traits(target) for target in STUDY.targets}),
         start=start_of,
+        pretrained=pretrained_weights,
         exclusions=exclusions_of,
         folds=STUDY.folds,
         seed=STUDY.seed,
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.start:q} --settings {params.settings:q} --training {params.training:q}"
+        " {params.start:q} {params.pretrained:q} --settings {params.settings:q} --training {params.training:q}"
         " --traits {params.traits:q} --exclusions {params.exclusions:q} --folds {params.folds}"
         " --seed {params.seed} --device {params.device} --threads {threads} --weights {output.weights:q}"
         " --out {output.trials:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"

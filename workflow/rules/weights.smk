@@ -32,6 +32,7 @@ rule try_calibration:
     params:
         script=script("try_calibration.py"),
         difficulty=difficulty_option,
+        pretrained=pretrained_weights,
         settings=json.dumps(STUDY.variants[MAIN]),
         traits=rules.try_semsim.params.traits,
         exclusions=lambda wildcards: exclusions_of_study(),
@@ -46,8 +47,8 @@ rule try_calibration:
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.difficulty:q} --trials {input.trials:q} --exclusions {params.exclusions:q} --weights {params.weights:q}"
-        " --settings {params.settings:q} --traits {params.traits:q} --folds {params.folds}"
+        " {params.difficulty:q} {params.pretrained:q} --trials {input.trials:q} --exclusions {params.exclusions:q}"
+        " --weights {params.weights:q} --settings {params.settings:q} --traits {params.traits:q} --folds {params.folds}"
         " --resamples {params.resamples} --seed {params.seed} --device {params.device} --threads {threads}"
         " --out {output.chances:q} --out-errors {output.errors:q} &> {log:q}"
 
@@ -83,6 +84,7 @@ rule learn_semsim:
         script=script("learn_semsim.py"),
         study=BASE,
         start=start_of,
+        pretrained=pretrained_weights,
         caveat=CAVEAT,
         difficulty=difficulty_option,
         settings=json.dumps(STUDY.variants[MAIN]),
@@ -94,8 +96,8 @@ rule learn_semsim:
         device=STUDY.device,
     shell:
         "python {params.script:q} --reconstructions {input.reconstructions:q} --recognition {input.recognition:q}"
-        " {params.difficulty:q} {params.start:q} --settings {params.settings:q} --training {params.training:q}"
-        " --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
+        " {params.difficulty:q} {params.start:q} {params.pretrained:q} --settings {params.settings:q}"
+        " --training {params.training:q} --traits {params.traits:q} --seed {params.seed} --device {params.device} --threads {threads}"
         " --study {params.study:q} {params.caveat:q} --generalisation {input.generalisation:q}"
         " --chances {input.chances:q} --calibration {input.calibration:q} --resamples {params.resamples}"
         " --weights {params.folder:q} --curves {output.curves:q} --counts {output.counts:q} &> {log:q}"

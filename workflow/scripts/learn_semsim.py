@@ -3,7 +3,6 @@
 import argparse
 
 from learning_arguments import add_learning_arguments, difficulty_of, read_labelled_pairs, read_learner
-from start_arguments import add_start_argument
 
 from semsim.commandline import run
 from semsim.io.tables import read_table, write_table
@@ -14,7 +13,7 @@ from semsim.learned.card import model_card
 def main() -> None:
     arguments = parse_arguments()
     learner, (pairs, kind) = read_learner(arguments, arguments.start), read_labelled_pairs(arguments)
-    metric, curves, counts, why_not = learner.learn(pairs, "all labels")
+    metric, curves, counts, why_not = learner.learn(learner.prepare(pairs), "all labels")
     recognition = read_table(arguments.recognition)
     given = recognition.loc[recognition["kind"] == kind, "labels"].fillna(1)  # where only the majority is known
     calibration = fit_calibration(
@@ -49,7 +48,6 @@ def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_learning_arguments(parser)
-    add_start_argument(parser)
     parser.add_argument("--study", required=True, metavar="NAME", help="its name, for the card")
     parser.add_argument("--generalisation", required=True, metavar="generalisation.csv", help="for the card")
     parser.add_argument("--chances", required=True, metavar="chances.csv", help="of what it was tried on")

@@ -2,20 +2,22 @@
 
 import os
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 import numpy as np
+from start_arguments import add_start_arguments
 from table_arguments import add_table_arguments
 from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import json_object
 from semsim.errors import SemsimError
 from semsim.io.tables import read_table
+from semsim.learned.classifier import open_classifier
 from semsim.learned.folds import with_traits
 from semsim.learned.pairs import ORIGINAL, LabelledPairs, originals_of, read_pairs
 from semsim.learned.settings import Variant
 from semsim.learned.trials import Learner
 from semsim.settings import validated
-from semsim.targets.models import load_target
 from semsim.targets.recipe import Recipe
 from semsim.text import ANNOTATORS
 
@@ -35,9 +37,10 @@ def add_label_arguments(parser: ArgumentParser) -> None:
     add_torch_arguments(parser)
 
 
-def add_learning_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments that `read_learner` and `read_labelled_pairs` need."""
+def add_learning_arguments(parser: ArgumentParser, **options: Any) -> None:
+    """Add the arguments that `read_learner` and `read_labelled_pairs` need; options are those of `--start`."""
     add_label_arguments(parser)
+    add_start_arguments(parser, **options)
     parser.add_argument("--training", type=json_object, required=True, metavar="JSON", help="the recipe")
 
 
@@ -48,8 +51,8 @@ def read_learner(arguments: Namespace, start: str | os.PathLike | None) -> Learn
     if start is None and settings.start == "classifier":
         raise SemsimError("SemSim cannot start from a classifier where there is none. Give one, or set start: random.")
     recipe = validated(Recipe, arguments.training, "the recipe of the training is not valid")
-    classifier = load_target(start, device) if start else None
-    return Learner(settings, recipe, classifier, arguments.seed, device)
+    plain = open_classifier(start, settings.normalised, device, arguments.pretrained)[0] if start else None
+    return Learner(settings, recipe, plain, arguments.seed, device)
 
 
 def read_labelled_pairs(arguments: Namespace) -> tuple[LabelledPairs, str]:

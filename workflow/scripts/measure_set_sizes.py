@@ -5,7 +5,7 @@ The classifier is used if Inception is not available.
 
 import argparse
 
-from start_arguments import add_start_argument
+from start_arguments import add_start_arguments
 from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
@@ -39,8 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, nargs="+", metavar="X.safetensors", help="the data sets")
     parser.add_argument("--reconstructions", required=True, nargs="+", metavar="X.safetensors", help="all of the study")
     parser.add_argument("--tables", required=True, nargs="+", metavar="X.csv", help="of the attacks, in that order")
-    add_start_argument(parser, required=True)
-    parser.add_argument("--pretrained", metavar="DIR", help="folder to search first for pretrained networks")
+    add_start_arguments(parser, required=True)
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the study's seed")
     add_torch_arguments(parser)
     parser.add_argument("--out", required=True, metavar="X.csv", help="the table to write")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from learning_arguments import add_label_arguments, difficulty_of, read_labelled_pairs
+from start_arguments import add_pretrained_argument
 from torch_arguments import device_of
 
 from semsim.commandline import run
@@ -25,7 +26,9 @@ def main() -> None:
         arguments.exclusions,
         arguments.folds,
         arguments.seed,
-        lambda exclusion, part: SemSim.from_pretrained(weights[exclusion] / f"part-{part + 1}", device),
+        lambda exclusion, part: SemSim.from_pretrained(
+            weights[exclusion] / f"part-{part + 1}", device, pretrained=arguments.pretrained
+        ),
     )
     tried = tried.assign(metric="semsim", kind=kind, reference=arguments.settings["reference"])
     write_table(tried, arguments.out)
@@ -36,6 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_label_arguments(parser)
+    add_pretrained_argument(parser)
     parser.add_argument("--trials", required=True, metavar="semsim.csv", help="distances of held-out reconstructions")
     parser.add_argument("--exclusions", required=True, nargs="+", metavar="NAME", help="what was left out in turn")
     parser.add_argument(

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from learning_arguments import add_learning_arguments, read_labelled_pairs, read_learner
-from start_arguments import add_start_argument
 
 from semsim.commandline import run
 from semsim.io.tables import write_table
@@ -14,11 +13,13 @@ from semsim.learned.trials import joined, try_folds
 
 def main() -> None:
     arguments = parse_arguments()
-    learners = [read_learner(arguments, start) for start in arguments.start or [None] * len(arguments.exclusions)]
+    starts = arguments.start or [None] * len(arguments.exclusions)
+    learners = {start: read_learner(arguments, start) for start in dict.fromkeys(starts)}
     pairs, kind = read_labelled_pairs(arguments)
+    prepared = {start: learner.prepare(pairs) for start, learner in learners.items()}
     found = [
-        tried(learner, pairs, exclusion, arguments)
-        for exclusion, learner in zip(arguments.exclusions, learners, strict=True)
+        tried(learners[start], prepared[start], exclusion, arguments)
+        for exclusion, start in zip(arguments.exclusions, starts, strict=True)
     ]
     about = {"kind": kind, "reference": arguments.settings["reference"]}
     for tables, path in zip(zip(*found, strict=True), (arguments.out, arguments.curves, arguments.counts), strict=True):
@@ -40,8 +41,7 @@ def tried(learner, pairs, exclusion, arguments):
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_learning_arguments(parser)
-    add_start_argument(parser, nargs="+")
+    add_learning_arguments(parser, nargs="+")
     parser.add_argument(
         "--exclusions",
         required=True,

@@ -56,7 +56,7 @@ def _names(settings):
 
 
 def _networks(settings):
-    """Yield which networks do not support the study's image sizes or their given width."""
+    """Yield which networks do not support the study's image sizes or their other settings."""
     networks = {f"targets.{name}": target for name, target in settings.targets.items()}
     if not settings.labels:
         networks |= {f"observers.{name}": observer for name, observer in settings.observers.items()}
@@ -65,11 +65,16 @@ def _networks(settings):
         networks[f"ablations.{number}"] = settings.variant(changes)
     sizes = {dataset.image_size or settings.image_size for dataset in settings.datasets.values()}
     for place, network in networks.items():
-        for size in sorted(sizes):
-            try:
-                network.check_fit(size)
-            except SemsimError as error:
-                yield f"{place}: {error}"
+        yield from dict.fromkeys(f"{place}: {problem}" for size in sorted(sizes) for problem in _misfits(network, size))
+
+
+def _misfits(network, size):
+    """Return why a network does not support an image size or another setting."""
+    try:
+        network.check_fit(size)
+    except SemsimError as error:
+        return [str(error)]
+    return []
 
 
 def _networks_of_one_name(settings):

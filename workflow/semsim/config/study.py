@@ -21,6 +21,7 @@ from semsim.data.kinds import KINDS
 from semsim.data.request import DatasetSettings
 from semsim.errors import SemsimError, refuse
 from semsim.io.yaml_files import read_yaml
+from semsim.learned.backbones import PRETRAINED
 from semsim.learned.folds import exclusions, group_targets
 from semsim.learned.starts import BACKBONE, WIDTH, start_name
 from semsim.names import short_name
@@ -83,8 +84,10 @@ class Study:
         How SemSim is trained, and the classifier of public images that it may start from.
     variants : dict of str to dict
         The settings of SemSim by name: `MAIN`, and the ablations, which are named after what they change.
+    pretrained_backbones : list of str
+        Networks trained by others whose features are compared.
     networks : dict of str to dict
-        By `network_of`: settings with that backbone and width.
+        By `network_of`: settings with that backbone and width, unless it is pretrained.
     target_groups : dict of str to str
         The group of each target model, if SemSim is tried without groups of them; else empty.
     exclusions : list of str
@@ -138,7 +141,10 @@ class Study:
             _variant_name(changes): _plain(settings.variant(each))
             for changes, each in zip(copied(config.get("ablations", []), HEADING), settings.ablations, strict=True)
         }
-        self.networks = {self.network_of(name): each for name, each in self.variants.items()}
+        backbones = {name: each["backbone"] for name, each in self.variants.items()}
+        self.pretrained_backbones = [name for name in PRETRAINED if name in backbones.values()]
+        trained = [name for name, backbone in backbones.items() if backbone not in PRETRAINED]
+        self.networks = {self.network_of(name): self.variants[name] for name in trained}
         architectures = {target: each.label for target, each in settings.targets.items()}
         groups = settings.target_groups
         self.target_groups = group_targets(architectures, groups, self.seed) if groups else {}
@@ -221,8 +227,10 @@ class Study:
         kind = self.settings.datasets[dataset].kind
         return kind in EMBEDDED and self.image_size_of(dataset) == EMBEDDED_SIZE
 
-    def shipped_start(self, variant: str, datasets: Iterable[str]) -> str | None:
-        """Return the name of the classifier that comes with semsim from which a variant starts.
+    def ready_start(self, variant: str, datasets: Iterable[str]) -> str | None:
+        """Return the name of the classifier from which a variant starts, if nobody has to train it.
+
+        It is pretrained, or comes with semsim.
 
         Parameters
         ----------
@@ -237,6 +245,8 @@ class Study:
             None if the study has to train one.
         """
         settings = self.variants[variant]
+        if settings["backbone"] in PRETRAINED:
+            return settings["backbone"]
         if (settings["backbone"], settings["width"]) != (BACKBONE, WIDTH) or not all(map(self._is_embedded, datasets)):
             return None
         return start_name(self.settings.datasets[dataset].kind for dataset in datasets)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from semsim.learned.metric import SemSim
+from semsim.learned.classifier import open_classifier
 from semsim.pretrained.networks import load_inception
 from semsim.pretrained.weights import find_weights
 from semsim.progress import progress_bar
-from semsim.targets.models import load_target
 
 if TYPE_CHECKING:
     import os
@@ -35,8 +34,8 @@ def features_of(
     ----------
     parts : iterable of numpy.ndarray or semsim.io.stored_arrays.JoinedRows
         uint8 [N, 3, S, S].
-    classifier : path-like
-        Weights of a plain classifier of public images.
+    classifier : str or path-like
+        As for `semsim.learned.classifier.open_classifier`.
     pretrained : path-like, optional
         Folder of public weights, as for `semsim.pretrained.weights.find_weights`.
     device : torch.device or str
@@ -50,8 +49,8 @@ def features_of(
     if path := find_weights("inception", pretrained):
         inception = load_inception(path).to(device)
         return "inception", [_in_batches(images, lambda batch: inception(batch)[0], device) for images in parts]
-    network = SemSim.from_classifier(load_target(classifier, device), normalised=False).eval()
-    return "classifier", [_in_batches(images, lambda batch: network.embed(batch / 255), device) for images in parts]
+    network, _ = open_classifier(classifier, device=device, pretrained=pretrained)
+    return "classifier", [_in_batches(images, lambda batch: network.features(batch / 255), device) for images in parts]
 
 
 def _in_batches(images, extract, device):

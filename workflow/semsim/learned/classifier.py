@@ -9,15 +9,19 @@ import pandas as pd
 import torch
 
 from semsim.data import load_classes
+from semsim.learned.backbones import PRETRAINED
 from semsim.learned.metric import SemSim
 from semsim.learned.pairs import of_one_size
 from semsim.observers.degradations import Degradation
 from semsim.observers.images import divide_public
+from semsim.targets.models import load_target
 from semsim.targets.training import initial_target, train_target
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+
+    from torch import nn
 
     from semsim.targets.models import Target
     from semsim.targets.recipe import Recipe
@@ -75,12 +79,39 @@ def train_classifier(
     )
 
 
-def describe_images(classifier: Target, images: np.ndarray, batch_size: int = 256) -> pd.DataFrame:
+def open_classifier(
+    start: str | os.PathLike,
+    normalised: bool = True,
+    device: torch.device | str = "cpu",
+    pretrained: str | os.PathLike | None = None,
+) -> tuple[SemSim, nn.Module | None]:
+    """Return the metric of a plain classifier's features, and the layer that classifies them, if it is known.
+
+    Parameters
+    ----------
+    start : str or path-like
+        The classifier: one of `semsim.learned.backbones.PRETRAINED`, or a file of weights.
+    normalised : bool
+        As in `SemSim.from_classifier`.
+    device : torch.device or str
+    pretrained : path-like, optional
+        As in `SemSim`.
+    """
+    if start in PRETRAINED:
+        return SemSim(start, pretrained=pretrained).to(device).eval(), None
+    classifier = load_target(start, device)
+    return SemSim.from_classifier(classifier, normalised).eval(), classifier.last_layer
+
+
+def describe_images(
+    metric: SemSim, images: np.ndarray, last_layer: nn.Module | None = None, batch_size: int = 256
+) -> pd.DataFrame:
     """Describe clear images by what a plain classifier sees in them.
 
     Parameters
     ----------
-    classifier : semsim.targets.models.Target
+    metric, last_layer
+        As `open_classifier` returns them.
     images : numpy.ndarray
         uint8 [N, 3, S, S], at least one.
     batch_size : int
@@ -91,17 +122,16 @@ def describe_images(classifier: Target, images: np.ndarray, batch_size: int = 25
         A row an image: its features of length 1 (``feature_0``, ...); and entropy, of the classes that the classifier
         thinks of, in nats, unless it came without its last layer, as those in the package do.
     """
-    eyes = SemSim.from_classifier(classifier, normalised=False).eval()
     parts = []
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
-            batch = torch.from_numpy(images[start : start + batch_size]).to(classifier.mean.device)
-            parts.append(eyes.embed(batch / 255))
+            batch = torch.from_numpy(images[start : start + batch_size]).to(metric.device)
+            parts.append(metric.features(batch / 255))
         features = torch.cat(parts)
-        logits = classifier.last_layer(features)
+        logits = None if last_layer is None else last_layer(features)
     unit = torch.nn.functional.normalize(features, dim=1)
     table = pd.DataFrame({f"feature_{place}": column for place, column in enumerate(unit.cpu().numpy().T)})
-    if logits.shape[1] > 1:
+    if logits is not None and logits.shape[1] > 1:
         table["entropy"] = torch.distributions.Categorical(logits=logits).entropy().cpu().numpy()
     return table
 

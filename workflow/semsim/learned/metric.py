@@ -1,10 +1,8 @@
 """SemSim: the distance between an original and its reconstruction in the features of a network trained on labels."""
 
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
-from numbers import Real
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,18 +10,20 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from semsim.errors import SemsimError
 from semsim.io.folders import read_file
 from semsim.io.images import as_tensor, check_images, check_pairs
 from semsim.io.tensors import encode_metadata
 from semsim.io.whole import write_text, written_whole
+from semsim.learned.backbones import BACKBONES, PRETRAINED
 from semsim.learned.calibration import NO_CALIBRATION, Calibration
+from semsim.learned.channels import WeightedChannels
+from semsim.learned.embedding import Embedding
 from semsim.learned.shipped import shipped_weights, weights_folder
+from semsim.pretrained.weights import PretrainedError
 from semsim.statistics.recalibration import count_interval
-from semsim.targets.architectures import ARCHITECTURES, WIDEST
-from semsim.targets.models import Target, build_target, read_state, state_on_cpu
+from semsim.targets.models import Target, read_state, state_on_cpu
 from semsim.text import quoted
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "CARD.md"
 LARGEST_CONFIG = 2**16
 """Bytes of a configuration, which has a few lines."""
-LARGEST_SIZE = 1024
-"""Pixels that the backbone sees on each side; all images are brought to its size."""
 LONGEST_REASON = 300
 """Characters of somebody else's error that a message quotes."""
 REDUCTIONS = {"none": lambda distances: distances, "mean": torch.mean, "sum": torch.sum}
@@ -45,27 +43,26 @@ class SemSim(nn.Module):
     Parameters
     ----------
     backbone : str
-        An architecture of `semsim.targets.models.ARCHITECTURES`, which loses its classifier; the paper's is resnet18.
-    width : int, optional
-        The backbone's width.
-    image_size : int
-        The side at which the backbone sees images, in pixels; others are resized to it.
-    normalised : bool
-        Whether embeddings are scaled to length 1, so that a distance lies in [0, 2].
-    mean, std : sequence of 3 floats
-        Of each channel, for the backbone's input.
+        An architecture of `semsim.targets.models.ARCHITECTURES`, which loses its classifier (the paper's is resnet18);
+        or one of `semsim.learned.backbones.PRETRAINED`.
     reduction : {"none", "mean", "sum"}
         What `forward` makes of the distances of a batch.
     calibration : mapping, optional
         What the chances rest on, as `semsim.learned.calibration.Calibration` takes it; without it there are no chances.
+    pretrained : path-like, optional
+        Folder to search first for the weights of a pretrained backbone, as for
+        `semsim.pretrained.weights.find_weights`.
+    **settings
+        Of the backbone: arguments of `semsim.learned.embedding.Embedding` or, if it is pretrained, of
+        `semsim.learned.channels.WeightedChannels`.
 
     Attributes
     ----------
+    backbone : semsim.learned.embedding.Embedding or semsim.learned.channels.WeightedChannels
+        What compares images.
     calibration : semsim.learned.calibration.Calibration or None
     lower_is_better : bool
         True: a distance.
-    config : dict
-        The arguments that build this metric again.
 
     References
     ----------
@@ -84,38 +81,28 @@ class SemSim(nn.Module):
     def __init__(
         self,
         backbone: str = "resnet18",
-        width: int | None = None,
-        image_size: int = 32,
-        normalised: bool = True,
-        mean: Sequence[float] = (0.5, 0.5, 0.5),
-        std: Sequence[float] = (0.25, 0.25, 0.25),
         reduction: str = "none",
         calibration: Mapping[str, Any] | None = None,
+        pretrained: str | os.PathLike | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
             raise SemsimError(f"reduction '{reduction}' is not known. Choose one of {', '.join(REDUCTIONS)}.")
-        _check_settings(backbone, width, image_size, normalised, mean, std)
-        self.backbone = build_target(backbone, 1, image_size, width, mean, std)
-        self.features = self.backbone.last_layer.in_features
-        self.backbone.network.head = nn.Identity()
-        self.reduction = reduction
-        self.config = {
-            "backbone": backbone,
-            "width": width,
-            "image_size": image_size,
-            "normalised": normalised,
-            "mean": [float(value) for value in mean],
-            "std": [float(value) for value in std],
-        }
-        self.calibration = None
+        self.backbone = _build_backbone(backbone, pretrained, settings)
+        self._name, self.reduction, self.calibration = backbone, reduction, None
         if calibration is not None:
-            self.calibrate(Calibration(calibration, self.features))
+            self.calibrate(Calibration(calibration, self.backbone.size))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this metric again."""
+        calibration = {"calibration": self.calibration.facts} if self.calibration else {}
+        return {"backbone": self._name, **self.backbone.settings, **calibration}
 
     def calibrate(self, calibration: Calibration) -> None:
         """Take over a calibration of this metric's distances."""
         self.calibration = calibration
-        self.config["calibration"] = calibration.facts
 
     @classmethod
     def from_classifier(cls, classifier: Target, normalised: bool = True, reduction: str = "none") -> Self:
@@ -125,8 +112,9 @@ class SemSim(nn.Module):
         ----------
         classifier : semsim.targets.models.Target
             It is not changed.
-        normalised, reduction
-            As above.
+        normalised : bool
+            Whether features are scaled to length 1.
+        reduction : {"none", "mean", "sum"}
 
         Returns
         -------
@@ -134,8 +122,9 @@ class SemSim(nn.Module):
             In training mode, on the classifier's device.
         """
         spec = classifier.spec
-        mean, std = (getattr(classifier, name).flatten().tolist() for name in ("mean", "std"))
-        metric = cls(spec["architecture"], spec.get("width"), spec["image_size"], normalised, mean, std, reduction)
+        settings = {name: getattr(classifier, name).flatten().tolist() for name in ("mean", "std")}
+        settings |= {"width": spec.get("width"), "image_size": spec["image_size"], "normalised": normalised}
+        metric = cls(spec["architecture"], reduction, **settings)
         metric.backbone.network.body.load_state_dict(classifier.network.body.state_dict())
         return metric.to(classifier.mean.device)
 
@@ -210,7 +199,7 @@ class SemSim(nn.Module):
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
-        return self.backbone.mean.device
+        return next(self.backbone.parameters()).device
 
     def _calibrated(self):
         if self.calibration is None:
@@ -221,8 +210,7 @@ class SemSim(nn.Module):
         """Return the distances of pairs, [N], and the embeddings of the originals, [N, D]."""
         originals, reconstructions = self._on_device(originals), self._on_device(reconstructions)
         check_pairs(originals, reconstructions)
-        embeddings = self.embed(originals)
-        return torch.linalg.vector_norm(embeddings - self.embed(reconstructions), dim=1), embeddings
+        return self.backbone.compare(*map(self._checked, (originals, reconstructions)))
 
     def embed(self, images: "Tensor | ArrayLike") -> Tensor:
         """Return the embeddings [N, D] of RGB images, floats [N, 3, H, W] in [0, 1].
@@ -232,15 +220,18 @@ class SemSim(nn.Module):
         SemsimError
             If the images have another shape, range or device, or are no floats.
         """
-        images = self._on_device(images)
+        return self.backbone.embed(self._checked(self._on_device(images)))
+
+    def features(self, images: "Tensor | ArrayLike") -> Tensor:
+        """Return what `embed` does before it is scaled to length 1, where it is."""
+        return self.backbone.features(self._checked(self._on_device(images)))
+
+    def _checked(self, images):
+        """Return images in the type of the weights; raise if they are none."""
         if images.is_floating_point():
-            images = images.to(self.backbone.mean.dtype)
+            images = images.to(next(self.backbone.parameters()).dtype)
         check_images(images, "images")
-        size = (self.config["image_size"],) * 2
-        if images.shape[2:] != size:
-            images = functional.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
-        features = self.backbone.features(images)
-        return functional.normalize(features, dim=1) if self.config["normalised"] else features
+        return images
 
     def _on_device(self, images):
         """Return images as a tensor on the metric's device; raise if they are a tensor on another one."""
@@ -268,7 +259,11 @@ class SemSim(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, weights: str | os.PathLike, device: torch.device | str = "cpu", reduction: str = "none"
+        cls,
+        weights: str | os.PathLike,
+        device: torch.device | str = "cpu",
+        reduction: str = "none",
+        pretrained: str | os.PathLike | None = None,
     ) -> Self:
         """Read a metric that `save_pretrained` wrote, or one that comes with the package. Nothing is ever downloaded.
 
@@ -279,6 +274,8 @@ class SemSim(nn.Module):
             small embedded images learned from simulated annotators.
         device : torch.device or str
         reduction : {"none", "mean", "sum"}
+        pretrained : path-like, optional
+            Folder to search first for the weights of a pretrained backbone.
 
         Returns
         -------
@@ -288,7 +285,7 @@ class SemSim(nn.Module):
         Raises
         ------
         SemsimError
-            If a file is missing, damaged or not of this metric.
+            If a file is missing, damaged or not of this metric, or if the pretrained backbone has to be fetched.
         """
         folder = weights_folder(weights)
         try:
@@ -298,7 +295,9 @@ class SemSim(nn.Module):
             raise SemsimError(f"{error} Give a folder of weights, or weights that come with semsim: {known}.") from None
         try:
             with torch.device("meta"):  # whatever it says, no more memory than the weights need
-                metric = cls(**_parsed(content), reduction=reduction)
+                metric = cls(**_parsed(content), reduction=reduction, pretrained=pretrained)
+        except PretrainedError as error:
+            raise SemsimError(f"{folder}: {error}") from None
         except (ValueError, TypeError, RecursionError, SemsimError) as error:
             reason = str(error)[:LONGEST_REASON]
             raise SemsimError(f"{folder / CONFIG}: not the configuration of a SemSim ({reason}).") from None
@@ -331,22 +330,10 @@ def _parsed(content):
     return config
 
 
-def _check_settings(backbone, width, image_size, normalised, mean, std):
-    """Refuse settings of another type or range: a backbone that is a file, above all, would be run."""
-    if not isinstance(backbone, str) or backbone not in ARCHITECTURES:
-        raise SemsimError(f"backbone must be one of {', '.join(ARCHITECTURES)}, but is {quoted(backbone)}")
-    for name, value, most in (("image_size", image_size, LARGEST_SIZE), ("width", width or 1, WIDEST)):
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise SemsimError(f"{name} must be a whole number from 1 to {most:,}, but is {quoted(value)}")
-    if not isinstance(normalised, bool):
-        raise SemsimError(f"normalised must be true or false, but is {quoted(normalised)}")
-    for name, values in {"mean": mean, "std": std}.items():
-        if not _are_three_numbers(values) or (name == "std" and min(values) <= 0):
-            raise SemsimError(f"{name} must be three finite numbers, those of std above 0, but is {quoted(values)}")
-
-
-def _are_three_numbers(values):
-    try:
-        return len(values) == 3 and all(isinstance(value, Real) and math.isfinite(value) for value in values)
-    except (TypeError, ValueError, OverflowError):
-        return False
+def _build_backbone(name, pretrained, settings):
+    """Return a backbone by its name, which may come from anybody: one that is a file, above all, would be run."""
+    if not isinstance(name, str) or name not in BACKBONES:
+        raise SemsimError(f"backbone must be one of {', '.join(BACKBONES)}, but is {quoted(name)}")
+    if name in PRETRAINED:
+        return WeightedChannels(name, **settings, pretrained=pretrained)
+    return Embedding(name, **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from semsim.io.stored_arrays import JoinedRows, open_arrays, rows_where, spooled
 from semsim.io.tables import KEYS
 from semsim.io.tensors import read_metadata
 from semsim.seeds import seed_for
+from semsim.targets.augmentation import crop_and_flip
 
 if TYPE_CHECKING:
     import os
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from semsim.learned.metric import SemSim
+
 ORIGINAL = ["dataset", "original"]
 """Columns that identify an original."""
 
 
 class LabelledPairs(NamedTuple):
-    """What SemSim learns from and is tried on.
+    """What SemSim learns from and is tried on: images.
 
     Attributes
     ----------
@@ -50,6 +53,99 @@ class LabelledPairs(NamedTuple):
         chosen = np.asarray(chosen)
         images = (rows_where(array, chosen) for array in self[:2])
         return LabelledPairs(*images, self.table[chosen].reset_index(drop=True))
+
+    def with_itself(self) -> LabelledPairs:
+        """Return pairs of each reconstruction with itself."""
+        return LabelledPairs(self.reconstructions, self.reconstructions, self.table)
+
+    def distances(
+        self,
+        metric: SemSim,
+        rows: slice | torch.Tensor,
+        generator: torch.Generator | None = None,
+        references: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the distances of some pairs.
+
+        Parameters
+        ----------
+        metric : semsim.learned.metric.SemSim
+        rows : slice or torch.Tensor
+            int64 [B].
+        generator : torch.Generator, optional
+            Of the CPU; if given, pairs are cropped and mirrored as one, so that the reconstruction stays aligned.
+        references : torch.Tensor, optional
+            uint8 [B, 3, S, S], other images to compare reconstructions with.
+
+        Returns
+        -------
+        torch.Tensor
+            [B].
+        """
+        stacked = StackedPairs(self, metric.device)[rows]
+        if references is not None:
+            stacked = torch.cat([references, stacked[:, 3:]], dim=1)
+        if generator is not None:
+            stacked = crop_and_flip(stacked, generator)
+        return metric.distances(*(stacked / 255).split(3, dim=1))
+
+
+class MeasuredPairs(NamedTuple):
+    """The same where the backbone never changes: what it sees is measured once.
+
+    Attributes
+    ----------
+    differences : numpy.ndarray
+        float32 [N, channels], as `semsim.learned.channels.WeightedChannels.differences` returns them.
+    table : pandas.DataFrame
+        As in `LabelledPairs`.
+    """
+
+    differences: np.ndarray
+    table: pd.DataFrame
+
+    def __len__(self):
+        return len(self.table)
+
+    def where(self, chosen: ArrayLike) -> MeasuredPairs:
+        """Return the pairs for which a mask, bool [N], is true."""
+        chosen = np.asarray(chosen)
+        return MeasuredPairs(self.differences[chosen], self.table[chosen].reset_index(drop=True))
+
+    def with_itself(self) -> MeasuredPairs:
+        """Return pairs of each reconstruction with itself, which do not differ."""
+        return MeasuredPairs(np.zeros_like(self.differences), self.table)
+
+    def distances(
+        self, metric: SemSim, rows: slice | torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Return the distances [B] of some pairs; they are the same however often they are asked for."""
+        return metric.backbone.weigh(torch.from_numpy(self.differences[rows]).to(metric.device))
+
+
+class StackedPairs:
+    """Each reference of `LabelledPairs` stacked on its reconstruction, uint8 [N, 6, S, S], assembled in batches.
+
+    This way, augmentation treats both as one image, and memory does not grow with the number of pairs.
+
+    Parameters
+    ----------
+    pairs : LabelledPairs
+    device : torch.device or str
+        Device of the batches.
+    """
+
+    def __init__(self, pairs: LabelledPairs, device: torch.device | str):
+        self.pairs, self.device = pairs, device
+
+    def __getitem__(self, rows):
+        """Return a batch: rows are a slice, or a tensor, int64 [B]."""
+        rows = rows.numpy() if isinstance(rows, torch.Tensor) else rows
+        images = (self.pairs.references[rows], self.pairs.reconstructions[rows])
+        return torch.from_numpy(np.concatenate(images, axis=1)).to(self.device)
+
+
+AnyPairs = TypeVar("AnyPairs", LabelledPairs, MeasuredPairs)
 
 
 def originals_of(pairs: LabelledPairs) -> tuple[pd.DataFrame, np.ndarray]:
@@ -144,19 +240,19 @@ def _files(paths):
             yield path
 
 
-def split_by_original(pairs: LabelledPairs, share: float, seed: int) -> tuple[LabelledPairs, LabelledPairs]:
+def split_by_original(pairs: AnyPairs, share: float, seed: int) -> tuple[AnyPairs, AnyPairs]:
     """Hold out the pairs of a share of the originals of every data set.
 
     Parameters
     ----------
-    pairs : LabelledPairs
+    pairs : LabelledPairs or MeasuredPairs
     share : float
         In (0, 1); at least one original of every data set is held out, and one is not.
     seed : int
 
     Returns
     -------
-    training, held_out : LabelledPairs
+    training, held_out : LabelledPairs or MeasuredPairs
 
     Raises
     ------

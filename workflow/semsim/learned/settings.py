@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from semsim.errors import SemsimError
+from semsim.learned.backbones import BACKBONES, PRETRAINED
 from semsim.settings import OneOf, Settings, changes_of, with_defaults
-from semsim.targets.architectures import ARCHITECTURES, check_architecture
+from semsim.targets.architectures import check_architecture
 from semsim.targets.recipe import Recipe
 
 LOSSES = {
@@ -19,17 +21,18 @@ LOSSES = {
 class SemSimSettings(Settings):
     """What SemSim is, and how it learns. The defaults are the recipe of the paper's released code."""
 
-    backbone: Annotated[str, OneOf(ARCHITECTURES)] = Field(
+    backbone: Annotated[str, OneOf(BACKBONES)] = Field(
         "resnet18",
         description="the network whose features are compared: one of the project's"
-        " [architectures](#architectures), without its classification layer",
+        " [architectures](#architectures), without its classification layer; or a"
+        " [pretrained network](#a-pretrained-backbone), for photographs",
     )
     width: int | None = Field(None, ge=1, description="width of the backbone, as for target models")
     start: Literal["random", "classifier"] = Field(
         "random",
         description="initial weights: random, or those of a plain classifier. The classifier is trained on `public`"
         " images, half of them degraded as for the observers; for embedded images, a mobilenet of width 32 ships with"
-        " semsim",
+        " semsim. A pretrained backbone is a classifier already",
     )
     normalised: bool = Field(True, description="whether embeddings are scaled to unit length")
     loss: Annotated[str, OneOf(LOSSES)] = Field(
@@ -55,9 +58,27 @@ class SemSimSettings(Settings):
         1.0, gt=0, le=1, description="fraction of the labelled reconstructions that it is trained on"
     )
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether the backbone is a pretrained network, which stays as it is."""
+        return self.backbone in PRETRAINED
+
     def check_fit(self, image_size: int) -> None:
-        """Raise `SemsimError` if the backbone does not support this image size or width."""
-        check_architecture(self.backbone, image_size, self.width)
+        """Raise `SemsimError` if the backbone does not support this image size, or another setting."""
+        if not self.pretrained:
+            check_architecture(self.backbone, image_size, self.width)
+        elif self.width:
+            raise SemsimError(f"{self.backbone} is pretrained, so its width is fixed. Leave out `width`.")
+        elif self.start != "classifier":
+            raise SemsimError(
+                f"{self.backbone} is pretrained and cannot start from random weights. Set `start: classifier`, or"
+                " another backbone as well."
+            )
+        elif not self.normalised or self.anchor != "original":
+            raise SemsimError(
+                f"{self.backbone} is pretrained: its features are always scaled to unit length, and each reconstruction"
+                " is compared with its original. Leave out `normalised` and `anchor`, or set another backbone."
+            )
 
 
 class Variant(SemSimSettings):
@@ -69,6 +90,15 @@ class Variant(SemSimSettings):
         " scale embeddings to unit length, `itself` compares each reconstruction with itself; the paper's released"
         " code does both",
     )
+
+    def check_fit(self, image_size: int) -> None:
+        """Raise `SemsimError` as `SemSimSettings.check_fit` does."""
+        super().check_fit(image_size)
+        if self.pretrained and self.evaluation == "unnormalised":
+            raise SemsimError(
+                f"{self.backbone} is pretrained: its features are always scaled to unit length. Leave out"
+                " `evaluation: unnormalised`, or set another backbone."
+            )
 
 
 VariantChanges = changes_of(Variant)

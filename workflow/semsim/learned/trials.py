@@ -10,9 +10,8 @@ import pandas as pd
 
 from semsim.io.tables import KEYS
 from semsim.labels.recognition import missing_triplets
-from semsim.learned.metric import SemSim
-from semsim.learned.pairs import LabelledPairs, split_by_original
-from semsim.learned.training import CURVES, StackedPairs, measure_distances, random_semsim, train_semsim
+from semsim.learned.pairs import split_by_original
+from semsim.learned.training import CURVES, measure_distances, random_semsim, train_semsim
 from semsim.learned.triplets import SCOPES
 from semsim.seeds import seed_for
 
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
     import torch
 
     from semsim.learned.folds import Fold
+    from semsim.learned.metric import SemSim
+    from semsim.learned.pairs import AnyPairs, LabelledPairs, MeasuredPairs
     from semsim.learned.settings import Variant
-    from semsim.targets.models import Target
     from semsim.targets.recipe import Recipe
 
-OF_TRAINING = {"backbone", "width", "normalised", "loss", "margin", "anchor"}
-"""Settings that are arguments of `train_semsim`."""
 VALIDATION = 0.2
 """Share of the originals of each data set that training is validated on."""
 
@@ -39,8 +37,9 @@ class Learner(NamedTuple):
     ----------
     settings : semsim.learned.settings.Variant
     recipe : semsim.targets.recipe.Recipe
-    classifier : semsim.targets.models.Target or None
-        A plain classifier, with the backbone of the settings; None if there are no public images to train one.
+    plain : SemSim or None
+        The features of a plain classifier, with the backbone of the settings; None if there are no public images to
+        train one.
     seed : int
         The study's seed.
     device : torch.device or str
@@ -48,17 +47,21 @@ class Learner(NamedTuple):
 
     settings: Variant
     recipe: Recipe
-    classifier: Target | None
+    plain: SemSim | None
     seed: int
     device: torch.device | str = "cpu"
 
-    def learn(self, pairs: LabelledPairs, name: str) -> tuple[SemSim, pd.DataFrame, pd.DataFrame, str]:
+    def prepare(self, pairs: LabelledPairs) -> LabelledPairs | MeasuredPairs:
+        """Return what it learns from and is measured on; a pretrained backbone looks at all images once, here."""
+        return self.plain.backbone.prepare(pairs) if self.plain else pairs
+
+    def learn(self, pairs: AnyPairs, name: str) -> tuple[SemSim, pd.DataFrame, pd.DataFrame, str]:
         """Train SemSim on labelled pairs, or return its initial state if there is nothing to learn.
 
         Parameters
         ----------
-        pairs : LabelledPairs
-            A share of their originals is held out for validation.
+        pairs : LabelledPairs or MeasuredPairs
+            From `prepare`. A share of their originals is held out for validation.
         name : str
             Determines the seed of this training, and is shown by the progress bar.
 
@@ -73,51 +76,38 @@ class Learner(NamedTuple):
         seed, settings = seed_for(self.seed, "semsim", name), self.settings
         chosen = _share_of(pairs, settings.label_share, seed)
         training, validation = split_by_original(chosen, VALIDATION, seed)
+        start = self._start(training, seed)
         if why_not := missing_triplets(training.table):
             return (
-                self._start(training, seed).eval(),
+                start.eval(),
                 pd.DataFrame(columns=CURVES),
                 pd.DataFrame(columns=["side", *SCOPES]),
                 why_not,
             )
-        metric, curves, counts = train_semsim(
-            training,
-            validation,
-            **settings.model_dump(include=OF_TRAINING),
-            recipe=self.recipe,
-            start=self.classifier if settings.start == "classifier" else None,
-            seed=seed,
-            device=self.device,
-            description=name,
-        )
+        metric, curves, counts = train_semsim(start, training, validation, settings, self.recipe, seed, name)
         return metric, curves, counts.rename_axis("side").reset_index(), ""
 
-    def measure(self, metric: SemSim, pairs: LabelledPairs) -> dict[str, np.ndarray]:
-        """Return the distances [N] of labelled pairs by name: of SemSim, and of the plain classifier's features."""
+    def measure(self, metric: SemSim, pairs: AnyPairs) -> dict[str, np.ndarray]:
+        """Return the distances [N] of pairs by name: of SemSim, and of the plain classifier's features."""
         measured = {"semsim": as_evaluated(metric, pairs, self.settings.evaluation)}
-        if self.classifier is not None:
-            baseline = SemSim.from_classifier(self.classifier, self.settings.normalised)
-            measured["classifier_features"] = baseline, pairs
-        return {
-            name: measure_distances(each.to(self.device), StackedPairs(of, self.device)).cpu().numpy()
-            for name, (each, of) in measured.items()
-        }
+        if self.plain is not None:
+            measured["classifier_features"] = self.plain, pairs
+        return {name: measure_distances(*each).cpu().numpy() for name, each in measured.items()}
 
     def _start(self, pairs, seed):
-        """Return SemSim before training: the classifier's features, or random ones if there is no classifier."""
-        if self.classifier is not None:
-            return SemSim.from_classifier(self.classifier, self.settings.normalised)
-        settings = self.settings
-        return random_semsim(pairs.references, settings.backbone, settings.width, settings.normalised, seed)
+        """Return SemSim before training, in training mode."""
+        if self.settings.start == "classifier":
+            return copy.deepcopy(self.plain).train()
+        return random_semsim(pairs.references, self.settings, seed).to(self.device)
 
 
-def as_evaluated(metric: SemSim, pairs: LabelledPairs, evaluation: str | None = None) -> tuple[SemSim, LabelledPairs]:
+def as_evaluated(metric: SemSim, pairs: AnyPairs, evaluation: str | None = None) -> tuple[SemSim, AnyPairs]:
     """Return a metric and the pairs that it measures, as an ablation evaluates them.
 
     Parameters
     ----------
     metric : SemSim
-    pairs : LabelledPairs
+    pairs : LabelledPairs or MeasuredPairs
     evaluation : {None, "unnormalised", "itself"}
         None: as in training. The others are what the paper's released code does: embeddings that were scaled to length
         1 in training are not in evaluation, or each reconstruction is compared with itself.
@@ -126,13 +116,13 @@ def as_evaluated(metric: SemSim, pairs: LabelledPairs, evaluation: str | None = 
     -------
     metric : SemSim
         With the same weights; the one given is not changed.
-    pairs : LabelledPairs
+    pairs : LabelledPairs or MeasuredPairs
     """
     if evaluation == "unnormalised":
-        metric = copy.copy(metric)
-        metric.config = metric.config | {"normalised": False}
+        metric = copy.deepcopy(metric)
+        metric.backbone.normalised = False
     if evaluation == "itself":
-        pairs = LabelledPairs(pairs.reconstructions, pairs.reconstructions, pairs.table)
+        pairs = pairs.with_itself()
     return metric, pairs
 
 
@@ -140,7 +130,7 @@ MEASURED = [*KEYS, "part", "semsim", "classifier_features", "note"]
 
 
 def try_folds(
-    learner: Learner, pairs: LabelledPairs, folds: Sequence[Fold], name: str, keep: Callable[[int, SemSim], None]
+    learner: Learner, pairs: AnyPairs, folds: Sequence[Fold], name: str, keep: Callable[[int, SemSim], None]
 ) -> list[pd.DataFrame]:
     """Try each fold in turn.
 
@@ -167,14 +157,15 @@ def try_folds(
 
 
 def try_fold(
-    learner: Learner, pairs: LabelledPairs, fold: Fold, name: str
+    learner: Learner, pairs: AnyPairs, fold: Fold, name: str
 ) -> tuple[SemSim, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Train SemSim on one side of a fold, and measure the pairs on the other.
 
     Parameters
     ----------
     learner : Learner
-    pairs : LabelledPairs
+    pairs : LabelledPairs or MeasuredPairs
+        From the learner's `prepare`.
     fold : semsim.learned.folds.Fold
     name : str
         As for `Learner.learn`.

@@ -17,7 +17,7 @@ from semsim.errors import SemsimError
 from semsim.labels.recognition import MAJORITY, missing_triplets
 
 if TYPE_CHECKING:
-    from semsim.learned.training import StackedPairs
+    from semsim.learned.pairs import StackedPairs
 
 SCOPES = ("same original", "same class", "any")
 
@@ -112,7 +112,7 @@ class ReleasedAnchors:
 
         Parameters
         ----------
-        pairs : semsim.learned.training.StackedPairs or torch.Tensor
+        pairs : semsim.learned.pairs.StackedPairs or torch.Tensor
             uint8 [N, 6, S, S]: each original stacked on its reconstruction, in the rows of the table.
         rows : torch.Tensor
             int64 [B], recognised pairs.

