@@ -31,6 +31,11 @@ def small(**changes):
     return copy.deepcopy(SMALL) | changes
 
 
+def pretrained(**changes):
+    """SemSim with a pretrained backbone, and other settings of it."""
+    return {"semsim": {"backbone": "efficientnet_lite0", "start": "classifier"} | changes}
+
+
 def message(config):
     """What a person is told about a configuration that is not valid."""
     with pytest.raises(SemsimError) as error:
@@ -102,6 +107,15 @@ def test_semsim_has_the_published_recipe_and_ablations_the_names_of_what_they_ch
     recipe = SemSimRecipe(**study.semsim_training)
     assert (recipe.epochs, recipe.learning_rate, recipe.milestones) == (100, 0.05, (0.37, 0.62, 0.87))
     assert set(study.networks) == {"resnet18", "vgg3-4"} and study.network_of("margin-0.2") == "resnet18"
+
+
+def test_nobody_trains_a_classifier_for_a_pretrained_backbone():
+    beside = {"backbone": "mobilenet", "width": 32, "start": "classifier"}
+    study = Study(small() | pretrained() | {"ablations": [{"loss": "ordinal"}, {"evaluation": "itself"}, beside]})
+    assert study.pretrained_backbones == ["efficientnet_lite0"] and set(study.networks) == {"mobilenet-32"}
+    assert study.ready_start("loss-ordinal", study.datasets) == "efficientnet_lite0"
+    assert study.ready_start("backbone-mobilenet+width-32+start-classifier", study.datasets) == "mnist"
+    assert Study(small()).pretrained_backbones == []
 
 
 def test_what_is_left_out_are_data_sets_architectures_defences_and_attacks():
@@ -637,6 +651,13 @@ def test_mistake_is_explained(changes, words):
         ({"observers": {"a": {"architecture": "resnet18", "width": 3}}}, ["observers.a: resnet18 has no width"]),
         ({"semsim": {"backbone": "lenet", "width": 3}}, ["semsim: lenet has no width"]),
         ({"ablations": [{"margin": 0.1}, {"width": 3}]}, ["ablations.1: resnet18 has no width"]),
+        ({"semsim": {"backbone": "efficientnet_lite0"}}, ["semsim: efficientnet_lite0 is pretrained and cannot start"]),
+        (pretrained(width=3), ["semsim: efficientnet_lite0 is pretrained, so its width is fixed. Leave out `width`"]),
+        (pretrained(normalised=False), ["semsim: efficientnet_lite0 is pretrained: its features are always scaled"]),
+        (pretrained() | {"ablations": [{"start": "random"}]}, ["ablations.0: ", "Set `start: classifier`, or another"]),
+        (pretrained() | {"ablations": [{"anchor": "released"}]}, ["ablations.0: ", "compared with its original"]),
+        (pretrained() | {"ablations": [{"evaluation": "unnormalised"}]}, ["Leave out `evaluation: unnormalised`"]),
+        (pretrained() | {"ablations": [{"backbone": "lenet", "width": 3}]}, ["ablations.0: lenet has no width"]),
         ({"ablations": [{}]}, ["ablations.0: it changes nothing"]),
         ({"folds": 5}, ["datasets.digits.originals: 4 cannot be divided into 5 `folds`"]),
         (dataset(originals=3) | {"folds": 2}, ["cannot be divided into 2", "two remain for training"]),

@@ -58,8 +58,9 @@ def learning_findings(counts: pd.DataFrame, curves: pd.DataFrame, trials: pd.Dat
     best = curves["validation_auc"].max() if len(curves) else float("nan")
     if best == best:
         kept = curves.loc[curves["validation_auc"] == best, "epoch"].max()
+        which = f"weights of epoch {kept} of {curves['epoch'].max()}" if kept else "weights before training"
         sentences.append(
-            f"The weights of epoch {kept} of {curves['epoch'].max()} were kept. On the originals that were set aside to"
+            f"The {which} were kept. On the originals that were set aside to"
             f" choose it, the area under the ROC curve over all reconstructions is {decimal(best)}, which is no test."
         )
     for note, rows in trials.dropna(subset="note").groupby("note"):

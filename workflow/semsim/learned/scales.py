@@ -10,7 +10,7 @@ LEARNED = Scales(
         scale.metric: scale
         for scale in (
             Scale("semsim", "SemSim", "", 0, math.inf, False, "learned from labels"),
-            Scale("classifier_features", "Classifier features", "", 0, math.inf, False, "learned from public images"),
+            Scale("classifier_features", "Classifier features", "", 0, math.inf, False, "learned from other images"),
             Scale(COMBINATION, "Combination", "", -math.inf, math.inf, True, "learned from labels"),
             Scale(
                 "combination_with_target",

@@ -43,10 +43,11 @@ class Trunk(nn.Module):
         super().__init__()
         layers = load_layers(name, require_weights(name, folder))
         self.sha256 = _digest(layers)
-        self.stages = _folded(layers).to(memory_format=torch.channels_last).requires_grad_(False).eval()
+        self.stages = _folded(layers).to(memory_format=torch.channels_last)
         self.channels = [_width(stage) for stage in self.stages]
         for buffer, values in zip(("mean", "deviation"), LITE, strict=True):
             self.register_buffer(buffer, torch.tensor(values)[:, None, None])
+        self.requires_grad_(False).eval()
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the last features of each stage, [N, C, H, W], of images [N, 3, S, S] in [0, 1]."""

@@ -792,8 +792,8 @@ def generalisation(results: Results) -> Iterator:
     values, differences = tables["generalisation"], tables["generalisation_differences"]
     yield Paragraph(
         "SemSim is compared with two learned baselines: the distance in the feature space of a plain classifier of"
-        " public images with the same backbone, from which SemSim may be initialised, and a logistic regression on the"
-        " hand-crafted metrics, trained on the same labels."
+        " public images (or, pretrained, of ImageNet) with the same backbone, from which SemSim may be initialised, and"
+        " a logistic regression on the hand-crafted metrics, trained on the same labels."
     )
     yield Points(findings.generalisation_findings(values, differences, tables.scales, (PRIMARY[0],)))
     yield chart(

@@ -526,7 +526,7 @@ TABLES = {
         "An epoch of the training of SemSim on all labels.",
         "epoch train_loss train_ordered validation_auc",
         {
-            "epoch": "number of the epoch",
+            "epoch": "number of the epoch; 0 is before training",
             "train_loss": "mean loss",
             "train_ordered": "share of triplets in the right order",
             "validation_auc": "area under the ROC curve on held-out originals",
