@@ -154,6 +154,10 @@ def test_the_card_says_who_labelled_and_what_was_measured(tables, kind, word):
     card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"], why_not="all alike.")
     assert word in card and f"{len(rates)} reconstructions" in card and "**It was not trained:** all alike." in card
     assert "| originals and attack |" in card and "{" not in card.replace("{'", "")
+    assert "semsim fetch" not in card
+    settings = SemSimSettings(backbone="efficientnet_lite0", start="classifier")
+    card = model_card("small", kind, pairs, settings, Recipe(), tables["generalisation"])
+    assert "the features of EfficientNet-Lite0, trained on ImageNet (Apache-2.0)" in card and "`semsim fetch`" in card
 
 
 def test_calibration_is_said_in_sentences_of_what_is_used(tables):

@@ -6,12 +6,14 @@ import pytest
 import torch
 from scipy.special import expit
 from scipy.stats import binom
+from trunks import write_trunk
 
 import semsim
 from semsim.errors import SemsimError
 from semsim.learned.scales import CHANCE, LEARNED
 from semsim.metrics.scales import Scale, Scales
 from semsim.observers.endless import held_out_images
+from semsim.pretrained.weights import NETWORKS
 from semsim.scoring.chances import MOST_ORIGINALS, OUTSIDE, basis, chance_sentences, doubts
 from semsim.scoring.measures import Measure, load_measures
 from semsim.scoring.people import chances_of, known_chances, people_sentences
@@ -75,6 +77,21 @@ def test_weights_without_calibration_have_no_chance_and_say_so(tmp_path, digits)
     assert "These weights of SemSim carry no calibration: their distances are no chances." in about
     with pytest.raises(SemsimError, match="chance is not available. These weights of SemSim carry no calibration"):
         semsim.score(digits, digits, metrics=["chance"], weights=tmp_path)
+
+
+def test_a_pretrained_backbone_is_searched_in_the_folder_of_pretrained_weights(tmp_path):
+    path = write_trunk("efficientnet_lite0", tmp_path)
+    semsim.SemSim("efficientnet_lite0", pretrained=tmp_path).save_pretrained(tmp_path / "weights")
+    [measure], _ = load_measures(["semsim"], tmp_path / "weights", pretrained=tmp_path)
+    assert measure.network.config["backbone"] == "efficientnet_lite0"
+    with pytest.raises(SemsimError, match="weights: the weights of EfficientNet-Lite0 are missing. Run semsim fetch"):
+        load_measures(["semsim"], tmp_path / "weights")
+    for names in (["mse"], ["lpips"]):  # metrics that have no use for it
+        with pytest.raises(SemsimError, match=f"only used by|has none of {NETWORKS['alexnet'].file}"):
+            load_measures(names, pretrained=tmp_path)
+    path.unlink()
+    with pytest.raises(SemsimError, match="EfficientNet-Lite0 are missing"):
+        load_measures(["semsim"], tmp_path / "weights", pretrained=tmp_path)
 
 
 def test_what_people_would_recognise_is_known_for_their_size_only():

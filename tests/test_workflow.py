@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from semsim.config.study import Study, read_config
+from semsim.pretrained.weights import NETWORKS
 
 STUB = """
 import sys
@@ -107,6 +108,35 @@ def test_jobs_of_a_study_with_a_panel(snakemake, house, tmp_path):
     others = "".join(f", observer-{number}: null" for number in range(1, 6))
     panel.write_text(f"observers: {{kind: panel{others}}}")
     check_jobs_of_study(snakemake(house / "Snakefile", tmp_path, "--dry-run", "--configfile", *files), *files)
+
+
+def test_jobs_of_a_study_with_a_pretrained_backbone(snakemake, house, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(
+        "semsim: {backbone: efficientnet_lite0, width: null}\nablations: [{loss: ordinal}]\n"
+        f"weights: {tmp_path}\ndatasets: {{glyphs: {{image_size: 48}}}}\n"
+    )
+    files = ["--configfile", house / "config" / "config.yaml", overlay]
+    for target, says in (
+        ("all", "the weights of EfficientNet-Lite0 are missing. Run semsim fetch."),
+        ("data", "missing"),
+    ):
+        process = snakemake(house / "Snakefile", tmp_path, "--dry-run", target, *files)
+        assert process.returncode == 1 and says in process.stdout
+    assert snakemake(house / "Snakefile", tmp_path, "--dry-run", "fetch_pretrained", *files).returncode == 0
+    (tmp_path / NETWORKS["efficientnet_lite0"].file).touch()
+    process = snakemake(house / "Snakefile", tmp_path, "--dry-run", "--printshellcmds", *files)
+    jobs = planned_jobs(process)
+    assert jobs["try_variant"] == jobs["describe_originals"] == 1 and "train_classifier" not in jobs
+    commands = [line for line in process.stdout.splitlines() if "--start" in line]
+    assert len(commands) == jobs["try_semsim"] + jobs["try_variant"] + jobs["learn_semsim"] + 1
+    for command in commands:
+        starts = re.search(r"--start (.*?) --", command).group(1).split()
+        assert set(starts) == {"efficientnet_lite0"} and f"--pretrained {tmp_path}" in command
+    beside = "\n  - {backbone: mobilenet, width: 32, start: classifier}\n  - {backbone: vgg3, width: 4, start: random}"
+    overlay.write_text(overlay.read_text().replace("[{loss: ordinal}]", beside))
+    jobs = planned_jobs(snakemake(house / "Snakefile", tmp_path, "--dry-run", *files))
+    assert jobs["train_classifier"] == jobs["try_variant"] == 2  # their classifiers, one of them only as a baseline
 
 
 def test_all_that_people_read_is_asked_for_by_name(plan_of_default_study):

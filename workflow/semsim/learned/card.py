@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from semsim.labels.recognition import MAJORITY
 from semsim.learned.scales import BEST, LEARNED
+from semsim.pretrained.weights import NETWORKS
 from semsim.statistics.calibration import difficulty_used
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.text import ANNOTATORS, FOLDS, counted, decimal, interval, listed
@@ -60,7 +61,7 @@ same settings, but without what was held out. The best hand-crafted metric is ch
   (`semsim label`) and check the metric against them before you rely on it.
 - A small distance is a reason to worry. A large distance is no proof of privacy: another attack may do better, and an
   image that cannot be recognised may still reveal something.
-{caveat}"""
+{backbone}{caveat}"""
 CHANCES = """`metric.chances` gives the chance that one annotator recognises a reconstruction. It is based on
 {basis},
 with distances from metrics that had not seen the original. Per unit
@@ -70,6 +71,9 @@ of distance, the log-odds change by {distance}. {difficulty}
 
 The Brier score is the mean squared error of the chances, over single labels. The calibration error is the mean
 distance of chance and rate in ten groups. The slope is 1 for calibrated chances, and below 1 for too extreme ones."""
+BACKBONE = """- It compares images in the features of {label}, trained on {data} ({licence}). The weights of that
+  network are not in this folder: `semsim fetch` brings them.
+"""
 USED = "Per unit of the difficulty of the original,\npredicted from its embedding, they change by {}."
 NOT_USED = """The difficulty of the original,
 predicted from its embedding, did not lower the Brier score on held-out originals and is not used."""
@@ -133,8 +137,17 @@ def model_card(
         why_not=f". **It was not trained:** {why_not}" if why_not else "",
         results=_results(generalisation),
         chances=described_chances(calibration, errors) if calibration else "These weights carry no calibration.",
+        backbone=_described_backbone(settings),
         caveat=f"- {caveat}\n" if caveat else "",
     )
+
+
+def _described_backbone(settings):
+    """Say what a pretrained backbone is, and where it is to be had; nothing of others, which come with the weights."""
+    if not settings.pretrained:
+        return ""
+    network = NETWORKS[settings.backbone]
+    return BACKBONE.format(label=network.label, data=network.data, licence=network.licence)
 
 
 def _described(settings):

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from semsim.errors import SemsimError
+from semsim.learned.backbones import PRETRAINED
 from semsim.learned.calibration import NO_CALIBRATION
 from semsim.learned.metric import SemSim
 from semsim.learned.scales import CHANCE, LEARNED
@@ -118,7 +119,8 @@ def make_measures(
     """
     wanted = names is None or any(need in NEEDED for name in names if name in METRICS for need in METRICS[name].needs)
     if pretrained is not None:
-        _check_pretrained(pretrained, wanted)
+        backbone = semsim.config["backbone"] if semsim is not None else ""
+        _check_pretrained(pretrained, wanted, [backbone] if backbone in PRETRAINED else [])
     extra = [name for name in extra_metrics() if name in (names or [])]
     networks = gather_networks(math.inf, pretrained, device=device, extra=extra) if wanted else {}
     scales = scales_of(describe_scales(pd.DataFrame(columns=list(METRICS)))) | LEARNED
@@ -136,11 +138,12 @@ def make_measures(
     return [measures[name] for name in names]
 
 
-def _check_pretrained(folder, wanted):
+def _check_pretrained(folder, wanted, backbones):
     """Refuse a folder of weights that was named for nothing."""
-    if not wanted:
+    if not wanted and not backbones:
         raise SemsimError("--pretrained: only used by LPIPS and DISTS, which --metrics leaves out.")
-    files = [NETWORKS[resource.weights].file for resource in RESOURCES.values()]
+    networks = [*(resource.weights for resource in RESOURCES.values() if wanted), *backbones]
+    files = [NETWORKS[name].file for name in networks]
     if not os.path.isdir(folder):
         raise SemsimError(f"--pretrained: {folder}: no such folder.")
     if not any(os.path.isfile(os.path.join(folder, file)) for file in files):
@@ -181,7 +184,7 @@ def load_measures(
     semsim, about = None, []
     if names is None or {SEMSIM, CHANCE.metric} & {*names}:
         weights = EMBEDDED if weights is None else weights
-        semsim = SemSim.from_pretrained(weights, device)
+        semsim = SemSim.from_pretrained(weights, device, pretrained=pretrained)
         about.append(training_of(weights))
         if semsim.calibration is None:
             about.append(f"{sentence_case(NO_CALIBRATION)}: their distances are no chances.")
