@@ -29,6 +29,7 @@ COMMAND = [sys.executable, "-m", "semsim.commands"]
 LIBRARY = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")}
 OTHER_WORDS = ("pairs", "datasets", "recognised", "targets", "attacks", "reference", "settings", "recipe")
 CARD_OF_TESTS = CARD.format(
+    backbone="",
     caveat="",
     study="tests",
     annotators="simulated annotators",
