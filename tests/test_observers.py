@@ -220,7 +220,7 @@ def test_observers_a_classifier_and_those_who_measure_them_see_different_images(
     (observers, _), (held_out, _) = divide_public(path, "stripes", 1, "observers")
     (classifier, _), (again, _) = divide_public(path, "stripes", 1, "classifier")
     parts = [{image.tobytes() for image in images} for images in (observers, classifier, held_out)]
-    assert [len(part) for part in parts] == [90, 90, 20] and len(set().union(*parts)) == 200
+    assert [len(part) for part in parts] == [135, 45, 20] and len(set().union(*parts)) == 200
     assert np.array_equal(again, held_out)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 HELD_OUT = 0.1  # share of the public images
-LEARNERS = ("observers", "classifier")
+CLASSIFIER = 0.25  # share of the others that train the classifier; observers need more, as everything rests on them
 
 
 def divide_public(
@@ -43,7 +43,7 @@ def divide_public(
     -------
     training, held_out : tuple of (numpy.ndarray, numpy.ndarray)
         Images, uint8 [N, 3, S, S], and labels, int64 [N]; one image in ten, but at least one, is held out from both
-        learners, and each has half of the others.
+        learners, the classifier has a quarter of the others, but at least two, and the observers have the rest.
 
     Raises
     ------
@@ -59,5 +59,6 @@ def divide_public(
     generator = torch.Generator().manual_seed(seed_for(seed, "held out", dataset))
     order = torch.randperm(len(images), generator=generator).numpy()
     held_out = max(1, round(HELD_OUT * len(images)))
-    training = order[held_out + LEARNERS.index(learners) :: len(LEARNERS)]
+    first = held_out + max(2, round(CLASSIFIER * (len(images) - held_out)))
+    training = {"classifier": order[held_out:first], "observers": order[first:]}[learners]
     return tuple((images[rows], labels[rows]) for rows in (training, order[:held_out]))
