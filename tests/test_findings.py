@@ -221,10 +221,17 @@ def test_labels_and_recognition_are_counted():
         {"image": list("aabb"), "annotator": list("xyxy"), "kind": "simulated", "label": [1, -1, 2, 2]}
     )
     rates = pd.DataFrame({"dataset": "shapes", "target": ["m", "n"], "labels": 2, "recognition_rate": [0.5, 1.0]})
-    counted, by_target = plain(findings.label_findings(labels, rates))
+    rates["attack"] = "dlg"
+    counted, by_target, graded = plain(findings.label_findings(labels, rates))
     assert counted.startswith("2 simulated annotators gave 4 labels to 2 reconstructions; 25.0 % of the labels")
     assert "from 50.0 % (m) to 100.0 % (n)" in by_target
-    alone, same = plain(findings.label_findings(labels[labels["annotator"] == "x"], rates.assign(recognition_rate=0)))
+    assert graded.startswith(
+        "Under 1 of 2 combinations of data set, target model and attack, 10 % to 90 % of the labels"
+    )
+    alone, same, none = plain(
+        findings.label_findings(labels[labels["annotator"] == "x"], rates.assign(recognition_rate=0))
+    )
+    assert none.startswith("Under 0 of 2 combinations")
     assert alone.startswith("1 simulated annotator gave 2 labels") and "is 0.0 % for every target model" in same
 
 

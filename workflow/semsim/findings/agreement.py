@@ -25,10 +25,12 @@ WHAT_VARIES = {
     "labels": "to disagreement between annotators",
 }
 """What the components of variance are called."""
+GRADED = (0.1, 0.9)
+"""Recognition rates of a target model and attack between which reconstructions differ enough to be told apart."""
 
 
 def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]:
-    """Say who gave how many labels, and which target models' reconstructions were recognised most and least often.
+    """Say who gave how many labels, and how recognition varies between target models and attacks.
 
     Parameters
     ----------
@@ -55,7 +57,18 @@ def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]
                 f"On {dataset}, the recognition rate of a target model's reconstructions ranges from"
                 f" {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])} ({highest})."
             )
-    return sentences
+    return [*sentences, _graded_finding(recognition)]
+
+
+def _graded_finding(recognition):
+    """Say under how many target models and attacks some but not all reconstructions are recognised."""
+    rates = pooled_rates(recognition, ["dataset", "target", "attack"])
+    low, high = GRADED
+    return (
+        f"Under {rates.between(low, high).sum()} of {counted(len(rates), 'combinations')} of data set, target model and"
+        f" attack, {ranged(low, high, whole_percent)} of the labels are right. Under the others, nearly all"
+        " reconstructions are recognised, or hardly any: there, target model and attack alone predict recognition."
+    )
 
 
 def observer_findings(observers: pd.DataFrame) -> list[str]:
