@@ -32,7 +32,12 @@ from semsim.findings.difficulty import (
     effect_findings,
     rate_findings,
 )
-from semsim.findings.faithfulness import faithfulness_findings, person_findings, reference_change_findings
+from semsim.findings.faithfulness import (
+    baseline_findings,
+    faithfulness_findings,
+    person_findings,
+    reference_change_findings,
+)
 from semsim.findings.protection import protection_findings
 from semsim.findings.ranking import ranking_findings
 from semsim.findings.reconstructions import (
@@ -62,6 +67,7 @@ __all__ = [
     "agreement_findings",
     "annotator_findings",
     "attack_findings",
+    "baseline_findings",
     "calibration_findings",
     "ceiling_findings",
     "class_findings",

@@ -52,8 +52,8 @@ def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]
             sentences.append(f"On {dataset}, the recognition rate is {percent(rates[lowest])} for every target model.")
         else:
             sentences.append(
-                f"On {dataset}, the recognition rate of a target model's reconstructions ranges from"
-                f" {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])} ({highest})."
+                f"On {dataset}, the recognition rate of a target model's reconstructions, over all attacks on it,"
+                f" ranges from {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])} ({highest})."
             )
     return sentences
 
