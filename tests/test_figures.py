@@ -118,6 +118,19 @@ def test_the_sheet_marks_what_diverged(folder, tables):
     assert texts(figure).count("diverged") == 1 and len(figure.axes[0].patches) == 1
 
 
+def test_the_caption_explains_only_what_the_sheet_shows(folder, tables):
+    def caption(files, scores=tables["metrics"]):
+        return " ".join(texts(draw_contact_sheet("shapes", CLASSES, files, scores))[-1].split())
+
+    files = sheet_files(folder)
+    of_target = {name: [path for path in files if path.parent.name == name] for name in ("plain", "cropped")}
+    both = caption(files)
+    assert "against the attacked image: the original, or the row “as attacked” where" in both and "Hatched" in both
+    finished = tables["metrics"].assign(status="finished")
+    assert "as attacked" in caption(of_target["cropped"], finished)
+    assert caption(of_target["plain"], finished).endswith("SSIM below it, both against the original.")
+
+
 def test_the_sheet_picks_twelve_originals_evenly(folder, tables, tmp_path):
     scores = tables["metrics"].query("dataset == 'shapes' and target == 'plain' and attack == 'clear'")
     arrays = {name: np.repeat(array, 5, axis=0) for name, array in read_arrays(sheet_files(folder)[0]).items()}
@@ -202,5 +215,9 @@ def test_the_distribution_has_no_panel_of_a_data_set_without_the_metric(tables):
 
 def test_the_status_chart_adds_up(tables):
     panel = charts.status_chart(tables["attacks"]).axes[0]
-    widths = np.array([bar.get_width() for bar in panel.patches]).reshape(3, len(ATTACKS))
+    ends = [bars.get_label() for bars in panel.containers]
+    widths = np.array([bar.get_width() for bar in panel.patches]).reshape(len(ends), len(ATTACKS))
     np.testing.assert_allclose(widths.sum(axis=0), 100)
+    assert "diverged" in ends
+    without = charts.status_chart(tables["attacks"].query("status != 'diverged'")).axes[0]
+    assert "diverged" not in [bars.get_label() for bars in without.containers], "only what occurred is in the legend"

@@ -6,7 +6,7 @@ import pytest
 
 from semsim import findings
 from semsim.figures import agreement_charts, contradiction_charts, faithfulness_charts
-from semsim.figures.contradiction_pairs import most_telling_pair
+from semsim.figures.contradiction_pairs import choose_pairs, telling_pairs
 from semsim.metrics.scales import scales_of
 from semsim.text import NO_BREAK
 
@@ -179,10 +179,18 @@ def test_ties_are_told_with_what_they_would_change():
     rows = [("shapes", "person", 0.1, 60, 40), ("textures", "person", 0.2, 80, 20), ("shapes", "psnr", 0.9, 100, 0)]
     curve = pd.DataFrame(rows, columns=["dataset", "metric", "value", "pairs", "tied"])
     curve = curve.assign(reference="original", kind="human", truth="others", gap=0.5)
-    (sentence,) = plain(findings.tie_findings(pd.concat([curve, curve.assign(gap=1.0, tied=0)])))
-    assert sentence.startswith("One annotator ties 20 % to 40 % of the pairs with a gap of 0.50 or more")
+    (sentence,) = plain(findings.tie_findings(pd.concat([curve, curve.assign(gap=1.0, tied=0)]), SCALES))
+    assert sentence.startswith(
+        "One annotator ties 20 % to 40 % of the pairs with a gap of 0.50 or more, because it gives both the same"
+        " answer; metrics hardly ever tie. Ties are left out."
+    )
     assert "would order 26 % against the others instead of 10 % to 20 %." in sentence, "0.6 * 0.1 + 0.4 / 2 is 0.26"
-    assert findings.tie_findings(curve[curve["metric"] == "psnr"]) == []
+    assert findings.tie_findings(curve[curve["metric"] == "psnr"], SCALES) == []
+    one_of_two = pd.concat([curve, curve[2:].assign(metric="lpips", tied=300)])
+    (sentence,) = plain(findings.tie_findings(one_of_two, SCALES))
+    assert ", and LPIPS 75 %, because they give both the same answer; other metrics hardly ever tie. Ties" in sentence
+    (sentence,) = plain(findings.tie_findings(curve.assign(tied=100), SCALES))
+    assert ", and PSNR 50 %, because they give both the same answer. Ties" in sentence, "no other metric"
 
 
 def test_a_spot_check_is_told_with_its_number():
@@ -221,18 +229,20 @@ def test_labels_and_recognition_are_counted():
         {"image": list("aabb"), "annotator": list("xyxy"), "kind": "simulated", "label": [1, -1, 2, 2]}
     )
     rates = pd.DataFrame({"dataset": "shapes", "target": ["m", "n"], "labels": 2, "recognition_rate": [0.5, 1.0]})
-    rates["attack"] = "dlg"
-    counted, by_target, graded = plain(findings.label_findings(labels, rates))
+    counted, by_target = plain(findings.label_findings(labels, rates))
     assert counted.startswith("2 simulated annotators gave 4 labels to 2 reconstructions; 25.0 % of the labels")
-    assert "from 50.0 % (m) to 100.0 % (n)" in by_target
-    assert graded.startswith(
-        "Under 1 of 2 combinations of data set, target model and attack, 10 % to 90 % of the labels"
-    )
-    alone, same, none = plain(
-        findings.label_findings(labels[labels["annotator"] == "x"], rates.assign(recognition_rate=0))
-    )
-    assert none.startswith("Under 0 of 2 combinations")
+    assert "over all attacks on it, ranges from 50.0 % (m) to 100.0 % (n)" in by_target
+    alone, same = plain(findings.label_findings(labels[labels["annotator"] == "x"], rates.assign(recognition_rate=0)))
     assert alone.startswith("1 simulated annotator gave 2 labels") and "is 0.0 % for every target model" in same
+
+
+def test_target_models_and_attacks_that_leave_some_reconstructions_are_counted():
+    """Rates are those over all labels: of the first, 3 of 4; of the second, 19 of 20."""
+    rates = pd.DataFrame({"target": list("mmnn"), "labels": [1, 3, 10, 10], "recognition_rate": [0, 1, 0.9, 1]})
+    (sentence,) = plain([findings.graded_finding(rates.assign(dataset="shapes", attack="dlg"))])
+    assert sentence.startswith(
+        "Under 1 of 2 combinations of data set, target model and attack, 10 % to 90 % of the labels are right."
+    )
 
 
 def test_observers_are_told_by_what_they_read():
@@ -284,14 +294,48 @@ def test_charts_of_annotators_draw_few_and_many(annotators):
     assert "shapes: class named" in [axes.get_title(loc="left") for axes in figure.axes]
 
 
-def test_the_most_telling_pair_is_the_one_whose_ranks_are_furthest_apart():
-    keys = {"target": list("abab"), "attack": "dlg", "original": [0, 0, 1, 1]}
-    table = pd.DataFrame(keys | {"recognition_rate": [1.0, 0.2, 1.0, 0.0], "psnr": [20.0, 22, 9, 30]})
-    recognised, preferred = most_telling_pair(table, "psnr", SCALES["psnr"])
-    assert (recognised["target"], recognised["original"]) == ("a", 1) and preferred["psnr"] == 30
+def test_the_most_telling_pair_of_an_original_is_the_one_whose_ranks_are_furthest_apart():
+    keys = {"target": list("abcab"), "attack": "dlg", "original": [0, 0, 0, 1, 1]}
+    table = pd.DataFrame(keys | {"recognition_rate": [1.0, 0.2, 0.0, 1.0, 0.0], "psnr": [20.0, 22, 25, 9, 30]})
+    pairs = telling_pairs(table, "psnr", SCALES["psnr"])
+    assert {original: pair.gap for original, pair in pairs.items()} == pytest.approx({0: 0.4, 1: 0.8})
+    recognised, preferred = pairs[0].rows
+    assert (recognised["target"], preferred["target"]) == ("a", "c")
     down = table.rename(columns={"psnr": "lpips"}).assign(lpips=-table["psnr"])
-    assert most_telling_pair(down, "lpips", SCALES["lpips"])[1]["lpips"] == -30
+    assert telling_pairs(down, "lpips", SCALES["lpips"])[1].rows[1]["lpips"] == -30
     agreeing = table.assign(psnr=table["recognition_rate"])
-    assert most_telling_pair(agreeing, "psnr", SCALES["psnr"]) is None
-    unclear = table.assign(recognition_rate=[0.6, 0.2, 0.6, 0.2])
-    assert most_telling_pair(unclear, "psnr", SCALES["psnr"]) is None
+    assert telling_pairs(agreeing, "psnr", SCALES["psnr"]) == {}
+    unclear = table.assign(recognition_rate=[0.6, 0.2, 0.2, 0.6, 0.2])
+    assert telling_pairs(unclear, "psnr", SCALES["psnr"]) == {}
+
+
+def test_no_original_is_shown_twice_as_long_as_there_are_others():
+    """Both metrics are most wrong about original 1. LPIPS is right about original 0, so PSNR has to give way."""
+    keys = {"target": list("abab"), "attack": "dlg", "original": [0, 0, 1, 1], "recognition_rate": [1.0, 0.0, 1.0, 0.0]}
+    table = pd.DataFrame(keys | {"psnr": [20.0, 22, 9, 30], "lpips": [0.2, 0.3, 0.9, 0.1]})
+
+    def originals(table, names):
+        return {name: pair[0]["original"] for name, pair in choose_pairs(table, SCALES, names).items()}
+
+    assert originals(table, ["psnr"]) == {"psnr": 1}, "alone, each has the original that it is most wrong about"
+    assert originals(table, ["lpips"]) == {"lpips": 1}
+    assert originals(table, ["psnr", "lpips"]) == {"psnr": 0, "lpips": 1}
+    assert originals(table, ["lpips", "psnr"]) == {"lpips": 1, "psnr": 0}
+    alone = table[table["original"] == 1]
+    assert originals(alone, ["psnr", "lpips"]) == {"psnr": 1, "lpips": 1}, "there is no other"
+    assert originals(alone.assign(psnr=alone["recognition_rate"]), ["psnr", "lpips"]) == {"lpips": 1}
+    assert choose_pairs(table.assign(recognition_rate=1.0), SCALES, ["psnr", "lpips"]) == {}
+
+
+def test_the_look_up_table_is_told_only_where_no_metric_is_ahead_of_it():
+    def said(*rows):
+        table = pd.DataFrame(rows, columns=["dataset", "metric", "difference", "p_holm"])
+        table = table.assign(other="knows_cell", reference="original", kind="human", level="originals", statistic="auc")
+        return findings.baseline_findings(table, SCALES, "original")
+
+    clear, unclear = ("textures", "psnr", 0.3, 0.01), ("shapes", "psnr", 0.3, 0.2)
+    (sentence,) = said(unclear, ("shapes", "lpips", -0.3, 0.01), clear, ("dots", "psnr", 0, 1))
+    assert sentence.startswith("On shapes and dots, no hand-crafted metric is distinguishably ahead of the model-and-")
+    assert "a look-up table" in sentence
+    assert said(clear, ("textures", "lpips", 0.0, 1)) == [], "one is ahead"
+    assert said(("shapes", "psnr", np.nan, np.nan)) == [], "nothing was compared"

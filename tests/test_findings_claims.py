@@ -176,7 +176,7 @@ def test_the_numbers_stand_beside_the_verdict():
     assert "SemSim 0.80, +0.10 against the best hand-crafted metric" in lead.numbers
     assert "; p = 0.001, and after Holm's correction for 40 comparisons p = 0.01)" in lead.numbers
     assert "starts reaches 0.80; what labels add is not distinguishable from zero (0.00, 95" in lead.numbers
-    assert "new architecture 0.80 (+0.10, 0.00 to 1.00), at worst 0.60 (lenet)." in last.numbers
+    assert "new architecture 0.80 (+0.10, 0.00 to 1.00), for the worst architecture 0.60 (lenet)." in last.numbers
 
 
 def test_a_study_of_simulated_annotators_says_so_in_each(tmp_path_factory):

@@ -6,6 +6,7 @@ import pytest
 from small_study import small_study
 
 from semsim import findings
+from semsim.figures.layout import ONE_ANNOTATOR
 from semsim.figures.semsim_charts import ablations_chart, exclusions_chart, generalisation_chart, training_chart
 from semsim.learned.card import model_card
 from semsim.learned.pairs import read_pairs
@@ -115,7 +116,8 @@ def test_charts_draw_what_there_is_and_do_not_mind_what_is_undefined(tables):
         assert exclusions_chart(table).axes
     figure = exclusions_chart(values.assign(note="fewer than 3 target models", faithfulness=np.nan))
     reasons = [text.get_text() for text in figure.axes[0].texts]
-    assert reasons == ["fewer than 3 target models"] * 4, "what has no value says why"
+    single = ["fewer than 3 target models"] * 2
+    assert reasons == [*single, *(f"{reason} per data set" for reason in single)], "what has no value says why"
     assert not exclusions_chart(values.assign(faithfulness=0.5, note="")).axes[0].texts
     panel = exclusions_chart(values).axes[0]
     names = [label.get_text() for label in panel.get_yticklabels()]
@@ -129,10 +131,10 @@ def test_a_single_annotator_is_drawn_beside_the_metrics_of_the_only_data_set(tab
     alone = values[values["dataset"] == "shapes"]
     expected = mean_ceiling(ceiling, "shapes", "auc").loc["reconstructions", "value"]
     for panel in generalisation_chart(alone, tables.scales, level="reconstructions", ceiling=ceiling).axes:
-        (line,) = (line for line in panel.lines if line.get_label() == "one annotator")
+        (line,) = (line for line in panel.lines if line.get_label() == ONE_ANNOTATOR)
         assert line.get_xdata() == pytest.approx([expected] * 2)
     panels = generalisation_chart(values, tables.scales, ceiling=ceiling).axes  # a mean has none
-    assert "one annotator" not in [line.get_label() for panel in panels for line in panel.lines]
+    assert ONE_ANNOTATOR not in [line.get_label() for panel in panels for line in panel.lines]
 
 
 def test_groups_of_target_models_are_named():

@@ -139,6 +139,21 @@ def test_pictures_of_what_networks_recognised_say_how_often_a_reader_agrees(page
     assert text.count("on 69 % (95 % interval 54 % to 81 %) of 42") == 2 and "99 %" not in text
 
 
+def test_divergence_is_explained_only_where_something_diverged(tmp_path, tmp_path_factory):
+    shutil.copytree(small_study(tmp_path_factory.getbasetemp()) / "tables", tmp_path / "tables")
+
+    def said():
+        results = Results("small", StudyTables(tmp_path / "tables"), tmp_path, [], [], tmp_path)
+        sections = [section for section in SECTIONS if section.title in ("Limits", "Attacks")]
+        return "".join(str(block) for section in sections for block in section.blocks(results))
+
+    about = ("Reconstructions that diverged have no value", "Diverged: the reconstruction became non-finite")
+    assert all(each in said() for each in about)
+    attacks = read_table(tmp_path / "tables" / "attacks.csv")
+    write_table(attacks.assign(status="finished"), tmp_path / "tables" / "attacks.csv")
+    assert "How the attacks ended." in said() and not any(each in said() for each in about)
+
+
 def test_every_level_of_the_first_claim_is_in_a_table(page):
     text = "".join(page.text)
     for heading in ("Over all reconstructions (per image): ρ", "Between target models (per model): ρ", "One annotator"):

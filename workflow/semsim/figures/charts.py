@@ -48,7 +48,7 @@ def accuracy_chart(accuracy: pd.DataFrame) -> Figure:
 
 @styled
 def status_chart(attacks: pd.DataFrame) -> Figure:
-    """Draw how the attacks ended: the share of reconstructions that converged, ran all steps or diverged.
+    """Draw how the attacks ended: the share of reconstructions that converged, ran all steps or diverged, if any did.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def status_chart(attacks: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     names = {"converged": "converged", "finished": "ran all steps", "diverged": "diverged"}
+    names = {status: name for status, name in names.items() if status in set(attacks["status"])}
     colours = {"converged": COLOURS[2], "finished": COLOURS[4], "diverged": COLOURS[1]}
     shares = (
         attacks.groupby(["dataset", "attack"], sort=False)["status"].value_counts(normalize=True).unstack(fill_value=0)

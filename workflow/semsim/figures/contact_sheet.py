@@ -27,11 +27,8 @@ WIDEST = 12  # columns: with names on the left, the width of a page
 WHOLE, EXCERPT = 1, 1.3  # scales
 LONGEST = 9  # letters of a line above a column
 FEW_TARGETS, FEW_ORIGINALS = 4, 8  # of an excerpt
-CAPTION = (
-    "Under each image: PSNR in dB, and SSIM below it, both against the attacked image. That is the original, or the row"
-    " “as attacked” where the target model's augmentation changed it. Hatched: the attack diverged, so there is no"
-    " score."
-)
+ATTACKED = "as attacked"
+"""The name of a row of attacked images, where they differ from the originals."""
 
 
 @styled
@@ -70,13 +67,24 @@ def draw_contact_sheet(
         paths = _spanning(dataset, paths, metrics)
     rows, labels = _rows(dataset, paths, metrics)
     shown = _spread(len(labels), FEW_ORIGINALS if excerpt else WIDEST)
-    sheet = _Sheet(rows, len(shown), EXCERPT if excerpt else WHOLE)
+    sheet = _Sheet(rows, len(shown), EXCERPT if excerpt else WHOLE, _caption(rows, shown))
     share = f"{len(shown)} of {len(labels)}" if len(shown) < len(labels) else len(labels)
     sheet.head(f"{dataset}: {share} originals", [classes[labels[i]] for i in shown])
     for row in rows:
         sheet.row(row, shown)
     sheet.foot()
     return sheet.figure
+
+
+def _caption(rows, shown):
+    """Say what the numbers are, and what is special about the images that are shown."""
+    reference = "original"
+    if any(row.attack == ATTACKED for row in rows):
+        reference = f"attacked image: the original, or the row “{ATTACKED}” where augmentation changed it"
+    text = f"Under each image: PSNR in dB, and SSIM below it, both against the {reference}."
+    if any((row.scores["status"].iloc[shown] == "diverged").any() for row in rows if row.scores is not None):
+        text += " Hatched: the attack diverged, so there is no score."
+    return text
 
 
 def _spread(count, most):
@@ -119,7 +127,7 @@ def _rows(dataset, paths, metrics):
             rows.append(_Row("original", "", images["original"]))
         first, target = about["target"] != target, about["target"]
         if first and not same_rows(images["attacked"], images["original"]):
-            rows.append(_Row(target, "as attacked", images["attacked"]))
+            rows.append(_Row(target, ATTACKED, images["attacked"]))
             first = False
         rows.append(_Row(target if first else "", about["attack"], images["reconstruction"], scores))
     return rows, images["label"][:]
@@ -148,11 +156,11 @@ class _Row:
 class _Sheet:
     """A figure with one axes in inches from the top left corner, filled from the top."""
 
-    def __init__(self, rows, columns, scale):
+    def __init__(self, rows, columns, scale, caption):
         labels = LETTER * (max(len(name) for row in rows for name in (row.target, row.attack)) + 1)
         self.width = labels + columns * (CELL + GAP) + 2 * MARGIN
         letters = int((self.width - 2 * MARGIN) * 72 / (0.53 * NORMAL))
-        self.caption = textwrap.wrap(CAPTION, letters)
+        self.caption = textwrap.wrap(caption, letters)
         height = sum(row.gap_above + row.height for row in rows) + 0.75 + LINE * len(self.caption)
         self.figure, self.scale = Figure(figsize=(scale * self.width, scale * height)), scale
         self.axes = self.figure.add_axes((0, 0, 1, 1))

@@ -21,6 +21,7 @@ ROW = 0.26  # inches, of a line in a chart
 TIGHT_ROW = 0.15  # the same if there are many
 FEW_LINES = 24
 CEILING_COLOUR = COLOURS[2]
+ONE_ANNOTATOR = "one annotator (shaded: 95\u00a0% interval)"
 LETTER = 0.066  # inches, of an average letter of labels
 
 
@@ -103,7 +104,7 @@ def draw_ceiling(panel: Axes, limit: pd.Series) -> None:
     """
     if np.isfinite(limit["value"]):
         panel.axvspan(limit["low"], limit["high"], color=CEILING_COLOUR, alpha=0.15, linewidth=0, zorder=0)
-        panel.axvline(limit["value"], color=CEILING_COLOUR, linewidth=1.2, linestyle="--", label="one annotator")
+        panel.axvline(limit["value"], color=CEILING_COLOUR, linewidth=1.2, linestyle="--", label=ONE_ANNOTATOR)
 
 
 def draw_model(panel: Axes, number: int, name: str, across: Sequence[float], up: Sequence[float]) -> None:

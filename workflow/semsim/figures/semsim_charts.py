@@ -212,7 +212,7 @@ def exclusions_chart(generalisation: pd.DataFrame) -> Figure:
 def views(generalisation: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of single exclusions and of held-out data sets within one original.
 
-    With a name for each, view, and why it has no value, reason: that of its data sets, since their mean has none.
+    With a name for each, view, and why it has no value, reason: that of single data sets, since their mean has none.
     """
     rows = areas(generalisation)
     of_dataset = (rows["folds"] == "dataset") & (rows["dataset"] != EVERYTHING)
@@ -222,6 +222,6 @@ def views(generalisation: pd.DataFrame) -> pd.DataFrame:
     names = names.str.removeprefix("targets-")
     keys = [rows[name] for name in ("folds", "exclusion", "metric")]
     own = rows["note"].where(rows["dataset"] != EVERYTHING)
-    reasons = own.fillna(own.groupby(keys).transform("first"))
+    reasons = own.fillna(own.groupby(keys).transform("first") + " per data set")
     chosen = rows.assign(view=names.str.replace("-", " ", n=1), reason=reasons)[of_dataset | single]
     return chosen.sort_values("folds", key=lambda folds: folds.map(list(FOLDS).index), kind="stable")

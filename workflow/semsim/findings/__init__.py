@@ -4,6 +4,7 @@ from semsim.findings.agreement import (
     agreement_findings,
     annotator_findings,
     ceiling_findings,
+    graded_finding,
     label_findings,
     observer_findings,
     spot_check_finding,
@@ -32,7 +33,12 @@ from semsim.findings.difficulty import (
     effect_findings,
     rate_findings,
 )
-from semsim.findings.faithfulness import faithfulness_findings, person_findings, reference_change_findings
+from semsim.findings.faithfulness import (
+    baseline_findings,
+    faithfulness_findings,
+    person_findings,
+    reference_change_findings,
+)
 from semsim.findings.protection import protection_findings
 from semsim.findings.ranking import ranking_findings
 from semsim.findings.reconstructions import (
@@ -62,6 +68,7 @@ __all__ = [
     "agreement_findings",
     "annotator_findings",
     "attack_findings",
+    "baseline_findings",
     "calibration_findings",
     "ceiling_findings",
     "class_findings",
@@ -75,6 +82,7 @@ __all__ = [
     "effect_findings",
     "faithfulness_findings",
     "generalisation_findings",
+    "graded_finding",
     "group_findings",
     "guessing_findings",
     "hand_crafted",

@@ -30,7 +30,7 @@ GRADED = (0.1, 0.9)
 
 
 def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]:
-    """Say who gave how many labels, and how recognition varies between target models and attacks.
+    """Say who gave how many labels, and which target models' reconstructions were recognised most and least often.
 
     Parameters
     ----------
@@ -54,14 +54,24 @@ def label_findings(labels: pd.DataFrame, recognition: pd.DataFrame) -> list[str]
             sentences.append(f"On {dataset}, the recognition rate is {percent(rates[lowest])} for every target model.")
         else:
             sentences.append(
-                f"On {dataset}, the recognition rate of a target model's reconstructions ranges from"
-                f" {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])} ({highest})."
+                f"On {dataset}, the recognition rate of a target model's reconstructions, over all attacks on it,"
+                f" ranges from {percent(rates[lowest])} ({lowest}) to {percent(rates[highest])} ({highest})."
             )
-    return [*sentences, _graded_finding(recognition)]
+    return sentences
 
 
-def _graded_finding(recognition):
-    """Say under how many target models and attacks some but not all reconstructions are recognised."""
+def graded_finding(recognition: pd.DataFrame) -> str:
+    """Say under how many target models and attacks some but not all reconstructions are recognised.
+
+    Parameters
+    ----------
+    recognition : pandas.DataFrame
+        The table of recognition rates, by annotators of one kind.
+
+    Returns
+    -------
+    str
+    """
     rates = pooled_rates(recognition, ["dataset", "target", "attack"])
     low, high = GRADED
     return (

@@ -15,7 +15,7 @@ agree, such as LPIPS on two networks. The parts:
    of reconstructions of the same original differently. People: on every data set, each of them is distinguishably
    behind one more annotator who is judged alike (`semsim.statistics.person`): both say yes equally often, and two equal
    answers count as half right. Shares of pairs in opposite order stand beside that but do not decide, because an
-   annotator ties many pairs and a metric hardly any.
+   annotator ties many pairs and a hand-crafted metric hardly any.
 3. SemSim is more faithful: within one original, on originals that it was not trained on, its area under the ROC curve
    is distinguishably above that of the best hand-crafted metric, which is chosen on the training folds. Where
    the study trains no SemSim but has values of a published one, those are compared with the best hand-crafted metric of
@@ -333,7 +333,8 @@ def _beside(tables, kind, folds, other):
     row = ours.iloc[0]
     worst = ""
     if pd.notna(row["left_out_worst"]):
-        worst = f", at worst {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
+        single = FOLDS[folds].removeprefix("originals and ")
+        worst = f", for the worst {single} {decimal(row['left_out_worst'])} ({left_out(row['worst_left_out'])})"
     about = {"label": "SemSim", "value": row["faithfulness"], "worst": worst}
     return pairs.iloc[0].to_dict() | about | {"other_label": f"the {LEARNED[other].label.lower()}"}
 

@@ -7,7 +7,10 @@ from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON
-from semsim.text import counted, decimal, interval, kind_of, percent, ranged, whole_percent
+from semsim.text import counted, decimal, interval, kind_of, listed, percent, ranged, whole_percent
+
+OFTEN_TIED = 0.01
+"""The share of pairs from which a metric is said to tie."""
 
 
 def contradiction_findings(contradictions: pd.DataFrame, scales: Scales, reference: str) -> list[str]:
@@ -81,13 +84,14 @@ def against_annotators_findings(contradictions: pd.DataFrame, scales: Scales, re
     return sentences
 
 
-def tie_findings(curve: pd.DataFrame, gap: float = GAP) -> list[str]:
-    """Say how many pairs one annotator ties, and what it would change to count these as half in opposite order.
+def tie_findings(curve: pd.DataFrame, scales: Scales, gap: float = GAP) -> list[str]:
+    """Say how many pairs one annotator and some metrics tie, and what it would change to count an annotator's as half.
 
     Parameters
     ----------
     curve : pandas.DataFrame
         The table ``contradiction_curve.csv``, for annotators of one kind.
+    scales : semsim.metrics.scales.Scales
     gap : float
         The smallest gap between recognition rates that counts.
 
@@ -96,18 +100,33 @@ def tie_findings(curve: pd.DataFrame, gap: float = GAP) -> list[str]:
     list of str
         A sentence, or none if there is no annotator to compare with.
     """
-    rows = curve[(curve["truth"] == OTHERS) & (curve["gap"] == gap) & (curve["metric"] == PERSON)]
-    rows = rows[rows["reference"] == curve["reference"].iloc[0]].dropna(subset="value")
-    if rows.empty:
+    rows = curve[(curve["truth"] == OTHERS) & (curve["gap"] == gap)]
+    rows = rows[rows["reference"] == curve["reference"].iloc[0]]
+    rows = rows.assign(share=rows["tied"] / (rows["pairs"] + rows["tied"]))
+    person = rows[rows["metric"] == PERSON].dropna(subset="value")
+    if person.empty:
         return []
-    tied = rows["tied"] / (rows["pairs"] + rows["tied"])
-    halved = rows["value"] * (1 - tied) + tied / 2
+    halved = person["value"] * (1 - person["share"]) + person["share"] / 2
     return [
-        f"One annotator ties {ranged(tied.min(), tied.max(), whole_percent)} of the pairs with a gap of {decimal(gap)}"
-        " or more, because it gives both the same answer; metrics hardly ever tie. Ties are left out. If each counted"
-        f" half, one annotator would order {ranged(halved.min(), halved.max(), whole_percent)} against the others"
-        f" instead of {ranged(rows['value'].min(), rows['value'].max(), whole_percent)}."
+        f"One annotator ties {_range_of(person['share'])} of the pairs with a gap of {decimal(gap)} or more,"
+        f" {_ties_of_metrics(rows, scales)}. Ties are left out. If each counted half, one annotator would order"
+        f" {_range_of(halved)} against the others instead of {_range_of(person['value'])}."
     ]
+
+
+def _ties_of_metrics(rows, scales):
+    """Say which metrics often tie two reconstructions, after a clause that says how often one annotator does."""
+    names = without_twins(scales.among(set(rows["metric"]) - {PERSON, *BASELINES}))
+    ties = {name: rows.loc[rows["metric"] == name, "share"] for name in names}
+    often = [f"{scales[name].label} {_range_of(shares)}" for name, shares in ties.items() if shares.max() >= OFTEN_TIED]
+    if not often:
+        return "because it gives both the same answer; metrics hardly ever tie"
+    others = "; other metrics hardly ever tie" if len(often) < len(ties) else ""
+    return f"and {listed(often)}, because they give both the same answer{others}"
+
+
+def _range_of(shares):
+    return ranged(shares.min(), shares.max(), whole_percent)
 
 
 def leakage_error_findings(errors: pd.DataFrame, scales: Scales, reference: str) -> list[str]:

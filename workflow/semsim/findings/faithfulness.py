@@ -3,12 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from semsim.findings.claims import hand_crafted
 from semsim.metrics.scales import Scales, without_twins
-from semsim.statistics.association import chance_level
+from semsim.statistics.association import PRIMARY, chance_level
 from semsim.statistics.baselines import BASELINES
+from semsim.statistics.generalisation import areas
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import LEVELS, STATISTICS, decimal, interval, kind_of, listed, p_value, sentence_case
+
+MODEL_AND_ATTACK = "knows_cell"
+"""The baseline that knows only the target model and the attack."""
 
 
 def faithfulness_findings(
@@ -59,6 +64,37 @@ def faithfulness_findings(
             + _chance(known[~known["metric"].isin(alike)], scales, statistic)
         )
     return sentences
+
+
+def baseline_findings(differences: pd.DataFrame, scales: Scales, reference: str) -> list[str]:
+    """Name the data sets on which no hand-crafted metric is shown to see more than the target model and the attack.
+
+    Parameters
+    ----------
+    differences : pandas.DataFrame
+        The table of this name, for annotators of one kind.
+    scales : semsim.metrics.scales.Scales
+    reference : str
+        What reconstructions were compared with.
+
+    Returns
+    -------
+    list of str
+        By the primary test. A sentence; none if some metric is distinguishably ahead of the baseline everywhere.
+    """
+    rows = areas(differences[(differences["reference"] == reference) & (differences["other"] == MODEL_AND_ATTACK)])
+    rows = rows[rows["metric"].isin(hand_crafted(scales, rows["metric"]))].dropna(subset="difference")
+    ahead = (rows["difference"] > 0) & (rows["p_holm"] < SIGNIFICANT)
+    anywhere = ahead.groupby(rows["dataset"], sort=False).any()
+    where = list(anywhere.index[~anywhere])
+    if not where:
+        return []
+    return [
+        f"On {listed(where)}, no hand-crafted metric is distinguishably ahead of the"
+        f" {BASELINES[MODEL_AND_ATTACK].label.lower()} {LEVELS[PRIMARY[0]]}. As far as these data show, a look-up"
+        " table of recognition rates by target model and attack, which sees no image, orders reconstructions as well as"
+        " any of them."
+    ]
 
 
 def reference_change_findings(

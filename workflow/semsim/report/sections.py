@@ -79,6 +79,11 @@ ESTIMATES = {
 """The level and statistic of each column of the table of faithfulness."""
 SCATTERED = ("psnr", "ssim", "lpips", "lpips_random_trunk")
 """Metrics in the scatter plots of target models, if a study has them; the notebook on faithfulness draws all."""
+ENDS = {
+    "converged": "Converged: the cost fell below the attack's tolerance before the last step.",
+    "diverged": "Diverged: the reconstruction became non-finite.",
+}
+"""What the ends of attacks mean that a chart's legend does not explain, by status."""
 SECTIONS = []
 """The sections in reading order: what everybody should read, then what folds away."""
 
@@ -118,7 +123,7 @@ def claims(results: Results) -> Iterator:
         "From a gradient shared in federated learning, an attacker can reconstruct the image on which it was computed."
         " How much this reveals is measured by metrics such as PSNR, SSIM or LPIPS. Do they reflect whether a person"
         " would say “I can tell what this is”? p values are adjusted for multiple comparisons, by Holm's method over"
-        " all comparisons in a table; intervals are not."
+        " all comparisons in a table; intervals are not. Differences are computed before rounding."
     )
     yield Paragraph(
         f"The study has {counted(attacks['dataset'].nunique(), 'data sets')},"
@@ -175,8 +180,7 @@ def looks(results: Results) -> Iterator:
         f"Some originals of {names[0]} in the first row, then rows of reconstructions by target model and attack, with"
         " PSNR and SSIM under each.",
         f"{names[0]}: target models that span the range of mean SSIM, each under the attack that came closest to the"
-        " images and the one that stayed farthest from them. Target models trained with augmentation are attacked on"
-        " augmented images, which are shifted and may be mirrored.",
+        " images and the one that stayed farthest from them.",
     )
     sheets = [results.figure(f"contact_sheet_{name}") for name in names]
     yield Paragraph(_with_links("Contact sheets show all target models and attacks", results, sheets))
@@ -211,6 +215,10 @@ def within_originals(results: Results) -> Iterator:
             " the reconstruction."
         )
     for kind in tables.kinds:
+        nameless = (
+            " If labels were published without names, “one annotator” is a position in the list of labels, perhaps"
+            " several people."
+        )
         yield results.chart(
             f"person_{kind}",
             partial(faithfulness_charts.person_chart, tables.of_kind("person", kind), tables.scales),
@@ -218,9 +226,14 @@ def within_originals(results: Results) -> Iterator:
             "Which reconstructions of an original did the majority of the other annotators recognise? A metric and one"
             " annotator (dashed line) are judged alike: the metric gets a threshold at which it says yes as often as"
             " the annotator. Two equal answers then tie, and every tie counts half, for both. Share of right answers,"
-            " averaged over recognised and unrecognised reconstructions, with 95 % intervals. If labels were published"
-            " without names, “one annotator” is a position in the list of labels, perhaps several people.",
+            " averaged over recognised and unrecognised reconstructions, with 95 % intervals. SemSim, which"
+            " learns from labels, is not in this comparison; see “Does SemSim generalise?”."
+            f"{'' if kind == 'simulated' else nameless}",
         )
+        differences = tables.of_kind("faithfulness_differences", kind)
+        reference = tables["faithfulness"]["reference"].iloc[0]
+        if baseline := findings.baseline_findings(differences, tables.scales, reference):
+            yield Points(baseline)
 
 
 @section("How often do metrics contradict annotators?", folded=False)
@@ -235,13 +248,13 @@ def contradicting(results: Results) -> Iterator:
             "Lines of the share of pairs in opposite order against the gap, one panel per data set.",
             "Pairs of reconstructions of the same original that a metric, or one annotator, orders against the other"
             f" {ANNOTATORS[kind]}, of those whose recognition rates differ by at least the gap. 95 % intervals."
-            f" {' '.join(findings.tie_findings(curve))}",
+            f" {' '.join(findings.tie_findings(curve, tables.scales))}",
         )
     first = tables["datasets"]["dataset"].iloc[0]
     yield picture_of_file(
         results.figure(f"contradictions_{first}"),
-        f"For each metric, the pair of reconstructions of {first} on which it contradicts annotators most.",
-        f"{first}: for each metric, the pair on which it contradicts annotators most.{_spot_check(results, first)}",
+        f"For each metric, a pair of reconstructions of {first} that it orders against the annotators.",
+        f"{first}: for each metric, a pair that it clearly orders against the annotators.{_spot_check(results, first)}",
     )
 
 
@@ -314,8 +327,6 @@ def limits(results: Results) -> Iterator:
     sentences = [
         f"{smallest} attacked originals. Closely ranked models may swap places with other originals; ranks have no"
         " intervals.",
-        "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in"
-        " poor reconstructions looks leakier than it is; the leakage table lists their number with each mean.",
         "The study's configuration sets the number of attack steps: low leakage may also mean that an attack was"
         " stopped too early.",
     ]
@@ -334,6 +345,11 @@ def limits(results: Results) -> Iterator:
             2,
             "Where a metric contradicts simulated annotators, either may be wrong: some of SemSim's worst errors are"
             " theirs.",
+        )
+    if (results.tables["attacks"]["status"] == "diverged").any():
+        sentences.append(
+            "Reconstructions that diverged have no value. A target model on which attacks diverge instead of ending in"
+            " poor reconstructions looks leakier than it is; the leakage table lists their number with each mean."
         )
     if "lpips_random_trunk" in results.tables["metrics"].columns:
         sentences.append("The random-trunk distance replaces LPIPS in the tables; it is not LPIPS.")
@@ -414,12 +430,12 @@ def attacks(results: Results) -> Iterator:
     """How the attacks ended."""
     table = results.tables["attacks"]
     yield Points([*findings.attack_findings(table), *findings.knowledge_findings(table)])
+    ends = [text for status, text in ENDS.items() if status in set(table["status"])]
     yield results.chart(
         "attack_status",
         partial(charts.status_chart, table),
-        "Share of reconstructions that converged, ran all steps or diverged, for each data set and attack.",
-        "How the attacks ended. Converged: the cost fell below the attack's tolerance before the last step. Diverged:"
-        " the reconstruction became non-finite.",
+        "Share of reconstructions by how the attack ended, for each data set and attack.",
+        " ".join(["How the attacks ended.", *ends]),
     )
     summary = summarise_attacks(table)
     summary["true_label"] = summary["true_label"].map(percent)
@@ -576,7 +592,7 @@ def annotators(results: Results) -> Iterator:
                 "How well simulated annotators classify held-out images of increasing degradation.",
             )
         recognised, agreed = (tables.of_kind(name, kind) for name in ("recognition", "agreement"))
-        yield Points(findings.agreement_findings(agreed))
+        yield Points([*findings.agreement_findings(agreed), findings.graded_finding(recognised)])
         yield Points(findings.variance_findings(tables.of_kind("variance", kind)))
         yield results.chart(
             f"recognition_{kind}",
@@ -698,7 +714,7 @@ def contradictions(results: Results) -> Iterator:
         )
     others = [results.figure(f"contradictions_{name}") for name in tables["datasets"]["dataset"].iloc[1:]]
     if others:
-        yield Paragraph(_with_links("The most telling pair for each metric, on the other data sets", results, others))
+        yield Paragraph(_with_links("Telling pairs for each metric, on the other data sets", results, others))
 
 
 @section("False and missed leakage")
