@@ -76,7 +76,7 @@ compare: setup
 	@python -m semsim.results.reference compare $(STUDY)
 
 # The HTML pages of reference results, which are too large for git, for a release: from finished runs in results/.
-REFERENCES ?= demo human-study real-small
+REFERENCES ?= demo human-study photographs
 ARCHIVE ?= reference-pages.zip
 reference-pages: setup
 	@python -m semsim.results.reference pages $(ARCHIVE) $(REFERENCES)
@@ -143,7 +143,7 @@ help:
 	@echo "make observers-embedded  retrain the networks that ship with semsim: an hour"
 	@echo "make estimate         how long the attacks of CONFIG will take on DEVICE=cpu, without running them"
 	@echo "make compare          compare the tables of STUDY=demo with its reference"
-	@echo "make reference-pages  pack the HTML pages of finished REFERENCES='demo human-study real-small' for a release"
+	@echo "make reference-pages  pack the HTML pages of finished REFERENCES='demo human-study photographs' for a release"
 	@echo "make setup            only create .venv, from requirements.txt, and fetch pretrained networks"
 	@echo "make test             set up and run the tests"
 	@echo "make wheel-test       build the wheel and use it in a fresh environment"

@@ -26,7 +26,7 @@ from semsim.results.reference import estimate, main_table
 from semsim.results.study_tables import StudyTables
 from semsim.statistics.content import NOT_MEASURED
 
-STUDIES = ("demo", "human-study", "real-small")
+STUDIES = ("demo", "human-study", "photographs")
 HELD_TO = [(study, each) for study in ("demo", "human-study") for each in held_to(study)]
 COMPARED = [(study, each) for study, each in HELD_TO if isinstance(each, Tolerance)]
 CONCLUDED = [(study, each) for study, each in HELD_TO if isinstance(each, Conclusion)]
@@ -97,7 +97,7 @@ def test_decisions_are_told_in_words():
     ]
 
 
-@pytest.mark.parametrize("study", ["demo", "real-small"])
+@pytest.mark.parametrize("study", ["demo", "photographs"])
 def test_tolerances_are_below_the_leads_that_are_claimed(references, study):
     """A value within its tolerance must not hide that a distinguishable lead is gone."""
     leads = StudyTables(references / study / "tables")["generalisation_differences"]
