@@ -7,12 +7,11 @@ from torch_arguments import add_torch_arguments, device_of
 
 from semsim.commandline import run
 from semsim.data import load_classes
-from semsim.errors import SemsimError
 from semsim.io.tables import write_table
 from semsim.observers.fine_tuning import ASKED, build_observer, choose_caution, fine_tune
 from semsim.observers.images import divide_public
 from semsim.pretrained.networks import load_layers
-from semsim.pretrained.weights import NETWORKS, find_weights
+from semsim.pretrained.weights import require_weights
 from semsim.seeds import seed_for
 from semsim.targets.models import save_target
 
@@ -20,10 +19,7 @@ from semsim.targets.models import save_target
 def main() -> None:
     arguments = parse_arguments()
     device = device_of(arguments)
-    path = find_weights(arguments.architecture, arguments.pretrained)
-    if path is None:
-        label = NETWORKS[arguments.architecture].label
-        raise SemsimError(f"the weights of {label} are missing. Run semsim fetch, or set other `observers`.")
+    path = require_weights(arguments.architecture, arguments.pretrained, ", or set other `observers`")
     training, others = (divide(arguments, learners) for learners in ("observers", "classifier"))
     layers, classes = load_layers(arguments.architecture, path), len(load_classes(arguments.data))
     observer = build_observer(arguments.architecture, classes, training[0].shape[-1], layers)

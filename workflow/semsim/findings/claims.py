@@ -37,7 +37,7 @@ from semsim.statistics.association import PRIMARY
 from semsim.statistics.baselines import BASELINES
 from semsim.statistics.ceiling import EVERYONE
 from semsim.statistics.contradictions import ANNOTATORS as AGAINST_ANNOTATORS
-from semsim.statistics.contradictions import OTHERS, PERSON
+from semsim.statistics.contradictions import OTHERS, PERSON, tied_share
 from semsim.statistics.generalisation import EVERYTHING, areas, overall
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import SIGNIFICANT
@@ -234,8 +234,7 @@ def _against_annotators(tables, kind, names):
     against = shares.reindex(names).dropna()
     if against.empty or PERSON not in shares:
         return []
-    people = curve[curve["metric"] == PERSON]
-    tied = whole_percent((people["tied"] / (people["pairs"] + people["tied"])).mean())
+    tied = whole_percent(tied_share(curve[curve["metric"] == PERSON]).mean())
     values = listed([f"{scales[name].label} {whole_percent(value)}" for name, value in against.items()])
     return [
         f"Of pairs whose recognition rates differ by {GAP} or more, {values} are ordered against the annotators. One"

@@ -6,7 +6,7 @@ from semsim.findings.claims import GAP
 from semsim.learned.scales import LEARNED
 from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.baselines import BASELINES
-from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON
+from semsim.statistics.contradictions import ANNOTATORS, OTHERS, PERSON, tied_share
 from semsim.text import counted, decimal, interval, kind_of, listed, percent, ranged, whole_percent
 
 OFTEN_TIED = 0.01
@@ -102,7 +102,7 @@ def tie_findings(curve: pd.DataFrame, scales: Scales, gap: float = GAP) -> list[
     """
     rows = curve[(curve["truth"] == OTHERS) & (curve["gap"] == gap)]
     rows = rows[rows["reference"] == curve["reference"].iloc[0]]
-    rows = rows.assign(share=rows["tied"] / (rows["pairs"] + rows["tied"]))
+    rows = rows.assign(share=tied_share(rows))
     person = rows[rows["metric"] == PERSON].dropna(subset="value")
     if person.empty:
         return []

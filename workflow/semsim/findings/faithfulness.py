@@ -6,14 +6,11 @@ import pandas as pd
 from semsim.findings.claims import hand_crafted
 from semsim.metrics.scales import Scales, without_twins
 from semsim.statistics.association import PRIMARY, chance_level
-from semsim.statistics.baselines import BASELINES
+from semsim.statistics.baselines import BASELINES, MODEL_AND_ATTACK
 from semsim.statistics.generalisation import areas
 from semsim.statistics.person import NOBODY
 from semsim.statistics.resampling import SIGNIFICANT
 from semsim.text import LEVELS, STATISTICS, decimal, interval, kind_of, listed, p_value, sentence_case
-
-MODEL_AND_ATTACK = "knows_cell"
-"""The baseline that knows only the target model and the attack."""
 
 
 def faithfulness_findings(

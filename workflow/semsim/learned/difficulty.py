@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from semsim.io.tables import KEYS
 from semsim.labels.recognition import missing_triplets
 from semsim.learned.folds import WITHIN, make_folds
-from semsim.statistics.baselines import add_baselines
+from semsim.statistics.baselines import ORIGINAL_ONLY, add_baselines
 from semsim.statistics.content import CLASS, IMAGE, NO_METRIC, NOTHING, OTHER_MODELS
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def try_difficulty(
     predicted : pandas.DataFrame
         dataset, kind, original, and the difficulty predicted for each by the fold that is not trained on it, by source.
     """
-    table = add_baselines(table.reset_index(drop=True)).rename(columns={"knows_original": OTHER_MODELS})
+    table = add_baselines(table.reset_index(drop=True)).rename(columns={ORIGINAL_ONLY: OTHER_MODELS})
     row_of = rows_of(originals, table)
     difficulty, held_out = originals["difficulty"].to_numpy(dtype=float), {}
     found = []

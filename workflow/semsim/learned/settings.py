@@ -7,7 +7,7 @@ from pydantic import Field
 from semsim.errors import SemsimError
 from semsim.learned.backbones import BACKBONES, PRETRAINED
 from semsim.settings import OneOf, Settings, changes_of, with_defaults
-from semsim.targets.architectures import check_architecture
+from semsim.targets.architectures import check_network
 from semsim.targets.recipe import Recipe
 
 LOSSES = {
@@ -65,16 +65,15 @@ class SemSimSettings(Settings):
 
     def check_fit(self, image_size: int) -> None:
         """Raise `SemsimError` if the backbone does not support this image size, or another setting."""
+        check_network(self.backbone, self.pretrained, image_size, self.width)
         if not self.pretrained:
-            check_architecture(self.backbone, image_size, self.width)
-        elif self.width:
-            raise SemsimError(f"{self.backbone} is pretrained, so its width is fixed. Leave out `width`.")
-        elif self.start != "classifier":
+            return
+        if self.start != "classifier":
             raise SemsimError(
                 f"{self.backbone} is pretrained and cannot start from random weights. Set `start: classifier`, or"
                 " another backbone as well."
             )
-        elif not self.normalised or self.anchor != "original":
+        if not self.normalised or self.anchor != "original":
             raise SemsimError(
                 f"{self.backbone} is pretrained: its features are always scaled to unit length, and each reconstruction"
                 " is compared with its original. Leave out `normalised` and `anchor`, or set another backbone."

@@ -4,10 +4,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from semsim.errors import SemsimError
 from semsim.observers.trunks import TRUNKS
 from semsim.settings import OneOf, Settings, with_defaults
-from semsim.targets.architectures import ARCHITECTURES, check_architecture
+from semsim.targets.architectures import ARCHITECTURES, check_network
 from semsim.targets.recipe import Recipe
 
 USUAL_CAUTION = 0.5
@@ -70,10 +69,7 @@ class ObserverSettings(Settings):
 
     def check_fit(self, image_size: int) -> None:
         """Raise `SemsimError` if the network does not support this image size or width."""
-        if not self.pretrained:
-            check_architecture(self.architecture, image_size, self.width)
-        elif self.width:
-            raise SemsimError(f"{self.architecture} is pretrained, so its width is fixed. Leave out `width`.")
+        check_network(self.architecture, self.pretrained, image_size, self.width)
 
 
 class PanelSettings(Settings):

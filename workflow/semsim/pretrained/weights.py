@@ -127,8 +127,15 @@ def find_weights(name: str, folder: str | os.PathLike | None = None) -> Path | N
     return next((path for path in [*places, cached_weights(name)] if path.is_file()), None)
 
 
-def require_weights(name: str, folder: str | os.PathLike | None = None) -> Path:
+def require_weights(name: str, folder: str | os.PathLike | None = None, otherwise: str = "") -> Path:
     """Return the file of a network's weights, as `find_weights` does.
+
+    Parameters
+    ----------
+    name, folder
+        As for `find_weights`.
+    otherwise : str
+        What the error advises besides fetching them, such as ``", or set other `observers`"``.
 
     Raises
     ------
@@ -139,7 +146,7 @@ def require_weights(name: str, folder: str | os.PathLike | None = None) -> Path:
     """
     if path := find_weights(name, folder):
         return path
-    raise PretrainedError(f"the weights of {NETWORKS[name].label} are missing. Run semsim fetch.")
+    raise PretrainedError(f"the weights of {NETWORKS[name].label} are missing. Run semsim fetch{otherwise}.")
 
 
 def weights_at_hand(folder: str | os.PathLike | None = None, names: Iterable[str] = tuple(NETWORKS)) -> list[str]:

@@ -31,21 +31,23 @@ if TYPE_CHECKING:
 
     from semsim.statistics.crossing import Crossing, Draws
 
+MODEL_AND_ATTACK, ORIGINAL_ONLY = "knows_cell", "knows_original"
+"""Their names in tables."""
 BASELINES = Scales(
     {
         scale.metric: scale
         for scale in (
-            Scale("knows_cell", "Model-and-attack baseline", "", 0, 1, True, "", "labels"),
-            Scale("knows_original", "Original-only baseline", "", 0, 1, True, "", "labels"),
+            Scale(MODEL_AND_ATTACK, "Model-and-attack baseline", "", 0, 1, True, "", "labels"),
+            Scale(ORIGINAL_ONLY, "Original-only baseline", "", 0, 1, True, "", "labels"),
         )
     }
 )
 """The baselines, which are listed with the metrics in tables of faithfulness."""
 CANNOT_TELL = {
-    ("knows_cell", "cells"): "the same for all reconstructions of one cell",
-    ("knows_cell", "models"): "predicts the very rate that it is compared with",
-    ("knows_original", "originals"): "the same for all reconstructions of one original",
-    ("knows_original", "models"): "the same for all target models",
+    (MODEL_AND_ATTACK, "cells"): "the same for all reconstructions of one cell",
+    (MODEL_AND_ATTACK, "models"): "predicts the very rate that it is compared with",
+    (ORIGINAL_ONLY, "originals"): "the same for all reconstructions of one original",
+    (ORIGINAL_ONLY, "models"): "the same for all target models",
 }
 """Why a baseline says nothing at a level, by baseline and level. Its value would only be noise from leaving out."""
 
@@ -131,7 +133,7 @@ def _regained(name, crossing, columns, originals):
     x, rates = crossing.metrics[name], crossing.rates
     known = np.isfinite(x) & np.isfinite(rates)
     sides = known & (rates > MAJORITY), known & (rates <= MAJORITY)
-    lost = _lost_within_columns if name == "knows_cell" else _lost_within_originals
+    lost = _lost_within_columns if name == MODEL_AND_ATTACK else _lost_within_originals
     parts = []
     for block in blocks_of_resamples(len(columns), x.size, BLOCK):
         drawn = columns[block], originals[block]

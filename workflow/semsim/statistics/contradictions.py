@@ -177,6 +177,11 @@ def _summed(compared):
     return sums
 
 
+def tied_share(curve: pd.DataFrame) -> pd.Series:
+    """Return which share of the pairs with a gap each row of the table ``contradiction_curve.csv`` ties, [rows]."""
+    return curve["tied"] / (curve["pairs"] + curve["tied"])
+
+
 def _described(opposite, ordered, tied, resampled):
     """Return the share of opposite pairs, its interval, and what it counts."""
     counts = {"pairs": int(ordered.sum()), "tied": int(tied.sum()), "undefined": int(np.isnan(resampled).sum())}

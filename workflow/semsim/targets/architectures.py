@@ -151,3 +151,11 @@ def check_architecture(name: str, image_size: int | None = None, width: int | No
     if image_size is not None and image_size % chosen.multiple_of:
         step = chosen.multiple_of
         raise SemsimError(f"{name} needs an image_size that is a multiple of {step}, but it is {image_size}.")
+
+
+def check_network(name: str, pretrained: bool, image_size: int, width: int | None) -> None:
+    """Raise `SemsimError` as `check_architecture` does or, of a pretrained network, if a width is set."""
+    if not pretrained:
+        check_architecture(name, image_size, width)
+    elif width:
+        raise SemsimError(f"{name} is pretrained, so its width is fixed. Leave out `width`.")
